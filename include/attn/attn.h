@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libattn: attention on CPUs behind a stable C ABI.
+ *
+ * The whole library in four calls:
+ *
+ *     attn_ctx_create(NULL, &ctx);                    threads, ISA, memory
+ *     attn_desc_parse(ctx, "softmax b=1 h=8 q=128 k=128 d=64 causal", &desc);
+ *     attn_plan_create(ctx, desc, &plan);             chooses the kernels
+ *     attn_plan_execute(plan, args, n_args, NULL, 0); as often as wanted
+ *
+ * Read the headers in this order; each one says what it needs to say once:
+ *
+ *     version.h   what version this is, export macros
+ *     status.h    status codes, the text of the last error
+ *     tensor.h    element types and the tensor view
+ *     context.h   attn_ctx: threads, ISA ceiling, allocator, logger
+ *     desc.h      attn_desc: what to compute; the table of parameters
+ *     plan.h      attn_plan: how it is computed; execute; the table of roles
+ *     helpers.h   merge of partial results, one-shot calls
+ *
+ * Rules that hold everywhere:
+ *  - Every function that can fail returns int32_t: ATTN_OK (0) or a negative
+ *    ATTN_ERR_*; attn_last_error() then has a sentence naming the argument,
+ *    the value found and what was expected. On failure outputs are untouched
+ *    and a created handle is set to NULL.
+ *  - create gives an object to the caller, destroy takes it back;
+ *    destroy(NULL) does nothing; objects may be destroyed in any order.
+ *  - Inputs are borrowed until the call returns. Nothing is ever written to
+ *    an input, nothing is read past a tensor's last element, and no
+ *    alignment is asked of the caller.
+ *  - A context or descriptor belongs to one thread at a time; plans are
+ *    immutable and any number of threads may execute one at once.
+ *  - The library never aborts, never prints (unless a logger or ATTN_LOG is
+ *    set), and keeps no global state.
+ */
+#ifndef ATTN_ATTN_H
+#define ATTN_ATTN_H
+
+#include <attn/version.h>
+#include <attn/status.h>
+#include <attn/tensor.h>
+#include <attn/context.h>
+#include <attn/desc.h>
+#include <attn/plan.h>
+#include <attn/helpers.h>
+
+#endif /* ATTN_ATTN_H */

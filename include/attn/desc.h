@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * attn_desc: what to compute. A mechanism id and a set of numbered
+ * parameters; the same thing can be said as one line of text, the problem
+ * string:
+ *
+ *     softmax b=1 h=32/8 q=2048 k=inf d=128 causal window=1023,0 dtype=bf16
+ *
+ * Notation below: B batch, H heads, N tokens, D head width; i a query, j a
+ * key; off = k_len - q_len of the sequence (align=bottom_right) or 0
+ * (top_left). A score is
+ *
+ *     s = cap(scale * q.k) + bias + alibi      over the visible keys,
+ *     out = sum_j softmax(s)_j v_j,            lse = ln sum_j exp(s_j)
+ *
+ * with cap(x) = softcap * tanh(x / softcap), and sink logits adding to the
+ * sum without a value. A key is visible if
+ *
+ *     len & segment & mask & ((causal & (window | sink_tokens)) | prefix);
+ *
+ * a row that sees no key gives out = 0 and lse = -inf (or of the sinks).
+ */
+#ifndef ATTN_DESC_H
+#define ATTN_DESC_H
+
+#include <attn/context.h>
+#include <attn/tensor.h>
+
+typedef struct attn_desc attn_desc;
+
+/* Mechanisms. Numbers are pinned; attn_mech_find has them by name. */
+enum {
+    /* Scaled dot-product softmax attention (Vaswani et al., 2017), with the
+     * online softmax of Milakov and Gimelshein (2018) where it is tiled. */
+    ATTN_MECH_SOFTMAX = 100
+};
+
+/*
+ * Parameters. All are since 0.1 and read by `softmax`. "Key" is the word in
+ * the problem string; a bool is set by its bare key. Lists are written
+ * [1,2,3], sets comma-joined. Nothing is required but the sizes.
+ *
+ * | no. | key             | type   | values            | unset means        |
+ * |-----|-----------------|--------|-------------------|--------------------|
+ * | 100 | b               | i64    | 1..               | 1                  |
+ * | 101 | h=HQ            | i64    | 1..65536          | needed             |
+ * | 102 | h=HQ/HK         | i64    | 1..65536          | HQ                 |
+ * | 103 | h=HQ/HK/HV      | i64    | 1..65536          | HK                 |
+ * | 104 | q (n: q and k)  | i64    | 0..               | needed             |
+ * | 105 | k               | i64    | 0.. or inf        | needed             |
+ * | 106 | d=D             | i64    | 1..65536          | needed             |
+ * | 107 | d=D/DV          | i64    | 1..65536          | D                  |
+ * | 108 | packed          | bool   |                   | 0                  |
+ * | 110 | q_head          | i64s   | 0..HQ-1 each      | identity           |
+ * | 111 | k_head          | i64s   | 0..HK-1 each      | h / (Hout/HK)      |
+ * | 112 | v_head          | i64s   | 0..HV-1 each      | h / (Hout/HV)      |
+ * | 113 | kv_head         | i64s   | sets 111 and 112  | -                  |
+ * | 200 | causal          | bool   |                   | 0                  |
+ * | 201 | align           | enum   | bottom_right,     | bottom_right       |
+ * |     |                 |        | top_left          |                    |
+ * | 202 | window=L,R      | i64    | any or inf        | inf                |
+ * | 203 | window=L,R      | i64    | any or inf        | inf                |
+ * | 204 | sink_tokens     | i64    | 0..               | 0                  |
+ * | 205 | prefix          | i64    | 0..               | 0                  |
+ * | 206 | segments        | bool   | SEG_Q and SEG_K   | 0                  |
+ * | 207 | mask            | bool   | MASK              | 0                  |
+ * | 300 | scale           | f64    | finite            | 1/sqrt(D)          |
+ * | 301 | softcap         | f64    | > 0               | none               |
+ * | 302 | bias            | bool   | BIAS              | 0                  |
+ * | 303 | alibi           | bool   |                   | 0                  |
+ * | 304 | alibi_slopes    | f64s   | one per out head  | the paper's        |
+ * | 305 | sink_logits     | bool   | SINK_LOGITS       | 0                  |
+ * | 400 | dtype           | enum   | f32 f64 f16 bf16  | f32                |
+ * | 401 | kv_dtype        | enum   | f32 f64 f16 bf16  | dtype              |
+ * | 500 | want            | set    | probs scores_raw  | nothing            |
+ * |     |                 |        | scores_capped     |                    |
+ * |     |                 |        | scores_biased     |                    |
+ * |     |                 |        | colsum rowmax     |                    |
+ * |     |                 |        | entropy           |                    |
+ * | 600 | solver          | text   | a solver's name   | the cheapest       |
+ * | 601 | blas            | enum   | auto never        | auto               |
+ * | 602 | executors       | i64    | 0..1024           | 1                  |
+ * | 603 | check           | enum   | shapes indices    | indices            |
+ * |     |                 |        | data              |                    |
+ *
+ * b, q and k are maxima: every execute may have fewer. With k=inf the
+ * workspace does not grow with k and nothing of the size of the scores is
+ * kept. `packed`: sequences lie end to end in tensors with B = 1; b is then
+ * the most sequences, q and k the longest. Causal lets query i see keys
+ * j <= i + off; window=L,R those with -L <= j - (i + off) <= R besides
+ * (negative numbers are legal: R = -1 is strictly past); sink_tokens keeps
+ * the first keys in view behind a window; prefix shows the first keys to
+ * every row. Heads: Hout is the length of q_head, else HQ; where Hout/HK or
+ * Hout/HV is not whole a map is needed. ALiBi (Press et al., 2021) adds
+ * -slope[h] * |i + off - j|. Sink logits as in gpt-oss (2025), softcap as in
+ * Gemma 2 (2024). f64 is for all tensors or for none.
+ */
+enum {
+    ATTN_PARAM_B = 100,
+    ATTN_PARAM_HQ = 101,
+    ATTN_PARAM_HK = 102,
+    ATTN_PARAM_HV = 103,
+    ATTN_PARAM_Q = 104,
+    ATTN_PARAM_K = 105,
+    ATTN_PARAM_D = 106,
+    ATTN_PARAM_DV = 107,
+    ATTN_PARAM_PACKED = 108,
+    ATTN_PARAM_Q_HEAD = 110,
+    ATTN_PARAM_K_HEAD = 111,
+    ATTN_PARAM_V_HEAD = 112,
+    ATTN_PARAM_KV_HEAD = 113,
+    ATTN_PARAM_CAUSAL = 200,
+    ATTN_PARAM_ALIGN = 201,
+    ATTN_PARAM_WINDOW_LEFT = 202,
+    ATTN_PARAM_WINDOW_RIGHT = 203,
+    ATTN_PARAM_SINK_TOKENS = 204,
+    ATTN_PARAM_PREFIX = 205,
+    ATTN_PARAM_SEGMENTS = 206,
+    ATTN_PARAM_MASK = 207,
+    ATTN_PARAM_SCALE = 300,
+    ATTN_PARAM_SOFTCAP = 301,
+    ATTN_PARAM_BIAS = 302,
+    ATTN_PARAM_ALIBI = 303,
+    ATTN_PARAM_ALIBI_SLOPES = 304,
+    ATTN_PARAM_SINK_LOGITS = 305,
+    ATTN_PARAM_DTYPE = 400,
+    ATTN_PARAM_KV_DTYPE = 401,
+    ATTN_PARAM_WANT = 500,
+    ATTN_PARAM_SOLVER = 600,
+    ATTN_PARAM_BLAS = 601,
+    ATTN_PARAM_EXECUTORS = 602,
+    ATTN_PARAM_CHECK = 603
+};
+
+/* Values of `align`. */
+enum { ATTN_ALIGN_BOTTOM_RIGHT = 0, ATTN_ALIGN_TOP_LEFT = 1 };
+
+/* Values of `blas`. never: no solver that calls BLAS. */
+enum { ATTN_BLAS_AUTO = 0, ATTN_BLAS_NEVER = 1 };
+
+/*
+ * Values of `check`, each with those before it. shapes: types, shapes and
+ * strides; indices: also lengths, offsets and lists; data: also that SINK_
+ * LOGITS hold no NaN and no +inf.
+ */
+enum { ATTN_CHECK_SHAPES = 0, ATTN_CHECK_INDICES = 1, ATTN_CHECK_DATA = 2 };
+
+/* Bits of `want`: further outputs that execute may be asked for. */
+enum {
+    ATTN_WANT_PROBS = 1,
+    ATTN_WANT_SCORES_RAW = 2,    /* scale * q.k */
+    ATTN_WANT_SCORES_CAPPED = 4, /* after softcap */
+    ATTN_WANT_SCORES_BIASED = 8, /* after bias; -inf where not visible */
+    ATTN_WANT_COLSUM = 16,       /* sum over queries of the probabilities */
+    ATTN_WANT_ROWMAX = 32,       /* the largest visible score of each row */
+    ATTN_WANT_ENTROPY = 64       /* -sum p ln p of each row, in nats */
+};
+
+/* Types of parameter values, as attn_param_type tells them. */
+enum {
+    ATTN_PARAM_TYPE_I64 = 1,
+    ATTN_PARAM_TYPE_BOOL = 2, /* 0 or 1, through _i64 */
+    ATTN_PARAM_TYPE_ENUM = 3, /* through _i64 or, by word, _text */
+    ATTN_PARAM_TYPE_SET = 4,  /* bits through _i64 or words through _text */
+    ATTN_PARAM_TYPE_F64 = 5,
+    ATTN_PARAM_TYPE_TEXT = 6,
+    ATTN_PARAM_TYPE_I64S = 7,
+    ATTN_PARAM_TYPE_F64S = 8
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * Makes an empty descriptor of mechanism `id` (ATTN_MECH_*). *desc: the
+ * result, owned by the caller. ATTN_ERR_NULL, ATTN_ERR_UNKNOWN_MECH,
+ * ATTN_ERR_NOMEM. Allocates. One thread at a time per ctx. Since 0.1.
+ */
+ATTN_API int32_t attn_desc_create(attn_ctx *ctx, int32_t id,
+                                  attn_desc **desc);
+
+/*
+ * Makes a descriptor from a problem string. text: NUL-terminated, at most
+ * 65536 bytes, words separated by blanks; the first is the mechanism's id.
+ * *desc: owned by the caller. ATTN_ERR_NULL, ATTN_ERR_SYNTAX (with the
+ * position), ATTN_ERR_UNKNOWN_MECH, ATTN_ERR_UNKNOWN_NAME (with the nearest
+ * name), ATTN_ERR_INVALID (value out of bounds, or a key given twice),
+ * ATTN_ERR_NOMEM. Allocates. One thread at a time per ctx. Since 0.1.
+ */
+ATTN_API int32_t attn_desc_parse(attn_ctx *ctx, const char *text,
+                                 attn_desc **desc);
+
+/*
+ * Writes the canonical problem string: parameters that are set, in the order
+ * of their numbers, shortest numbers that read back to the same value.
+ * buf[len] is cut to fit and NUL-terminated when len > 0; *needed (may be
+ * NULL): bytes of the whole text with its NUL. ATTN_ERR_NULL. Any thread
+ * while nobody sets. Since 0.1.
+ */
+ATTN_API int32_t attn_desc_print(const attn_desc *desc, char *buf, size_t len,
+                                 size_t *needed);
+
+/* Gives a descriptor back; NULL is fine. Since 0.1. */
+ATTN_API void attn_desc_destroy(attn_desc *desc);
+
+/*
+ * Set one parameter. param: ATTN_PARAM_*; arrays are copied (n values,
+ * values may be NULL when n is 0). Values are checked against the table's
+ * bounds here; combinations are checked by attn_plan_create.
+ * ATTN_ERR_NULL, ATTN_ERR_UNKNOWN_PARAM, ATTN_ERR_INVALID (wrong type for the
+ * parameter, or out of bounds), ATTN_ERR_UNKNOWN_NAME (a word that is no
+ * value), ATTN_ERR_NOMEM. The old value stays on failure. One thread at a
+ * time per descriptor. Since 0.1.
+ */
+ATTN_API int32_t attn_desc_set_i64(attn_desc *desc, int32_t param,
+                                   int64_t value);
+ATTN_API int32_t attn_desc_set_f64(attn_desc *desc, int32_t param,
+                                   double value);
+ATTN_API int32_t attn_desc_set_text(attn_desc *desc, int32_t param,
+                                    const char *value);
+ATTN_API int32_t attn_desc_set_i64s(attn_desc *desc, int32_t param,
+                                    const int64_t *values, size_t n);
+ATTN_API int32_t attn_desc_set_f64s(attn_desc *desc, int32_t param,
+                                    const double *values, size_t n);
+
+/*
+ * Read one parameter. ATTN_ERR_UNSET if it was not set (no default is
+ * invented), ATTN_ERR_NULL, ATTN_ERR_UNKNOWN_PARAM, ATTN_ERR_INVALID (wrong
+ * type). Arrays: at most `room` values are copied, *n is how many there are.
+ * Text: as attn_desc_print; sets and enums give their words. Any thread while
+ * nobody sets. Since 0.1.
+ */
+ATTN_API int32_t attn_desc_get_i64(const attn_desc *desc, int32_t param,
+                                   int64_t *value);
+ATTN_API int32_t attn_desc_get_f64(const attn_desc *desc, int32_t param,
+                                   double *value);
+ATTN_API int32_t attn_desc_get_text(const attn_desc *desc, int32_t param,
+                                    char *buf, size_t len, size_t *needed);
+ATTN_API int32_t attn_desc_get_i64s(const attn_desc *desc, int32_t param,
+                                    int64_t *values, size_t room, size_t *n);
+ATTN_API int32_t attn_desc_get_f64s(const attn_desc *desc, int32_t param,
+                                    double *values, size_t room, size_t *n);
+
+/*
+ * Back to "not set". ATTN_ERR_NULL, ATTN_ERR_UNKNOWN_PARAM. Since 0.1.
+ */
+ATTN_API int32_t attn_desc_unset(attn_desc *desc, int32_t param);
+
+/*
+ * *set becomes 1 or 0. ATTN_ERR_NULL, ATTN_ERR_UNKNOWN_PARAM. Since 0.1.
+ */
+ATTN_API int32_t attn_desc_is_set(const attn_desc *desc, int32_t param,
+                                  int32_t *set);
+
+/*
+ * Introspection, so that a binding needs no code per parameter. Static
+ * strings; any thread; since 0.1. _at walks the table (index from 0, 0 past
+ * its end); _name is the key ("window_left" where several parameters share a
+ * compound key) or NULL; _find gives the number for a name; _type one of
+ * ATTN_PARAM_TYPE_*, 0 for a number that is none; _help one sentence;
+ * _word the text of an enum's or set's value number `index`, NULL past the
+ * last, with the value itself in *value (may be NULL).
+ * attn_param_bounds_i64 / _f64: least and greatest legal value (array
+ * parameters: of each element); greatest is ATTN_UNBOUNDED where `inf` is
+ * legal. ATTN_ERR_UNKNOWN_PARAM, ATTN_ERR_INVALID
+ * (a parameter of another type), ATTN_ERR_UNKNOWN_NAME, ATTN_ERR_NULL.
+ */
+ATTN_API int32_t attn_param_at(size_t index);
+ATTN_API const char *attn_param_name(int32_t param);
+ATTN_API int32_t attn_param_find(const char *name, int32_t *param);
+ATTN_API int32_t attn_param_type(int32_t param);
+ATTN_API const char *attn_param_help(int32_t param);
+ATTN_API const char *attn_param_word(int32_t param, size_t index,
+                                     int64_t *value);
+ATTN_API int32_t attn_param_bounds_i64(int32_t param, int64_t *least,
+                                       int64_t *greatest);
+ATTN_API int32_t attn_param_bounds_f64(int32_t param, double *least,
+                                       double *greatest);
+
+/*
+ * The mechanisms of this build, in the same manner. attn_mech_find:
+ * ATTN_ERR_NULL, ATTN_ERR_UNKNOWN_MECH. Any thread. Since 0.1.
+ */
+ATTN_API int32_t attn_mech_at(size_t index);
+ATTN_API const char *attn_mech_name(int32_t id);
+ATTN_API int32_t attn_mech_find(const char *name, int32_t *id);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ATTN_DESC_H */

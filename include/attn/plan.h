@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * attn_plan: how a problem is computed on this machine. Planning checks the
+ * descriptor, picks a solver for every class of lengths and sizes the
+ * workspace; executing binds tensors by role and does the work.
+ */
+#ifndef ATTN_PLAN_H
+#define ATTN_PLAN_H
+
+#include <attn/desc.h>
+#include <attn/tensor.h>
+
+typedef struct attn_plan attn_plan;
+
+/*
+ * Roles: what an argument of attn_plan_execute is. All are since 0.1.
+ * B, Hq, Hk, Hv, Hout, D, Dv as in the descriptor (H* and D* exactly, B at
+ * most); Nq, Nk the lengths of this execute; T* tokens of all sequences.
+ * "1" in a shape below means the extent may be that or 1 (broadcast).
+ *
+ * | no. | role          | shape                | dtype        | dir | when  |
+ * |-----|---------------|----------------------|--------------|-----|-------|
+ * |   1 | Q             | [B,Hq,Nq,D]          | dtype        | in  | always|
+ * |   2 | K             | [B,Hk,Nk,D]          | kv_dtype     | in  | always|
+ * |   3 | V             | [B,Hv,Nk,Dv]         | kv_dtype     | in  | always|
+ * |  10 | BIAS          | [B|1,Hout|1,Nq|1,    | f32 or dtype | in  | bias  |
+ * |     |               |  Nk|1]               |              |     |       |
+ * |  11 | MASK          | same as BIAS         | bool u8      | in  | mask  |
+ * |  12 | SINK_LOGITS   | [Hout] or [B|1,Hout, | f32 (f64 if  | in  | sink_ |
+ * |     |               |  Nq|1]               | dtype is)    |     | logits|
+ * |  13 | SEG_Q         | [B|1,Nq]             | i32 i64      | in  | seg-  |
+ * |  14 | SEG_K         | [B|1,Nk]             | i32 i64      | in  | ments |
+ * |  20 | Q_OFFSETS     | [S+1]                | i32 i64      | in  | packed|
+ * |  21 | K_OFFSETS     | [S+1]                | i32 i64      | in  | packed|
+ * |  22 | Q_LEN         | [B] or [S]           | i32 i64      | in  | may   |
+ * |  23 | K_LEN         | [B] or [S]           | i32 i64      | in  | may   |
+ * |  24 | K_START       | [B] or [S]           | i32 i64      | in  | may   |
+ * | 100 | OUT           | [B,Hout,Nq,Dv]       | dtype        | out | always|
+ * | 101 | LSE           | [B,Hout,Nq]          | f32, f64     | out | may   |
+ * | 102 | PROBS         | [B,Hout,Nq,Nk]       | f32, f64     | out | want  |
+ * | 103 | SCORES_RAW    | [B,Hout,Nq,Nk]       | f32, f64     | out | want  |
+ * | 104 | SCORES_CAPPED | [B,Hout,Nq,Nk]       | f32, f64     | out | want  |
+ * | 105 | SCORES_BIASED | [B,Hout,Nq,Nk]       | f32, f64     | out | want  |
+ * | 106 | COLSUM        | [B,Hout,Nk]          | f32, f64     | out | want  |
+ * | 107 | ROWMAX        | [B,Hout,Nq]          | f32, f64     | out | want  |
+ * | 108 | ENTROPY       | [B,Hout,Nq]          | f32, f64     | out | want  |
+ *
+ * Outputs of type "f32, f64" are f64 exactly if dtype is. Wanted outputs may
+ * be left out of an execute.
+ *
+ * Packed: Q, K, V, OUT, LSE and SEG_* have B = 1 and the tokens of all
+ * sequences along N; sequence s is rows Q_OFFSETS[s] to Q_OFFSETS[s+1]
+ * (keys: K_OFFSETS). BIAS and MASK are then [S|1,Hout|1,q|1,k|1] and the
+ * outputs per pair [S,Hout,q,k], COLSUM [S,Hout,k], with q and k at least
+ * the longest sequence; [B] data has S entries.
+ *
+ * Q_LEN: rows past it are padding and come out as 0 (lse -inf). K_LEN: how
+ * many keys count, from K_START (default 0) on; rules such as causal count
+ * keys from there. Entries of per-pair outputs and of COLSUM for keys
+ * outside those are 0, of the scores -inf. scores_raw and scores_capped
+ * ignore visibility, which comes after them.
+ *
+ * OUT may be exactly Q's memory when D = Dv, Hout = Hq with no q_head, and
+ * shape, strides and dtype agree; nothing else may overlap an output.
+ */
+enum {
+    ATTN_ROLE_Q = 1,
+    ATTN_ROLE_K = 2,
+    ATTN_ROLE_V = 3,
+    ATTN_ROLE_BIAS = 10,
+    ATTN_ROLE_MASK = 11,
+    ATTN_ROLE_SINK_LOGITS = 12,
+    ATTN_ROLE_SEG_Q = 13,
+    ATTN_ROLE_SEG_K = 14,
+    ATTN_ROLE_Q_OFFSETS = 20,
+    ATTN_ROLE_K_OFFSETS = 21,
+    ATTN_ROLE_Q_LEN = 22,
+    ATTN_ROLE_K_LEN = 23,
+    ATTN_ROLE_K_START = 24,
+    ATTN_ROLE_OUT = 100,
+    ATTN_ROLE_LSE = 101,
+    ATTN_ROLE_PROBS = 102,
+    ATTN_ROLE_SCORES_RAW = 103,
+    ATTN_ROLE_SCORES_CAPPED = 104,
+    ATTN_ROLE_SCORES_BIASED = 105,
+    ATTN_ROLE_COLSUM = 106,
+    ATTN_ROLE_ROWMAX = 107,
+    ATTN_ROLE_ENTROPY = 108
+};
+
+/* One argument of execute. Frozen. For every role above, object points to an
+ * attn_tensor; `zero` must be 0. */
+typedef struct attn_arg {
+    int32_t role;
+    int32_t zero;
+    const void *object;
+} attn_arg;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * Plans a problem. desc is read and may be changed or destroyed afterwards;
+ * the plan keeps what it needs of ctx. *plan: owned by the caller. Starts
+ * the context's worker threads. ATTN_ERR_NULL, ATTN_ERR_UNSET (a size is
+ * missing), ATTN_ERR_INVALID (parameters that contradict each other),
+ * ATTN_ERR_UNSUPPORTED (no solver can serve it; the text says why),
+ * ATTN_ERR_UNKNOWN_SOLVER, ATTN_ERR_OVERFLOW, ATTN_ERR_THREAD,
+ * ATTN_ERR_NOMEM. Allocates. One thread at a time per desc; any number per
+ * ctx. Since 0.1.
+ */
+ATTN_API int32_t attn_plan_create(attn_ctx *ctx, const attn_desc *desc,
+                                  attn_plan **plan);
+
+/*
+ * Gives a plan back; NULL is fine. No execute of it may be running. Since
+ * 0.1.
+ */
+ATTN_API void attn_plan_destroy(attn_plan *plan);
+
+/*
+ * Bytes and alignment of the workspace one execute needs, for any lengths
+ * within the maxima. bytes, align: may be NULL. ATTN_ERR_NULL (plan). Any
+ * thread. Since 0.1.
+ */
+ATTN_API int32_t attn_plan_workspace(const attn_plan *plan, size_t *bytes,
+                                     size_t *align);
+
+/*
+ * Computes. args[n_args]: one entry per role, any order (table above);
+ * everything in it is borrowed. workspace: workspace_bytes of the caller's
+ * memory, not used by anybody else meanwhile, or NULL with 0: one of the
+ * plan's own `executors` blocks (with executors=0 there is none). Everything is checked before the first
+ * write. ATTN_ERR_NULL, ATTN_ERR_ROLE (missing, doubled, unknown or not
+ * declared), ATTN_ERR_DTYPE, ATTN_ERR_SHAPE, ATTN_ERR_STRIDE, ATTN_ERR_RANGE
+ * (lengths, offsets), ATTN_ERR_DATA, ATTN_ERR_WORKSPACE, ATTN_ERR_ALIGN,
+ * ATTN_ERR_BUSY (no own block is free; it never waits), ATTN_ERR_OVERFLOW.
+ * Allocates nothing, except what BLAS does inside solvers that call it and
+ * the threads of a forked child's first execute. Any number of threads at
+ * once, on different workspaces. Since 0.1.
+ */
+ATTN_API int32_t attn_plan_execute(const attn_plan *plan,
+                                   const attn_arg *args, size_t n_args,
+                                   void *workspace, size_t workspace_bytes);
+
+/*
+ * Tells, for a sequence of q queries and k keys, the canonical problem, the
+ * solver that runs and its tiles, ISA and threads, why each other solver
+ * does not run, and the workspace, in lines. buf[len], *needed: as attn_desc_print.
+ * ATTN_ERR_NULL, ATTN_ERR_INVALID (q or k negative or above the maxima). Any
+ * thread. Since 0.1.
+ */
+ATTN_API int32_t attn_plan_describe(const attn_plan *plan, int64_t q,
+                                    int64_t k, char *buf, size_t len,
+                                    size_t *needed);
+
+/*
+ * Name of the solver that runs a sequence of q queries and k keys; NULL if q
+ * or k is out of range or plan is NULL. Static string. Any thread. Since
+ * 0.1.
+ */
+ATTN_API const char *attn_plan_solver(const attn_plan *plan, int64_t q,
+                                      int64_t k);
+
+/*
+ * The solvers of this build in the order of preference: name number `index`
+ * from 0, NULL past the last. Static string. Any thread. Since 0.1.
+ */
+ATTN_API const char *attn_solver_at(size_t index);
+
+/*
+ * Roles by number and name ("q", "scores_raw"). _at walks the table (0 past
+ * its end); _name gives NULL for a number that is none; _find:
+ * ATTN_ERR_NULL, ATTN_ERR_UNKNOWN_NAME; _is_output 1 or 0. Any thread.
+ * Since 0.1.
+ */
+ATTN_API int32_t attn_role_at(size_t index);
+ATTN_API const char *attn_role_name(int32_t role);
+ATTN_API int32_t attn_role_find(const char *name, int32_t *role);
+ATTN_API int32_t attn_role_is_output(int32_t role);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ATTN_PLAN_H */

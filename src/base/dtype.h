@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Element types: sizes, names, and one-element conversions for setup,
+ * reference solvers and tests. The fast conversions are kernels.
+ *
+ * A narrowing conversion rounds once, to nearest, ties to even, whatever the
+ * source: f32 widens exactly to f64 and f64 is rounded by integer steps, so
+ * no f64 -> f32 -> f16 chain can round twice. NaNs stay NaN and come out
+ * quiet; denormals are exact in both directions.
+ */
+#ifndef ATTN_BASE_DTYPE_H
+#define ATTN_BASE_DTYPE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <attn/attn.h>
+
+/* X(suffix of ATTN_DTYPE_, bytes, name in problem strings) */
+#define ATTN__DTYPE_LIST(X)                                                   \
+    X(F32, 4, "f32")                                                          \
+    X(F64, 8, "f64")                                                          \
+    X(F16, 2, "f16")                                                          \
+    X(BF16, 2, "bf16")                                                        \
+    X(I32, 4, "i32")                                                          \
+    X(I64, 8, "i64")                                                          \
+    X(U8, 1, "u8")                                                            \
+    X(BOOL, 1, "bool")
+
+/* 0 for a number that is no type. */
+static inline size_t attn__dtype_size(int32_t dtype)
+{
+    switch (dtype) {
+#define ATTN__X(id, bytes, name)                                              \
+    case ATTN_DTYPE_##id:                                                     \
+        return bytes;
+        ATTN__DTYPE_LIST(ATTN__X)
+#undef ATTN__X
+    default:
+        return 0;
+    }
+}
+
+/* "unknown" for a number that is no type. */
+static inline const char *attn__dtype_name(int32_t dtype)
+{
+    switch (dtype) {
+#define ATTN__X(id, bytes, name)                                              \
+    case ATTN_DTYPE_##id:                                                     \
+        return name;
+        ATTN__DTYPE_LIST(ATTN__X)
+#undef ATTN__X
+    default:
+        return "unknown";
+    }
+}
+
+static inline float attn__f32_from_bits(uint32_t bits)
+{
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+static inline float attn__f16_to_f32(uint16_t h)
+{
+    uint32_t sign = (uint32_t)(h & 0x8000) << 16;
+    uint32_t exp = (h >> 10) & 0x1F;
+    uint32_t frac = h & 0x3FF;
+
+    if (exp == 0x1F)
+        return attn__f32_from_bits(sign | 0x7F800000 | frac << 13 |
+                                   (frac ? 0x400000 : 0));
+    if (exp == 0) {
+        float f = (float)frac * 0x1p-24f;
+        return sign ? -f : f;
+    }
+    return attn__f32_from_bits(sign | (exp + 112) << 23 | frac << 13);
+}
+
+static inline float attn__bf16_to_f32(uint16_t b)
+{
+    uint32_t bits = (uint32_t)b << 16;
+
+    if ((bits & 0x7FFFFFFF) > 0x7F800000)
+        bits |= 0x400000;
+    return attn__f32_from_bits(bits);
+}
+
+/*
+ * f64 to a 16-bit format with `mant` stored mantissa bits and smallest normal
+ * exponent `emin`. Exponent and mantissa are rounded as one integer, so a
+ * carry moves on into the exponent and at its end into infinity.
+ */
+static inline uint16_t attn__narrow_f64(double v, int mant, int emin)
+{
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+
+    uint16_t sign = (uint16_t)(bits >> 48 & 0x8000);
+    uint64_t frac = bits & 0xFFFFFFFFFFFFF;
+    int exp = (int)(bits >> 52 & 0x7FF) - 1023;
+    uint16_t inf = (uint16_t)(0x7FFF >> mant << mant);
+
+    if (exp == 1024 && frac) {
+        uint16_t payload = (uint16_t)(frac >> (52 - mant));
+        return (uint16_t)(sign | inf | payload | 1u << (mant - 1));
+    }
+    if (exp > 1 - emin)
+        return (uint16_t)(sign | inf);
+
+    uint64_t value;
+    int shift = 52 - mant;
+    if (exp >= emin) {
+        value = (uint64_t)(exp - emin + 1) << 52 | frac;
+    } else {
+        value = (uint64_t)1 << 52 | frac;
+        shift += emin - exp;
+        if (shift > 53)
+            return sign;
+    }
+
+    uint64_t kept = value >> shift;
+    uint64_t rest = value & (((uint64_t)1 << shift) - 1);
+    uint64_t half = (uint64_t)1 << (shift - 1);
+    kept += rest > half || (rest == half && (kept & 1));
+    return (uint16_t)(sign | kept);
+}
+
+static inline uint16_t attn__f64_to_f16(double v)
+{
+    return attn__narrow_f64(v, 10, -14);
+}
+
+static inline uint16_t attn__f64_to_bf16(double v)
+{
+    return attn__narrow_f64(v, 7, -126);
+}
+
+static inline uint16_t attn__f32_to_f16(float f)
+{
+    return attn__f64_to_f16(f);
+}
+
+static inline uint16_t attn__f32_to_bf16(float f)
+{
+    return attn__f64_to_bf16(f);
+}
+
+/* Element `index` of an array of any alignment. i64 rounds to double; a
+ * boolean is 1 for any non-zero byte. dtype has been checked before. */
+static inline double attn__load_f64(const void *base, int64_t index,
+                                    int32_t dtype)
+{
+    const unsigned char *at = base;
+    union {
+        float f32;
+        double f64;
+        uint16_t u16;
+        int32_t i32;
+        int64_t i64;
+    } v;
+
+    switch (dtype) {
+    case ATTN_DTYPE_F32:
+        memcpy(&v.f32, at + index * 4, 4);
+        return v.f32;
+    case ATTN_DTYPE_F64:
+        memcpy(&v.f64, at + index * 8, 8);
+        return v.f64;
+    case ATTN_DTYPE_F16:
+        memcpy(&v.u16, at + index * 2, 2);
+        return attn__f16_to_f32(v.u16);
+    case ATTN_DTYPE_BF16:
+        memcpy(&v.u16, at + index * 2, 2);
+        return attn__bf16_to_f32(v.u16);
+    case ATTN_DTYPE_I32:
+        memcpy(&v.i32, at + index * 4, 4);
+        return v.i32;
+    case ATTN_DTYPE_I64:
+        memcpy(&v.i64, at + index * 8, 8);
+        return (double)v.i64;
+    case ATTN_DTYPE_U8:
+        return at[index];
+    case ATTN_DTYPE_BOOL:
+        return at[index] != 0;
+    default:
+        return 0;
+    }
+}
+
+/* dtype is f32, f64, f16 or bf16; other types are left untouched. */
+static inline void attn__store_f64(void *base, int64_t index, int32_t dtype,
+                                   double value)
+{
+    unsigned char *at = base;
+    float f32;
+    uint16_t u16;
+
+    switch (dtype) {
+    case ATTN_DTYPE_F32:
+        f32 = (float)value;
+        memcpy(at + index * 4, &f32, 4);
+        break;
+    case ATTN_DTYPE_F64:
+        memcpy(at + index * 8, &value, 8);
+        break;
+    case ATTN_DTYPE_F16:
+        u16 = attn__f64_to_f16(value);
+        memcpy(at + index * 2, &u16, 2);
+        break;
+    case ATTN_DTYPE_BF16:
+        u16 = attn__f64_to_bf16(value);
+        memcpy(at + index * 2, &u16, 2);
+        break;
+    default:
+        break;
+    }
+}
+
+/* dtype is i32, i64, u8 or bool (0 or 1); 0 for the others. */
+static inline int64_t attn__load_i64(const void *base, int64_t index,
+                                     int32_t dtype)
+{
+    const unsigned char *at = base;
+    int32_t i32;
+    int64_t i64;
+
+    switch (dtype) {
+    case ATTN_DTYPE_I32:
+        memcpy(&i32, at + index * 4, 4);
+        return i32;
+    case ATTN_DTYPE_I64:
+        memcpy(&i64, at + index * 8, 8);
+        return i64;
+    case ATTN_DTYPE_U8:
+        return at[index];
+    case ATTN_DTYPE_BOOL:
+        return at[index] != 0;
+    default:
+        return 0;
+    }
+}
+
+#endif

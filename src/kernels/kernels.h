@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of inner loops. A context owns one struct attn__kernels, filled
+ * once by attn__kernels_select for the level it may use; after that the table
+ * is only read. Kernels do arithmetic and nothing else: they allocate nothing,
+ * detect nothing and may be called from any thread.
+ */
+#ifndef ATTN__KERNELS_KERNELS_H
+#define ATTN__KERNELS_KERNELS_H
+
+#include <stdint.h>
+
+#define KERNEL(ret, name, args) typedef ret attn__##name##_fn args;
+#include "kernels/kernels.def"
+
+struct attn__kernels {
+    const char *isa_name;
+    int32_t isa;   /* level, ATTN_ISA_* */
+    int32_t lanes; /* floats per vector: tiles are this or twice this wide */
+#define KERNEL(ret, name, args) attn__##name##_fn *name;
+#include "kernels/kernels.def"
+};
+
+/*
+ * Fills *out with the kernels of the highest level of this build that is not
+ * above `isa`. What that level does not have comes from the next lower one.
+ * The caller vouches that the processor supports `isa`.
+ */
+void attn__kernels_select(int32_t isa, struct attn__kernels *out);
+
+#endif

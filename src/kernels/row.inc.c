@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Few query rows against many keys: decoding. K and V come from RAM once, in
+ * the order of their rows, and each row is used for all query rows while it is
+ * near. Included once for each storage type with
+ *   ATTN__T            the type in memory
+ *   ATTN__NAME(name)   the function names
+ *   ATTN__LOAD(p), ATTN__LOADN(p, n)   a vector of it, widened to float
+ *
+ * The result of a query row does not depend on the other rows: each score is
+ * one vector chain over the columns and one fixed tree, each output one chain
+ * over the keys.
+ */
+
+/* How far ahead of its use a row is asked for. */
+#define ATTN__AHEAD_BYTES 4096
+
+/* Asking for memory past the end is harmless, but such a pointer is not C. */
+ATTN__INLINE void ATTN__NAME(prefetch)(const ATTN__T *p, int64_t ahead)
+{
+    uintptr_t at = (uintptr_t)p + (uintptr_t)(ahead * (int64_t)sizeof *p);
+    __builtin_prefetch((const void *)at, 0, 2);
+}
+
+/* elements from a row to the one that is to be asked for while it is used */
+ATTN__INLINE int64_t ATTN__NAME(ahead)(int64_t ld, int64_t d)
+{
+    int64_t rows = ATTN__AHEAD_BYTES / (d * (int64_t)sizeof(ATTN__T)) + 1;
+    return rows * ld;
+}
+
+/* query rows at once */
+#if VF_REGS >= 32
+#define ATTN__ROWS 4
+#else
+#define ATTN__ROWS 2
+#endif
+
+/* `rows` query rows x n <= 4 keys */
+ATTN__INLINE void ATTN__NAME(qk_rows)(int rows, const ATTN__T *restrict k, int64_t ldk, int64_t n,
+                                      int64_t d, const float *restrict q, int64_t ldq,
+                                      float *restrict s, int64_t lds, int64_t ahead)
+{
+    /* keys that do not exist repeat the last one and are not stored */
+    const ATTN__T *k1 = n > 1 ? k + ldk : k;
+    const ATTN__T *k2 = n > 2 ? k + 2 * ldk : k1;
+    const ATTN__T *k3 = n > 3 ? k + 3 * ldk : k2;
+    vf a[4][4];
+#define ATTN__INIT(r, _)                                                                  \
+    if (r < rows)                                                                         \
+        a[r][0] = a[r][1] = a[r][2] = a[r][3] = v_zero();
+    ATTN__UNROLL4(ATTN__INIT, )
+#undef ATTN__INIT
+#define ATTN__STEP(r, qv)                                                                 \
+        if (r < rows) {                                                                   \
+            vf y = qv;                                                                    \
+            a[r][0] = v_fma(x0, y, a[r][0]);                                              \
+            a[r][1] = v_fma(x1, y, a[r][1]);                                              \
+            a[r][2] = v_fma(x2, y, a[r][2]);                                              \
+            a[r][3] = v_fma(x3, y, a[r][3]);                                              \
+        }
+    int64_t c = 0;
+    for (; c + VF_LANES <= d; c += VF_LANES) {
+        vf x0 = ATTN__LOAD(k + c);
+        vf x1 = ATTN__LOAD(k1 + c);
+        vf x2 = ATTN__LOAD(k2 + c);
+        vf x3 = ATTN__LOAD(k3 + c);
+        if (ahead) {
+            ATTN__NAME(prefetch)(k + c, ahead);
+            ATTN__NAME(prefetch)(k1 + c, ahead);
+            ATTN__NAME(prefetch)(k2 + c, ahead);
+            ATTN__NAME(prefetch)(k3 + c, ahead);
+        }
+        ATTN__STEP(0, v_load(q + c))
+        ATTN__STEP(1, v_load(q + ldq + c))
+        ATTN__STEP(2, v_load(q + 2 * ldq + c))
+        ATTN__STEP(3, v_load(q + 3 * ldq + c))
+    }
+    if (c < d) {
+        int64_t m = d - c;
+        vf x0 = ATTN__LOADN(k + c, m);
+        vf x1 = ATTN__LOADN(k1 + c, m);
+        vf x2 = ATTN__LOADN(k2 + c, m);
+        vf x3 = ATTN__LOADN(k3 + c, m);
+        ATTN__STEP(0, v_loadn(q + c, m))
+        ATTN__STEP(1, v_loadn(q + ldq + c, m))
+        ATTN__STEP(2, v_loadn(q + 2 * ldq + c, m))
+        ATTN__STEP(3, v_loadn(q + 3 * ldq + c, m))
+    }
+#undef ATTN__STEP
+#define ATTN__OUT(r, _)                                                                   \
+    if (r < rows) {                                                                       \
+        if (n == 4) {                                                                     \
+            v_hsum4(s + r * lds, a[r][0], a[r][1], a[r][2], a[r][3]);                     \
+        } else {                                                                          \
+            float t[4];                                                                   \
+            v_hsum4(t, a[r][0], a[r][1], a[r][2], a[r][3]);                               \
+            for (int64_t i = 0; i < n; i++)                                               \
+                s[r * lds + i] = t[i];                                                    \
+        }                                                                                 \
+    }
+    ATTN__UNROLL4(ATTN__OUT, )
+#undef ATTN__OUT
+}
+
+/* s[r*lds + j] = sum_c k[j*ldk + c] * q[r*ldq + c] */
+static void ATTN__NAME(row_qk)(const ATTN__T *restrict k, int64_t ldk, int64_t nk, int64_t d,
+                               const float *restrict q, int64_t ldq, int64_t nr,
+                               float *restrict s, int64_t lds)
+{
+    if (d <= 0) {
+        for (int64_t r = 0; r < nr; r++)
+            for (int64_t j = 0; j < nk; j++)
+                s[r * lds + j] = 0.0f;
+        return;
+    }
+    const int64_t ahead = ATTN__NAME(ahead)(ldk, d);
+    for (int64_t j = 0; j < nk; j += 4) {
+        int64_t n = nk - j < 4 ? nk - j : 4;
+        int64_t r = 0;
+#define ATTN__GROUP(rows)                                                                 \
+        for (; r + (rows) <= nr; r += (rows))                                             \
+            ATTN__NAME(qk_rows)(rows, k + j * ldk, ldk, n, d, q + r * ldq, ldq,           \
+                                s + r * lds + j, lds, r ? 0 : ahead);
+#if ATTN__ROWS >= 4
+        ATTN__GROUP(4)
+        ATTN__GROUP(3)
+#endif
+        ATTN__GROUP(2)
+        ATTN__GROUP(1)
+#undef ATTN__GROUP
+    }
+}
+
+/* Keys taken before the next query rows: their part of V stays in L1. */
+#define ATTN__NEAR_BYTES 4096
+
+/* rows x vecs vectors of outputs, or rows x n columns when n > 0 (vecs is 1) */
+ATTN__INLINE void ATTN__NAME(pv_rows)(int rows, int vecs, int64_t n, const ATTN__T *restrict v,
+                                      int64_t ldv, int64_t nk, const float *restrict p,
+                                      int64_t ldp, float *restrict o, int64_t ldo, int64_t ahead)
+{
+    vf a[4][8];
+#define ATTN__COL(c, r)                                                                   \
+        if (c < vecs)                                                                     \
+            a[r][c] = n ? v_loadn(o + r * ldo, n) : v_load(o + r * ldo + c * VF_LANES);
+#define ATTN__ROW(r, _)                                                                   \
+    if (r < rows) {                                                                       \
+        ATTN__INNER8(ATTN__COL, r)                                                        \
+    }
+    ATTN__UNROLL4(ATTN__ROW, )
+#undef ATTN__ROW
+#undef ATTN__COL
+    for (int64_t j = 0; j < nk; j++) {
+        vf y[4];
+#define ATTN__ROW(r, _)                                                                   \
+        if (r < rows)                                                                     \
+            y[r] = v_set1(p[r * ldp + j]);
+        ATTN__UNROLL4(ATTN__ROW, )
+#undef ATTN__ROW
+#define ATTN__ROW(r, c)                                                                   \
+            if (r < rows)                                                                 \
+                a[r][c] = v_fma(y[r], x, a[r][c]);
+#define ATTN__COL(c, _)                                                                   \
+        if (c < vecs) {                                                                   \
+            vf x = n ? ATTN__LOADN(v, n) : ATTN__LOAD(v + c * VF_LANES);                  \
+            if (ahead && c * VF_LANES * sizeof *v % 64 == 0)                              \
+                ATTN__NAME(prefetch)(v + c * VF_LANES, ahead);                            \
+            ATTN__UNROLL4(ATTN__ROW, c)                                                   \
+        }
+        ATTN__INNER8(ATTN__COL, )
+#undef ATTN__COL
+#undef ATTN__ROW
+        v += ldv;
+    }
+#define ATTN__COL(c, r)                                                                   \
+        if (c < vecs) {                                                                   \
+            if (n)                                                                        \
+                v_storen(o + r * ldo, a[r][c], n);                                        \
+            else                                                                          \
+                v_store(o + r * ldo + c * VF_LANES, a[r][c]);                             \
+        }
+#define ATTN__ROW(r, _)                                                                   \
+    if (r < rows) {                                                                       \
+        ATTN__INNER8(ATTN__COL, r)                                                        \
+    }
+    ATTN__UNROLL4(ATTN__ROW, )
+#undef ATTN__ROW
+#undef ATTN__COL
+}
+
+/* all query rows, `vecs` vectors of columns (n > 0: the last n columns) */
+ATTN__INLINE void ATTN__NAME(pv_cols)(int vecs, int most, int64_t n, const ATTN__T *v, int64_t ldv,
+                                      int64_t nk, const float *p, int64_t ldp, int64_t nr,
+                                      float *o, int64_t ldo, int64_t ahead)
+{
+    int64_t r = 0;
+#define ATTN__GROUP(rows)                                                                 \
+    for (; most >= (rows) && r + (rows) <= nr; r += (rows))                               \
+        ATTN__NAME(pv_rows)(rows, vecs, n, v, ldv, nk, p + r * ldp, ldp, o + r * ldo, ldo, \
+                            r ? 0 : ahead);
+    ATTN__GROUP(4)
+    ATTN__GROUP(3)
+    ATTN__GROUP(2)
+    ATTN__GROUP(1)
+#undef ATTN__GROUP
+}
+
+/* o[r*ldo + c] += sum_j p[r*ldp + j] * v[j*ldv + c] */
+static void ATTN__NAME(row_pv)(const ATTN__T *restrict v, int64_t ldv, int64_t nk, int64_t dv,
+                               const float *restrict p, int64_t ldp, int64_t nr,
+                               float *restrict o, int64_t ldo)
+{
+    if (dv <= 0)
+        return;
+    const int64_t ahead = ATTN__NAME(ahead)(ldv, dv);
+    int64_t step = ATTN__NEAR_BYTES / (dv * (int64_t)sizeof *v);
+    step = step < 8 ? 8 : step;
+    for (int64_t j = 0; j < nk; j += step) {
+        int64_t m = nk - j < step ? nk - j : step;
+        int64_t c = 0;
+#define ATTN__COLS(vecs, most)                                                            \
+        for (; c + (vecs) * VF_LANES <= dv; c += (vecs) * VF_LANES)                       \
+            ATTN__NAME(pv_cols)(vecs, most, 0, v + j * ldv + c, ldv, m, p + j, ldp, nr,   \
+                                o + c, ldo, ahead);
+#if VF_REGS >= 32
+        ATTN__COLS(8, 3)
+        ATTN__COLS(4, 4)
+#else
+        ATTN__COLS(4, 2)
+#endif
+        ATTN__COLS(1, 4)
+#undef ATTN__COLS
+        if (c < dv)
+            ATTN__NAME(pv_cols)(1, 4, dv - c, v + j * ldv + c, ldv, m, p + j, ldp, nr, o + c, ldo,
+                                ahead);
+    }
+}
+
+#undef ATTN__AHEAD_BYTES
+#undef ATTN__NEAR_BYTES
+#undef ATTN__ROWS
+#undef ATTN__T
+#undef ATTN__NAME
+#undef ATTN__LOAD
+#undef ATTN__LOADN

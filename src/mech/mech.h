@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Mechanisms: each turns the parameters of a descriptor into a problem,
+ * after checking what they mean together.
+ */
+#ifndef ATTN_MECH_MECH_H
+#define ATTN_MECH_MECH_H
+
+#include "problem/params.h"
+#include "problem/problem.h"
+
+/*
+ * Fills *p, whose lists live in a block from mem: free it with
+ * attn__problem_free. ATTN_ERR_UNSET, ATTN_ERR_INVALID, ATTN_ERR_UNSUPPORTED,
+ * ATTN_ERR_OVERFLOW or ATTN_ERR_NOMEM, with nothing to free.
+ */
+int32_t attn__mech_problem(const struct attn__params *params, const struct attn__mem *mem,
+                           struct attn__problem *p);
+
+/* One function a mechanism, called by the one above. */
+typedef int32_t attn__mech_fn(const struct attn__params *params, const struct attn__mem *mem,
+                              struct attn__problem *p);
+attn__mech_fn attn__mech_softmax;
+
+#endif /* ATTN_MECH_MECH_H */

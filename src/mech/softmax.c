@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * softmax: scaled dot-product attention with its options. One ATTEND stage:
+ * what is here are the defaults, the combinations that make no sense, and
+ * how causal, window, sink_tokens and prefix become pieces of visibility.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/dtype.h"
+#include "base/error.h"
+#include "mech/mech.h"
+#include "problem/text.h"
+
+static int64_t i64_or(const struct attn__params *v, int32_t param, int64_t fallback)
+{
+    return attn__params_i64_or(v, param, fallback);
+}
+
+static int32_t need(const struct attn__params *v, int32_t param, const char *name, int64_t *out)
+{
+    bool set;
+    int32_t status = attn__params_is_set(v, param, &set);
+    if (status == ATTN_OK && !set)
+        status = attn__error_set(ATTN_ERR_UNSET, "softmax needs %s, which was not set", name);
+    if (status == ATTN_OK)
+        *out = i64_or(v, param, 0);
+    return status;
+}
+
+static int32_t sizes(const struct attn__params *v, struct attn__problem *p)
+{
+    int32_t status = need(v, ATTN_PARAM_HQ, "h (the number of query heads)", &p->hq);
+    if (status == ATTN_OK)
+        status = need(v, ATTN_PARAM_Q, "q (the most query rows)", &p->q);
+    if (status == ATTN_OK)
+        status = need(v, ATTN_PARAM_K, "k (the most keys, or inf)", &p->k);
+    if (status == ATTN_OK)
+        status = need(v, ATTN_PARAM_D, "d (the width of a head)", &p->d);
+    if (status != ATTN_OK)
+        return status;
+    p->b = i64_or(v, ATTN_PARAM_B, 1);
+    p->hk = i64_or(v, ATTN_PARAM_HK, p->hq);
+    p->hv = i64_or(v, ATTN_PARAM_HV, p->hk);
+    p->dv = i64_or(v, ATTN_PARAM_DV, p->d);
+    p->packed = i64_or(v, ATTN_PARAM_PACKED, 0) != 0;
+    p->dtype = (int32_t)i64_or(v, ATTN_PARAM_DTYPE, ATTN_DTYPE_F32);
+    p->kv_dtype = (int32_t)i64_or(v, ATTN_PARAM_KV_DTYPE, p->dtype);
+    if ((p->dtype == ATTN_DTYPE_F64) != (p->kv_dtype == ATTN_DTYPE_F64))
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "dtype=%s with kv_dtype=%s: f64 is for all tensors or for none",
+                               attn__dtype_name(p->dtype), attn__dtype_name(p->kv_dtype));
+    size_t n;
+    const int64_t *q_head = attn__params_i64s(v, ATTN_PARAM_Q_HEAD, &n);
+    p->hout = q_head ? (int64_t)n : p->hq;
+    if (p->hout < 1)
+        return attn__error_set(ATTN_ERR_INVALID, "q_head is an empty list: it has one entry per "
+                                                 "output head");
+    return ATTN_OK;
+}
+
+/* The map of one operand into `map` [hout]: the given list, or whole groups. */
+static int32_t head_map(const struct attn__params *v, const struct attn__problem *p, int32_t param,
+                        const char *name, int64_t heads, int64_t *map)
+{
+    size_t n;
+    const int64_t *given = attn__params_i64s(v, param, &n);
+    if (!given && p->hout % heads != 0)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "%s is needed: %" PRId64 " output heads are no multiple of %" PRId64
+                               " heads",
+                               name, p->hout, heads);
+    if (given && (int64_t)n != p->hout)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "%s has %zu entries, expected one for each of the %" PRId64
+                               " output heads",
+                               name, n, p->hout);
+    for (int64_t h = 0; h < p->hout; h++) {
+        map[h] = given ? given[h] : h / (p->hout / heads);
+        if (map[h] < 0 || map[h] >= heads)
+            return attn__error_set(ATTN_ERR_INVALID,
+                                   "%s[%" PRId64 "] is %" PRId64 ", expected 0 to %" PRId64, name,
+                                   h, map[h], heads - 1);
+    }
+    return ATTN_OK;
+}
+
+/* Runs of output heads with the same K and V head. */
+static void groups(struct attn__problem *p, int64_t *group)
+{
+    int64_t n = 0;
+    p->max_group = 0;
+    for (int64_t h = 0; h < p->hout; h++) {
+        bool same = h > 0 && p->k_head[h] == p->k_head[h - 1] && p->v_head[h] == p->v_head[h - 1];
+        if (!same)
+            group[n++] = h;
+        p->max_group = attn__max_i64(p->max_group, h + 1 - group[n - 1]);
+    }
+    group[n] = p->hout;
+    p->n_groups = n;
+    p->group = group;
+}
+
+/*
+ * The slopes of Press et al.: for a power of two n they are 2^(-8 (h+1) / n);
+ * else those of the power of two below, then every second one of twice that.
+ */
+static double standard_slope(int64_t h, int64_t heads)
+{
+    int64_t n = 1;
+    while (n * 2 <= heads)
+        n *= 2;
+    if (h < n)
+        return exp2(-8.0 * (double)(h + 1) / (double)n);
+    return exp2(-4.0 * (double)(2 * (h - n) + 1) / (double)n);
+}
+
+static int32_t slopes(const struct attn__params *v, struct attn__problem *p, double *room)
+{
+    size_t n;
+    const double *given = attn__params_f64s(v, ATTN_PARAM_ALIBI_SLOPES, &n);
+    if (!i64_or(v, ATTN_PARAM_ALIBI, 0)) {
+        if (given)
+            return attn__error_set(ATTN_ERR_INVALID, "alibi_slopes is set, but alibi is not");
+        return ATTN_OK;
+    }
+    if (given && (int64_t)n != p->hout)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "alibi_slopes has %zu entries, expected one for each of the %" PRId64
+                               " output heads",
+                               n, p->hout);
+    for (int64_t h = 0; h < p->hout; h++)
+        room[h] = given ? given[h] : standard_slope(h, p->hout);
+    p->slopes = room;
+    return ATTN_OK;
+}
+
+static void add_piece(struct attn__problem *p, int32_t kind, bool any, int64_t lo, int64_t hi)
+{
+    if (!any && lo == ATTN_UNBOUNDED && hi == ATTN_UNBOUNDED)
+        return;
+    p->piece[p->n_pieces++] = (struct attn__piece){kind, any, lo, hi};
+}
+
+/*
+ * causal & (window | sink_tokens) | prefix. With a prefix, causal and window
+ * are one band; sink tokens inside a prefix add nothing.
+ */
+static int32_t pieces(const struct attn__params *v, struct attn__problem *p)
+{
+    bool causal = i64_or(v, ATTN_PARAM_CAUSAL, 0) != 0;
+    int64_t left = i64_or(v, ATTN_PARAM_WINDOW_LEFT, ATTN_UNBOUNDED);
+    int64_t right = i64_or(v, ATTN_PARAM_WINDOW_RIGHT, ATTN_UNBOUNDED);
+    int64_t sink = i64_or(v, ATTN_PARAM_SINK_TOKENS, 0);
+    int64_t prefix = i64_or(v, ATTN_PARAM_PREFIX, 0);
+    int64_t lo = left == ATTN_UNBOUNDED ? ATTN_UNBOUNDED : -left, last = causal ? 0 : INT64_MAX;
+    bool window = left != ATTN_UNBOUNDED || right != ATTN_UNBOUNDED;
+    p->align = (int32_t)i64_or(v, ATTN_PARAM_ALIGN, ATTN_ALIGN_BOTTOM_RIGHT);
+    if (prefix > 0 && sink > prefix)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "sink_tokens=%" PRId64 " is more than prefix=%" PRId64
+                               ": expected at most as many",
+                               sink, prefix);
+    if (prefix > 0) {
+        int64_t hi = right == ATTN_UNBOUNDED ? last : attn__min_i64(last, right);
+        if (!causal && !window)
+            return ATTN_OK; /* everything is visible as it is */
+        add_piece(p, ATTN__PIECE_BAND, true, lo, hi == INT64_MAX ? ATTN_UNBOUNDED : hi);
+        add_piece(p, ATTN__PIECE_RECT, true, 0, prefix);
+        return ATTN_OK;
+    }
+    if (causal)
+        add_piece(p, ATTN__PIECE_BAND, false, ATTN_UNBOUNDED, 0);
+    if (window) {
+        add_piece(p, ATTN__PIECE_BAND, sink > 0, lo, right);
+        if (sink > 0)
+            add_piece(p, ATTN__PIECE_RECT, true, 0, sink);
+    }
+    return ATTN_OK;
+}
+
+static int32_t fill(const struct attn__params *v, struct attn__problem *p, int64_t *lists,
+                    char *chars)
+{
+    int64_t *q = lists, *k = q + p->hout, *vm = k + p->hout, *group = vm + p->hout;
+    double *room = (double *)(void *)(group + p->hout + 1);
+    int32_t status = ATTN_OK;
+    /* Without a list the output heads are the query heads, one by one. */
+    status = head_map(v, p, ATTN_PARAM_Q_HEAD, "q_head", p->hq, q);
+    if (status == ATTN_OK)
+        status = head_map(v, p, ATTN_PARAM_K_HEAD, "k_head", p->hk, k);
+    if (status == ATTN_OK)
+        status = head_map(v, p, ATTN_PARAM_V_HEAD, "v_head", p->hv, vm);
+    if (status != ATTN_OK)
+        return status;
+    p->q_head = q;
+    p->k_head = k;
+    p->v_head = vm;
+    groups(p, group);
+    status = slopes(v, p, room);
+    if (status == ATTN_OK)
+        status = pieces(v, p);
+    if (status != ATTN_OK)
+        return status;
+
+    p->scale = attn__params_f64_or(v, ATTN_PARAM_SCALE, 1 / sqrt((double)p->d));
+    p->softcap = attn__params_f64_or(v, ATTN_PARAM_SOFTCAP, 0);
+    p->segments = i64_or(v, ATTN_PARAM_SEGMENTS, 0) != 0;
+    p->mask = i64_or(v, ATTN_PARAM_MASK, 0) != 0;
+    p->bias = i64_or(v, ATTN_PARAM_BIAS, 0) != 0;
+    p->sink_logits = i64_or(v, ATTN_PARAM_SINK_LOGITS, 0) != 0;
+    p->want = (int32_t)i64_or(v, ATTN_PARAM_WANT, 0);
+    p->blas = (int32_t)i64_or(v, ATTN_PARAM_BLAS, ATTN_BLAS_AUTO);
+    p->check = (int32_t)i64_or(v, ATTN_PARAM_CHECK, ATTN_CHECK_INDICES);
+    p->executors = i64_or(v, ATTN_PARAM_EXECUTORS, 1);
+
+    const char *solver = attn__params_text_or(v, ATTN_PARAM_SOLVER, NULL);
+    if (solver) {
+        size_t n = strlen(solver) + 1;
+        p->solver = memcpy(chars, solver, n);
+        chars += n;
+    }
+    struct attn__textout out;
+    attn__textout_start(&out, chars, p->block_bytes - (size_t)(chars - (char *)p->block));
+    attn__text_print(v, &out);
+    attn__textout_finish(&out, NULL);
+    p->text = chars;
+    return ATTN_OK;
+}
+
+int32_t attn__mech_softmax(const struct attn__params *v, const struct attn__mem *mem,
+                           struct attn__problem *p)
+{
+    *p = (struct attn__problem){.mech = v->mech, .verb = ATTN__VERB_ATTEND};
+    int32_t status = sizes(v, p);
+    if (status != ATTN_OK)
+        return status;
+    struct attn__textout out;
+    size_t text_bytes;
+    attn__textout_start(&out, NULL, 0);
+    attn__text_print(v, &out);
+    attn__textout_finish(&out, &text_bytes);
+    /* hout is at most 65536, so none of this can overflow */
+    size_t list_bytes = ((size_t)p->hout * 5 + 1) * 8;
+    p->block_bytes =
+        list_bytes + text_bytes + strlen(attn__params_text_or(v, ATTN_PARAM_SOLVER, "")) + 1;
+    p->block = attn__mem_alloc(mem, p->block_bytes, 64);
+    if (!p->block)
+        return ATTN_ERR_NOMEM;
+    status = fill(v, p, p->block, (char *)p->block + list_bytes);
+    if (status != ATTN_OK)
+        attn__problem_free(p, mem);
+    return status;
+}

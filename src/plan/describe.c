@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a plan does with a sequence, in words: the same decisions as the
+ * planner's, taken again with their reasons.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "plan/plan.h"
+
+static void put_range(struct attn__textout *out, const char *name, int64_t lo, int64_t hi)
+{
+    if (hi == INT64_MAX)
+        attn__textout_printf(out, "%s %" PRId64 " and more", name, lo);
+    else if (lo == hi)
+        attn__textout_printf(out, "%s %" PRId64, name, lo);
+    else
+        attn__textout_printf(out, "%s %" PRId64 " to %" PRId64, name, lo, hi);
+}
+
+static void put_tiles(struct attn__textout *out, const struct attn__tiles *t)
+{
+    if (t->rows > 0)
+        attn__textout_printf(out, ", %d rows", t->rows);
+    if (t->keys > 0)
+        attn__textout_printf(out, " x %d keys a tile", t->keys);
+    if (t->chunk > 0)
+        attn__textout_printf(out, ", %d keys a unit", t->chunk);
+}
+
+void attn__describe(const struct attn_plan *plan, int64_t q, int64_t k, struct attn__textout *out)
+{
+    const struct attn__problem *p = &plan->problem;
+    int32_t qc = attn__problem_q_class(q), kc = attn__problem_k_class(k);
+    const struct attn__choice *choice = &plan->choice[qc][kc];
+    int64_t pq = attn__plan_q_price(p, qc), pk = attn__plan_k_price(p, kc);
+    int64_t q0 = qc == 0 ? 0 : attn__problem_q_top(qc - 1) + 1;
+    int64_t k0 = kc == 0 ? 0 : attn__problem_k_top(kc - 1) + 1;
+    double best = choice->solver->cost(p, &plan->machine, pq, pk);
+
+    attn__textout_put(out, "problem: ", 9);
+    attn__textout_put(out, p->text, strlen(p->text));
+    attn__textout_put(out, "\nclass: ", 8);
+    put_range(out, "q", q0, attn__problem_q_top(qc));
+    put_range(out, ", k", k0, attn__problem_k_top(kc));
+    attn__textout_printf(out, "\nsolver: %s", choice->solver->name);
+    put_tiles(out, &choice->tiles);
+    attn__textout_printf(out, "\nisa: %s, %" PRId64 " thread%s\n", plan->machine.kern->isa_name,
+                         plan->machine.threads, plan->machine.threads == 1 ? "" : "s");
+    attn__textout_printf(out, "pairs visible: %.3g %% by position\n",
+                         100 * attn__vis_share(p, attn__max_i64(q, 1), attn__max_i64(k, 1)));
+    if (choice->solver->calls_blas)
+        attn__textout_printf(out, "bits: same for any threads and batch as far as BLAS keeps "
+                                  "them\n");
+    else
+        attn__textout_printf(out, "bits: same for any threads and batch\n");
+    const struct attn__solver *s;
+    for (size_t n = 0; (s = attn__planner_solver_at(n)) != NULL; n++) {
+        char why[ATTN__WHY_MAX];
+        if (s == choice->solver)
+            continue;
+        if (!attn__planner_allows(plan, s, why))
+            attn__textout_printf(out, "not %s: %s\n", s->name, why);
+        else
+            attn__textout_printf(out, "not %s: estimated at %.2f times the cost\n", s->name,
+                                 s->cost(p, &plan->machine, pq, pk) / best);
+    }
+    attn__textout_printf(out, "workspace: %zu bytes\n", plan->ws_bytes);
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Making, running and freeing plans.
+ */
+#include "plan/plan.h"
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "thread/blas.h"
+
+/* Enough for each solver that some class chose: they run one after another. */
+static int32_t size_workspace(struct attn_plan *plan)
+{
+    const struct attn__problem *p = &plan->problem;
+    for (int32_t qc = 0; qc <= attn__plan_last_q_class(p); qc++) {
+        for (int32_t kc = 0; kc <= attn__plan_last_k_class(p); kc++) {
+            size_t bytes;
+            if (!plan->choice[qc][kc].solver->workspace(p, &plan->machine, &bytes))
+                return attn__error_set(ATTN_ERR_OVERFLOW,
+                                       "the workspace of solver %s does not fit in 64 bits",
+                                       plan->choice[qc][kc].solver->name);
+            if (bytes > plan->ws_bytes)
+                plan->ws_bytes = bytes;
+        }
+    }
+    return ATTN_OK;
+}
+
+static int32_t make_executors(struct attn_plan *plan)
+{
+    size_t n = (size_t)plan->problem.executors;
+    if (n == 0)
+        return ATTN_OK;
+    plan->executor = attn__mem_alloc(&plan->mem, n * sizeof *plan->executor, 64);
+    if (!plan->executor)
+        return ATTN_ERR_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        atomic_init(&plan->executor[i].busy, 0);
+        plan->executor[i].ws = attn__mem_alloc(&plan->mem, plan->ws_bytes, ATTN__WS_ALIGN);
+        if (!plan->executor[i].ws)
+            return ATTN_ERR_NOMEM;
+    }
+    return ATTN_OK;
+}
+
+int32_t attn__plan_make(struct attn_ctx *ctx, struct attn__threads *threads, int64_t n_threads,
+                        struct attn__problem *problem, struct attn_plan **out)
+{
+    struct attn_plan *plan = attn__mem_alloc(&ctx->mem, sizeof *plan, 64);
+    if (!plan) {
+        attn__problem_free(problem, &ctx->mem);
+        return ATTN_ERR_NOMEM;
+    }
+    attn__ctx_retain(ctx);
+    plan->ctx = ctx;
+    plan->mem = ctx->mem;
+    plan->problem = *problem;
+    plan->threads = threads;
+    plan->machine = (struct attn__machine){
+        .kern = ctx->kernels,
+        .threads = n_threads,
+        .blas_threads = attn__blas_threads(),
+    };
+    int32_t status = attn__planner_choose(plan);
+    if (status == ATTN_OK)
+        status = size_workspace(plan);
+    if (status == ATTN_OK)
+        status = make_executors(plan);
+    if (status != ATTN_OK) {
+        attn__plan_free(plan);
+        return status;
+    }
+    *out = plan;
+    return ATTN_OK;
+}
+
+void attn__plan_free(struct attn_plan *plan)
+{
+    struct attn__mem mem = plan->mem;
+    size_t n = (size_t)plan->problem.executors;
+    for (size_t i = 0; plan->executor && i < n; i++)
+        attn__mem_free(&mem, plan->executor[i].ws, plan->ws_bytes);
+    attn__mem_free(&mem, plan->executor, n * sizeof *plan->executor);
+    attn__problem_free(&plan->problem, &mem);
+    attn__ctx_release(plan->ctx);
+    attn__mem_free(&mem, plan, sizeof *plan);
+}
+
+static bool has_work_for(const struct attn__exec *x)
+{
+    for (int64_t n = 0; n < x->call->n_seq; n++) {
+        struct attn__seq s = attn__call_seq(x->call, n);
+        if (attn__exec_mine(x, &s))
+            return true;
+    }
+    return false;
+}
+
+static void run_all(const struct attn_plan *plan, const struct attn__call *call, char *ws)
+{
+    struct attn__exec x = {
+        .call = call,
+        .machine = &plan->machine,
+        .threads = plan->threads,
+        .choice = plan->choice,
+        .ws = ws,
+    };
+    for (size_t n = 0; (x.self = attn__planner_solver_at(n)) != NULL; n++)
+        if (has_work_for(&x))
+            x.self->run(&x);
+}
+
+int32_t attn__plan_run(const struct attn_plan *plan, const struct attn__call *call, char *ws)
+{
+    if (ws) {
+        run_all(plan, call, ws);
+        return ATTN_OK;
+    }
+    for (int64_t n = 0; n < plan->problem.executors; n++) {
+        struct attn__executor *e = &plan->executor[n];
+        int32_t idle = 0;
+        if (!atomic_compare_exchange_strong_explicit(&e->busy, &idle, 1, memory_order_acquire,
+                                                     memory_order_relaxed))
+            continue;
+        run_all(plan, call, e->ws);
+        atomic_store_explicit(&e->busy, 0, memory_order_release);
+        return ATTN_OK;
+    }
+    return attn__error_set(ATTN_ERR_BUSY,
+                           "all %lld workspaces of the plan are in use (executors=%lld)",
+                           (long long)plan->problem.executors,
+                           (long long)plan->problem.executors);
+}

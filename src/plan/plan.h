@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The plan object: a problem, the machine it was planned for and a choice
+ * for every class of lengths. Immutable once made, but for the flags of its
+ * own workspaces.
+ */
+#ifndef ATTN_PLAN_PLAN_H
+#define ATTN_PLAN_PLAN_H
+
+#include <stdatomic.h>
+
+#include "base/ctx.h"
+#include "base/textout.h"
+#include "problem/solver.h"
+
+struct attn__executor {
+    _Atomic int32_t busy;
+    char *ws;
+};
+
+struct attn_plan {
+    struct attn_ctx *ctx; /* a reference */
+    struct attn__mem mem;
+    struct attn__problem problem;
+    struct attn__machine machine;
+    struct attn__threads *threads;
+    struct attn__choice choice[ATTN__Q_CLASSES][ATTN__K_CLASSES];
+    size_t ws_bytes;
+    struct attn__executor *executor; /* [problem.executors] */
+};
+
+enum { ATTN__WS_ALIGN = 64 };
+
+/* Takes the problem over (also on failure) and a reference of ctx. */
+int32_t attn__plan_make(struct attn_ctx *ctx, struct attn__threads *threads, int64_t n_threads,
+                        struct attn__problem *problem, struct attn_plan **plan);
+void attn__plan_free(struct attn_plan *plan);
+int32_t attn__plan_run(const struct attn_plan *plan, const struct attn__call *call, char *ws);
+
+/* The longest lengths of each class that the problem has; -1 if none. */
+int32_t attn__plan_last_q_class(const struct attn__problem *p);
+int32_t attn__plan_last_k_class(const struct attn__problem *p);
+/* The lengths that a class of this problem is priced at. */
+int64_t attn__plan_q_price(const struct attn__problem *p, int32_t q_class);
+int64_t attn__plan_k_price(const struct attn__problem *p, int32_t k_class);
+
+/* planner.c: fills plan->choice, or says why it cannot. */
+int32_t attn__planner_choose(struct attn_plan *plan);
+
+/*
+ * Why solver s is out of the question for the plan, in why; or NULL and true.
+ * A solver that was asked for by name only has to be able to.
+ */
+bool attn__planner_allows(const struct attn_plan *plan, const struct attn__solver *s,
+                          char why[ATTN__WHY_MAX]);
+
+/* Solver number `index` in order of preference, NULL past the last. */
+const struct attn__solver *attn__planner_solver_at(size_t index);
+
+/* bind.c: checks the arguments of one execute and fills *call. */
+int32_t attn__bind(const struct attn__problem *p, const attn_arg *args, size_t n_args,
+                   struct attn__call *call);
+
+/* describe.c */
+void attn__describe(const struct attn_plan *plan, int64_t q, int64_t k,
+                    struct attn__textout *out);
+
+#endif /* ATTN_PLAN_PLAN_H */

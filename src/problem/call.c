@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From tensors by role to the rows of one sequence and head.
+ */
+#include "problem/call.h"
+
+static int64_t load_or(const struct attn__call *c, enum attn__slot slot, int64_t i,
+                       int64_t fallback)
+{
+    const attn_tensor *t = &c->t[slot];
+    return c->has[slot] ? attn__load_i64(t->data, i * t->stride[0], t->dtype) : fallback;
+}
+
+struct attn__seq attn__call_seq(const struct attn__call *c, int64_t index)
+{
+    struct attn__seq s = {.index = index};
+    if (c->p->packed) {
+        s.q0 = load_or(c, ATTN__SLOT_Q_OFFSETS, index, 0);
+        s.k0 = load_or(c, ATTN__SLOT_K_OFFSETS, index, 0);
+        s.q_all = load_or(c, ATTN__SLOT_Q_OFFSETS, index + 1, 0) - s.q0;
+        s.k_all = load_or(c, ATTN__SLOT_K_OFFSETS, index + 1, 0) - s.k0;
+    } else {
+        s.b = index;
+        s.q_all = c->t[ATTN__SLOT_Q].shape[2];
+        s.k_all = c->t[ATTN__SLOT_K].shape[2];
+    }
+    s.k_skip = load_or(c, ATTN__SLOT_K_START, index, 0);
+    s.k0 += s.k_skip;
+    s.nq = load_or(c, ATTN__SLOT_Q_LEN, index, s.q_all);
+    s.nk = load_or(c, ATTN__SLOT_K_LEN, index, s.k_all - s.k_skip);
+    s.off = c->p->align == ATTN_ALIGN_TOP_LEFT ? 0 : s.nk - s.nq;
+    return s;
+}
+
+static struct attn__rows rows_of(const attn_tensor *t, int64_t b, int64_t h, int64_t n0)
+{
+    struct attn__rows r = {.row = t->stride[2], .col = t->stride[3], .dtype = t->dtype};
+    int64_t at = b * t->stride[0] + h * t->stride[1] + n0 * t->stride[2];
+    r.base = (char *)t->data + at * (int64_t)attn__dtype_size(t->dtype);
+    return r;
+}
+
+struct attn__rows attn__call_q(const struct attn__call *c, const struct attn__seq *s, int64_t h)
+{
+    return rows_of(&c->t[ATTN__SLOT_Q], s->b, c->p->q_head[h], s->q0);
+}
+
+struct attn__rows attn__call_k(const struct attn__call *c, const struct attn__seq *s, int64_t h)
+{
+    return rows_of(&c->t[ATTN__SLOT_K], s->b, c->p->k_head[h], s->k0);
+}
+
+struct attn__rows attn__call_v(const struct attn__call *c, const struct attn__seq *s, int64_t h)
+{
+    return rows_of(&c->t[ATTN__SLOT_V], s->b, c->p->v_head[h], s->k0);
+}
+
+struct attn__rows attn__call_out(const struct attn__call *c, const struct attn__seq *s, int64_t h)
+{
+    return rows_of(&c->t[ATTN__SLOT_OUT], s->b, h, s->q0);
+}
+
+struct attn__rows attn__call_pairs(const struct attn__call *c, enum attn__slot slot,
+                                   const struct attn__seq *s, int64_t h)
+{
+    const attn_tensor *t = &c->t[slot];
+    struct attn__rows r = {.dtype = t->dtype};
+    int64_t stride[4];
+    for (int n = 0; n < 4; n++)
+        stride[n] = t->shape[n] == 1 ? 0 : t->stride[n];
+    r.row = stride[2];
+    r.col = stride[3];
+    int64_t at = s->index * stride[0] + h * stride[1] + s->k_skip * stride[3];
+    r.base = (char *)t->data + at * (int64_t)attn__dtype_size(t->dtype);
+    return r;
+}
+
+struct attn__rows attn__call_per_row(const struct attn__call *c, enum attn__slot slot,
+                                     const struct attn__seq *s, int64_t h)
+{
+    const attn_tensor *t = &c->t[slot];
+    struct attn__rows r = {.row = t->stride[2], .dtype = t->dtype};
+    int64_t at = s->b * t->stride[0] + h * t->stride[1] + s->q0 * t->stride[2];
+    r.base = (char *)t->data + at * (int64_t)attn__dtype_size(t->dtype);
+    return r;
+}
+
+struct attn__rows attn__call_colsum(const struct attn__call *c, const struct attn__seq *s,
+                                    int64_t h)
+{
+    const attn_tensor *t = &c->t[ATTN__SLOT_COLSUM];
+    struct attn__rows r = {.row = t->stride[2], .dtype = t->dtype};
+    int64_t at = s->index * t->stride[0] + h * t->stride[1] + s->k_skip * t->stride[2];
+    r.base = (char *)t->data + at * (int64_t)attn__dtype_size(t->dtype);
+    return r;
+}
+
+double attn__call_sink(const struct attn__call *c, const struct attn__seq *s, int64_t h,
+                       int64_t i)
+{
+    const attn_tensor *t = &c->t[ATTN__SLOT_SINK_LOGITS];
+    if (!c->has[ATTN__SLOT_SINK_LOGITS])
+        return -INFINITY;
+    if (t->rank == 1)
+        return attn__load_f64(t->data, h * t->stride[0], t->dtype);
+    int64_t b = t->shape[0] == 1 ? 0 : s->index;
+    int64_t n = t->shape[2] == 1 ? 0 : i;
+    return attn__load_f64(t->data, b * t->stride[0] + h * t->stride[1] + n * t->stride[2],
+                          t->dtype);
+}
+
+struct attn__vis attn__call_vis(const struct attn__call *c, const struct attn__seq *s, int64_t h)
+{
+    struct attn__vis v = {.p = c->p, .nq = s->nq, .nk = s->nk, .off = s->off};
+    if (c->has[ATTN__SLOT_SEG_Q]) {
+        const attn_tensor *q = &c->t[ATTN__SLOT_SEG_Q], *k = &c->t[ATTN__SLOT_SEG_K];
+        v.seg_q = q->data;
+        v.seg_k = k->data;
+        v.seg_q_dtype = q->dtype;
+        v.seg_k_dtype = k->dtype;
+        v.seg_q_at = (q->shape[0] == 1 ? 0 : s->b * q->stride[0]) + s->q0 * q->stride[1];
+        v.seg_k_at = (k->shape[0] == 1 ? 0 : s->b * k->stride[0]) + s->k0 * k->stride[1];
+        v.seg_q_stride = q->stride[1];
+        v.seg_k_stride = k->stride[1];
+    }
+    if (c->has[ATTN__SLOT_MASK]) {
+        struct attn__rows m = attn__call_pairs(c, ATTN__SLOT_MASK, s, h);
+        v.mask = (const uint8_t *)m.base;
+        v.mask_row = m.row;
+        v.mask_col = m.col;
+    }
+    return v;
+}

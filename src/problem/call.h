@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One execute after its arguments were checked: tensors by role, and the
+ * view of single sequences and heads that solvers work on.
+ */
+#ifndef ATTN_PROBLEM_CALL_H
+#define ATTN_PROBLEM_CALL_H
+
+#include <math.h>
+
+#include <attn/plan.h>
+
+#include "base/dtype.h"
+#include "problem/problem.h"
+#include "problem/roles.h"
+#include "problem/visibility.h"
+
+struct attn__call {
+    const struct attn__problem *p;
+    int64_t n_seq;
+    bool has[ATTN__ROLE_COUNT];
+    attn_tensor t[ATTN__ROLE_COUNT];
+};
+
+/* One sequence: where its rows are and how many count. */
+struct attn__seq {
+    int64_t index;        /* in [B] or [S] data */
+    int64_t b;            /* batch index of Q, K, V, OUT: index, or 0 if packed */
+    int64_t q0, k0;       /* first row of Q and OUT, first counted row of K */
+    int64_t q_all, k_all; /* rows and keys the tensors hold for it */
+    int64_t k_skip;       /* keys in front of k0 that do not count */
+    int64_t nq, nk;       /* rows that count, keys that count */
+    int64_t off;          /* what causal, windows and ALiBi add to a row */
+};
+
+struct attn__seq attn__call_seq(const struct attn__call *c, int64_t index);
+
+/* Rows of one head: row i at base + i * row bytes, elements col apart. */
+struct attn__rows {
+    char *base;
+    int64_t row, col; /* strides in elements */
+    int32_t dtype;
+};
+
+static inline char *attn__rows_at(const struct attn__rows *r, int64_t i)
+{
+    return r->base + i * r->row * (int64_t)attn__dtype_size(r->dtype);
+}
+
+/* True if rows are dense arrays of `dtype`, aligned as C wants them; other
+ * memory is read element by element. */
+static inline bool attn__rows_plain(const struct attn__rows *r, int32_t dtype)
+{
+    return r->dtype == dtype && r->col == 1 &&
+           (uintptr_t)r->base % attn__dtype_size(dtype) == 0;
+}
+
+/* h is an output head; the head maps are applied here. */
+struct attn__rows attn__call_q(const struct attn__call *c, const struct attn__seq *s, int64_t h);
+struct attn__rows attn__call_k(const struct attn__call *c, const struct attn__seq *s, int64_t h);
+struct attn__rows attn__call_v(const struct attn__call *c, const struct attn__seq *s, int64_t h);
+struct attn__rows attn__call_out(const struct attn__call *c, const struct attn__seq *s,
+                                 int64_t h);
+/* A per-pair tensor (bias, mask, probs ...): row i, column j of the sequence,
+ * with broadcast extents given stride 0. */
+struct attn__rows attn__call_pairs(const struct attn__call *c, enum attn__slot slot,
+                                   const struct attn__seq *s, int64_t h);
+/* A per-row output (lse, rowmax, entropy) as a column: element i at row i. */
+struct attn__rows attn__call_per_row(const struct attn__call *c, enum attn__slot slot,
+                                     const struct attn__seq *s, int64_t h);
+/* Column sums: element j at row j, counted from the sequence's first key. */
+struct attn__rows attn__call_colsum(const struct attn__call *c, const struct attn__seq *s,
+                                    int64_t h);
+
+/* The sink logit of a row; -inf where the problem has none. */
+double attn__call_sink(const struct attn__call *c, const struct attn__seq *s, int64_t h,
+                       int64_t i);
+
+/* The visibility of one sequence and output head. */
+struct attn__vis attn__call_vis(const struct attn__call *c, const struct attn__seq *s, int64_t h);
+
+static inline double attn__rows_load(const struct attn__rows *r, int64_t i, int64_t j)
+{
+    return attn__load_f64(r->base, i * r->row + j * r->col, r->dtype);
+}
+
+static inline void attn__rows_store(const struct attn__rows *r, int64_t i, int64_t j, double x)
+{
+    attn__store_f64(r->base, i * r->row + j * r->col, r->dtype, x);
+}
+
+#endif /* ATTN_PROBLEM_CALL_H */

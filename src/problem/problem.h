@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is to be computed, in one canonical struct: every default filled in,
+ * every list resolved. A mechanism file writes it, planner and solvers read
+ * it; nothing below the planner sees a descriptor.
+ */
+#ifndef ATTN_PROBLEM_PROBLEM_H
+#define ATTN_PROBLEM_PROBLEM_H
+
+#include <stdbool.h>
+
+#include <attn/desc.h>
+
+#include "base/memory.h"
+
+/* The execution kinds that solvers serve. */
+enum { ATTN__VERB_ATTEND = 1 };
+
+/*
+ * Static visibility is a short list of pieces. A pair (i, j) is visible if
+ * every MUST piece shows it and, where there are ANY pieces, at least one of
+ * them does. Lengths, segments and mask tensors come on top at execute.
+ *
+ * BAND: lo <= j - (i + off) <= hi.  RECT: all rows, lo <= j < hi.
+ * ATTN_UNBOUNDED on a side means no limit there.
+ */
+enum { ATTN__PIECE_BAND = 1, ATTN__PIECE_RECT = 2 };
+
+struct attn__piece {
+    int32_t kind;
+    bool any;
+    int64_t lo, hi;
+};
+
+enum { ATTN__MAX_PIECES = 4 };
+
+struct attn__problem {
+    int32_t mech;
+    int32_t verb;
+
+    /* Maxima; k may be ATTN_UNBOUNDED. hout: heads of the output. */
+    int64_t b, hq, hk, hv, hout, q, k, d, dv;
+    bool packed;
+    int32_t dtype, kv_dtype;
+
+    /* For each output head the head it reads of Q, K and V: [hout]. */
+    const int64_t *q_head, *k_head, *v_head;
+    /* Runs of output heads that share their K and V head, so that a solver
+     * can read those once: run g is heads group[g] to group[g + 1] - 1. */
+    int64_t n_groups;
+    int64_t max_group;
+    const int64_t *group;
+
+    int32_t align;
+    int32_t n_pieces;
+    struct attn__piece piece[ATTN__MAX_PIECES];
+    bool segments, mask;
+
+    double scale;
+    double softcap;       /* 0: none */
+    const double *slopes; /* ALiBi, [hout]; NULL: none */
+    bool bias, sink_logits;
+
+    int32_t want;
+
+    const char *solver; /* forced by name; NULL: the planner chooses */
+    int32_t blas;
+    int32_t check;
+    int64_t executors;
+
+    /* The canonical problem string, for describe and logs. */
+    const char *text;
+
+    /* The arrays and texts above live in this block. */
+    void *block;
+    size_t block_bytes;
+};
+
+void attn__problem_free(struct attn__problem *p, const struct attn__mem *mem);
+
+/* Element type of LSE and the other per-row and per-pair outputs. */
+static inline int32_t attn__problem_row_dtype(const struct attn__problem *p)
+{
+    return p->dtype == ATTN_DTYPE_F64 ? ATTN_DTYPE_F64 : ATTN_DTYPE_F32;
+}
+
+/*
+ * Solvers are chosen once per class of (q_len, k_len), so that what runs a
+ * sequence depends on that sequence alone. `rep` is the size a class is
+ * priced at.
+ */
+enum { ATTN__Q_CLASSES = 8, ATTN__K_CLASSES = 5 };
+
+int32_t attn__problem_q_class(int64_t q);
+int32_t attn__problem_k_class(int64_t k);
+int64_t attn__problem_q_rep(int32_t q_class);
+int64_t attn__problem_k_rep(int32_t k_class);
+/* Largest length in the class; INT64_MAX for the last. */
+int64_t attn__problem_q_top(int32_t q_class);
+int64_t attn__problem_k_top(int32_t k_class);
+
+#endif /* ATTN_PROBLEM_PROBLEM_H */

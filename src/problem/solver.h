@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What planner and solvers say to each other. A solver is one algorithm: it
+ * tells whether it can serve a problem and at what price, then runs all
+ * sequences of an execute that were given to it.
+ */
+#ifndef ATTN_PROBLEM_SOLVER_H
+#define ATTN_PROBLEM_SOLVER_H
+
+#include "kernels/kernels.h"
+#include "problem/call.h"
+#include "problem/problem.h"
+#include "thread/parallel.h"
+
+/* The machine as solvers see it; part of the plan's input, never changed. */
+struct attn__machine {
+    const struct attn__kernels *kern;
+    int64_t threads;
+    int64_t blas_threads; /* 0: no BLAS; -1: not known */
+};
+
+/* How a solver cuts a class of lengths; what the numbers mean is its own. */
+struct attn__tiles {
+    int32_t rows;  /* query rows of a tile */
+    int32_t keys;  /* keys of a block */
+    int32_t chunk; /* keys of a unit of work, for solvers that split keys */
+};
+
+enum { ATTN__WHY_MAX = 160 };
+
+struct attn__exec;
+
+struct attn__solver {
+    const char *name;
+    int32_t verb;
+    bool calls_blas;
+    /* Can it serve the problem at all? If not, the reason goes to why. */
+    bool (*applicable)(const struct attn__problem *p, char why[ATTN__WHY_MAX]);
+    struct attn__tiles (*tiles)(const struct attn__problem *p, const struct attn__machine *m,
+                                int64_t q, int64_t k);
+    /* Expected time for one sequence of q rows and k keys with all heads, in
+     * units of one vector FMA; only ratios between solvers mean anything. */
+    double (*cost)(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
+                   int64_t k);
+    /* False if the size overflows. Enough for every class of the problem. */
+    bool (*workspace)(const struct attn__problem *p, const struct attn__machine *m,
+                      size_t *bytes);
+    void (*run)(const struct attn__exec *x);
+};
+
+/* What was decided for one class of lengths. */
+struct attn__choice {
+    const struct attn__solver *solver;
+    struct attn__tiles tiles;
+};
+
+/* One execute as a solver gets it. */
+struct attn__exec {
+    const struct attn__call *call;
+    const struct attn__machine *machine;
+    struct attn__threads *threads;
+    const struct attn__choice (*choice)[ATTN__K_CLASSES]; /* [Q_CLASSES] */
+    const struct attn__solver *self;
+    char *ws; /* 64-byte aligned */
+};
+
+static inline const struct attn__choice *attn__exec_choice(const struct attn__exec *x,
+                                                           const struct attn__seq *s)
+{
+    return &x->choice[attn__problem_q_class(s->nq)][attn__problem_k_class(s->nk)];
+}
+
+/* True if sequence s is this solver's to run. */
+static inline bool attn__exec_mine(const struct attn__exec *x, const struct attn__seq *s)
+{
+    return attn__exec_choice(x, s)->solver == x->self;
+}
+
+#endif /* ATTN_PROBLEM_SOLVER_H */

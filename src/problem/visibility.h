@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which pairs of a sequence are visible: the static pieces of the problem
+ * with the sequence's lengths, segments and mask. Rows and keys are counted
+ * within the sequence.
+ */
+#ifndef ATTN_PROBLEM_VISIBILITY_H
+#define ATTN_PROBLEM_VISIBILITY_H
+
+#include "problem/problem.h"
+
+struct attn__vis {
+    const struct attn__problem *p;
+    int64_t nq, nk, off;
+    const void *seg_q, *seg_k; /* NULL: no segments */
+    int32_t seg_q_dtype, seg_k_dtype;
+    int64_t seg_q_at, seg_k_at, seg_q_stride, seg_k_stride;
+    const uint8_t *mask; /* NULL: no mask */
+    int64_t mask_row, mask_col;
+};
+
+enum attn__tile { ATTN__TILE_EMPTY, ATTN__TILE_PARTIAL, ATTN__TILE_FULL };
+
+/* Class of the tile of rows i0..i1-1 and keys j0..j1-1 (neither empty, both
+ * inside the sequence). PARTIAL may be said of a tile that is not. */
+enum attn__tile attn__vis_tile(const struct attn__vis *v, int64_t i0, int64_t i1, int64_t j0,
+                               int64_t j1);
+
+/* Keys outside *j0..*j1-1 are invisible to all rows i0..i1-1. */
+void attn__vis_hull(const struct attn__vis *v, int64_t i0, int64_t i1, int64_t *j0, int64_t *j1);
+
+/* bits[j - j0], bit i - i0: is (i, j) visible; at most 64 rows. */
+void attn__vis_bits(const struct attn__vis *v, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
+                    uint64_t *bits);
+
+/* The scores s[j - j0] of row i that are not visible become -inf. */
+void attn__vis_hide(const struct attn__vis *v, int64_t i, int64_t j0, int64_t j1, float *s);
+
+/* The share of all pairs that the static pieces leave visible, estimated from
+ * some of the rows: for costs. */
+double attn__vis_share(const struct attn__problem *p, int64_t nq, int64_t nk);
+
+#endif /* ATTN_PROBLEM_VISIBILITY_H */

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* Vectors for 64-bit Arm: four floats, 32 registers, fused multiply-add. */
+#ifndef ATTN__SIMD_VEC_NEON_H
+#define ATTN__SIMD_VEC_NEON_H
+
+#include <arm_neon.h>
+
+#define VF_LANES 4
+#define VF_REGS 32
+
+typedef float32x4_t vf;
+typedef uint32x4_t vm;
+
+ATTN__INLINE vf v_load(const float *p) { return vld1q_f32(p); }
+ATTN__INLINE void v_store(float *p, vf a) { vst1q_f32(p, a); }
+ATTN__INLINE vf v_set1(float x) { return vdupq_n_f32(x); }
+ATTN__INLINE vf v_zero(void) { return vdupq_n_f32(0.0f); }
+
+ATTN__INLINE vf v_loadn(const float *p, int64_t n)
+{
+    if (n >= 4)
+        return vld1q_f32(p);
+    float32x4_t a = vdupq_n_f32(0.0f);
+    if (n > 0)
+        a = vld1q_lane_f32(p, a, 0);
+    if (n > 1)
+        a = vld1q_lane_f32(p + 1, a, 1);
+    if (n > 2)
+        a = vld1q_lane_f32(p + 2, a, 2);
+    return a;
+}
+
+ATTN__INLINE void v_storen(float *p, vf a, int64_t n)
+{
+    if (n >= 4) {
+        vst1q_f32(p, a);
+        return;
+    }
+    if (n > 0)
+        vst1q_lane_f32(p, a, 0);
+    if (n > 1)
+        vst1q_lane_f32(p + 1, a, 1);
+    if (n > 2)
+        vst1q_lane_f32(p + 2, a, 2);
+}
+
+ATTN__INLINE vf v_add(vf a, vf b) { return vaddq_f32(a, b); }
+ATTN__INLINE vf v_sub(vf a, vf b) { return vsubq_f32(a, b); }
+ATTN__INLINE vf v_mul(vf a, vf b) { return vmulq_f32(a, b); }
+ATTN__INLINE vf v_div(vf a, vf b) { return vdivq_f32(a, b); }
+ATTN__INLINE vf v_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
+ATTN__INLINE vf v_fnma(vf a, vf b, vf c) { return vfmsq_f32(c, a, b); }
+ATTN__INLINE vf v_max(vf a, vf b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
+ATTN__INLINE vf v_min(vf a, vf b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+ATTN__INLINE vf v_abs(vf a) { return vabsq_f32(a); }
+
+ATTN__INLINE vf v_copysign(vf a, vf sign)
+{
+    return vbslq_f32(vdupq_n_u32(0x80000000u), sign, a);
+}
+
+ATTN__INLINE vf v_round(vf a) { return vrndnq_f32(a); }
+
+ATTN__INLINE vf v_ldexp(vf a, vf n)
+{
+    int32x4_t e = vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127));
+    return vmulq_f32(a, vreinterpretq_f32_s32(vshlq_n_s32(e, 23)));
+}
+
+ATTN__INLINE vm v_lt(vf a, vf b) { return vcltq_f32(a, b); }
+ATTN__INLINE vm v_isnan(vf a) { return vmvnq_u32(vceqq_f32(a, a)); }
+ATTN__INLINE vm m_or(vm a, vm b) { return vorrq_u32(a, b); }
+ATTN__INLINE vm m_and(vm a, vm b) { return vandq_u32(a, b); }
+ATTN__INLINE bool m_any(vm a) { return vmaxvq_u32(a) != 0; }
+
+ATTN__INLINE vm m_bits(uint32_t bits)
+{
+    static const uint32_t lane[4] = { 1, 2, 4, 8 };
+    return vtstq_u32(vdupq_n_u32(bits), vld1q_u32(lane));
+}
+
+ATTN__INLINE vf v_select(vm m, vf a, vf b) { return vbslq_f32(m, a, b); }
+
+ATTN__INLINE vf v_clear(vm m, vf a)
+{
+    return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(a), m));
+}
+
+ATTN__INLINE void v_hsum4(float *s, vf a, vf b, vf c, vf d)
+{
+    vst1q_f32(s, vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d)));
+}
+
+ATTN__INLINE void v_transpose(vf r[VF_LANES])
+{
+    float32x4x2_t ab = vtrnq_f32(r[0], r[1]);
+    float32x4x2_t cd = vtrnq_f32(r[2], r[3]);
+    r[0] = vcombine_f32(vget_low_f32(ab.val[0]), vget_low_f32(cd.val[0]));
+    r[1] = vcombine_f32(vget_low_f32(ab.val[1]), vget_low_f32(cd.val[1]));
+    r[2] = vcombine_f32(vget_high_f32(ab.val[0]), vget_high_f32(cd.val[0]));
+    r[3] = vcombine_f32(vget_high_f32(ab.val[1]), vget_high_f32(cd.val[1]));
+}
+
+ATTN__INLINE vf v_load_f16(const uint16_t *p)
+{
+    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+}
+
+ATTN__INLINE vf v_load_bf16(const uint16_t *p)
+{
+    return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16));
+}
+
+ATTN__INLINE void v_store_f16(uint16_t *p, vf a)
+{
+    vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(a)));
+}
+
+ATTN__INLINE void v_store_bf16(uint16_t *p, vf a)
+{
+    uint32x4_t u = vreinterpretq_u32_f32(a);
+    uint32x4_t odd = vandq_u32(vshrq_n_u32(u, 16), vdupq_n_u32(1));
+    uint32x4_t r = vaddq_u32(vaddq_u32(u, vdupq_n_u32(0x7fff)), odd);
+    r = vbslq_u32(v_isnan(a), vorrq_u32(u, vdupq_n_u32(0x400000)), r);
+    vst1_u16(p, vshrn_n_u32(r, 16));
+}
+
+#endif

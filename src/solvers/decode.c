@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * decode: few query rows against many keys (split-KV, Flash-Decoding, Dao et
+ * al., 2023). K and V are read once, in order, for all rows of all query
+ * heads that share them. The keys are cut into chunks of fixed size; a chunk
+ * is a unit of work, and partial results are joined in a fixed tree.
+ */
+#include <stdio.h>
+
+#include "solvers/chunk_tree.h"
+#include "solvers/finish.h"
+#include "solvers/rows_load.h"
+#include "solvers/solvers.h"
+#include "solvers/units.h"
+
+enum {
+    MAX_ROWS = 32, /* rows that pass over K and V together */
+    BLOCK = 256,   /* keys between changes of stream from K to V */
+    CHUNK = 1024,  /* keys of a unit */
+};
+
+/*
+ * An item is what one pass over the keys serves: up to MAX_ROWS rows, row r
+ * being query i0 + r / heads of output head h0 + r % heads.
+ */
+struct item {
+    int64_t h0, heads, i0, queries;
+};
+
+struct worker {
+    float *q;      /* [rows][d], scaled */
+    float *s;      /* [rows][BLOCK] */
+    float *o;      /* [rows][dv], finished rows of one head */
+    float *m, *l;  /* [rows] */
+    float *k, *v;  /* [BLOCK][d], [BLOCK][dv]: only for odd strides */
+    float *bias;   /* [BLOCK] */
+    struct attn__row_scratch exact;
+    /* Items that are not all this worker's: the end of one begun by a worker
+     * before, and the beginning of one that goes on after it. */
+    struct attn__tree tail, head;
+    int64_t tail_unit, head_unit; /* first unit of the item; -1: none */
+};
+
+struct state {
+    const struct attn__exec *x;
+    struct attn__units *units;
+    struct worker *worker;
+    int64_t workers, max_rows;
+    bool steps;
+};
+
+static bool applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
+{
+    const char *reason = NULL;
+    if (p->dtype == ATTN_DTYPE_F64)
+        reason = "computes in f32, dtype is f64";
+    else if (p->want)
+        reason = "keeps no scores, and want= asks for outputs made from them";
+    if (reason)
+        snprintf(why, ATTN__WHY_MAX, "%s", reason);
+    return !reason;
+}
+
+static struct attn__tiles tiles(const struct attn__problem *p, const struct attn__machine *m,
+                                int64_t q, int64_t k)
+{
+    (void)p;
+    (void)m;
+    (void)q;
+    (void)k;
+    return (struct attn__tiles){.rows = MAX_ROWS, .keys = BLOCK, .chunk = CHUNK};
+}
+
+static double cost(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
+                   int64_t k)
+{
+    double lanes = m->kern->lanes, row = (double)(p->d + p->dv) / lanes;
+    double share = attn__vis_share(p, q, k);
+    double keys = (share * (double)k > (double)k ? (double)k : share * (double)k);
+    double rows = (double)p->hout * (double)q;
+    double passes = (double)p->n_groups *
+                    (double)((p->max_group * q + MAX_ROWS - 1) / MAX_ROWS);
+    double step = 10 / lanes * (p->softcap > 0 ? 4 : 1) + (p->bias ? 1.5 : 0);
+    return rows * keys * (row * 1.7 + step) + passes * keys * row * 1.2 + rows * (row * 4 + 250);
+}
+
+static int64_t item_rows(const struct attn__problem *p)
+{
+    int64_t most;
+    if (!attn__mul_i64(p->max_group, attn__max_i64(p->q, 1), &most))
+        return MAX_ROWS;
+    return attn__min_i64(most, MAX_ROWS);
+}
+
+static void carve(struct attn__scratch *s, const struct attn__problem *p,
+                  const struct attn__machine *m, struct state *st, int64_t **start)
+{
+    int64_t rows = item_rows(p);
+    int64_t chunks = p->k == ATTN_UNBOUNDED ? -1 : p->k / CHUNK + 1;
+    int32_t depth = attn__tree_depth(chunks);
+    attn__units_take(s, p, start);
+    st->max_rows = rows;
+    st->worker = ATTN__TAKE(s, m->threads, struct worker);
+    for (int64_t n = 0; n < m->threads; n++) {
+        struct worker w = {.tail_unit = -1, .head_unit = -1};
+        w.q = ATTN__TAKE(s, rows * p->d, float);
+        w.s = ATTN__TAKE(s, rows * BLOCK, float);
+        w.o = ATTN__TAKE(s, rows * p->dv, float);
+        w.m = ATTN__TAKE(s, rows, float);
+        w.l = ATTN__TAKE(s, rows, float);
+        w.k = ATTN__TAKE(s, BLOCK * p->d, float);
+        w.v = ATTN__TAKE(s, BLOCK * p->dv, float);
+        w.bias = ATTN__TAKE(s, BLOCK, float);
+        attn__row_scratch_take(s, p, &w.exact);
+        attn__tree_take(s, rows, p->dv, depth, &w.tail);
+        attn__tree_take(s, rows, p->dv, depth, &w.head);
+        if (st->worker)
+            st->worker[n] = w;
+    }
+}
+
+static bool workspace(const struct attn__problem *p, const struct attn__machine *m, size_t *bytes)
+{
+    struct attn__scratch s = {.ok = true};
+    struct state st = {0};
+    int64_t *start;
+    carve(&s, p, m, &st, &start);
+    *bytes = s.used;
+    return s.ok;
+}
+
+/* Items of a head group: its heads go together as far as MAX_ROWS reaches,
+ * then as many queries as still fit. */
+static void group_shape(const struct attn__problem *p, int64_t g, int64_t *heads,
+                        int64_t *head_parts, int64_t *queries)
+{
+    int64_t all = p->group[g + 1] - p->group[g];
+    *heads = attn__min_i64(all, MAX_ROWS);
+    *head_parts = (all + *heads - 1) / *heads;
+    *queries = MAX_ROWS / *heads;
+}
+
+static int64_t group_items(const struct attn__problem *p, const struct attn__seq *s, int64_t g)
+{
+    int64_t heads, parts, queries;
+    group_shape(p, g, &heads, &parts, &queries);
+    return parts * attn__max_i64((s->nq + queries - 1) / queries, 1);
+}
+
+static struct item find_item(const struct attn__problem *p, const struct attn__seq *s, int64_t n)
+{
+    int64_t g = 0, heads, parts, queries;
+    for (int64_t items; n >= (items = group_items(p, s, g)); g++)
+        n -= items;
+    group_shape(p, g, &heads, &parts, &queries);
+    struct item it;
+    it.h0 = p->group[g] + n % parts * heads;
+    it.heads = attn__min_i64(heads, p->group[g + 1] - it.h0);
+    it.i0 = n / parts * queries;
+    it.queries = attn__min_i64(queries, s->nq - it.i0);
+    return it;
+}
+
+static int64_t chunks_of(const struct attn__seq *s)
+{
+    return attn__max_i64((s->nk + CHUNK - 1) / CHUNK, 1);
+}
+
+static int64_t count(const struct attn__exec *x, const struct attn__seq *s)
+{
+    int64_t items = 0;
+    for (int64_t g = 0; g < x->call->p->n_groups; g++)
+        items += group_items(x->call->p, s, g);
+    return items * chunks_of(s);
+}
+
+/* One item as a worker sees it. */
+struct pass {
+    const struct state *st;
+    const struct attn__call *c;
+    const struct attn__kernels *kern;
+    const struct attn__seq *s;
+    struct worker *w;
+    struct item it;
+    int64_t rows;
+    struct attn__rows k, v;
+    struct attn__vis vis; /* of the first head; others differ in mask only */
+};
+
+static void begin(struct pass *ps)
+{
+    const struct attn__problem *p = ps->c->p;
+    double scale = ps->st->steps ? p->scale : p->scale * M_LOG2E;
+    ps->rows = ps->it.heads * ps->it.queries;
+    ps->k = attn__call_k(ps->c, ps->s, ps->it.h0);
+    ps->v = attn__call_v(ps->c, ps->s, ps->it.h0);
+    ps->vis = attn__call_vis(ps->c, ps->s, ps->it.h0);
+    for (int64_t r = 0; r < ps->rows; r++) {
+        struct attn__rows q = attn__call_q(ps->c, ps->s, ps->it.h0 + r % ps->it.heads);
+        float *row = ps->w->q + r * p->d;
+        attn__rows_to_f32(ps->kern, &q, ps->it.i0 + r / ps->it.heads, 1, 0, p->d, row, p->d);
+        ps->kern->vec_scale(row, p->d, (float)scale);
+    }
+}
+
+/* Softcap, bias and ALiBi on the natural scores of row r, then log2 e. */
+static void score_steps(const struct pass *ps, int64_t r, int64_t j0, int64_t nk)
+{
+    const struct attn__problem *p = ps->c->p;
+    int64_t h = ps->it.h0 + r % ps->it.heads, i = ps->it.i0 + r / ps->it.heads;
+    float *s = ps->w->s + r * BLOCK;
+    if (p->softcap > 0)
+        ps->kern->vec_softcap(s, nk, (float)p->softcap);
+    if (p->slopes)
+        ps->kern->row_alibi(s, nk, (float)p->slopes[h], (float)(i + ps->s->off - j0));
+    if (p->bias) {
+        struct attn__rows b = attn__call_pairs(ps->c, ATTN__SLOT_BIAS, ps->s, h);
+        attn__rows_to_f32(ps->kern, &b, i, 1, j0, nk, ps->w->bias, nk);
+        for (int64_t j = 0; j < nk; j++)
+            s[j] += ps->w->bias[j];
+    }
+    ps->kern->vec_scale(s, nk, (float)M_LOG2E);
+}
+
+/* Invisible scores of all rows become -inf. */
+static void hide(const struct pass *ps, int64_t j0, int64_t j1)
+{
+    for (int64_t r = 0; r < ps->rows; r++) {
+        struct attn__vis v = attn__call_vis(ps->c, ps->s, ps->it.h0 + r % ps->it.heads);
+        attn__vis_hide(&v, ps->it.i0 + r / ps->it.heads, j0, j1, ps->w->s + r * BLOCK);
+    }
+}
+
+static void row_qk(const struct pass *ps, int64_t j0, int64_t nk)
+{
+    const struct attn__rows *k = &ps->k;
+    int64_t d = ps->c->p->d, ld;
+    const void *at = attn__rows_at(k, j0);
+    struct worker *w = ps->w;
+    if (attn__rows_plain(k, ATTN_DTYPE_F16)) {
+        ps->kern->row_qk_f16(at, k->row, nk, d, w->q, d, ps->rows, w->s, BLOCK);
+    } else if (attn__rows_plain(k, ATTN_DTYPE_BF16)) {
+        ps->kern->row_qk_bf16(at, k->row, nk, d, w->q, d, ps->rows, w->s, BLOCK);
+    } else {
+        const float *f = attn__rows_f32(ps->kern, k, j0, nk, d, w->k, &ld);
+        ps->kern->row_qk_f32(f, ld, nk, d, w->q, d, ps->rows, w->s, BLOCK);
+    }
+}
+
+static void row_pv(const struct pass *ps, int64_t j0, int64_t nk, float *o)
+{
+    const struct attn__rows *v = &ps->v;
+    int64_t dv = ps->c->p->dv, ld;
+    const void *at = attn__rows_at(v, j0);
+    struct worker *w = ps->w;
+    if (attn__rows_plain(v, ATTN_DTYPE_F16)) {
+        ps->kern->row_pv_f16(at, v->row, nk, dv, w->s, BLOCK, ps->rows, o, dv);
+    } else if (attn__rows_plain(v, ATTN_DTYPE_BF16)) {
+        ps->kern->row_pv_bf16(at, v->row, nk, dv, w->s, BLOCK, ps->rows, o, dv);
+    } else {
+        const float *f = attn__rows_f32(ps->kern, v, j0, nk, dv, w->v, &ld);
+        ps->kern->row_pv_f32(f, ld, nk, dv, w->s, BLOCK, ps->rows, o, dv);
+    }
+}
+
+/* One block of keys into the state (m, l, o) of all rows. */
+static void block(const struct pass *ps, int64_t j0, int64_t j1, float *m, float *l, float *o)
+{
+    int64_t nk = j1 - j0, dv = ps->c->p->dv;
+    enum attn__tile class =
+        attn__vis_tile(&ps->vis, ps->it.i0, ps->it.i0 + ps->it.queries, j0, j1);
+    if (class == ATTN__TILE_EMPTY)
+        return;
+    row_qk(ps, j0, nk);
+    if (ps->st->steps)
+        for (int64_t r = 0; r < ps->rows; r++)
+            score_steps(ps, r, j0, nk);
+    if (class == ATTN__TILE_PARTIAL)
+        hide(ps, j0, j1);
+    bool seen = false;
+    for (int64_t r = 0; r < ps->rows; r++) {
+        float *s = ps->w->s + r * BLOCK;
+        float max = ps->kern->row_max(s, nk);
+        if (max == -INFINITY) { /* nothing to see: weights 0 */
+            memset(s, 0, (size_t)nk * sizeof *s);
+            continue;
+        }
+        seen = true;
+        if (!(max <= m[r])) {
+            float f = m[r] == -INFINITY ? 0 : exp2f(m[r] - max);
+            l[r] *= f;
+            ps->kern->vec_scale(o + r * dv, dv, f);
+            m[r] = max;
+        }
+        l[r] += ps->kern->row_exp2(s, nk, m[r]);
+    }
+    if (seen)
+        row_pv(ps, j0, nk, o);
+}
+
+/* The state of chunk n, at the top of the tree. */
+static void chunk(const struct pass *ps, int64_t n, struct attn__tree *t)
+{
+    int64_t dv = ps->c->p->dv;
+    float *m = attn__tree_m(t, t->n), *l = attn__tree_l(t, t->n), *o = attn__tree_o(t, t->n);
+    for (int64_t r = 0; r < t->rows; r++) {
+        m[r] = -INFINITY;
+        l[r] = 0;
+    }
+    memset(o, 0, (size_t)(t->rows * dv) * sizeof *o);
+    int64_t lo, hi, end = attn__min_i64((n + 1) * CHUNK, ps->s->nk);
+    attn__vis_hull(&ps->vis, ps->it.i0, ps->it.i0 + ps->it.queries, &lo, &hi);
+    for (int64_t j = n * CHUNK; j < end; j += BLOCK) {
+        int64_t j1 = attn__min_i64(j + BLOCK, end);
+        if (ps->rows > 0 && j1 > lo && j < hi)
+            block(ps, attn__max_i64(j, lo), attn__min_i64(j1, hi), m, l, o);
+    }
+    attn__tree_push(ps->kern, t, 0, n);
+}
+
+/* Sink logits come in once, at the end; then the rows are written. */
+static void finish_item(const struct pass *ps, struct attn__tree *t)
+{
+    const struct item *it = &ps->it;
+    struct worker *w = ps->w;
+    int64_t dv = ps->c->p->dv;
+    attn__tree_finish(ps->kern, t);
+    for (int64_t h = 0; h < it->heads; h++) {
+        struct attn__vis v = attn__call_vis(ps->c, ps->s, it->h0 + h);
+        for (int64_t i = 0; i < it->queries; i++) {
+            int64_t r = i * it->heads + h;
+            double sink = attn__call_sink(ps->c, ps->s, it->h0 + h, it->i0 + i) * M_LOG2E;
+            float m = attn__tree_m(t, 0)[r], l = attn__tree_l(t, 0)[r], f = 1;
+            if (sink != -INFINITY) {
+                float top = m > (float)sink ? m : (float)sink;
+                f = m == -INFINITY ? 0 : exp2f(m - top);
+                l = l * f + exp2f((float)sink - top);
+                m = top;
+            }
+            w->m[i] = m;
+            w->l[i] = l;
+            float *o = w->o + i * dv, factor = f * attn__finish_factor(l);
+            memcpy(o, attn__tree_o(t, 0) + r * dv, (size_t)dv * sizeof *o);
+            ps->kern->vec_scale(o, dv, factor);
+        }
+        if (it->i0 == 0)
+            attn__rows_pad(ps->c, ps->s, it->h0 + h);
+        if (it->queries > 0)
+            attn__finish_rows(ps->c, ps->kern, ps->s, &v, it->h0 + h, it->i0, it->queries, w->o,
+                              dv, w->m, w->l, &w->exact);
+    }
+    t->n = 0;
+}
+
+static struct pass pass_of(const struct state *st, struct worker *w, const struct attn__seq *s,
+                           int64_t index)
+{
+    struct pass ps = {.st = st, .c = st->x->call, .kern = st->x->machine->kern, .s = s, .w = w};
+    ps.it = find_item(ps.c->p, s, index / chunks_of(s));
+    begin(&ps);
+    return ps;
+}
+
+/* Worker t has the units t / workers to (t + 1) / workers of all: a run, so
+ * that at most its first and its last item are shared with others. */
+static void work(void *arg, int64_t worker)
+{
+    struct state *st = arg;
+    struct worker *w = &st->worker[worker];
+    int64_t n_seq = st->x->call->n_seq, total = st->units->start[n_seq];
+    int64_t share = total / st->workers, more = total % st->workers;
+    int64_t u0 = worker * share + attn__min_i64(worker, more);
+    int64_t u1 = u0 + share + (worker < more);
+    while (u0 < u1) {
+        int64_t at = attn__units_find(st->units, u0);
+        struct attn__seq s = attn__call_seq(st->x->call, at);
+        int64_t index = u0 - st->units->start[at], n = chunks_of(&s);
+        int64_t c0 = index % n, c1 = attn__min_i64(n, c0 + (u1 - u0)), first = u0 - c0;
+        struct pass ps = pass_of(st, w, &s, index);
+        bool whole = c0 == 0 && c1 == n;
+        struct attn__tree *t = c0 > 0 ? &w->tail : &w->head;
+        t->rows = ps.rows;
+        for (int64_t c = c0; c < c1; c++)
+            chunk(&ps, c, t);
+        if (whole)
+            finish_item(&ps, t);
+        else if (c0 > 0)
+            w->tail_unit = first;
+        else
+            w->head_unit = first;
+        u0 += c1 - c0;
+    }
+}
+
+/* Items that several workers had a part in, joined from left to right. */
+static void join_shared(struct state *st)
+{
+    for (int64_t n = 0; n < st->workers; n++) {
+        struct worker *w = &st->worker[n];
+        if (w->head_unit < 0)
+            continue;
+        int64_t at = attn__units_find(st->units, w->head_unit);
+        struct attn__seq s = attn__call_seq(st->x->call, at);
+        struct pass ps = pass_of(st, w, &s, w->head_unit - st->units->start[at]);
+        for (int64_t r = n + 1; r < st->workers; r++) {
+            if (st->worker[r].tail_unit != w->head_unit)
+                break;
+            attn__tree_append(ps.kern, &w->head, &st->worker[r].tail);
+        }
+        finish_item(&ps, &w->head);
+    }
+}
+
+static void run(const struct attn__exec *x)
+{
+    const struct attn__problem *p = x->call->p;
+    struct attn__scratch s = {.base = x->ws, .ok = true};
+    struct state st = {.x = x, .steps = p->softcap > 0 || p->slopes || p->bias};
+    struct attn__units u = {.x = x, .count = count};
+    carve(&s, p, x->machine, &st, &u.start);
+    st.units = &u;
+    st.workers = attn__min_i64(x->machine->threads, attn__units_count(&u));
+    attn__threads_run(x->threads, st.workers, work, &st);
+    join_shared(&st);
+}
+
+const struct attn__solver attn__solver_decode = {
+    .name = "decode",
+    .verb = ATTN__VERB_ATTEND,
+    .applicable = applicable,
+    .tiles = tiles,
+    .cost = cost,
+    .workspace = workspace,
+    .run = run,
+};

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The last step of a fused solver: rows of f32 results to the caller's
+ * memory, and rows that came out non-finite to the exact path.
+ */
+#ifndef ATTN_SOLVERS_FINISH_H
+#define ATTN_SOLVERS_FINISH_H
+
+#include "kernels/kernels.h"
+#include "problem/call.h"
+#include "solvers/row_exact.h"
+
+/*
+ * Writes rows i0..i0+rows-1 of output head h: o[r * ldo + e] finished values,
+ * m and l the row's maximum (base 2) and sum, so that
+ * lse = (m + log2 l) * ln 2.
+ */
+void attn__finish_rows(const struct attn__call *c, const struct attn__kernels *kern,
+                       const struct attn__seq *s, const struct attn__vis *v, int64_t h, int64_t i0,
+                       int64_t rows, const float *o, int64_t ldo, const float *m, const float *l,
+                       const struct attn__row_scratch *exact);
+
+/* 1 / l, or 0 where the row saw nothing. */
+static inline float attn__finish_factor(float l)
+{
+    return l == 0 ? 0 : 1 / l;
+}
+
+#endif /* ATTN_SOLVERS_FINISH_H */

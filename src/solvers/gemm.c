@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gemm: matrix products by BLAS with the scores of a block of rows kept in
+ * between: some hundred query rows of one head against all keys that any of
+ * them sees. The baseline that fused solvers have to beat, the fast way to
+ * outputs made from scores, and the only solver whose bits and memory are
+ * partly BLAS's. BLAS runs while our workers are parked, never inside them.
+ */
+#include <stdio.h>
+
+#include "solvers/finish.h"
+#include "solvers/rows_load.h"
+#include "solvers/solvers.h"
+#include "thread/blas.h"
+
+/* Rows, or keys of column sums, that a task takes. */
+enum { TASK_ROWS = 16, TASK_KEYS = 256 };
+
+/* Rows of a block: enough for BLAS to run well, few enough that their scores
+ * stay in L2 or L3. */
+enum { MOST_ROWS = 256, LEAST_ROWS = 32, BLOCK_SCORES = 1 << 19 };
+
+struct state {
+    const struct attn__exec *x;
+    struct attn__call exact_call; /* as the call, without COLSUM */
+    float *s;                     /* [rows][keys]: scores, then probabilities */
+    float *q, *k, *v;             /* dense copies where BLAS needs one */
+    float *o, *m, *l;             /* [rows][dv], [rows], [rows] */
+    double *col;                  /* [k] */
+    float *bias;                  /* [workers][k] */
+    struct attn__row_scratch *exact; /* [workers] */
+    int64_t room_k;
+    bool all_pairs; /* scores are wanted: invisible ones as well */
+    /* the head at hand, and of it rows i0..i1-1 against keys j0..j1-1 */
+    const struct attn__seq *seq;
+    struct attn__vis vis;
+    int64_t h, i0, i1, j0, j1;
+};
+
+static bool applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
+{
+    const char *reason = NULL;
+    if (!attn__blas_available())
+        reason = "this build has no BLAS";
+    else if (p->blas == ATTN_BLAS_NEVER)
+        reason = "blas=never";
+    else if (p->dtype == ATTN_DTYPE_F64)
+        reason = "computes in f32, dtype is f64";
+    else if (p->k == ATTN_UNBOUNDED)
+        reason = "keeps whole rows of scores, and k is inf";
+    else if (!attn__blas_fits(p->q) || !attn__blas_fits(p->k))
+        reason = "BLAS takes no matrix of this size";
+    if (reason)
+        snprintf(why, ATTN__WHY_MAX, "%s", reason);
+    return !reason;
+}
+
+static int64_t block_rows(int64_t k)
+{
+    int64_t rows = BLOCK_SCORES / attn__max_i64(k, 1);
+    return attn__max_i64(LEAST_ROWS, attn__min_i64(rows, MOST_ROWS));
+}
+
+static struct attn__tiles tiles(const struct attn__problem *p, const struct attn__machine *m,
+                                int64_t q, int64_t k)
+{
+    (void)p;
+    (void)m;
+    (void)q;
+    return (struct attn__tiles){.rows = (int32_t)block_rows(k)};
+}
+
+static double cost(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
+                   int64_t k)
+{
+    /* BLAS at its large-matrix rate, less for few rows; scores written, read
+     * and written by the row pass, read again. What is masked inside the hull
+     * of a block is computed all the same. */
+    double lanes = m->kern->lanes, rows = (double)block_rows(k);
+    double keys = attn__vis_share(p, q, k) * (double)k + (p->n_pieces ? rows / 2 : 0);
+    double pairs = (double)q * (keys > (double)k || p->want ? (double)k : keys);
+    double rate = q < 4 ? 4 : q < 32 ? 2 : q < 128 ? 1.5 : 1.25;
+    double pass = 14 + (p->softcap > 0 ? 25 : 0) + (p->bias ? 6 : 0) + (p->slopes ? 3 : 0) +
+                  (p->n_pieces || p->mask || p->segments ? 20 : 0) + (p->want ? 6 : 0);
+    double products = pairs * (double)(p->d + p->dv) * rate / lanes;
+    return (double)p->hout * (products + pairs * pass / lanes + 2000);
+}
+
+static void carve(struct attn__scratch *s, const struct attn__problem *p,
+                  const struct attn__machine *m, struct state *st)
+{
+    int64_t pairs = 0, qd = 0, kd = 0, kdv = 0, qdv = 0, per_worker = 0;
+    int64_t q = attn__min_i64(attn__max_i64(p->q, 1), MOST_ROWS), k = attn__max_i64(p->k, 1);
+    s->ok = s->ok && attn__mul_i64(LEAST_ROWS, k, &pairs) && attn__mul_i64(q, p->d, &qd) &&
+            attn__mul_i64(k, p->d, &kd) && attn__mul_i64(k, p->dv, &kdv) &&
+            attn__mul_i64(q, p->dv, &qdv) && attn__mul_i64(m->threads, k, &per_worker);
+    st->room_k = k;
+    /* rows * keys of any block: block_rows(k) * k is at most one of these */
+    st->s = ATTN__TAKE(s, attn__max_i64(pairs, BLOCK_SCORES), float);
+    st->q = ATTN__TAKE(s, qd, float);
+    st->k = ATTN__TAKE(s, kd, float);
+    st->v = ATTN__TAKE(s, kdv, float);
+    st->o = ATTN__TAKE(s, qdv, float);
+    st->m = ATTN__TAKE(s, q, float);
+    st->l = ATTN__TAKE(s, q, float);
+    st->col = ATTN__TAKE(s, p->want & ATTN_WANT_COLSUM ? k : 0, double);
+    st->bias = ATTN__TAKE(s, p->bias ? per_worker : 0, float);
+    st->exact = ATTN__TAKE(s, m->threads, struct attn__row_scratch);
+    for (int64_t n = 0; n < m->threads; n++) {
+        struct attn__row_scratch w;
+        attn__row_scratch_take(s, p, &w);
+        if (st->exact)
+            st->exact[n] = w;
+    }
+}
+
+static bool workspace(const struct attn__problem *p, const struct attn__machine *m, size_t *bytes)
+{
+    struct attn__scratch s = {.ok = true};
+    struct state st;
+    carve(&s, p, m, &st);
+    *bytes = s.used;
+    return s.ok;
+}
+
+/* As attn__rows_f32, with row strides that BLAS takes. */
+static const float *matrix(const struct attn__kernels *kern, const struct attn__rows *r, int64_t i0,
+                           int64_t rows, int64_t n, float *room, int64_t *ld)
+{
+    if (r->row >= n && attn__blas_fits(r->row))
+        return attn__rows_f32(kern, r, i0, rows, n, room, ld);
+    attn__rows_to_f32(kern, r, i0, rows, 0, n, room, n);
+    *ld = n;
+    return room;
+}
+
+/* Scores of row i go out for all keys that count: j0..j1-1 are all of them. */
+static void store_scores(const struct state *st, enum attn__slot slot, int64_t i, const float *s)
+{
+    if (!st->x->call->has[slot])
+        return;
+    struct attn__rows r = attn__call_pairs(st->x->call, slot, st->seq, st->h);
+    attn__rows_from_f32(st->x->machine->kern, s, 0, 1, st->seq->nk, &r, i);
+}
+
+static void store_one(const struct state *st, enum attn__slot slot, int64_t i, double x)
+{
+    if (!st->x->call->has[slot])
+        return;
+    struct attn__rows r = attn__call_per_row(st->x->call, slot, st->seq, st->h);
+    attn__rows_store(&r, i, 0, x);
+}
+
+/* Score steps and visibility of row i: s[0..n-1] are keys j0..j1-1. */
+static void score_steps(struct state *st, int64_t worker, int64_t i, float *s)
+{
+    const struct attn__call *c = st->x->call;
+    const struct attn__problem *p = c->p;
+    const struct attn__kernels *kern = st->x->machine->kern;
+    int64_t n = st->j1 - st->j0;
+    store_scores(st, ATTN__SLOT_SCORES_RAW, i, s);
+    if (p->softcap > 0)
+        kern->vec_softcap(s, n, (float)p->softcap);
+    store_scores(st, ATTN__SLOT_SCORES_CAPPED, i, s);
+    if (p->slopes)
+        kern->row_alibi(s, n, (float)p->slopes[st->h], (float)(i + st->seq->off - st->j0));
+    if (p->bias) {
+        struct attn__rows b = attn__call_pairs(c, ATTN__SLOT_BIAS, st->seq, st->h);
+        float *add = st->bias + worker * st->room_k;
+        attn__rows_to_f32(kern, &b, i, 1, st->j0, n, add, n);
+        for (int64_t j = 0; j < n; j++)
+            s[j] += add[j];
+    }
+    attn__vis_hide(&st->vis, i, st->j0, st->j1, s);
+    store_scores(st, ATTN__SLOT_SCORES_BIASED, i, s);
+}
+
+/* The row's scores become probabilities. */
+static void softmax(struct state *st, int64_t i, float *s)
+{
+    const struct attn__call *c = st->x->call;
+    const struct attn__kernels *kern = st->x->machine->kern;
+    int64_t n = st->j1 - st->j0;
+    float *m = &st->m[i - st->i0], *l = &st->l[i - st->i0];
+    double sink = attn__call_sink(c, st->seq, st->h, i), entropy = 0, moment = 0;
+    float top = kern->row_max(s, n);
+    float max = !(top <= (float)sink) ? top : (float)sink;
+    *m = -INFINITY;
+    *l = 0;
+    if (max == -INFINITY) {
+        memset(s, 0, (size_t)n * sizeof *s);
+    } else {
+        if (c->has[ATTN__SLOT_ENTROPY])
+            for (int64_t j = 0; j < n; j++)
+                moment += s[j] == -INFINITY ? 0 : exp((double)s[j] - (double)max) * (double)s[j];
+        kern->vec_scale(s, n, (float)M_LOG2E);
+        *m = max * (float)M_LOG2E;
+        float keys = kern->row_exp2(s, n, *m);
+        *l = keys + (sink == -INFINITY ? 0 : exp2f((float)(sink * M_LOG2E) - *m));
+        kern->vec_scale(s, n, 1 / *l);
+        double lse = ((double)*m + log2((double)*l)) * M_LN2;
+        if (keys != 0)
+            entropy = lse * (keys / *l) - moment / *l;
+    }
+    store_one(st, ATTN__SLOT_ROWMAX, i, top);
+    store_one(st, ATTN__SLOT_ENTROPY, i, entropy);
+    if (*l != *l) /* NaN belongs to the keys that the row sees */
+        for (int64_t j = 0; j < n; j++) {
+            uint64_t bit;
+            attn__vis_bits(&st->vis, i, i + 1, st->j0 + j, st->j0 + j + 1, &bit);
+            s[j] = bit ? NAN : 0;
+        }
+    store_scores(st, ATTN__SLOT_PROBS, i, s);
+}
+
+struct job {
+    struct state *st;
+    int64_t tasks, workers;
+    void (*task)(struct state *st, int64_t worker, int64_t n);
+};
+
+/* Each worker takes every workers-th task. */
+static void work(void *arg, int64_t worker)
+{
+    const struct job *job = arg;
+    for (int64_t n = worker; n < job->tasks; n += job->workers)
+        job->task(job->st, worker, n);
+}
+
+static void in_parallel(struct state *st, int64_t tasks,
+                        void (*task)(struct state *, int64_t, int64_t))
+{
+    struct job job = {.st = st, .tasks = tasks, .task = task};
+    job.workers = attn__min_i64(st->x->machine->threads, tasks);
+    attn__threads_run(st->x->threads, job.workers, work, &job);
+}
+
+static void task_rows(struct state *st, int64_t worker, int64_t n)
+{
+    int64_t first = st->i0 + n * TASK_ROWS, end = attn__min_i64(first + TASK_ROWS, st->i1);
+    for (int64_t i = first; i < end; i++) {
+        float *s = st->s + (i - st->i0) * (st->j1 - st->j0);
+        score_steps(st, worker, i, s);
+        softmax(st, i, s);
+    }
+}
+
+static void task_finish(struct state *st, int64_t worker, int64_t n)
+{
+    int64_t r = n * TASK_ROWS, dv = st->x->call->p->dv;
+    attn__finish_rows(&st->exact_call, st->x->machine->kern, st->seq, &st->vis, st->h, st->i0 + r,
+                      attn__min_i64(TASK_ROWS, st->i1 - st->i0 - r), st->o + r * dv, dv,
+                      st->m + r, st->l + r, &st->exact[worker]);
+}
+
+static void task_colsum(struct state *st, int64_t worker, int64_t n)
+{
+    (void)worker;
+    int64_t nk = st->seq->nk, end = attn__min_i64((n + 1) * TASK_KEYS, nk);
+    for (int64_t i = 0; i < st->i1 - st->i0; i++)
+        for (int64_t j = n * TASK_KEYS; j < end; j++)
+            st->col[j] += st->s[i * nk + j];
+}
+
+/* Rows i0..i1-1. */
+static void block(struct state *st, const struct attn__rows *q, const float *k, int64_t ldk,
+                  const float *v, int64_t ldv)
+{
+    const struct attn__problem *p = st->x->call->p;
+    int64_t rows = st->i1 - st->i0, ldq;
+    int64_t row_tasks = (rows + TASK_ROWS - 1) / TASK_ROWS;
+    st->j0 = 0;
+    st->j1 = st->seq->nk;
+    if (!st->all_pairs)
+        attn__vis_hull(&st->vis, st->i0, st->i1, &st->j0, &st->j1);
+    int64_t keys = st->j1 - st->j0;
+    if (keys > 0) {
+        const float *qm = matrix(st->x->machine->kern, q, st->i0, rows, p->d, st->q, &ldq);
+        attn__blas_sgemm_nt(rows, keys, p->d, (float)p->scale, qm, ldq, k + st->j0 * ldk, ldk, 0,
+                            st->s, keys);
+    }
+    in_parallel(st, row_tasks, task_rows);
+    if (keys > 0)
+        attn__blas_sgemm_nn(rows, p->dv, keys, 1, st->s, keys, v + st->j0 * ldv, ldv, 0, st->o,
+                            p->dv);
+    else
+        memset(st->o, 0, (size_t)(rows * p->dv) * sizeof *st->o);
+    if (st->x->call->has[ATTN__SLOT_COLSUM] && keys > 0)
+        in_parallel(st, (keys + TASK_KEYS - 1) / TASK_KEYS, task_colsum);
+    in_parallel(st, row_tasks, task_finish);
+}
+
+static void head(struct state *st)
+{
+    const struct attn__call *c = st->x->call;
+    const struct attn__kernels *kern = st->x->machine->kern;
+    const struct attn__seq *s = st->seq;
+    struct attn__rows q = attn__call_q(c, s, st->h), k = attn__call_k(c, s, st->h);
+    struct attn__rows v = attn__call_v(c, s, st->h);
+    int64_t step = attn__exec_choice(st->x, s)->tiles.rows, ldk, ldv;
+    bool colsum = c->has[ATTN__SLOT_COLSUM];
+    attn__rows_pad(c, s, st->h);
+    st->vis = attn__call_vis(c, s, st->h);
+    for (int64_t j = 0; colsum && j < s->nk; j++)
+        st->col[j] = 0;
+    const float *km = matrix(kern, &k, 0, s->nk, c->p->d, st->k, &ldk);
+    const float *vm = matrix(kern, &v, 0, s->nk, c->p->dv, st->v, &ldv);
+    for (st->i0 = 0; st->i0 < s->nq; st->i0 = st->i1) {
+        st->i1 = attn__min_i64(st->i0 + step, s->nq);
+        block(st, &q, km, ldk, vm, ldv);
+    }
+    if (colsum) {
+        struct attn__rows out = attn__call_colsum(c, s, st->h);
+        for (int64_t j = 0; j < s->nk; j++)
+            attn__rows_store(&out, j, 0, st->col[j]);
+    }
+}
+
+static void run(const struct attn__exec *x)
+{
+    const struct attn__problem *p = x->call->p;
+    struct attn__scratch s = {.base = x->ws, .ok = true};
+    struct state st = {.x = x, .exact_call = *x->call};
+    carve(&s, p, x->machine, &st);
+    st.exact_call.has[ATTN__SLOT_COLSUM] = false;
+    st.all_pairs = (p->want & ~(ATTN_WANT_ROWMAX | ATTN_WANT_ENTROPY)) != 0;
+    for (int64_t n = 0; n < x->call->n_seq; n++) {
+        struct attn__seq seq = attn__call_seq(x->call, n);
+        if (!attn__exec_mine(x, &seq))
+            continue;
+        st.seq = &seq;
+        for (st.h = 0; st.h < p->hout; st.h++)
+            head(&st);
+    }
+}
+
+const struct attn__solver attn__solver_gemm = {
+    .name = "gemm",
+    .verb = ATTN__VERB_ATTEND,
+    .calls_blas = true,
+    .applicable = applicable,
+    .tiles = tiles,
+    .cost = cost,
+    .workspace = workspace,
+    .run = run,
+};

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A row by the definition. One pass over the visible keys with the online
+ * softmax in double, so that no array grows with the number of keys; outputs
+ * per pair take a second pass that computes the scores again.
+ */
+#include "solvers/row_exact.h"
+
+/* Keys whose visibility is looked up at a time. */
+enum { BLOCK = 128 };
+
+void attn__row_scratch_take(struct attn__scratch *s, const struct attn__problem *p,
+                            struct attn__row_scratch *out)
+{
+    out->q = ATTN__TAKE(s, p->d, double);
+    out->k = ATTN__TAKE(s, p->d, double);
+    out->v = ATTN__TAKE(s, p->dv, double);
+    out->acc = ATTN__TAKE(s, p->dv, double);
+}
+
+static void load_row(double *dst, const struct attn__rows *r, int64_t i, int64_t n)
+{
+    const char *row = attn__rows_at(r, i);
+    if (attn__rows_plain(r, ATTN_DTYPE_F32)) {
+        const float *f = (const float *)row;
+        for (int64_t c = 0; c < n; c++)
+            dst[c] = f[c];
+        return;
+    }
+    for (int64_t c = 0; c < n; c++)
+        dst[c] = attn__load_f64(row, c * r->col, r->dtype);
+}
+
+/* Eight partial sums: the order of the additions is fixed, and the compiler
+ * may keep them in vector registers. */
+static double dot(const double *a, const double *b, int64_t n)
+{
+    double s[8] = {0};
+    int64_t c = 0;
+    for (; c + 8 <= n; c += 8)
+        for (int l = 0; l < 8; l++)
+            s[l] += a[c + l] * b[c + l];
+    for (; c < n; c++)
+        s[0] += a[c] * b[c];
+    return ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
+}
+
+/* What the score of a pair needs besides q.k. */
+struct terms {
+    const struct attn__problem *p;
+    struct attn__rows k, bias;
+    double slope;
+    double at; /* i + off */
+};
+
+struct score {
+    double raw, capped, biased;
+};
+
+static struct score score_of(const struct terms *t, const struct attn__row_scratch *w, int64_t i,
+                             int64_t j)
+{
+    struct score s;
+    load_row(w->k, &t->k, j, t->p->d);
+    s.raw = t->p->scale * dot(w->q, w->k, t->p->d);
+    s.capped = t->p->softcap > 0 ? t->p->softcap * tanh(s.raw / t->p->softcap) : s.raw;
+    s.biased = s.capped;
+    if (t->p->slopes)
+        s.biased -= t->slope * fabs(t->at - (double)j);
+    if (t->p->bias)
+        s.biased += attn__rows_load(&t->bias, i, j);
+    return s;
+}
+
+static void store_row(const struct attn__call *c, enum attn__slot slot, const struct attn__seq *s,
+                      int64_t h, int64_t i, double x)
+{
+    if (!c->has[slot])
+        return;
+    struct attn__rows r = attn__call_per_row(c, slot, s, h);
+    attn__rows_store(&r, i, 0, x);
+}
+
+static void store_pair(const struct attn__call *c, enum attn__slot slot,
+                       const struct attn__seq *s, int64_t h, int64_t i, int64_t j, double x)
+{
+    if (!c->has[slot])
+        return;
+    struct attn__rows r = attn__call_pairs(c, slot, s, h);
+    attn__rows_store(&r, i, j, x);
+}
+
+static bool wants_pairs(const struct attn__call *c)
+{
+    return c->has[ATTN__SLOT_PROBS] || c->has[ATTN__SLOT_SCORES_RAW] ||
+           c->has[ATTN__SLOT_SCORES_CAPPED] || c->has[ATTN__SLOT_SCORES_BIASED] ||
+           c->has[ATTN__SLOT_COLSUM];
+}
+
+void attn__row_exact(const struct attn__call *c, const struct attn__seq *s,
+                     const struct attn__vis *v, int64_t h, int64_t i,
+                     const struct attn__row_scratch *w)
+{
+    const struct attn__problem *p = c->p;
+    struct terms t = {.p = p, .k = attn__call_k(c, s, h), .at = (double)(i + s->off)};
+    struct attn__rows q = attn__call_q(c, s, h), vr = attn__call_v(c, s, h);
+    struct attn__rows out = attn__call_out(c, s, h);
+    if (p->slopes)
+        t.slope = p->slopes[h];
+    if (p->bias)
+        t.bias = attn__call_pairs(c, ATTN__SLOT_BIAS, s, h);
+    load_row(w->q, &q, i, p->d);
+    for (int64_t e = 0; e < p->dv; e++)
+        w->acc[e] = 0;
+
+    /* max, sum of e^(s - max), the same weighted with s; a sink logit starts
+     * max and sum and has no value */
+    double sink = attn__call_sink(c, s, h, i);
+    double max = sink, sum = sink == -INFINITY ? 0 : 1, sink_part = sum, moment = 0;
+    double top = -INFINITY;
+    int64_t j0, j1;
+    attn__vis_hull(v, i, i + 1, &j0, &j1);
+    uint64_t bits[BLOCK];
+    for (int64_t j = j0; j < j1; j++) {
+        if ((j - j0) % BLOCK == 0)
+            attn__vis_bits(v, i, i + 1, j, attn__min_i64(j + BLOCK, j1), bits);
+        if (!bits[(j - j0) % BLOCK])
+            continue;
+        double x = score_of(&t, w, i, j).biased;
+        if (x == -INFINITY)
+            continue; /* weight exactly 0 */
+        if (!(x <= top) && top == top)
+            top = x;
+        if (!(x <= max)) { /* also when x is NaN: the row becomes NaN */
+            double f = max == -INFINITY ? 0 : exp(max - x);
+            sum *= f;
+            sink_part *= f;
+            moment *= f;
+            for (int64_t e = 0; e < p->dv; e++)
+                w->acc[e] *= f;
+            max = x;
+        }
+        double weight = exp(x - max);
+        sum += weight;
+        moment += weight * x;
+        load_row(w->v, &vr, j, p->dv);
+        for (int64_t e = 0; e < p->dv; e++)
+            w->acc[e] += weight * w->v[e];
+    }
+    bool empty = sum == 0;
+    double lse = empty ? -INFINITY : max + log(sum);
+    for (int64_t e = 0; e < p->dv; e++)
+        attn__rows_store(&out, i, e, empty ? 0 : w->acc[e] / sum);
+    store_row(c, ATTN__SLOT_LSE, s, h, i, lse);
+    store_row(c, ATTN__SLOT_ROWMAX, s, h, i, top);
+    /* -sum p ln p over the keys = lse * sum p - sum p s */
+    double share = empty ? 0 : (sum - sink_part) / sum;
+    store_row(c, ATTN__SLOT_ENTROPY, s, h, i,
+              share == 0 ? 0 : lse * share - moment / sum);
+
+    if (!wants_pairs(c))
+        return;
+    for (int64_t j = 0; j < s->nk; j++) {
+        if (j % BLOCK == 0)
+            attn__vis_bits(v, i, i + 1, j, attn__min_i64(j + BLOCK, s->nk), bits);
+        bool visible = bits[j % BLOCK] != 0;
+        struct score x = score_of(&t, w, i, j);
+        store_pair(c, ATTN__SLOT_SCORES_RAW, s, h, i, j, x.raw);
+        store_pair(c, ATTN__SLOT_SCORES_CAPPED, s, h, i, j, x.capped);
+        store_pair(c, ATTN__SLOT_SCORES_BIASED, s, h, i, j, visible ? x.biased : -INFINITY);
+        double prob = visible && !empty && x.biased != -INFINITY ? exp(x.biased - lse) : 0;
+        store_pair(c, ATTN__SLOT_PROBS, s, h, i, j, prob);
+        if (c->has[ATTN__SLOT_COLSUM]) {
+            struct attn__rows r = attn__call_colsum(c, s, h);
+            attn__rows_store(&r, j, 0, attn__rows_load(&r, j, 0) + prob);
+        }
+    }
+}
+
+void attn__row_empty(const struct attn__call *c, const struct attn__seq *s, int64_t h, int64_t i)
+{
+    struct attn__rows out = attn__call_out(c, s, h);
+    for (int64_t e = 0; e < c->p->dv; e++)
+        attn__rows_store(&out, i, e, 0);
+    store_row(c, ATTN__SLOT_LSE, s, h, i, -INFINITY);
+    store_row(c, ATTN__SLOT_ROWMAX, s, h, i, -INFINITY);
+    store_row(c, ATTN__SLOT_ENTROPY, s, h, i, 0);
+}
+
+/* Fills row i, columns lo..hi-1 counted from the first key that counts. */
+static void pad_pairs(const struct attn__call *c, const struct attn__seq *s, int64_t h, int64_t i,
+                      int64_t lo, int64_t hi)
+{
+    for (int64_t j = lo; j < hi; j++) {
+        store_pair(c, ATTN__SLOT_PROBS, s, h, i, j, 0);
+        store_pair(c, ATTN__SLOT_SCORES_RAW, s, h, i, j, -INFINITY);
+        store_pair(c, ATTN__SLOT_SCORES_CAPPED, s, h, i, j, -INFINITY);
+        store_pair(c, ATTN__SLOT_SCORES_BIASED, s, h, i, j, -INFINITY);
+    }
+}
+
+void attn__rows_pad(const struct attn__call *c, const struct attn__seq *s, int64_t h)
+{
+    int64_t rows = s->q_all, first = -s->k_skip, last = s->k_all - s->k_skip;
+    for (int64_t i = s->nq; i < rows; i++)
+        attn__row_empty(c, s, h, i);
+    if (!wants_pairs(c))
+        return;
+    /* per-pair tensors of a packed batch are as wide as the widest sequence */
+    for (int slot = ATTN__SLOT_PROBS; slot <= ATTN__SLOT_SCORES_BIASED; slot++)
+        if (c->has[slot]) {
+            rows = c->t[slot].shape[2];
+            last = c->t[slot].shape[3] - s->k_skip;
+        }
+    for (int64_t i = 0; i < rows; i++) {
+        if (i < s->nq) {
+            pad_pairs(c, s, h, i, first, 0);
+            pad_pairs(c, s, h, i, s->nk, last);
+        } else {
+            pad_pairs(c, s, h, i, first, last);
+        }
+    }
+    if (!c->has[ATTN__SLOT_COLSUM])
+        return;
+    struct attn__rows r = attn__call_colsum(c, s, h);
+    last = c->t[ATTN__SLOT_COLSUM].shape[2] - s->k_skip;
+    for (int64_t j = first; j < last; j++)
+        attn__rows_store(&r, j, 0, 0);
+}

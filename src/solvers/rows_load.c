@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Conversion of rows between the caller's storage and f32.
+ */
+#include "solvers/rows_load.h"
+
+void attn__rows_to_f32(const struct attn__kernels *kern, const struct attn__rows *r, int64_t i0,
+                       int64_t rows, int64_t e0, int64_t n, float *dst, int64_t ld)
+{
+    int64_t at0 = e0 * r->col;
+    for (int64_t i = 0; i < rows; i++, dst += ld) {
+        const char *row = attn__rows_at(r, i0 + i);
+        const uint16_t *half = (const uint16_t *)row + at0;
+        if (attn__rows_plain(r, ATTN_DTYPE_F32))
+            memcpy(dst, (const float *)row + at0, (size_t)n * sizeof *dst);
+        else if (attn__rows_plain(r, ATTN_DTYPE_F16))
+            kern->cvt_f16_f32(dst, half, n);
+        else if (attn__rows_plain(r, ATTN_DTYPE_BF16))
+            kern->cvt_bf16_f32(dst, half, n);
+        else
+            for (int64_t e = 0; e < n; e++)
+                dst[e] = (float)attn__load_f64(row, at0 + e * r->col, r->dtype);
+    }
+}
+
+void attn__rows_from_f32(const struct attn__kernels *kern, const float *src, int64_t ld,
+                         int64_t rows, int64_t n, const struct attn__rows *r, int64_t i0)
+{
+    for (int64_t i = 0; i < rows; i++, src += ld) {
+        char *row = attn__rows_at(r, i0 + i);
+        if (attn__rows_plain(r, ATTN_DTYPE_F32))
+            memcpy(row, src, (size_t)n * sizeof *src);
+        else if (attn__rows_plain(r, ATTN_DTYPE_F16))
+            kern->cvt_f32_f16((uint16_t *)row, src, n);
+        else if (attn__rows_plain(r, ATTN_DTYPE_BF16))
+            kern->cvt_f32_bf16((uint16_t *)row, src, n);
+        else
+            for (int64_t e = 0; e < n; e++)
+                attn__store_f64(row, e * r->col, r->dtype, src[e]);
+    }
+}

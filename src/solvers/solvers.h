@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * All solvers, in order of preference: among equal prices the first wins. The
+ * reference stands last. The only list.
+ */
+#ifndef ATTN_SOLVERS_SOLVERS_H
+#define ATTN_SOLVERS_SOLVERS_H
+
+#include "problem/solver.h"
+
+#define ATTN__SOLVER_LIST(X) X(flash) X(decode) X(gemm) X(reference)
+
+#define ATTN__SOLVER_DECLARE(name) extern const struct attn__solver attn__solver_##name;
+ATTN__SOLVER_LIST(ATTN__SOLVER_DECLARE)
+#undef ATTN__SOLVER_DECLARE
+
+#endif /* ATTN_SOLVERS_SOLVERS_H */
