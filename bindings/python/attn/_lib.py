@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: MIT
+"""The shared library: finding it, its prototypes, and what it tells about itself.
+
+Every call goes through `ctypes.CDLL`, which lets go of the interpreter lock
+for as long as the library works.
+"""
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import os
+from ctypes import (
+    CFUNCTYPE, POINTER, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint32, c_void_p,
+)
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
+
+MAX_RANK = 8
+UNBOUNDED = -(2**63)
+
+# Frozen numbers of the C interface that the binding itself has to speak of.
+CTX_THREADS, CTX_MAX_ISA, CTX_LOG_LEVEL, CTX_ISA, CTX_BLAS = 1, 2, 3, 4, 5
+LOG_LEVELS = {"silent": 0, "error": 1, "warning": 2, "info": 3, "trace": 4}
+PARAM_HQ, PARAM_Q, PARAM_K, PARAM_D, PARAM_DV, PARAM_PACKED = 101, 104, 105, 106, 107, 108
+PARAM_Q_HEAD, PARAM_DTYPE, PARAM_WANT = 110, 400, 500
+TYPE_I64, TYPE_BOOL, TYPE_ENUM, TYPE_SET, TYPE_I64S, TYPE_F64S = 1, 2, 3, 4, 7, 8
+
+
+class Tensor(ctypes.Structure):
+    """`attn_tensor`: a view of somebody's memory, strides in elements."""
+
+    _fields_ = [
+        ("data", c_void_p),
+        ("dtype", c_int32),
+        ("rank", c_int32),
+        ("shape", c_int64 * MAX_RANK),
+        ("stride", c_int64 * MAX_RANK),
+    ]
+
+
+class Arg(ctypes.Structure):
+    """`attn_arg`: one argument of an execute."""
+
+    _fields_ = [("role", c_int32), ("zero", c_int32), ("object", c_void_p)]
+
+
+LogFn = CFUNCTYPE(None, c_void_p, c_int32, c_char_p)
+
+
+class Logger(ctypes.Structure):
+    """`attn_logger`: the hook for log lines, starting with its own size."""
+
+    _fields_ = [("size", c_size_t), ("user", c_void_p), ("log", LogFn)]
+
+
+_handle, _out = c_void_p, POINTER(c_void_p)
+_i64p, _f64p = POINTER(c_int64), POINTER(c_double)
+_i32p, _sizep = POINTER(c_int32), POINTER(c_size_t)
+
+_PROTOTYPES: Dict[str, Any] = {
+    "attn_version": (c_uint32, []),
+    "attn_version_text": (c_char_p, []),
+    "attn_status_name": (c_char_p, [c_int32]),
+    "attn_status_text": (c_char_p, [c_int32]),
+    "attn_last_error": (c_size_t, [c_char_p, c_size_t]),
+    "attn_dtype_name": (c_char_p, [c_int32]),
+    "attn_ctx_create": (c_int32, [c_void_p, _out]),
+    "attn_ctx_destroy": (None, [_handle]),
+    "attn_ctx_set_i64": (c_int32, [_handle, c_int32, c_int64]),
+    "attn_ctx_get_i64": (c_int32, [_handle, c_int32, _i64p]),
+    "attn_ctx_set_logger": (c_int32, [_handle, POINTER(Logger)]),
+    "attn_ctx_describe": (c_int32, [_handle, c_char_p, c_size_t, _sizep]),
+    "attn_isa_at": (c_int32, [c_size_t]),
+    "attn_isa_name": (c_char_p, [c_int32]),
+    "attn_isa_usable": (c_int32, [c_int32]),
+    "attn_desc_parse": (c_int32, [_handle, c_char_p, _out]),
+    "attn_desc_print": (c_int32, [_handle, c_char_p, c_size_t, _sizep]),
+    "attn_desc_destroy": (None, [_handle]),
+    "attn_desc_set_i64": (c_int32, [_handle, c_int32, c_int64]),
+    "attn_desc_set_i64s": (c_int32, [_handle, c_int32, _i64p, c_size_t]),
+    "attn_desc_set_f64s": (c_int32, [_handle, c_int32, _f64p, c_size_t]),
+    "attn_desc_get_i64": (c_int32, [_handle, c_int32, _i64p]),
+    "attn_desc_get_text": (c_int32, [_handle, c_int32, c_char_p, c_size_t, _sizep]),
+    "attn_desc_get_i64s": (c_int32, [_handle, c_int32, _i64p, c_size_t, _sizep]),
+    "attn_desc_is_set": (c_int32, [_handle, c_int32, _i32p]),
+    "attn_param_at": (c_int32, [c_size_t]),
+    "attn_param_name": (c_char_p, [c_int32]),
+    "attn_param_type": (c_int32, [c_int32]),
+    "attn_param_help": (c_char_p, [c_int32]),
+    "attn_param_word": (c_char_p, [c_int32, c_size_t, _i64p]),
+    "attn_mech_at": (c_int32, [c_size_t]),
+    "attn_mech_name": (c_char_p, [c_int32]),
+    "attn_solver_at": (c_char_p, [c_size_t]),
+    "attn_plan_create": (c_int32, [_handle, _handle, _out]),
+    "attn_plan_destroy": (None, [_handle]),
+    "attn_plan_workspace": (c_int32, [_handle, _sizep, _sizep]),
+    "attn_plan_execute": (c_int32, [_handle, POINTER(Arg), c_size_t, c_void_p, c_size_t]),
+    "attn_plan_describe": (c_int32, [_handle, c_int64, c_int64, c_char_p, c_size_t, _sizep]),
+    "attn_plan_solver": (c_char_p, [_handle, c_int64, c_int64]),
+    "attn_role_at": (c_int32, [c_size_t]),
+    "attn_role_name": (c_char_p, [c_int32]),
+    "attn_role_find": (c_int32, [c_char_p, _i32p]),
+    "attn_role_is_output": (c_int32, [c_int32]),
+    "attn_merge": (c_int32, [c_size_t, POINTER(Tensor), POINTER(Tensor), POINTER(Tensor),
+                             POINTER(Tensor)]),
+}
+
+
+def _load() -> ctypes.CDLL:
+    """The library named by ATTN_LIBRARY, else the installed one."""
+    chosen = os.environ.get("ATTN_LIBRARY")
+    names = [chosen] if chosen else [ctypes.util.find_library("attn"), "libattn.so.0"]
+    reasons: List[str] = []
+    for name in names:
+        if name is None:
+            continue
+        try:
+            found = ctypes.CDLL(name)
+            for function, (result, arguments) in _PROTOTYPES.items():
+                entry = getattr(found, function)
+                entry.restype, entry.argtypes = result, arguments
+            return found
+        except (OSError, AttributeError) as error:
+            reasons.append(str(error))
+    raise ImportError(
+        "libattn was not found (%s); install it, or set ATTN_LIBRARY to the path of libattn.so"
+        % "; ".join(reasons)
+    )
+
+
+lib = _load()
+
+
+class Param(NamedTuple):
+    """A row of the library's table of parameters."""
+
+    number: int
+    name: str
+    type: int
+    words: List[str]
+    help: str
+
+
+class Role(NamedTuple):
+    """A row of the library's table of roles."""
+
+    number: int
+    name: str
+    output: bool
+
+
+def text(value: Optional[bytes]) -> str:
+    """A static string of the library; empty for NULL."""
+    return "" if value is None else value.decode("utf-8", "replace")
+
+
+def _walk(at: Callable[[int], int]) -> List[int]:
+    numbers: List[int] = []
+    while True:
+        number = at(len(numbers))
+        if number == 0:
+            return numbers
+        numbers.append(number)
+
+
+def _words(param: int) -> List[str]:
+    found: List[str] = []
+    while True:
+        word = lib.attn_param_word(param, len(found), None)
+        if word is None:
+            return found
+        found.append(text(word))
+
+
+def _params() -> Dict[str, Param]:
+    rows = (
+        Param(number, text(lib.attn_param_name(number)), lib.attn_param_type(number),
+              _words(number), text(lib.attn_param_help(number)))
+        for number in _walk(lib.attn_param_at)
+    )
+    return {row.name: row for row in rows}
+
+
+def _roles() -> Dict[str, Role]:
+    rows = (
+        Role(number, text(lib.attn_role_name(number)), bool(lib.attn_role_is_output(number)))
+        for number in _walk(lib.attn_role_at)
+    )
+    return {row.name: row for row in rows}
+
+
+params: Dict[str, Param] = _params()
+roles: Dict[str, Role] = _roles()
+
+
+def solvers() -> List[str]:
+    """Names of the solvers of this build, best first."""
+    found: List[str] = []
+    while True:
+        name = lib.attn_solver_at(len(found))
+        if name is None:
+            return found
+        found.append(text(name))
+
+
+def mechanisms() -> List[str]:
+    """Names of the mechanisms of this build."""
+    return [text(lib.attn_mech_name(number)) for number in _walk(lib.attn_mech_at)]

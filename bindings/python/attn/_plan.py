@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: MIT
+"""Plans: running them on arrays, and the results."""
+from __future__ import annotations
+
+import ctypes
+import threading
+import weakref
+from ctypes import byref, c_int32, c_int64, c_size_t, c_void_p
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple
+
+import numpy as np
+
+from ._errors import INVALID, ROLE, SHAPE, UNSET, ArgumentError, check, read_text
+from ._lib import (
+    PARAM_D, PARAM_DTYPE, PARAM_DV, PARAM_HQ, PARAM_K, PARAM_PACKED, PARAM_Q, PARAM_Q_HEAD,
+    PARAM_WANT, TYPE_I64, TYPE_I64S, UNBOUNDED, Arg, Role, lib, params, roles, text,
+)
+from ._tensor import Array, View, numpy_dtype, view
+from ._words import Problem
+
+if TYPE_CHECKING:
+    from ._context import Context
+
+LAYOUTS = ("bhnd", "bnhd")
+
+# Roles whose arrays a layout reorders.
+_LAID_OUT = frozenset(("q", "k", "v", "out"))
+
+# Shape of each output: b batch, s sequences, h output heads, n rows of q, d width of v,
+# q and k rows of the longest sequence.
+_SHAPES = {
+    "out": "bhnd", "lse": "bhn", "rowmax": "bhn", "entropy": "bhn", "colsum": "shk",
+    "probs": "shqk", "scores_raw": "shqk", "scores_capped": "shqk", "scores_biased": "shqk",
+}
+
+# Spare workspaces a plan keeps; more threads than this allocate theirs anew.
+_SPARE = 16
+
+
+class Result(Mapping[str, Any]):
+    """The outputs of a run, by name: `res.out`, `res["lse"]`."""
+
+    __slots__ = ("_outputs",)
+
+    def __init__(self, outputs: Dict[str, Any]) -> None:
+        self._outputs = outputs
+
+    def __getitem__(self, name: str) -> Any:
+        return self._outputs[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._outputs)
+
+    def __len__(self) -> int:
+        return len(self._outputs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "_outputs" and name in self._outputs:
+            return self._outputs[name]
+        raise AttributeError("no output %r in this result; it has %s"
+                             % (name, ", ".join(self._outputs) or "none"))
+
+    def __dir__(self) -> List[str]:
+        return [*super().__dir__(), *self._outputs]
+
+    def __repr__(self) -> str:
+        return "Result(%s)" % ", ".join(
+            "%s%r" % (name, list(getattr(value, "shape", ())))
+            for name, value in self._outputs.items())
+
+
+def find_role(name: str) -> Role:
+    """The role of a name, else the library's complaint about it."""
+    role = roles.get(name)
+    if role is None:
+        check(lib.attn_role_find(name.encode(), byref(c_int32())))
+        raise ArgumentError(ROLE, "no role has the name %r" % name)
+    return role
+
+
+def check_layout(layout: str) -> bool:
+    """True if arrays come as [B,N,H,D]."""
+    if layout not in LAYOUTS:
+        raise ValueError("layout: expected \"bhnd\" or \"bnhd\", found %r" % (layout,))
+    return layout == "bnhd"
+
+
+def sizes(tensor: View, what: str) -> Tuple[int, ...]:
+    """The four extents of Q, K, V or OUT."""
+    if tensor.tensor.rank != 4:
+        raise ArgumentError(SHAPE, "%s: expected an array of rank 4, found shape %r"
+                            % (what, tensor.shape))
+    return tensor.shape
+
+
+def longest(offsets: View, what: str) -> int:
+    """Length of the longest sequence that an array of offsets marks out."""
+    if offsets.tensor.rank != 1 or offsets.dtype not in ("i32", "i64"):
+        raise ArgumentError(SHAPE, "%s: expected one dimension of int32 or int64, found shape %r "
+                            "of %s" % (what, offsets.shape, offsets.dtype))
+    values = offsets.integers()
+    return max((b - a for a, b in zip(values, values[1:]) if b > a), default=0)
+
+
+def _get_i64(desc: c_void_p, param: int) -> Optional[int]:
+    value = c_int64()
+    status = lib.attn_desc_get_i64(desc, param, byref(value))
+    if status == UNSET:
+        return None
+    check(status)
+    return value.value
+
+
+def _get_text(desc: c_void_p, param: int, unset: str) -> str:
+    is_set = c_int32()
+    check(lib.attn_desc_is_set(desc, param, byref(is_set)))
+    if not is_set.value:
+        return unset
+    return read_text(lambda buf, n, needed: lib.attn_desc_get_text(desc, param, buf, n, needed))
+
+
+class _Facts:
+    """What shapes of outputs depend on, read from a descriptor."""
+
+    def __init__(self, desc: c_void_p) -> None:
+        self.problem = read_text(
+            lambda buf, n, needed: lib.attn_desc_print(desc, buf, n, needed))
+        n_heads = c_size_t(0)
+        status = lib.attn_desc_get_i64s(desc, PARAM_Q_HEAD, None, 0, byref(n_heads))
+        if status == UNSET:
+            self.heads = _get_i64(desc, PARAM_HQ) or 0
+        else:
+            check(status)
+            self.heads = n_heads.value
+        self.q = _get_i64(desc, PARAM_Q) or 0
+        self.k = _get_i64(desc, PARAM_K) or 0
+        self.width = _get_i64(desc, PARAM_DV) or _get_i64(desc, PARAM_D) or 0
+        self.packed = bool(_get_i64(desc, PARAM_PACKED))
+        self.dtype = _get_text(desc, PARAM_DTYPE, "f32")
+        wants = _get_text(desc, PARAM_WANT, "")
+        self.wants = tuple(wants.split(",")) if wants else ()
+
+
+def _apply(desc: c_void_p, problem: Problem) -> None:
+    """Sets what a problem says besides its text."""
+    is_set = c_int32()
+    for key, values in problem.setters:
+        param = params[key]
+        check(lib.attn_desc_is_set(desc, param.number, byref(is_set)))
+        if is_set.value:
+            raise ArgumentError(INVALID, "%s is given twice, as a keyword and in the problem "
+                                "string %r" % (key, problem.text))
+        n = len(values) // 8
+        if param.type == TYPE_I64:
+            check(lib.attn_desc_set_i64(desc, param.number,
+                                        c_int64.from_buffer_copy(values)))
+        elif param.type == TYPE_I64S:
+            check(lib.attn_desc_set_i64s(desc, param.number,
+                                         (c_int64 * n).from_buffer_copy(values), n))
+        else:
+            check(lib.attn_desc_set_f64s(desc, param.number,
+                                         (ctypes.c_double * n).from_buffer_copy(values), n))
+
+
+def _shape(kind: str, given: Mapping[str, View], facts: _Facts) -> Tuple[int, ...]:
+    """The shape of an output, from the inputs of this run."""
+    batch, _, rows, _ = sizes(given["q"], "q")
+    keys = sizes(given["k"], "k")[2]
+    extent = {"b": batch, "s": batch, "h": facts.heads, "n": rows, "q": rows, "k": keys,
+              "d": facts.width}
+    if facts.packed and ("s" in kind):
+        extent["s"] = max(given["q_offsets"].shape[0] - 1, 0) if given["q_offsets"].shape else 0
+        extent["q"] = longest(given["q_offsets"], "q_offsets")
+        extent["k"] = longest(given["k_offsets"], "k_offsets")
+    return tuple(extent[letter] for letter in kind)
+
+
+class Plan:
+    """A planned problem; made by `Context.plan`, safe to run from many threads."""
+
+    def __init__(self, context: "Context", problem: Problem) -> None:
+        """Parses, fills in and plans; the caller keeps other users off the context."""
+        self.context = context
+        self._handle = c_void_p()
+        desc = c_void_p()
+        check(lib.attn_desc_parse(context._handle, problem.text.encode(), byref(desc)))
+        try:
+            _apply(desc, problem)
+            check(lib.attn_plan_create(context._handle, desc, byref(self._handle)))
+            # Not at exit: a daemon thread may still be inside an execute then.
+            weakref.finalize(self, lib.attn_plan_destroy, self._handle).atexit = False
+            self._facts = _Facts(desc)
+        finally:
+            lib.attn_desc_destroy(desc)
+        size, align = c_size_t(), c_size_t()
+        check(lib.attn_plan_workspace(self._handle, byref(size), byref(align)))
+        self._bytes, self._align = size.value, max(align.value, 64)
+        self._spare: List[Array] = []
+        self._lock = threading.Lock()
+
+    @property
+    def problem(self) -> str:
+        """The canonical problem string."""
+        return self._facts.problem
+
+    @property
+    def workspace_bytes(self) -> int:
+        """Memory that each run at work needs; kept by the plan for the next one."""
+        return self._bytes
+
+    @property
+    def dtype(self) -> str:
+        """Element type of Q and OUT."""
+        return self._facts.dtype
+
+    @property
+    def wants(self) -> Tuple[str, ...]:
+        """The declared further outputs."""
+        return self._facts.wants
+
+    def _lengths(self, q: Optional[int], k: Optional[int]) -> Tuple[int, int]:
+        facts = self._facts
+        if q is None:
+            q = facts.q
+        if k is None:
+            k = max(q, 1) if facts.k == UNBOUNDED else facts.k
+        return q, k
+
+    def describe(self, q: Optional[int] = None, k: Optional[int] = None) -> str:
+        """How q queries and k keys are computed; default: the maxima, or k = q for k=inf."""
+        nq, nk = self._lengths(q, k)
+        return read_text(lambda buf, n, needed: lib.attn_plan_describe(
+            self._handle, nq, nk, buf, n, needed))
+
+    def solver(self, q: Optional[int] = None, k: Optional[int] = None) -> str:
+        """Name of the solver for q queries and k keys; defaults as in `describe`."""
+        nq, nk = self._lengths(q, k)
+        name = lib.attn_plan_solver(self._handle, nq, nk)
+        if name is None:
+            raise ValueError("q=%d and k=%d are not within q=%d and k=%s of the plan"
+                             % (nq, nk, self._facts.q,
+                                "inf" if self._facts.k == UNBOUNDED else self._facts.k))
+        return text(name)
+
+    def run(self, *, layout: str = "bhnd", **arrays: Any) -> Result:
+        """Computes; arrays by lower-case role name.
+
+        Inputs: NumPy arrays, DLPack tensors or buffers, read where they lie;
+        lists for short ones. Outputs: True allocates, an array is written to,
+        False leaves out. `out` and what the problem wants come by default,
+        `lse` on demand. layout="bnhd" reorders q, k, v and out.
+        """
+        swapped = check_layout(layout)
+        given: Dict[str, View] = {}
+        made: Dict[str, View] = {}
+        outputs: Dict[str, Any] = dict.fromkeys(("out",) + self._facts.wants, True)
+        try:
+            for name, value in arrays.items():
+                if find_role(name).output:
+                    outputs[name] = value
+                elif value is not None:
+                    given[name] = self._view(name, value, swapped, False)
+            results: Dict[str, Any] = {}
+            for name, value in outputs.items():
+                if value is None or value is False:
+                    continue
+                if value is True:
+                    value = self._allocate(name, given, swapped)
+                made[name] = self._view(name, value, swapped, True)
+                results[name] = value
+            self._execute({**given, **made})
+        finally:
+            for used in (given, made):
+                for item in used.values():
+                    item.release()
+        return Result(results)
+
+    @staticmethod
+    def _view(name: str, value: Any, swapped: bool, writable: bool) -> View:
+        seen = view(value, name, writable)
+        if swapped and name in _LAID_OUT:
+            try:
+                seen.swap_heads(name)
+            except ArgumentError:
+                seen.release()
+                raise
+        return seen
+
+    def _allocate(self, name: str, given: Mapping[str, View], swapped: bool) -> Array:
+        kind = _SHAPES.get(name)
+        if kind is None:
+            raise ArgumentError(ROLE, "%s: this output cannot be allocated, pass an array" % name)
+        packed = self._facts.packed and "s" in kind
+        for needed in ("q", "k", "v") + (("q_offsets", "k_offsets") if packed else ()):
+            if needed not in given:
+                raise ArgumentError(ROLE, "%s is missing among the inputs: %s"
+                                    % (needed, ", ".join(given) or "none"))
+        shape = _shape(kind, given, self._facts)
+        if name == "out":
+            if swapped:
+                shape = (shape[0], shape[2], shape[1], shape[3])
+            return np.empty(shape, numpy_dtype(self._facts.dtype))
+        return np.empty(shape, np.float64 if self._facts.dtype == "f64" else np.float32)
+
+    def _execute(self, views: Mapping[str, View]) -> None:
+        args = (Arg * len(views))()
+        for arg, (name, seen) in zip(args, views.items()):
+            arg.role = roles[name].number
+            arg.object = ctypes.addressof(seen.tensor)
+        with self._lock:
+            block = self._spare.pop() if self._spare else None
+        if block is None:
+            block = np.empty(self._bytes + self._align, np.uint8)
+        start = block.__array_interface__["data"][0]
+        start += -start % self._align
+        try:
+            check(lib.attn_plan_execute(self._handle, args, len(args), start, self._bytes))
+        finally:
+            with self._lock:
+                if len(self._spare) < _SPARE:
+                    self._spare.append(block)
+
+    def __repr__(self) -> str:
+        return "<attn.Plan %s>" % self.problem
