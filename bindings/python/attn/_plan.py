@@ -12,8 +12,8 @@ import numpy as np
 
 from ._errors import INVALID, ROLE, SHAPE, UNSET, ArgumentError, check, read_text
 from ._lib import (
-    PARAM_D, PARAM_DTYPE, PARAM_DV, PARAM_HQ, PARAM_K, PARAM_PACKED, PARAM_Q, PARAM_Q_HEAD,
-    PARAM_WANT, TYPE_I64, TYPE_I64S, UNBOUNDED, Arg, Role, lib, params, roles, text,
+    PARAM_D, PARAM_DTYPE, PARAM_DV, PARAM_EXECUTORS, PARAM_HQ, PARAM_K, PARAM_PACKED, PARAM_Q,
+    PARAM_Q_HEAD, PARAM_WANT, TYPE_I64, TYPE_I64S, UNBOUNDED, Arg, Role, lib, params, roles, text,
 )
 from ._tensor import Array, View, numpy_dtype, view
 from ._words import Problem
@@ -186,10 +186,12 @@ class Plan:
         check(lib.attn_desc_parse(context._handle, problem.text.encode(), byref(desc)))
         try:
             _apply(desc, problem)
+            self._facts = _Facts(desc)
+            # Runs bring their own workspace, so the plan needs to own none.
+            check(lib.attn_desc_set_i64(desc, PARAM_EXECUTORS, 0))
             check(lib.attn_plan_create(context._handle, desc, byref(self._handle)))
             # Not at exit: a daemon thread may still be inside an execute then.
             weakref.finalize(self, lib.attn_plan_destroy, self._handle).atexit = False
-            self._facts = _Facts(desc)
         finally:
             lib.attn_desc_destroy(desc)
         size, align = c_size_t(), c_size_t()
