@@ -131,25 +131,25 @@ ATTN_API int32_t attn_plan_workspace(const attn_plan *plan, size_t *bytes,
  * Computes. args[n_args]: one entry per role, any order (table above);
  * everything in it is borrowed. workspace: workspace_bytes of the caller's
  * memory, not used by anybody else meanwhile, or NULL with 0: one of the
- * plan's own `executors` blocks (with executors=0 there is none). Everything is checked before the first
- * write. ATTN_ERR_NULL, ATTN_ERR_ROLE (missing, doubled, unknown or not
- * declared), ATTN_ERR_DTYPE, ATTN_ERR_SHAPE, ATTN_ERR_STRIDE, ATTN_ERR_RANGE
- * (lengths, offsets), ATTN_ERR_DATA, ATTN_ERR_WORKSPACE, ATTN_ERR_ALIGN,
- * ATTN_ERR_BUSY (no own block is free; it never waits), ATTN_ERR_OVERFLOW.
- * Allocates nothing, except what BLAS does inside solvers that call it and
- * the threads of a forked child's first execute. Any number of threads at
- * once, on different workspaces. Since 0.1.
+ * plan's own `executors` blocks (with executors=0 there is none). Everything
+ * is checked before the first write. ATTN_ERR_NULL, ATTN_ERR_ROLE (missing,
+ * doubled, unknown or not declared), ATTN_ERR_DTYPE, ATTN_ERR_SHAPE,
+ * ATTN_ERR_STRIDE, ATTN_ERR_RANGE (lengths, offsets), ATTN_ERR_DATA,
+ * ATTN_ERR_WORKSPACE, ATTN_ERR_ALIGN, ATTN_ERR_BUSY (no own block is free;
+ * it never waits), ATTN_ERR_OVERFLOW. Allocates nothing, except what BLAS
+ * does inside solvers that call it and the threads of a forked child's first
+ * execute. Any number of threads at once, on different workspaces. Since 0.1.
  */
 ATTN_API int32_t attn_plan_execute(const attn_plan *plan,
                                    const attn_arg *args, size_t n_args,
                                    void *workspace, size_t workspace_bytes);
 
 /*
- * Tells, for a sequence of q queries and k keys, the canonical problem, the
- * solver that runs and its tiles, ISA and threads, why each other solver
- * does not run, and the workspace, in lines. buf[len], *needed: as attn_desc_print.
- * ATTN_ERR_NULL, ATTN_ERR_INVALID (q or k negative or above the maxima). Any
- * thread. Since 0.1.
+ * Tells in a few lines, for a sequence of q queries and k keys, the canonical
+ * problem, the solver that runs and its tiles, ISA and threads, why each
+ * other solver does not run, and the workspace. buf[len], *needed: as
+ * attn_desc_print. ATTN_ERR_NULL, ATTN_ERR_INVALID (q or k negative or above
+ * the maxima). Any thread. Since 0.1.
  */
 ATTN_API int32_t attn_plan_describe(const attn_plan *plan, int64_t q,
                                     int64_t k, char *buf, size_t len,

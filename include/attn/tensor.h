@@ -48,8 +48,8 @@ extern "C" {
 
 /*
  * Fills *tensor as a dense row-major view: strides are the running products
- * of `shape` from the last dimension (an extent of 0 counts as 1). data: the caller's memory; dtype:
- * ATTN_DTYPE_*; rank: 0 to 8; shape[rank].
+ * of `shape` from the last dimension (an extent of 0 counts as 1). data: the
+ * caller's memory; dtype: ATTN_DTYPE_*; rank: 0 to 8; shape[rank].
  * ATTN_ERR_NULL (tensor, or shape with rank > 0), ATTN_ERR_DTYPE,
  * ATTN_ERR_SHAPE (rank out of range, negative extent), ATTN_ERR_OVERFLOW.
  * Any thread. Since 0.1.

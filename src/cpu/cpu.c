@@ -137,7 +137,7 @@ static void detect(void)
     if (machine.l1d <= 0 || machine.l2 <= 0)
         caches_from_sysfs(&machine);
     if (machine.model[0] == '\0')
-        strcpy(machine.model, "unknown");
+        snprintf(machine.model, sizeof machine.model, "unknown");
 
     long online = sysconf(_SC_NPROCESSORS_ONLN);
     machine.logical_cpus = online > 0 && online < INT32_MAX ? (int32_t)online : 1;

@@ -51,16 +51,15 @@ static void tile_mask(float *restrict st, int64_t nk, int64_t w, const uint64_t 
     }
 }
 
-/* st[j*w + i] -= slope * |dist0 + i - j| */
-static void tile_alibi(float *st, int64_t nk, int64_t w, float slope, float dist0)
+/* st[j*w + i] -= slope[i] * |dist[i] - j| */
+static void tile_alibi(float *restrict st, int64_t nk, int64_t w, const float *restrict slope,
+                       const float *restrict dist)
 {
-    const vf x = v_set1(slope);
     for (int64_t i = 0; i < w; i += VF_LANES) {
-        const vf first = v_add(v_set1(dist0 + (float)i), v_iota());
+        const vf x = v_load(slope + i), first = v_load(dist + i);
         for (int64_t j = 0; j < nk; j++) {
             float *s = st + j * w + i;
-            vf dist = v_abs(v_sub(first, v_set1((float)j)));
-            v_store(s, v_fnma(x, dist, v_load(s)));
+            v_store(s, v_fnma(x, v_abs(v_sub(first, v_set1((float)j))), v_load(s)));
         }
     }
 }

@@ -101,6 +101,7 @@ static void groups(struct attn__problem *p, int64_t *group)
     group[n] = p->hout;
     p->n_groups = n;
     p->group = group;
+    p->even_groups = n * p->max_group == p->hout;
 }
 
 /*

@@ -44,6 +44,19 @@ static bool declared(const struct attn__problem *p, const struct attn__role *r)
     }
 }
 
+/*
+ * Views of empty tensors may hold anything, and NULL is legal. Solvers compute
+ * addresses in them that they never use; so that these are addresses and
+ * nothing overflows, such a view points at something and stays there.
+ */
+static void make_harmless(attn_tensor *t)
+{
+    static const uint64_t nothing = 0;
+    t->data = (void *)(uintptr_t)&nothing;
+    for (int32_t n = 0; n < t->rank; n++)
+        t->stride[n] = 0;
+}
+
 static int32_t collect(const struct attn__problem *p, const attn_arg *args, size_t n_args,
                        struct attn__call *call)
 {
@@ -71,6 +84,8 @@ static int32_t collect(const struct attn__problem *p, const attn_arg *args, size
             status = attn__view_check_output(r->name, &call->t[slot]);
         if (status != ATTN_OK)
             return status;
+        if (attn__view_is_empty(&call->t[slot]))
+            make_harmless(&call->t[slot]);
         call->has[slot] = true;
     }
     for (size_t slot = 0; slot < ATTN__ROLE_COUNT; slot++) {
@@ -302,6 +317,8 @@ static int32_t check_sinks(const struct dims *d)
         n[r] = t->shape[r];
         stride[r] = t->stride[r];
     }
+    /* Rows past the longest sequence are never read. */
+    n[2] = attn__min_i64(n[2], attn__max_i64(d->max_q, 1));
     for (int64_t x = 0; x < n[0]; x++)
         for (int64_t y = 0; y < n[1]; y++)
             for (int64_t z = 0; z < n[2]; z++) {

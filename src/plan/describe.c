@@ -25,6 +25,8 @@ static void put_tiles(struct attn__textout *out, const struct attn__tiles *t)
         attn__textout_printf(out, ", %d rows", t->rows);
     if (t->keys > 0)
         attn__textout_printf(out, " x %d keys a tile", t->keys);
+    if (t->pass > 1)
+        attn__textout_printf(out, ", %d tiles a pass", t->pass);
     if (t->chunk > 0)
         attn__textout_printf(out, ", %d keys a unit", t->chunk);
 }

@@ -61,6 +61,8 @@ const char *attn__nearest_quote(char buf[ATTN__QUOTE_MAX], const char *text, siz
 
     for (size_t i = 0; i < shown; i++)
         buf[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
-    strcpy(buf + shown, len > shown ? "..." : "");
+    memcpy(buf + shown, "...", 4);
+    if (len <= shown)
+        buf[shown] = '\0';
     return buf;
 }

@@ -49,6 +49,7 @@ struct attn__problem {
      * can read those once: run g is heads group[g] to group[g + 1] - 1. */
     int64_t n_groups;
     int64_t max_group;
+    bool even_groups; /* all of them are of that length */
     const int64_t *group;
 
     int32_t align;

@@ -24,6 +24,7 @@ struct attn__tiles {
     int32_t rows;  /* query rows of a tile */
     int32_t keys;  /* keys of a block */
     int32_t chunk; /* keys of a unit of work, for solvers that split keys */
+    int32_t pass;  /* tiles that go over the keys together */
 };
 
 enum { ATTN__WHY_MAX = 160 };

@@ -112,7 +112,7 @@ ATTN__INLINE void v_transpose(vf r[VF_LANES])
     u[(i) + 3] = _mm512_shuffle_ps(t[(i) + 1], t[(i) + 3], 0xee);
     ATTN__QUAD(0) ATTN__QUAD(4) ATTN__QUAD(8) ATTN__QUAD(12)
 #undef ATTN__QUAD
-    /* u[4g + i]: of rows 4g..4g+3 the columns i, 4+i, 8+i, 12+i, 128 bits each */
+    /* u[4g + i]: of rows 4g..4g+3 the columns i, 4+i, 8+i, 12+i */
 #define ATTN__COLS(i)                                                          \
     t[i] = _mm512_shuffle_f32x4(u[i], u[(i) + 4], 0x44);                       \
     t[(i) + 4] = _mm512_shuffle_f32x4(u[i], u[(i) + 4], 0xee);                 \

@@ -31,8 +31,9 @@ void attn__tree_take(struct attn__scratch *s, int64_t rows, int64_t dv, int32_t 
     t->o = ATTN__TAKE(s, wide, float);
 }
 
-/* Joins position n + 1 into position n, row by row. What has seen no key has
- * l = 0; a NaN on either side ends up in l, where the last step looks. */
+/* Joins position n + 1 into position n, row by row. A row that has seen no
+ * key has l = 0, and its o has no meaning; a NaN on either side ends up in l,
+ * where the last step looks. */
 static void join(const struct attn__kernels *kern, struct attn__tree *t, int32_t n)
 {
     float *ma = attn__tree_m(t, n), *la = attn__tree_l(t, n), *oa = attn__tree_o(t, n);
@@ -41,8 +42,14 @@ static void join(const struct attn__kernels *kern, struct attn__tree *t, int32_t
     for (int64_t r = 0; r < t->rows; r++, oa += t->dv, ob += t->dv) {
         if (lb[r] == 0)
             continue;
+        if (la[r] == 0) {
+            ma[r] = mb[r];
+            la[r] = lb[r];
+            memcpy(oa, ob, (size_t)t->dv * sizeof *oa);
+            continue;
+        }
         float m = mb[r] <= ma[r] ? ma[r] : mb[r];
-        float fa = la[r] == 0 ? 0 : exp2f(ma[r] - m), fb = exp2f(mb[r] - m);
+        float fa = exp2f(ma[r] - m), fb = exp2f(mb[r] - m);
         la[r] = la[r] * fa + lb[r] * fb;
         if (fa != 1)
             kern->vec_scale(oa, t->dv, fa);

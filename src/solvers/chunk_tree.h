@@ -21,7 +21,8 @@ struct attn__tree_node {
 };
 
 /* A stack of nodes from left to right; node n's state is m[n * rows],
- * l[n * rows], o[n * rows * dv] (m in base 2). */
+ * l[n * rows], o[n * rows * dv] (m in base 2). A row with l = 0 has seen no
+ * key, and its o is not read. */
 struct attn__tree {
     int32_t n;
     int64_t rows, dv;

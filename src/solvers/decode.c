@@ -140,18 +140,23 @@ static void group_shape(const struct attn__problem *p, int64_t g, int64_t *heads
     *queries = MAX_ROWS / *heads;
 }
 
-static int64_t group_items(const struct attn__problem *p, const struct attn__seq *s, int64_t g)
+static int64_t chunks_of(const struct attn__seq *s)
 {
-    int64_t heads, parts, queries;
-    group_shape(p, g, &heads, &parts, &queries);
-    return parts * attn__max_i64((s->nq + queries - 1) / queries, 1);
+    return attn__max_i64((s->nk + CHUNK - 1) / CHUNK, 1);
 }
 
-static struct item find_item(const struct attn__problem *p, const struct attn__seq *s, int64_t n)
+static int64_t group_units(const struct attn__exec *x, const struct attn__seq *s, int64_t g)
 {
-    int64_t g = 0, heads, parts, queries;
-    for (int64_t items; n >= (items = group_items(p, s, g)); g++)
-        n -= items;
+    int64_t heads, parts, queries;
+    group_shape(x->call->p, g, &heads, &parts, &queries);
+    return parts * attn__max_i64((s->nq + queries - 1) / queries, 1) * chunks_of(s);
+}
+
+static struct item find_item(const struct attn__exec *x, const struct attn__seq *s, int64_t index)
+{
+    const struct attn__problem *p = x->call->p;
+    int64_t heads, parts, queries, g = attn__units_find_group(x, s, group_units, &index);
+    int64_t n = index / chunks_of(s);
     group_shape(p, g, &heads, &parts, &queries);
     struct item it;
     it.h0 = p->group[g] + n % parts * heads;
@@ -161,17 +166,9 @@ static struct item find_item(const struct attn__problem *p, const struct attn__s
     return it;
 }
 
-static int64_t chunks_of(const struct attn__seq *s)
-{
-    return attn__max_i64((s->nk + CHUNK - 1) / CHUNK, 1);
-}
-
 static int64_t count(const struct attn__exec *x, const struct attn__seq *s)
 {
-    int64_t items = 0;
-    for (int64_t g = 0; g < x->call->p->n_groups; g++)
-        items += group_items(x->call->p, s, g);
-    return items * chunks_of(s);
+    return attn__units_of_groups(x, s, group_units);
 }
 
 /* One item as a worker sees it. */
@@ -185,6 +182,7 @@ struct pass {
     int64_t rows;
     struct attn__rows k, v;
     struct attn__vis vis; /* of the first head; others differ in mask only */
+    int64_t lo, hi;       /* no row sees a key outside */
 };
 
 static void begin(struct pass *ps)
@@ -195,6 +193,8 @@ static void begin(struct pass *ps)
     ps->k = attn__call_k(ps->c, ps->s, ps->it.h0);
     ps->v = attn__call_v(ps->c, ps->s, ps->it.h0);
     ps->vis = attn__call_vis(ps->c, ps->s, ps->it.h0);
+    if (ps->rows > 0)
+        attn__vis_hull(&ps->vis, ps->it.i0, ps->it.i0 + ps->it.queries, &ps->lo, &ps->hi);
     for (int64_t r = 0; r < ps->rows; r++) {
         struct attn__rows q = attn__call_q(ps->c, ps->s, ps->it.h0 + r % ps->it.heads);
         float *row = ps->w->q + r * p->d;
@@ -263,7 +263,11 @@ static void row_pv(const struct pass *ps, int64_t j0, int64_t nk, float *o)
     }
 }
 
-/* One block of keys into the state (m, l, o) of all rows. */
+/*
+ * One block of keys into the state (m, l, o) of all rows. A row with l = 0 has
+ * seen nothing yet, and its o has no meaning: it is cleared when it first sees
+ * a key, so that what is masked costs nothing.
+ */
 static void block(const struct pass *ps, int64_t j0, int64_t j1, float *m, float *l, float *o)
 {
     int64_t nk = j1 - j0, dv = ps->c->p->dv;
@@ -286,35 +290,37 @@ static void block(const struct pass *ps, int64_t j0, int64_t j1, float *m, float
             continue;
         }
         seen = true;
-        if (!(max <= m[r])) {
-            float f = m[r] == -INFINITY ? 0 : exp2f(m[r] - max);
+        if (l[r] == 0) {
+            memset(o + r * dv, 0, (size_t)dv * sizeof *o);
+            m[r] = max;
+        } else if (!(max <= m[r])) {
+            float f = exp2f(m[r] - max);
             l[r] *= f;
             ps->kern->vec_scale(o + r * dv, dv, f);
             m[r] = max;
         }
         l[r] += ps->kern->row_exp2(s, nk, m[r]);
     }
-    if (seen)
-        row_pv(ps, j0, nk, o);
+    if (!seen)
+        return;
+    for (int64_t r = 0; r < ps->rows; r++)
+        if (l[r] == 0)
+            memset(o + r * dv, 0, (size_t)dv * sizeof *o);
+    row_pv(ps, j0, nk, o);
 }
 
 /* The state of chunk n, at the top of the tree. */
 static void chunk(const struct pass *ps, int64_t n, struct attn__tree *t)
 {
-    int64_t dv = ps->c->p->dv;
     float *m = attn__tree_m(t, t->n), *l = attn__tree_l(t, t->n), *o = attn__tree_o(t, t->n);
     for (int64_t r = 0; r < t->rows; r++) {
         m[r] = -INFINITY;
         l[r] = 0;
     }
-    memset(o, 0, (size_t)(t->rows * dv) * sizeof *o);
-    int64_t lo, hi, end = attn__min_i64((n + 1) * CHUNK, ps->s->nk);
-    attn__vis_hull(&ps->vis, ps->it.i0, ps->it.i0 + ps->it.queries, &lo, &hi);
-    for (int64_t j = n * CHUNK; j < end; j += BLOCK) {
-        int64_t j1 = attn__min_i64(j + BLOCK, end);
-        if (ps->rows > 0 && j1 > lo && j < hi)
-            block(ps, attn__max_i64(j, lo), attn__min_i64(j1, hi), m, l, o);
-    }
+    int64_t lo = attn__max_i64(n * CHUNK, ps->lo);
+    int64_t hi = attn__min_i64(attn__min_i64((n + 1) * CHUNK, ps->s->nk), ps->hi);
+    for (int64_t j = lo; j < hi; j += BLOCK - j % BLOCK)
+        block(ps, j, attn__min_i64(hi, j + BLOCK - j % BLOCK), m, l, o);
     attn__tree_push(ps->kern, t, 0, n);
 }
 
@@ -340,8 +346,13 @@ static void finish_item(const struct pass *ps, struct attn__tree *t)
             w->m[i] = m;
             w->l[i] = l;
             float *o = w->o + i * dv, factor = f * attn__finish_factor(l);
-            memcpy(o, attn__tree_o(t, 0) + r * dv, (size_t)dv * sizeof *o);
-            ps->kern->vec_scale(o, dv, factor);
+            bool seen = attn__tree_l(t, 0)[r] != 0;
+            if (seen)
+                memcpy(o, attn__tree_o(t, 0) + r * dv, (size_t)dv * sizeof *o);
+            else
+                memset(o, 0, (size_t)dv * sizeof *o);
+            if (seen && factor != 1)
+                ps->kern->vec_scale(o, dv, factor);
         }
         if (it->i0 == 0)
             attn__rows_pad(ps->c, ps->s, it->h0 + h);
@@ -356,7 +367,7 @@ static struct pass pass_of(const struct state *st, struct worker *w, const struc
                            int64_t index)
 {
     struct pass ps = {.st = st, .c = st->x->call, .kern = st->x->machine->kern, .s = s, .w = w};
-    ps.it = find_item(ps.c->p, s, index / chunks_of(s));
+    ps.it = find_item(st->x, s, index);
     begin(&ps);
     return ps;
 }

@@ -10,6 +10,11 @@
  * horizontal step. Blocks start at multiples of their size counted from the
  * sequence's first key; EMPTY ones are skipped and only PARTIAL ones are
  * masked. Scores are kept times log2 e, so that exp is 2^x.
+ *
+ * A unit of work is a few tiles that share K and V and go over them together,
+ * so that a block is fetched, and converted if its storage is not f32, once.
+ * Heads with few rows share a tile. A row's bits do not depend on the other
+ * rows of its tile.
  */
 #include <stdio.h>
 
@@ -18,19 +23,30 @@
 #include "solvers/solvers.h"
 #include "solvers/units.h"
 
+/* Query rows of a unit at most. */
+enum { PASS_ROWS = 128 };
+
+/* Rows i0..i0+n-1 of `heads` output heads from h0 on: lane head * n + row. */
+struct tile {
+    int64_t h0, heads, i0, n;
+    int64_t lo, hi;          /* no row sees a key outside */
+    struct attn__vis vis;    /* of h0; other heads differ in the mask only */
+    float *qt, *ot, *m, *l;  /* [d][w], [dv][w], [w], [w] */
+};
+
 struct worker {
-    float *qt, *st, *ot;      /* [d][w], [keys][w], [dv][w] */
-    float *m, *l, *f;         /* [w] */
+    struct tile *tile;        /* [PASS_ROWS / lanes] */
+    float *st;                /* [keys][w] */
+    float *f, *slope;         /* [w] */
     float *rows;              /* [w][max(d, dv)]: queries in, results out */
     float *k, *v, *bias;      /* [keys][d], [keys][dv], [w][keys] */
-    uint64_t *bits;           /* [keys] */
+    uint64_t *bits, *more;    /* [keys] */
     struct attn__row_scratch exact;
 };
 
 struct state {
     const struct attn__exec *x;
     struct worker *worker;
-    bool steps; /* is there anything between q.k and the softmax? */
 };
 
 static bool applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
@@ -45,59 +61,96 @@ static bool applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
     return !reason;
 }
 
+static int64_t width(const struct attn__problem *p)
+{
+    return attn__max_i64(p->d, p->dv);
+}
+
 /* Keys of a block: K, V and the scores of a tile should stay in L1 or L2. */
 static int32_t block_keys(const struct attn__problem *p)
 {
-    int64_t d = attn__max_i64(p->d, p->dv);
-    return d <= 128 ? 128 : d <= 256 ? 64 : 32;
+    return width(p) <= 128 ? 128 : width(p) <= 256 ? 64 : 32;
+}
+
+/* Heads that share a tile of w lanes when a head has nq rows. */
+static int64_t tile_heads(const struct attn__problem *p, int64_t heads, int64_t nq, int64_t w)
+{
+    if (p->bias || nq <= 0 || nq * 2 > w)
+        return 1;
+    return attn__min_i64(heads, w / nq);
+}
+
+/* Time for all rows of a head group in tiles of w lanes, as `cost` counts. */
+static double group_cost(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
+                         int64_t k, int64_t w)
+{
+    int64_t lanes = m->kern->lanes, shared = tile_heads(p, p->max_group, q, w);
+    double parts = (double)((p->max_group + shared - 1) / shared);
+    double tiles = parts * (double)((q + w - 1) / w), vectors = (double)w / (double)lanes;
+    /* Keys computed per tile: what its rows see, and the edge of the tile. */
+    double keys = attn__vis_share(p, q, k) * (double)k + (p->n_pieces ? (double)w / 2 : 0);
+    keys = keys > (double)k ? (double)k : keys;
+    /* One vector of queries has few operands per product but where there are
+     * 32 registers; a wide tile of wide heads does not fit in L1. */
+    double product = w == lanes && lanes < 16 ? 1.25 : 1.05;
+    if (w * width(p) * 4 > 24 << 10)
+        product *= 1.3;
+    double fma = vectors * (double)(p->d + p->dv) * product;
+    double softmax = vectors * (10 + (p->softcap > 0 ? 25 : 0) + (p->bias ? 8 : 0) +
+                                (p->slopes ? 3 : 0) + (p->mask || p->segments ? 6 : 0));
+    double pass = w * 4 < PASS_ROWS ? (double)(PASS_ROWS / w) : 1;
+    pass = tiles < pass ? tiles : pass;
+    double convert = p->kv_dtype == ATTN_DTYPE_F32
+                         ? 0
+                         : 2.0 * (double)(p->d + p->dv) / (double)lanes / pass;
+    double edges = 3.0 * (double)w * (double)(p->d + p->dv) / (double)lanes + 300;
+    return tiles * (keys * (fma + softmax + convert) + edges);
 }
 
 static struct attn__tiles tiles(const struct attn__problem *p, const struct attn__machine *m,
                                 int64_t q, int64_t k)
 {
-    (void)k;
-    /* A causal tile computes a triangle it throws away, so where that weighs
-     * tiles are narrow; few rows would leave a wide tile's lanes empty. */
-    bool narrow = q <= m->kern->lanes || (p->n_pieces > 0 && q <= 16 * m->kern->lanes);
-    return (struct attn__tiles){.rows = m->kern->lanes * (narrow ? 1 : 2), .keys = block_keys(p)};
+    int64_t lanes = m->kern->lanes;
+    bool narrow = group_cost(p, m, q, k, lanes) < group_cost(p, m, q, k, 2 * lanes);
+    int64_t w = narrow ? lanes : 2 * lanes;
+    /* Long units for long sequences; short ones should still be several. */
+    int64_t rows = width(p) <= 128 && q >= 256 ? PASS_ROWS : PASS_ROWS / 2;
+    return (struct attn__tiles){.rows = (int32_t)w,
+                                .keys = block_keys(p),
+                                .pass = (int32_t)attn__max_i64(rows / w, 1)};
 }
 
 static double cost(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
                    int64_t k)
 {
-    struct attn__tiles t = tiles(p, m, q, k);
-    double lanes = m->kern->lanes, vectors = (double)t.rows / lanes;
-    double n_tiles = (double)((q + t.rows - 1) / t.rows);
-    /* Keys computed per tile: what its rows see, and the edge of the tile. */
-    double keys = attn__vis_share(p, q, k) * (double)k + (p->n_pieces ? t.rows / 2.0 : 0);
-    keys = keys > (double)k ? (double)k : keys;
-    double fma = vectors * (double)(p->d + p->dv) * (t.rows > lanes ? 1.1 : 1.35);
-    double softmax = vectors * (10 + (p->softcap > 0 ? 25 : 0) + (p->bias ? 8 : 0) +
-                                (p->slopes ? 3 : 0) + (p->mask || p->segments ? 6 : 0));
-    double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 2.0 * (double)(p->d + p->dv) / lanes;
-    double edges = 3.0 * (double)t.rows * (double)(p->d + p->dv) / lanes + 300;
-    return (double)p->hout * n_tiles * (keys * (fma + softmax + convert) + edges);
+    return (double)p->n_groups * group_cost(p, m, q, k, tiles(p, m, q, k).rows);
 }
 
 static void carve(struct attn__scratch *s, const struct attn__problem *p,
                   const struct attn__machine *m, struct state *st, int64_t **start)
 {
     int64_t w = 2 * m->kern->lanes, keys = block_keys(p);
+    int64_t rows = attn__max_i64(PASS_ROWS, w), n_tiles = rows / m->kern->lanes;
     attn__units_take(s, p, start);
     st->worker = ATTN__TAKE(s, m->threads, struct worker);
     for (int64_t n = 0; n < m->threads; n++) {
         struct worker k = {0};
-        k.qt = ATTN__TAKE(s, w * p->d, float);
+        k.tile = ATTN__TAKE(s, n_tiles, struct tile);
+        /* tiles of either width share this room: tile t begins at row t * w */
+        float *qt = ATTN__TAKE(s, rows * p->d, float);
+        float *ot = ATTN__TAKE(s, rows * p->dv, float);
+        float *ml = ATTN__TAKE(s, 2 * rows, float);
+        if (k.tile)
+            k.tile[0] = (struct tile){.qt = qt, .ot = ot, .m = ml, .l = ml + rows};
         k.st = ATTN__TAKE(s, w * keys, float);
-        k.ot = ATTN__TAKE(s, w * p->dv, float);
-        k.m = ATTN__TAKE(s, w, float);
-        k.l = ATTN__TAKE(s, w, float);
         k.f = ATTN__TAKE(s, w, float);
-        k.rows = ATTN__TAKE(s, w * attn__max_i64(p->d, p->dv), float);
+        k.slope = ATTN__TAKE(s, w, float);
+        k.rows = ATTN__TAKE(s, w * width(p), float);
         k.k = ATTN__TAKE(s, keys * p->d, float);
         k.v = ATTN__TAKE(s, keys * p->dv, float);
         k.bias = ATTN__TAKE(s, p->bias ? w * keys : 0, float);
         k.bits = ATTN__TAKE(s, keys, uint64_t);
+        k.more = ATTN__TAKE(s, p->mask ? keys : 0, uint64_t);
         attn__row_scratch_take(s, p, &k.exact);
         if (st->worker)
             st->worker[n] = k;
@@ -114,143 +167,244 @@ static bool workspace(const struct attn__problem *p, const struct attn__machine 
     return s.ok;
 }
 
-/* What one tile needs to know. */
-struct tile {
+/* A unit at work. */
+struct pass {
     const struct attn__call *c;
     const struct attn__kernels *kern;
     const struct attn__seq *s;
-    struct attn__vis vis;
-    struct attn__rows k, v, bias;
-    int64_t h, i0, rows, w;
-    bool steps;
     struct worker *wk;
+    int64_t w;
+    bool steps; /* is there anything between q.k and the softmax? */
+    struct attn__rows k, v;
+    /* The block at hand, as f32: NULL until a tile needs it. */
+    int64_t j0, j1, ldk, ldv;
+    const float *kf, *vf;
 };
 
-/* Softcap, bias and ALiBi on natural scores, then the factor log2 e. */
-static void score_steps(const struct tile *t, int64_t j0, int64_t nk)
+static void begin_tile(const struct pass *ps, struct tile *t)
 {
-    const struct attn__problem *p = t->c->p;
-    float *st = t->wk->st;
-    if (p->softcap > 0)
-        t->kern->vec_softcap(st, nk * t->w, (float)p->softcap);
-    if (p->slopes)
-        t->kern->tile_alibi(st, nk, t->w, (float)p->slopes[t->h],
-                            (float)(t->i0 + t->s->off - j0));
-    if (p->bias) {
-        const struct attn__rows *b = &t->bias;
-        if (b->dtype == ATTN_DTYPE_F32) {
-            const float *at = (const float *)attn__rows_at(b, t->i0) + j0 * b->col;
-            t->kern->tile_bias(st, nk, t->w, t->rows, at, b->row, b->col);
-        } else {
-            attn__rows_to_f32(t->kern, b, t->i0, t->rows, j0, nk, t->wk->bias, nk);
-            t->kern->tile_bias(st, nk, t->w, t->rows, t->wk->bias, nk, 1);
-        }
+    const struct attn__problem *p = ps->c->p;
+    struct worker *wk = ps->wk;
+    int64_t rows = t->heads * t->n, ld = p->d;
+    const float *q = wk->rows;
+    for (int64_t h = 0; h < t->heads; h++) {
+        struct attn__rows from = attn__call_q(ps->c, ps->s, t->h0 + h);
+        if (t->heads == 1)
+            q = attn__rows_f32(ps->kern, &from, t->i0, t->n, p->d, wk->rows, &ld);
+        else
+            attn__rows_to_f32(ps->kern, &from, t->i0, t->n, 0, p->d, wk->rows + h * t->n * p->d,
+                              p->d);
     }
-    t->kern->vec_scale(st, nk * t->w, (float)M_LOG2E);
+    double scale = ps->steps ? p->scale : p->scale * M_LOG2E;
+    ps->kern->tile_pack_q(q, ld, rows, p->d, (float)scale, ps->w, t->qt);
+    memset(t->ot, 0, (size_t)(p->dv * ps->w) * sizeof *t->ot);
+    for (int64_t r = 0; r < ps->w; r++) {
+        double sink = -INFINITY;
+        if (r < rows && p->sink_logits)
+            sink = attn__call_sink(ps->c, ps->s, t->h0 + r / t->n, t->i0 + r % t->n);
+        t->m[r] = (float)(sink * M_LOG2E);
+        t->l[r] = sink == -INFINITY ? 0 : sink == sink ? 1 : NAN;
+    }
+    t->vis = attn__call_vis(ps->c, ps->s, t->h0);
+    attn__vis_hull(&t->vis, t->i0, t->i0 + t->n, &t->lo, &t->hi);
 }
 
-static void block(const struct tile *t, int64_t j0, int64_t j1)
+/* Softcap, bias and ALiBi on natural scores, then the factor log2 e. */
+static void score_steps(const struct pass *ps, const struct tile *t, int64_t j0, int64_t nk)
 {
-    const struct attn__problem *p = t->c->p;
-    struct worker *wk = t->wk;
-    enum attn__tile class = attn__vis_tile(&t->vis, t->i0, t->i0 + t->rows, j0, j1);
+    const struct attn__problem *p = ps->c->p;
+    struct worker *wk = ps->wk;
+    if (p->softcap > 0)
+        ps->kern->vec_softcap(wk->st, nk * ps->w, (float)p->softcap);
+    if (p->slopes) {
+        for (int64_t r = 0; r < ps->w; r++) {
+            bool row = r < t->heads * t->n;
+            wk->slope[r] = row ? (float)p->slopes[t->h0 + r / t->n] : 0;
+            wk->f[r] = row ? (float)(t->i0 + r % t->n + ps->s->off - j0) : 0;
+        }
+        ps->kern->tile_alibi(wk->st, nk, ps->w, wk->slope, wk->f);
+    }
+    if (p->bias) {
+        struct attn__rows b = attn__call_pairs(ps->c, ATTN__SLOT_BIAS, ps->s, t->h0);
+        bool aligned = (uintptr_t)b.base % sizeof(float) == 0;
+        if (b.dtype == ATTN_DTYPE_F32 && aligned) {
+            const float *at = (const float *)attn__rows_at(&b, t->i0) + j0 * b.col;
+            ps->kern->tile_bias(wk->st, nk, ps->w, t->n, at, b.row, b.col);
+        } else {
+            attn__rows_to_f32(ps->kern, &b, t->i0, t->n, j0, nk, wk->bias, nk);
+            ps->kern->tile_bias(wk->st, nk, ps->w, t->n, wk->bias, nk, 1);
+        }
+    }
+    ps->kern->vec_scale(wk->st, nk * ps->w, (float)M_LOG2E);
+}
+
+/* The visible lanes of each key j0..j1-1 into wk->bits. */
+static void tile_bits(const struct pass *ps, const struct tile *t, int64_t j0, int64_t j1)
+{
+    uint64_t *bits = ps->wk->bits, *more = ps->wk->more;
+    attn__vis_bits(&t->vis, t->i0, t->i0 + t->n, j0, j1, bits);
+    if (t->heads == 1)
+        return;
+    if (!t->vis.mask) {
+        uint64_t every = 0; /* a bit for the first lane of each head */
+        for (int64_t h = 0; h < t->heads; h++)
+            every |= UINT64_C(1) << (h * t->n);
+        for (int64_t j = 0; j < j1 - j0; j++)
+            bits[j] *= every;
+        return;
+    }
+    for (int64_t h = 1; h < t->heads; h++) {
+        struct attn__vis v = attn__call_vis(ps->c, ps->s, t->h0 + h);
+        attn__vis_bits(&v, t->i0, t->i0 + t->n, j0, j1, more);
+        for (int64_t j = 0; j < j1 - j0; j++)
+            bits[j] |= more[j] << (h * t->n);
+    }
+}
+
+/* The block against one tile. */
+static void tile_block(struct pass *ps, struct tile *t)
+{
+    const struct attn__problem *p = ps->c->p;
+    struct worker *wk = ps->wk;
+    int64_t j0 = ps->j0, j1 = ps->j1;
+    enum attn__tile class = attn__vis_tile(&t->vis, t->i0, t->i0 + t->n, j0, j1);
     if (class == ATTN__TILE_EMPTY)
         return;
     const uint64_t *bits = wk->bits;
     if (class == ATTN__TILE_PARTIAL) {
-        attn__vis_bits(&t->vis, t->i0, t->i0 + t->rows, j0, j1, wk->bits);
-        while (j0 < j1 && bits[0] == 0) {
-            bits++;
-            j0++;
+        tile_bits(ps, t, j0, j1);
+        /* Keys that no lane sees are not computed; by fours, because the sum
+         * of a row goes by fours and must not depend on its neighbours. */
+        while (j1 - j0 >= 4 && !(bits[0] | bits[1] | bits[2] | bits[3])) {
+            bits += 4;
+            j0 += 4;
         }
-        while (j0 < j1 && bits[j1 - j0 - 1] == 0)
-            j1--;
-        if (j0 == j1)
+        int64_t last = j1 - j0;
+        while (last > 0 && !bits[last - 1])
+            last--;
+        j1 = attn__min_i64(j1, j0 + (last + 3) / 4 * 4);
+        if (last == 0)
             return;
     }
-    int64_t nk = j1 - j0, ld;
-    const float *k = attn__rows_f32(t->kern, &t->k, j0, nk, p->d, wk->k, &ld);
-    t->kern->tile_qk(k, ld, nk, p->d, wk->qt, t->w, wk->st);
-    if (t->steps)
-        score_steps(t, j0, nk);
+    if (!ps->kf)
+        ps->kf = attn__rows_f32(ps->kern, &ps->k, ps->j0, ps->j1 - ps->j0, p->d, wk->k, &ps->ldk);
+    if (!ps->vf)
+        ps->vf = attn__rows_f32(ps->kern, &ps->v, ps->j0, ps->j1 - ps->j0, p->dv, wk->v, &ps->ldv);
+    int64_t nk = j1 - j0, skip = j0 - ps->j0;
+    ps->kern->tile_qk(ps->kf + skip * ps->ldk, ps->ldk, nk, p->d, t->qt, ps->w, wk->st);
+    if (ps->steps)
+        score_steps(ps, t, j0, nk);
     if (class == ATTN__TILE_PARTIAL)
-        t->kern->tile_mask(wk->st, nk, t->w, bits);
-    t->kern->tile_softmax(wk->st, nk, t->w, wk->m, wk->l, wk->ot, p->dv);
-    const float *v = attn__rows_f32(t->kern, &t->v, j0, nk, p->dv, wk->v, &ld);
-    t->kern->tile_pv(v, ld, nk, p->dv, wk->st, t->w, wk->ot);
+        ps->kern->tile_mask(wk->st, nk, ps->w, bits);
+    ps->kern->tile_softmax(wk->st, nk, ps->w, t->m, t->l, t->ot, p->dv);
+    ps->kern->tile_pv(ps->vf + skip * ps->ldv, ps->ldv, nk, p->dv, wk->st, ps->w, t->ot);
 }
 
-static void run_tile(const struct tile *t, int64_t keys)
+static void finish_tile(const struct pass *ps, struct tile *t)
 {
-    const struct attn__problem *p = t->c->p;
-    struct worker *wk = t->wk;
-    struct attn__rows q = attn__call_q(t->c, t->s, t->h);
-    int64_t ld;
-    const float *rows = attn__rows_f32(t->kern, &q, t->i0, t->rows, p->d, wk->rows, &ld);
-    double scale = t->steps ? p->scale : p->scale * M_LOG2E;
-    t->kern->tile_pack_q(rows, ld, t->rows, p->d, (float)scale, t->w, wk->qt);
-    memset(wk->ot, 0, (size_t)(p->dv * t->w) * sizeof *wk->ot);
-    for (int64_t r = 0; r < t->w; r++) {
-        double sink = r < t->rows ? attn__call_sink(t->c, t->s, t->h, t->i0 + r) : -INFINITY;
-        wk->m[r] = (float)(sink * M_LOG2E);
-        wk->l[r] = sink == -INFINITY ? 0 : 1;
+    struct worker *wk = ps->wk;
+    int64_t rows = t->heads * t->n, dv = ps->c->p->dv;
+    for (int64_t r = 0; r < rows; r++)
+        wk->f[r] = attn__finish_factor(t->l[r]);
+    ps->kern->tile_unpack_o(t->ot, ps->w, rows, dv, wk->f, wk->rows, dv);
+    for (int64_t h = 0; h < t->heads; h++) {
+        struct attn__vis v = attn__call_vis(ps->c, ps->s, t->h0 + h);
+        attn__finish_rows(ps->c, ps->kern, ps->s, &v, t->h0 + h, t->i0, t->n,
+                          wk->rows + h * t->n * dv, dv, t->m + h * t->n, t->l + h * t->n,
+                          &wk->exact);
     }
-
-    int64_t lo, hi;
-    attn__vis_hull(&t->vis, t->i0, t->i0 + t->rows, &lo, &hi);
-    for (int64_t j = lo - lo % keys; j < hi; j += keys)
-        block(t, j, attn__min_i64(j + keys, t->s->nk));
-
-    for (int64_t r = 0; r < t->rows; r++)
-        wk->f[r] = attn__finish_factor(wk->l[r]);
-    t->kern->tile_unpack_o(wk->ot, t->w, t->rows, p->dv, wk->f, wk->rows, p->dv);
-    attn__finish_rows(t->c, t->kern, t->s, &t->vis, t->h, t->i0, t->rows, wk->rows, p->dv, wk->m,
-                      wk->l, &wk->exact);
 }
 
-static int64_t row_tiles(const struct attn__exec *x, const struct attn__seq *s)
+/* How the tiles of a head group are numbered: all its heads for the first
+ * rows, then for the next ones, so that neighbours see much the same keys. */
+struct shape {
+    int64_t shared;  /* heads of a tile */
+    int64_t parts;   /* tiles that have the same rows */
+    int64_t n_tiles;
+};
+
+static struct shape group_shape(const struct attn__exec *x, const struct attn__seq *s, int64_t g)
 {
-    int64_t w = attn__exec_choice(x, s)->tiles.rows;
-    return s->nq <= w ? 1 : (s->nq + w - 1) / w;
+    const struct attn__problem *p = x->call->p;
+    int64_t heads = p->group[g + 1] - p->group[g], w = attn__exec_choice(x, s)->tiles.rows;
+    struct shape sh = {.shared = tile_heads(p, heads, s->nq, w)};
+    sh.parts = (heads + sh.shared - 1) / sh.shared;
+    sh.n_tiles = sh.parts * (s->nq / w + (s->nq % w != 0));
+    return sh;
+}
+
+static int64_t group_units(const struct attn__exec *x, const struct attn__seq *s, int64_t g)
+{
+    int64_t n = group_shape(x, s, g).n_tiles, pass = attn__exec_choice(x, s)->tiles.pass;
+    return attn__max_i64((n + pass - 1) / pass, 1);
 }
 
 static int64_t count(const struct attn__exec *x, const struct attn__seq *s)
 {
-    return x->call->p->hout * row_tiles(x, s);
+    return attn__units_of_groups(x, s, group_units);
+}
+
+static void set_tile(struct worker *wk, const struct pass *ps, const struct shape *sh, int64_t g,
+                     int64_t at, int64_t number)
+{
+    const struct attn__problem *p = ps->c->p;
+    struct tile *t = &wk->tile[at], *first = &wk->tile[0];
+    t->h0 = p->group[g] + number % sh->parts * sh->shared;
+    t->heads = attn__min_i64(sh->shared, p->group[g + 1] - t->h0);
+    t->i0 = number / sh->parts * ps->w;
+    t->n = attn__min_i64(ps->w, ps->s->nq - t->i0);
+    t->qt = first->qt + at * ps->w * p->d;
+    t->ot = first->ot + at * ps->w * p->dv;
+    t->m = first->m + at * ps->w;
+    t->l = first->l + at * ps->w;
 }
 
 static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t index)
 {
     struct state *st = arg;
     const struct attn__call *c = st->x->call;
+    const struct attn__problem *p = c->p;
     const struct attn__tiles *tl = &attn__exec_choice(st->x, s)->tiles;
-    int64_t n = row_tiles(st->x, s);
-    struct tile t = {.c = c, .kern = st->x->machine->kern, .s = s, .w = tl->rows};
-    t.h = index / n;
-    /* The last rows see the most keys when causal: long units first. */
-    t.i0 = (n - 1 - index % n) * tl->rows;
-    t.rows = attn__min_i64(tl->rows, s->nq - t.i0);
-    t.vis = attn__call_vis(c, s, t.h);
-    if (index % n == 0)
-        attn__rows_pad(c, s, t.h);
-    if (t.rows <= 0)
+    int64_t g = attn__units_find_group(st->x, s, group_units, &index);
+    struct shape sh = group_shape(st->x, s, g);
+    if (index == 0)
+        for (int64_t h = p->group[g]; h < p->group[g + 1]; h++)
+            attn__rows_pad(c, s, h);
+    if (sh.n_tiles == 0)
         return;
-    t.k = attn__call_k(c, s, t.h);
-    t.v = attn__call_v(c, s, t.h);
-    t.steps = st->steps;
-    t.wk = &st->worker[worker];
-    if (c->p->bias)
-        t.bias = attn__call_pairs(c, ATTN__SLOT_BIAS, s, t.h);
-    run_tile(&t, tl->keys);
+
+    struct worker *wk = &st->worker[worker];
+    struct pass ps = {.c = c, .kern = st->x->machine->kern, .s = s, .wk = wk, .w = tl->rows};
+    ps.steps = p->softcap > 0 || p->slopes || p->bias;
+    ps.k = attn__call_k(c, s, p->group[g]);
+    ps.v = attn__call_v(c, s, p->group[g]);
+    /* The last rows see the most keys when causal: long units first. */
+    int64_t t0 = (group_units(st->x, s, g) - 1 - index) * tl->pass;
+    int64_t n = attn__min_i64(tl->pass, sh.n_tiles - t0), lo = s->nk, hi = 0;
+    for (int64_t t = 0; t < n; t++) {
+        set_tile(wk, &ps, &sh, g, t, t0 + t);
+        begin_tile(&ps, &wk->tile[t]);
+        lo = attn__min_i64(lo, wk->tile[t].lo);
+        hi = attn__max_i64(hi, wk->tile[t].hi);
+    }
+    for (int64_t j = lo - lo % tl->keys; j < hi; j += tl->keys) {
+        ps.j0 = j;
+        ps.j1 = attn__min_i64(j + tl->keys, s->nk);
+        ps.kf = ps.vf = NULL;
+        for (int64_t t = 0; t < n; t++)
+            if (wk->tile[t].lo < ps.j1 && wk->tile[t].hi > ps.j0)
+                tile_block(&ps, &wk->tile[t]);
+    }
+    for (int64_t t = 0; t < n; t++)
+        finish_tile(&ps, &wk->tile[t]);
 }
 
 static void run(const struct attn__exec *x)
 {
-    const struct attn__problem *p = x->call->p;
     struct attn__scratch s = {.base = x->ws, .ok = true};
-    struct state st = {.x = x, .steps = p->softcap > 0 || p->slopes || p->bias};
+    struct state st = {.x = x};
     struct attn__units u = {.x = x, .count = count, .unit = unit, .arg = &st};
-    carve(&s, p, x->machine, &st, &u.start);
+    carve(&s, x->call->p, x->machine, &st, &u.start);
     attn__units_run(&u);
 }
 

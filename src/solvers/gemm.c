@@ -175,6 +175,22 @@ static void score_steps(struct state *st, int64_t worker, int64_t i, float *s)
     store_scores(st, ATTN__SLOT_SCORES_BIASED, i, s);
 }
 
+/*
+ * -sum p ln p of a row with p = e^(s - max) / sum. In double and from the
+ * distances to the maximum: it may be small where the scores are large.
+ */
+static double entropy(const float *s, int64_t n, double max, double sink)
+{
+    double keys = 0, moment = 0;
+    for (int64_t j = 0; j < n; j++) {
+        double x = (double)s[j] - max, w = exp(x);
+        keys += w;
+        moment += w == 0 ? 0 : w * x;
+    }
+    double sum = keys + exp(sink - max);
+    return keys == 0 ? 0 : (log(sum) * keys - moment) / sum;
+}
+
 /* The row's scores become probabilities. */
 static void softmax(struct state *st, int64_t i, float *s)
 {
@@ -182,7 +198,7 @@ static void softmax(struct state *st, int64_t i, float *s)
     const struct attn__kernels *kern = st->x->machine->kern;
     int64_t n = st->j1 - st->j0;
     float *m = &st->m[i - st->i0], *l = &st->l[i - st->i0];
-    double sink = attn__call_sink(c, st->seq, st->h, i), entropy = 0, moment = 0;
+    double sink = attn__call_sink(c, st->seq, st->h, i), in_nats = 0;
     float top = kern->row_max(s, n);
     float max = !(top <= (float)sink) ? top : (float)sink;
     *m = -INFINITY;
@@ -191,19 +207,15 @@ static void softmax(struct state *st, int64_t i, float *s)
         memset(s, 0, (size_t)n * sizeof *s);
     } else {
         if (c->has[ATTN__SLOT_ENTROPY])
-            for (int64_t j = 0; j < n; j++)
-                moment += s[j] == -INFINITY ? 0 : exp((double)s[j] - (double)max) * (double)s[j];
+            in_nats = entropy(s, n, (double)max, sink);
         kern->vec_scale(s, n, (float)M_LOG2E);
         *m = max * (float)M_LOG2E;
         float keys = kern->row_exp2(s, n, *m);
         *l = keys + (sink == -INFINITY ? 0 : exp2f((float)(sink * M_LOG2E) - *m));
         kern->vec_scale(s, n, 1 / *l);
-        double lse = ((double)*m + log2((double)*l)) * M_LN2;
-        if (keys != 0)
-            entropy = lse * (keys / *l) - moment / *l;
     }
     store_one(st, ATTN__SLOT_ROWMAX, i, top);
-    store_one(st, ATTN__SLOT_ENTROPY, i, entropy);
+    store_one(st, ATTN__SLOT_ENTROPY, i, in_nats);
     if (*l != *l) /* NaN belongs to the keys that the row sees */
         for (int64_t j = 0; j < n; j++) {
             uint64_t bit;

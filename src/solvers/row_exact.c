@@ -116,7 +116,8 @@ void attn__row_exact(const struct attn__call *c, const struct attn__seq *s,
     /* max, sum of e^(s - max), the same weighted with s; a sink logit starts
      * max and sum and has no value */
     double sink = attn__call_sink(c, s, h, i);
-    double max = sink, sum = sink == -INFINITY ? 0 : 1, sink_part = sum, moment = 0;
+    double max = sink, sum = sink == -INFINITY ? 0 : sink == sink ? 1 : NAN;
+    double sink_part = sum, moment = 0;
     double top = -INFINITY;
     int64_t j0, j1;
     attn__vis_hull(v, i, i + 1, &j0, &j1);
@@ -168,7 +169,7 @@ void attn__row_exact(const struct attn__call *c, const struct attn__seq *s,
         store_pair(c, ATTN__SLOT_SCORES_RAW, s, h, i, j, x.raw);
         store_pair(c, ATTN__SLOT_SCORES_CAPPED, s, h, i, j, x.capped);
         store_pair(c, ATTN__SLOT_SCORES_BIASED, s, h, i, j, visible ? x.biased : -INFINITY);
-        double prob = visible && !empty && x.biased != -INFINITY ? exp(x.biased - lse) : 0;
+        double prob = visible && !empty ? exp(x.biased - lse) : 0;
         store_pair(c, ATTN__SLOT_PROBS, s, h, i, j, prob);
         if (c->has[ATTN__SLOT_COLSUM]) {
             struct attn__rows r = attn__call_colsum(c, s, h);
@@ -187,43 +188,34 @@ void attn__row_empty(const struct attn__call *c, const struct attn__seq *s, int6
     store_row(c, ATTN__SLOT_ENTROPY, s, h, i, 0);
 }
 
-/* Fills row i, columns lo..hi-1 counted from the first key that counts. */
-static void pad_pairs(const struct attn__call *c, const struct attn__seq *s, int64_t h, int64_t i,
-                      int64_t lo, int64_t hi)
+/* Fills what of a per-pair output lies outside the rows and keys that count.
+ * Outputs of a packed batch may be wider than any sequence, each as it likes. */
+static void pad_pairs(const struct attn__call *c, enum attn__slot slot, const struct attn__seq *s,
+                      int64_t h)
 {
-    for (int64_t j = lo; j < hi; j++) {
-        store_pair(c, ATTN__SLOT_PROBS, s, h, i, j, 0);
-        store_pair(c, ATTN__SLOT_SCORES_RAW, s, h, i, j, -INFINITY);
-        store_pair(c, ATTN__SLOT_SCORES_CAPPED, s, h, i, j, -INFINITY);
-        store_pair(c, ATTN__SLOT_SCORES_BIASED, s, h, i, j, -INFINITY);
+    if (!c->has[slot])
+        return;
+    struct attn__rows r = attn__call_pairs(c, slot, s, h);
+    double x = slot == ATTN__SLOT_PROBS ? 0 : -INFINITY;
+    int64_t first = -s->k_skip, last = c->t[slot].shape[3] - s->k_skip;
+    for (int64_t i = 0; i < c->t[slot].shape[2]; i++) {
+        for (int64_t j = first; j < (i < s->nq ? 0 : last); j++)
+            attn__rows_store(&r, i, j, x);
+        for (int64_t j = s->nk; j < last && i < s->nq; j++)
+            attn__rows_store(&r, i, j, x);
     }
 }
 
 void attn__rows_pad(const struct attn__call *c, const struct attn__seq *s, int64_t h)
 {
-    int64_t rows = s->q_all, first = -s->k_skip, last = s->k_all - s->k_skip;
-    for (int64_t i = s->nq; i < rows; i++)
+    for (int64_t i = s->nq; i < s->q_all; i++)
         attn__row_empty(c, s, h, i);
-    if (!wants_pairs(c))
-        return;
-    /* per-pair tensors of a packed batch are as wide as the widest sequence */
     for (int slot = ATTN__SLOT_PROBS; slot <= ATTN__SLOT_SCORES_BIASED; slot++)
-        if (c->has[slot]) {
-            rows = c->t[slot].shape[2];
-            last = c->t[slot].shape[3] - s->k_skip;
-        }
-    for (int64_t i = 0; i < rows; i++) {
-        if (i < s->nq) {
-            pad_pairs(c, s, h, i, first, 0);
-            pad_pairs(c, s, h, i, s->nk, last);
-        } else {
-            pad_pairs(c, s, h, i, first, last);
-        }
-    }
+        pad_pairs(c, slot, s, h);
     if (!c->has[ATTN__SLOT_COLSUM])
         return;
     struct attn__rows r = attn__call_colsum(c, s, h);
-    last = c->t[ATTN__SLOT_COLSUM].shape[2] - s->k_skip;
-    for (int64_t j = first; j < last; j++)
+    int64_t last = c->t[ATTN__SLOT_COLSUM].shape[2] - s->k_skip;
+    for (int64_t j = -s->k_skip; j < last; j++)
         attn__rows_store(&r, j, 0, 0);
 }

@@ -25,7 +25,7 @@ void attn__row_exact(const struct attn__call *c, const struct attn__seq *s,
                      const struct attn__vis *v, int64_t h, int64_t i,
                      const struct attn__row_scratch *scratch);
 
-/* Row i is padding: zeros, lse -inf, scores -inf. */
+/* The per-row outputs of padding: zeros, lse and rowmax -inf. */
 void attn__row_empty(const struct attn__call *c, const struct attn__seq *s, int64_t h, int64_t i);
 
 /* All padding rows and, for per-pair outputs, what lies outside the keys that

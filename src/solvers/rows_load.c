@@ -8,15 +8,21 @@ void attn__rows_to_f32(const struct attn__kernels *kern, const struct attn__rows
                        int64_t rows, int64_t e0, int64_t n, float *dst, int64_t ld)
 {
     int64_t at0 = e0 * r->col;
+    if (rows <= 0 || n <= 0)
+        return;
+    const void *first = attn__rows_at(r, i0);
+    if (attn__rows_plain(r, ATTN_DTYPE_F16)) {
+        kern->cvt_f16_f32(dst, ld, (const uint16_t *)first + at0, r->row, rows, n);
+        return;
+    }
+    if (attn__rows_plain(r, ATTN_DTYPE_BF16)) {
+        kern->cvt_bf16_f32(dst, ld, (const uint16_t *)first + at0, r->row, rows, n);
+        return;
+    }
     for (int64_t i = 0; i < rows; i++, dst += ld) {
         const char *row = attn__rows_at(r, i0 + i);
-        const uint16_t *half = (const uint16_t *)row + at0;
         if (attn__rows_plain(r, ATTN_DTYPE_F32))
             memcpy(dst, (const float *)row + at0, (size_t)n * sizeof *dst);
-        else if (attn__rows_plain(r, ATTN_DTYPE_F16))
-            kern->cvt_f16_f32(dst, half, n);
-        else if (attn__rows_plain(r, ATTN_DTYPE_BF16))
-            kern->cvt_bf16_f32(dst, half, n);
         else
             for (int64_t e = 0; e < n; e++)
                 dst[e] = (float)attn__load_f64(row, at0 + e * r->col, r->dtype);
@@ -26,14 +32,21 @@ void attn__rows_to_f32(const struct attn__kernels *kern, const struct attn__rows
 void attn__rows_from_f32(const struct attn__kernels *kern, const float *src, int64_t ld,
                          int64_t rows, int64_t n, const struct attn__rows *r, int64_t i0)
 {
+    if (rows <= 0 || n <= 0)
+        return;
+    void *first = attn__rows_at(r, i0);
+    if (attn__rows_plain(r, ATTN_DTYPE_F16)) {
+        kern->cvt_f32_f16(first, r->row, src, ld, rows, n);
+        return;
+    }
+    if (attn__rows_plain(r, ATTN_DTYPE_BF16)) {
+        kern->cvt_f32_bf16(first, r->row, src, ld, rows, n);
+        return;
+    }
     for (int64_t i = 0; i < rows; i++, src += ld) {
         char *row = attn__rows_at(r, i0 + i);
         if (attn__rows_plain(r, ATTN_DTYPE_F32))
             memcpy(row, src, (size_t)n * sizeof *src);
-        else if (attn__rows_plain(r, ATTN_DTYPE_F16))
-            kern->cvt_f32_f16((uint16_t *)row, src, n);
-        else if (attn__rows_plain(r, ATTN_DTYPE_BF16))
-            kern->cvt_f32_bf16((uint16_t *)row, src, n);
         else
             for (int64_t e = 0; e < n; e++)
                 attn__store_f64(row, e * r->col, r->dtype, src[e]);

@@ -59,3 +59,30 @@ void attn__units_run(struct attn__units *u)
     atomic_init(&u->next, 0);
     attn__threads_run(u->x->threads, workers, work, u);
 }
+
+int64_t attn__units_of_groups(const struct attn__exec *x, const struct attn__seq *s,
+                              attn__group_units_fn *units)
+{
+    const struct attn__problem *p = x->call->p;
+    if (p->even_groups)
+        return p->n_groups * units(x, s, 0);
+    int64_t sum = 0;
+    for (int64_t g = 0; g < p->n_groups; g++)
+        sum += units(x, s, g);
+    return sum;
+}
+
+int64_t attn__units_find_group(const struct attn__exec *x, const struct attn__seq *s,
+                               attn__group_units_fn *units, int64_t *index)
+{
+    int64_t g = 0, n;
+    if (x->call->p->even_groups) {
+        n = units(x, s, 0);
+        g = *index / n;
+        *index %= n;
+        return g;
+    }
+    for (; *index >= (n = units(x, s, g)); g++)
+        *index -= n;
+    return g;
+}

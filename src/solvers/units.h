@@ -36,4 +36,15 @@ int64_t attn__units_find(const struct attn__units *u, int64_t n);
  * numbered from 0 below machine->threads, each number on one thread. */
 void attn__units_run(struct attn__units *u);
 
+/* Units that head group g of a sequence is cut into. */
+typedef int64_t attn__group_units_fn(const struct attn__exec *x, const struct attn__seq *s,
+                                     int64_t g);
+
+/* The sum over all groups, and the group that unit *index is in: *index is
+ * then counted within it. */
+int64_t attn__units_of_groups(const struct attn__exec *x, const struct attn__seq *s,
+                              attn__group_units_fn *units);
+int64_t attn__units_find_group(const struct attn__exec *x, const struct attn__seq *s,
+                               attn__group_units_fn *units, int64_t *index);
+
 #endif /* ATTN_SOLVERS_UNITS_H */
