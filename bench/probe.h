@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loops behind the limits. probe.c is compiled once per instruction set;
+ * nothing of it runs before the library said that the processor has the set.
+ */
+#ifndef ATTN_BENCH_PROBE_H
+#define ATTN_BENCH_PROBE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct bench_probe {
+    const char *isa; /* as attn_isa_name tells it */
+    int64_t lanes;   /* f32 numbers in a vector */
+    int64_t fmas;    /* multiply-adds of vectors in a round */
+    /* independent multiply-adds, enough of them to fill the units */
+    float (*fma)(int64_t rounds);
+    /* reads n floats as `streams` (1..BENCH_STREAMS) runs side by side */
+    float (*read)(const float *p, size_t n, int streams);
+} bench_probe;
+
+enum { BENCH_STREAMS = 8 };
+
+/* The probe of an instruction set; NULL if there is none. */
+const bench_probe *bench_probe_find(const char *isa);
+
+#endif

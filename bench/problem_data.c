@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A pool of normal numbers is converted once per type and drawn from, so that
+ * hundreds of megabytes take a fraction of a second.
+ */
+#include "problem_data.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "bench_options.h"
+#include "pages.h"
+
+enum { POOL = 1 << 14 };
+enum contents { NORMAL, HIDDEN, SEGMENTS_Q, SEGMENTS_K, OFFSETS_Q, OFFSETS_K, NOTHING };
+
+static uint64_t next(uint64_t *state)
+{
+    *state += 0x9e3779b97f4a7c15u; /* splitmix64 */
+    uint64_t z = *state;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+static double normal(uint64_t *state)
+{
+    double u = ((double)(next(state) >> 11) + 1) * 0x1p-53;
+    double v = (double)(next(state) >> 11) * 0x1p-53;
+    return sqrt(-2 * log(u)) * cos(6.283185307179586 * v);
+}
+
+/* A normal number of f16's range: below its least normal number it is 0. */
+static uint16_t to_f16(double x)
+{
+    int e;
+    double m = frexp(fabs(x), &e); /* m in [1/2, 1) */
+    uint16_t sign = x < 0 ? 0x8000 : 0;
+    if (e < -13)
+        return sign;
+    /* The round-up to m = 1 carries into the exponent by itself. */
+    return (uint16_t)(sign | (((e + 14) << 10) + (int)lrint((m - 0.5) * 2048)));
+}
+
+static void store(void *to, int64_t i, int32_t dtype, double x)
+{
+    float f = (float)x;
+    uint32_t bits;
+    switch (dtype) {
+    case ATTN_DTYPE_F64:
+        ((double *)to)[i] = x;
+        break;
+    case ATTN_DTYPE_F16:
+        ((uint16_t *)to)[i] = to_f16(x);
+        break;
+    case ATTN_DTYPE_BF16:
+        memcpy(&bits, &f, sizeof bits);
+        ((uint16_t *)to)[i] = (uint16_t)(bits >> 16);
+        break;
+    default:
+        ((float *)to)[i] = f;
+        break;
+    }
+}
+
+static void fill_normal(const attn_tensor *t, int64_t n, uint64_t *state)
+{
+    static double pool[POOL]; /* 8 bytes an entry: enough for every type */
+    size_t size = attn_dtype_size(t->dtype);
+    for (int64_t i = 0; i < POOL; i++)
+        store(pool, i, t->dtype, normal(state));
+#define DRAW(type) \
+    for (int64_t i = 0; i < n; i++) \
+        ((type *)t->data)[i] = ((const type *)pool)[next(state) % POOL];
+    if (size == 8)
+        DRAW(uint64_t)
+    else if (size == 4)
+        DRAW(uint32_t)
+    else
+        DRAW(uint16_t)
+}
+
+static void fill(const attn_tensor *t, int64_t n, enum contents contents, const bench_size *size,
+                 uint64_t *state)
+{
+    switch (contents) {
+    case NORMAL:
+        fill_normal(t, n, state);
+        break;
+    case HIDDEN:
+        for (int64_t i = 0; i < n; i++)
+            ((uint8_t *)t->data)[i] = next(state) % 8 != 0;
+        break;
+    case SEGMENTS_Q:
+        for (int64_t i = 0; i < n; i++)
+            ((int32_t *)t->data)[i] = bench_size_segment(size, i % size->q + size->off);
+        break;
+    case SEGMENTS_K:
+        for (int64_t i = 0; i < n; i++)
+            ((int32_t *)t->data)[i] = bench_size_segment(size, i % size->k);
+        break;
+    case OFFSETS_Q:
+    case OFFSETS_K:
+        for (int64_t i = 0; i < n; i++)
+            ((int64_t *)t->data)[i] = i * (contents == OFFSETS_Q ? size->q : size->k);
+        break;
+    case NOTHING: /* written once, so that no page is new to the first execute */
+        memset(t->data, 0, (size_t)n * attn_dtype_size(t->dtype));
+        break;
+    }
+}
+
+/* A tensor in the next slot of the arguments. */
+static int add(bench_data *data, int32_t role, int32_t dtype, int32_t rank, const int64_t *shape,
+               enum contents contents, const bench_size *size, uint64_t *state, bool huge)
+{
+    attn_tensor *t = &data->tensor[data->n_args];
+    size_t unit = attn_dtype_size(dtype), bytes = unit;
+    int64_t n = 1;
+    for (int32_t i = 0; i < rank; i++) {
+        n *= shape[i];
+        if (__builtin_mul_overflow(bytes, (size_t)shape[i], &bytes))
+            return bench_failed("%s is too large", attn_role_name(role));
+    }
+    if ((double)bytes > 0.5 * (double)bench_ram_bytes())
+        return bench_failed("%s would take %.1f GB, more than half of the RAM",
+                            attn_role_name(role), (double)bytes * 1e-9);
+    void *p = bench_pages_alloc(bytes, huge);
+    if (!p)
+        return bench_failed("no memory for %s (%zu bytes)", attn_role_name(role), bytes);
+    attn_tensor_init(t, p, dtype, rank, shape);
+    fill(t, n, contents, size, state);
+    data->bytes[data->n_args] = bytes;
+    for (int i = 0; i < BENCH_MOST_COPIES; i++)
+        data->args[i][data->n_args] = (attn_arg){role, 0, t};
+    data->n_args++;
+    return 0;
+}
+
+static int64_t get(const attn_desc *desc, int32_t param)
+{
+    int64_t value;
+    return attn_desc_get_i64(desc, param, &value) == ATTN_OK ? value : 0;
+}
+
+/* Copies of K and V, so many that together they exceed the cache by far. What
+ * fits in half of it is left to stay there. */
+static int add_copies(const bench_size *size, bool huge, bench_data *data)
+{
+    enum { FEW_ROWS = 16 };
+    bool known;
+    double cache = (double)bench_cache_bytes(&known);
+    double both = (double)data->bytes[1] + (double)data->bytes[2];
+    data->copies = 1;
+    if (size->q > FEW_ROWS || both <= cache / 2)
+        return 0;
+    while (data->copies < BENCH_MOST_COPIES && both * (double)data->copies < 8 * cache &&
+           both * (double)(data->copies + 1) < 0.25 * (double)bench_ram_bytes()) {
+        for (int i = 0; i < 2; i++) {
+            attn_tensor *t = &data->more[data->copies][i];
+            *t = data->tensor[1 + i];
+            t->data = bench_pages_alloc(data->bytes[1 + i], huge);
+            if (!t->data)
+                return bench_failed("no memory for a copy of K or V");
+            memcpy(t->data, data->tensor[1 + i].data, data->bytes[1 + i]);
+            data->args[data->copies][1 + i].object = t;
+        }
+        data->copies++;
+    }
+    return 0;
+}
+
+int bench_data_make(const attn_desc *desc, const bench_size *size, uint64_t seed, bool huge,
+                    bench_data *data)
+{
+    const bench_size *z = size;
+    const int64_t b = z->packed ? 1 : z->b, q = z->packed ? z->b * z->q : z->q,
+                  k = z->packed ? z->b * z->k : z->k;
+    const int32_t wide = z->dtype == ATTN_DTYPE_F64 ? ATTN_DTYPE_F64 : ATTN_DTYPE_F32;
+    const int64_t want = get(desc, ATTN_PARAM_WANT);
+    const struct {
+        bool wanted;
+        int32_t role, dtype, rank;
+        enum contents contents;
+        int64_t shape[4];
+    } list[] = {
+        {true, ATTN_ROLE_Q, z->dtype, 4, NORMAL, {b, z->hq, q, z->d}},
+        {true, ATTN_ROLE_K, z->kv_dtype, 4, NORMAL, {b, z->hk, k, z->d}},
+        {true, ATTN_ROLE_V, z->kv_dtype, 4, NORMAL, {b, z->hv, k, z->dv}},
+        {true, ATTN_ROLE_OUT, z->dtype, 4, NOTHING, {b, z->hout, q, z->dv}},
+        {get(desc, ATTN_PARAM_BIAS), ATTN_ROLE_BIAS, wide, 4, NORMAL, {1, 1, z->q, z->k}},
+        {get(desc, ATTN_PARAM_MASK), ATTN_ROLE_MASK, ATTN_DTYPE_BOOL, 4, HIDDEN,
+         {1, 1, z->q, z->k}},
+        {get(desc, ATTN_PARAM_SINK_LOGITS), ATTN_ROLE_SINK_LOGITS, wide, 1, NORMAL, {z->hout}},
+        {get(desc, ATTN_PARAM_SEGMENTS), ATTN_ROLE_SEG_Q, ATTN_DTYPE_I32, 2, SEGMENTS_Q, {1, q}},
+        {get(desc, ATTN_PARAM_SEGMENTS), ATTN_ROLE_SEG_K, ATTN_DTYPE_I32, 2, SEGMENTS_K, {1, k}},
+        {z->packed, ATTN_ROLE_Q_OFFSETS, ATTN_DTYPE_I64, 1, OFFSETS_Q, {z->b + 1}},
+        {z->packed, ATTN_ROLE_K_OFFSETS, ATTN_DTYPE_I64, 1, OFFSETS_K, {z->b + 1}},
+#define PER_PAIR(name) \
+    {want & ATTN_WANT_##name, ATTN_ROLE_##name, wide, 4, NOTHING, {z->b, z->hout, z->q, z->k}}
+        PER_PAIR(PROBS),
+        PER_PAIR(SCORES_RAW),
+        PER_PAIR(SCORES_CAPPED),
+        PER_PAIR(SCORES_BIASED),
+        {want & ATTN_WANT_COLSUM, ATTN_ROLE_COLSUM, wide, 3, NOTHING, {z->b, z->hout, z->k}},
+        {want & ATTN_WANT_ROWMAX, ATTN_ROLE_ROWMAX, wide, 3, NOTHING, {b, z->hout, q}},
+        {want & ATTN_WANT_ENTROPY, ATTN_ROLE_ENTROPY, wide, 3, NOTHING, {b, z->hout, q}},
+    };
+    int rc = 0;
+    memset(data, 0, sizeof *data);
+    for (size_t i = 0; i < sizeof list / sizeof list[0] && rc == 0; i++)
+        if (list[i].wanted)
+            rc = add(data, list[i].role, list[i].dtype, list[i].rank, list[i].shape,
+                     list[i].contents, size, &seed, huge);
+    return rc == 0 ? add_copies(size, huge, data) : rc;
+}
+
+void bench_data_free(bench_data *data)
+{
+    for (size_t i = 0; i < data->n_args; i++)
+        bench_pages_free(data->tensor[i].data, data->bytes[i]);
+    for (int64_t c = 1; c < BENCH_MOST_COPIES; c++)
+        for (int i = 0; i < 2; i++)
+            bench_pages_free(data->more[c][i].data, data->bytes[1 + i]);
+}

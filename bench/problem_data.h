@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* Tensors for a problem: everything that an execute of it may bind. */
+#ifndef ATTN_BENCH_PROBLEM_DATA_H
+#define ATTN_BENCH_PROBLEM_DATA_H
+
+#include "problem_size.h"
+
+enum { BENCH_MOST_ARGS = 24, BENCH_MOST_COPIES = 8 };
+
+typedef struct bench_data {
+    attn_tensor tensor[BENCH_MOST_ARGS];
+    size_t bytes[BENCH_MOST_ARGS];
+    /* K and V of decode are there several times unless the cache holds them
+     * with ease, so that no execute finds what the one before has read. */
+    int64_t copies;
+    attn_tensor more[BENCH_MOST_COPIES][2];
+    size_t n_args;
+    attn_arg args[BENCH_MOST_COPIES][BENCH_MOST_ARGS];
+} bench_data;
+
+/*
+ * Makes them from the descriptor's numbers: Q, K, V, biases and sink logits
+ * of a standard normal distribution, one hidden pair in eight where there is
+ * a mask, equal segments, sequences of the greatest length. 0, or BENCH_FAILED
+ * after a message. *data is to be freed in either case.
+ */
+int bench_data_make(const attn_desc *desc, const bench_size *size,
+                    uint64_t seed, bool huge, bench_data *data);
+void bench_data_free(bench_data *data);
+
+#endif

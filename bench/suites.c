@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The problems of every suite. Prefill and decode are the shapes of models in
+ * use (12 heads of 64, 32/8 heads of 128, 9/3 heads of 64), the others vary
+ * one thing around one of them.
+ */
+#include "suites.h"
+
+#include <string.h>
+
+#define BASE "softmax h=12 n=2048 d=64 "
+#define LONG "softmax h=4 d=64 causal "
+
+static const char *const prefill[] = {
+    "softmax h=12 n=512 d=64",
+    "softmax h=12 n=512 d=64 causal",
+    "softmax h=12 n=2048 d=64",
+    "softmax h=12 n=2048 d=64 causal",
+    "softmax h=32/8 n=2048 d=128",
+    "softmax h=32/8 n=2048 d=128 causal",
+    "softmax h=9/3 n=1024 d=64",
+    "softmax h=9/3 n=1024 d=64 causal",
+    "softmax b=8 h=12 n=128 d=64",
+    "softmax b=8 h=12 n=128 d=64 causal",
+    "softmax h=16 n=4096 d=64",
+    "softmax h=16 n=4096 d=64 causal",
+    NULL,
+};
+
+static const char *const decode[] = {
+    "softmax h=32/8 q=1 k=512 d=128",
+    "softmax h=32/8 q=1 k=4096 d=128",
+    "softmax h=32/8 q=1 k=32768 d=128",
+    "softmax h=9/3 q=1 k=512 d=64",
+    "softmax h=9/3 q=1 k=4096 d=64",
+    "softmax h=9/3 q=1 k=32768 d=64",
+    "softmax b=8 h=32/8 q=1 k=512 d=128",
+    "softmax b=8 h=32/8 q=1 k=4096 d=128",
+    "softmax b=8 h=9/3 q=1 k=512 d=64",
+    "softmax b=8 h=9/3 q=1 k=4096 d=64",
+    "softmax b=8 h=9/3 q=1 k=32768 d=64",
+    "softmax h=32/8 q=8 k=4096 d=128 causal",
+    NULL,
+};
+
+static const char *const small[] = {
+    "softmax h=1 n=1 d=64",
+    "softmax h=1 n=16 d=64",
+    "softmax h=4 n=16 d=32 causal",
+    "softmax h=12 n=16 d=64 causal",
+    "softmax h=12 n=32 d=64 causal",
+    "softmax h=12 n=64 d=64",
+    "softmax h=12 n=64 d=64 causal",
+    "softmax b=16 h=8 n=49 d=32",
+    "softmax h=12 n=197 d=64",
+    "softmax h=12 n=128 d=80 causal",
+    NULL,
+};
+
+static const char *const masks[] = {
+    BASE,
+    BASE "causal",
+    BASE "causal align=top_left",
+    BASE "causal window=255,0",
+    BASE "window=128,128",
+    BASE "causal window=255,0 sink_tokens=4",
+    BASE "causal prefix=512",
+    BASE "segments",
+    BASE "mask",
+    BASE "causal mask",
+    BASE "bias",
+    BASE "causal alibi",
+    BASE "causal softcap=50",
+    BASE "causal sink_logits",
+    "softmax b=4 h=12 n=512 d=64 packed causal",
+    NULL,
+};
+
+static const char *const dtypes[] = {
+    BASE "causal",
+    "softmax h=2 n=512 d=64 causal dtype=f64",
+    BASE "causal dtype=f16",
+    BASE "causal dtype=bf16",
+    BASE "causal kv_dtype=f16",
+    BASE "causal kv_dtype=bf16",
+    "softmax h=32/8 q=1 k=32768 d=128",
+    "softmax h=32/8 q=1 k=32768 d=128 dtype=f16",
+    "softmax h=32/8 q=1 k=32768 d=128 dtype=bf16",
+    "softmax h=32/8 q=1 k=32768 d=128 kv_dtype=f16",
+    "softmax h=32/8 q=1 k=32768 d=128 kv_dtype=bf16",
+    NULL,
+};
+
+static const char *const threads[] = {
+    "softmax h=12 n=2048 d=64 causal",
+    "softmax h=9/3 n=1024 d=64",
+    "softmax h=1 n=2048 d=64 causal",
+    "softmax h=12 n=64 d=64 causal",
+    "softmax h=32/8 q=1 k=512 d=128",
+    "softmax h=32/8 q=1 k=32768 d=128",
+    "softmax h=1 q=1 k=131072 d=128",
+    NULL,
+};
+
+static const char *const scaling[] = {
+    LONG "n=128",
+    LONG "n=256",
+    LONG "n=512",
+    LONG "n=1024",
+    LONG "n=2048",
+    LONG "n=4096",
+    LONG "n=8192",
+    LONG "n=16384",
+    LONG "n=16384 window=1023,0",
+    NULL,
+};
+
+static const struct {
+    const char *name;
+    const char *const *problems;
+    bool all_threads;
+} suites[] = {
+    {"prefill", prefill, false}, {"decode", decode, false}, {"small", small, false},
+    {"masks", masks, false},     {"dtypes", dtypes, false}, {"threads", threads, true},
+    {"scaling", scaling, false},
+};
+
+enum { SUITES = sizeof suites / sizeof suites[0] };
+
+const char *bench_suite_name(size_t index)
+{
+    return index < SUITES ? suites[index].name : NULL;
+}
+
+const char *bench_suite_problem(const char *name, size_t index)
+{
+    for (size_t i = 0; i < SUITES; i++)
+        if (strcmp(suites[i].name, name) == 0)
+            return suites[i].problems[index];
+    return NULL;
+}
+
+bool bench_suite_all_threads(const char *name)
+{
+    for (size_t i = 0; i < SUITES; i++)
+        if (strcmp(suites[i].name, name) == 0)
+            return suites[i].all_threads;
+    return false;
+}
