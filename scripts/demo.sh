@@ -48,7 +48,7 @@ ensure_meson "$venv"
 
 say "2/5 building libattn into $prefix"
 if [ ! -e "$build/lib/build.ninja" ]; then
-    "$MESON" setup "$build/lib" "$root" -Dbuildtype=release -Dtests=disabled --prefix "$prefix" --libdir lib
+    "$MESON" setup "$build/lib" "$root" -Dbuildtype=release -Dtests=disabled -Dbench=disabled --prefix "$prefix" --libdir lib
 fi
 "$MESON" install -C "$build/lib" --quiet
 export ATTN_LIBRARY=$prefix/lib/libattn.so

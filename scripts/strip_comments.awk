@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # C source without its comments and blanks at line ends; every line keeps its
-# number. With -v strings=0 what stands between quotes goes as well.
-# usage: awk [-v strings=0] -f strip_comments.awk FILE...
+# number. With -v strings=0 what stands between quotes goes as well, with
+# -v where=1 every line begins with FILE:LINE: and a blank.
+# usage: awk [-v strings=0] [-v where=1] -f strip_comments.awk FILE...
 BEGIN {
     if (strings == "")
         strings = 1
@@ -37,5 +38,5 @@ FNR == 1 { inside = 0 }
             code = code substr(token, 1, 1) substr(token, 1, 1)
     }
     sub(/[ \t]+$/, "", code)
-    print code
+    print (where ? FILENAME ":" FNR ": " : "") code
 }

@@ -22,20 +22,26 @@ static void check_widen(struct ck *c, attn__cvt_f16_f32_fn *cvt, int ebits)
     float *f = ck_floats(c, 1, ALL);
     for (uint32_t i = 0; i < ALL; i++)
         h[i] = (uint16_t)i;
-    cvt(f, h, ALL);
+    cvt(f, ALL, h, ALL, 1, ALL);
     for (uint32_t i = 0; i < ALL; i++) {
         double want = value(i, ebits);
         ck_close(c, "widened", i, 0, f[i], want, 0.0);
         ck_true(c, "sign of a widened number", isnan(want) || !signbit(f[i]) == !signbit(want));
     }
+    /* three rows with room between them, the last one at the end of memory */
     for (int64_t n = 0; n <= 2 * c->k->lanes + 1; n++) {
-        uint16_t *a = ck_memory(c, 2, (size_t)n, sizeof *a);
-        float *b = ck_floats(c, 3, (size_t)n);
-        for (int64_t i = 0; i < n; i++)
+        int64_t lds = n + 3, ldd = n + 2;
+        uint16_t *a = ck_memory(c, 2, (size_t)(2 * lds + n), sizeof *a);
+        float *b = ck_floats(c, 3, (size_t)(2 * ldd + n));
+        for (int64_t i = 0; i < 2 * lds + n; i++)
             a[i] = (uint16_t)(0x3c00 + 7 * i);
-        cvt(b, a, n);
-        for (int64_t i = 0; i < n; i++)
-            ck_close(c, "widened", n, i, b[i], value(a[i], ebits), 0.0);
+        for (int64_t i = 0; i < 2 * ldd + n; i++)
+            b[i] = -1.0f;
+        cvt(b, ldd, a, lds, 3, n);
+        for (int64_t i = 0; i < 2 * ldd + n; i++) {
+            double want = i % ldd < n ? value(a[i / ldd * lds + i % ldd], ebits) : -1.0;
+            ck_close(c, "widened", n, i, b[i], want, 0.0);
+        }
     }
 }
 
@@ -82,7 +88,7 @@ static void check_narrow(struct ck *c, attn__cvt_f32_f16_fn *cvt, int ebits)
             }
             memcpy(f + i, &u, sizeof u);
         }
-        cvt(h, f, BLOCK);
+        cvt(h, BLOCK / 8, f, BLOCK / 8, 8, BLOCK / 8);
         bool ok = true;
         for (uint32_t i = 0; i < BLOCK && ok; i++) {
             ok = nearest(f[i], h[i], ebits);
@@ -92,14 +98,17 @@ static void check_narrow(struct ck *c, attn__cvt_f32_f16_fn *cvt, int ebits)
         ck_true(c, "not rounded to nearest even", ok);
     }
     for (int64_t n = 0; n <= 2 * c->k->lanes + 1; n++) {
-        float *a = ck_floats(c, 2, (size_t)n);
-        uint16_t *r = ck_memory(c, 3, (size_t)n, sizeof *r);
-        ck_fill(c, a, (size_t)n, (int)(n % CK_KINDS));
-        cvt(r, a, n);
+        int64_t lds = n + 1, ldd = n + 4;
+        float *a = ck_floats(c, 2, (size_t)(2 * lds + n));
+        uint16_t *r = ck_memory(c, 3, (size_t)(2 * ldd + n), sizeof *r);
+        ck_fill(c, a, (size_t)(2 * lds + n), (int)(n % CK_KINDS));
+        memset(r, 0x11, (size_t)(2 * ldd + n) * sizeof *r);
+        cvt(r, ldd, a, lds, 3, n);
         bool ok = true;
-        for (int64_t i = 0; i < n; i++)
-            ok = ok && nearest(a[i], r[i], ebits);
-        ck_true(c, "a short array is not rounded to nearest even", ok);
+        for (int64_t i = 0; i < 2 * ldd + n; i++)
+            ok = ok && (i % ldd < n ? nearest(a[i / ldd * lds + i % ldd], r[i], ebits)
+                                    : r[i] == 0x1111);
+        ck_true(c, "short rows are not rounded to nearest even, or more than them is", ok);
     }
 }
 

@@ -23,11 +23,11 @@ static void *fill_typed(struct ck *c, enum type t, int slot, float *f, size_t n,
     }
     uint16_t *p = ck_memory(c, slot, n, sizeof *p);
     if (t == F16) {
-        c->ref->cvt_f32_f16(p, f, (int64_t)n);
-        c->ref->cvt_f16_f32(f, p, (int64_t)n);
+        c->ref->cvt_f32_f16(p, 0, f, 0, 1, (int64_t)n);
+        c->ref->cvt_f16_f32(f, 0, p, 0, 1, (int64_t)n);
     } else {
-        c->ref->cvt_f32_bf16(p, f, (int64_t)n);
-        c->ref->cvt_bf16_f32(f, p, (int64_t)n);
+        c->ref->cvt_f32_bf16(p, 0, f, 0, 1, (int64_t)n);
+        c->ref->cvt_bf16_f32(f, 0, p, 0, 1, (int64_t)n);
     }
     return p;
 }

@@ -71,13 +71,17 @@ void check_tile_alibi(struct ck *c)
             int64_t nk = ck_range(c, 1, 40);
             size_t n = (size_t)(nk * w);
             float *st = ck_floats(c, 0, n), *was = ck_floats(c, 1, n);
-            float slope = fabsf(ck_float(c));
+            float *slope = ck_floats(c, 2, (size_t)w), *dist = ck_floats(c, 3, (size_t)w);
             ck_fill(c, was, n, (int)a);
             memcpy(st, was, n * sizeof *st);
-            c->k->tile_alibi(st, nk, w, slope, dists[a]);
+            for (int64_t i = 0; i < w; i++) {
+                slope[i] = fabsf(ck_float(c));
+                dist[i] = dists[a] + (float)(i % 5);
+            }
+            c->k->tile_alibi(st, nk, w, slope, dist);
             for (int64_t j = 0; j < nk; j++) {
                 for (int64_t i = 0; i < w; i++) {
-                    double t = slope * fabs((double)dists[a] + (double)(i - j));
+                    double t = slope[i] * fabs((double)dist[i] - (double)j);
                     double tol = 0x1p-23 * (t + fabs(was[j * w + i]));
                     ck_close(c, "biased", j, i, st[j * w + i], was[j * w + i] - t, tol);
                 }
@@ -100,7 +104,12 @@ void check_row_alibi(struct ck *c)
         for (int64_t j = 0; j < n; j++)
             st[j * w] = was[j];
         c->k->row_alibi(s, n, slope, dist0);
-        c->k->tile_alibi(st, n, w, slope, dist0);
+        float slopes[64], dists[64];
+        for (int64_t i = 0; i < w; i++) {
+            slopes[i] = slope;
+            dists[i] = dist0;
+        }
+        c->k->tile_alibi(st, n, w, slopes, dists);
         for (int64_t j = 0; j < n; j++) {
             double t = slope * fabs((double)dist0 - (double)j);
             ck_close(c, "biased", n, j, s[j], was[j] - t, 0x1p-23 * (t + fabs(was[j])));

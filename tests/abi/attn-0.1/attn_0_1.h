@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+/* The interface of 0.1; made by tests/abi/freeze.sh, not to be edited. */
+#ifndef ATTN_FROZEN_0_1
+#define ATTN_FROZEN_0_1
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define ATTN_VERSION_MAJOR 0
+#define ATTN_VERSION_MINOR 1
+#define ATTN_VERSION_PATCH 0
+
+#define ATTN_ABI 0
+
+#define ATTN_VERSION \
+    ((ATTN_VERSION_MAJOR << 16) | (ATTN_VERSION_MINOR << 8) | \
+     ATTN_VERSION_PATCH)
+
+#if defined(__GNUC__)
+#define ATTN_API __attribute__((visibility("default")))
+#else
+#define ATTN_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+ATTN_API uint32_t attn_version(void);
+
+ATTN_API const char *attn_version_text(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#define ATTN_STATUS_LIST(X) \
+    X(OK, 0, "success") \
+    X(ERR_INVALID, -1, "an argument has a value that is not allowed") \
+    X(ERR_NULL, -2, "a required pointer is NULL") \
+    X(ERR_STATE, -3, "the object is in a state that forbids the call") \
+    X(ERR_UNSUPPORTED, -4, "a legal request that this build cannot serve") \
+    X(ERR_NOMEM, -5, "the allocator returned NULL") \
+    X(ERR_BUSY, -6, "every plan-owned workspace is in use") \
+    X(ERR_OVERFLOW, -7, "a size does not fit in 64 bits") \
+    X(ERR_THREAD, -8, "a worker thread could not be started") \
+    X(ERR_INTERNAL, -9, "a defect in the library") \
+    X(ERR_DTYPE, -20, "a tensor has the wrong element type") \
+    X(ERR_SHAPE, -21, "a tensor has the wrong shape") \
+    X(ERR_STRIDE, -22, "a tensor has strides that are not allowed") \
+    X(ERR_ROLE, -23, "a role is missing, doubled or not expected") \
+    X(ERR_RANGE, -24, "a length, offset or index is out of range") \
+    X(ERR_ALIGN, -25, "a pointer is not aligned as required") \
+    X(ERR_WORKSPACE, -26, "the workspace is too small") \
+    X(ERR_DATA, -27, "data that must be finite or bounded is not") \
+    X(ERR_UNKNOWN_PARAM, -40, "no parameter has this number") \
+    X(ERR_UNKNOWN_NAME, -41, "no parameter, role or value has this name") \
+    X(ERR_SYNTAX, -42, "the problem string cannot be read") \
+    X(ERR_UNKNOWN_MECH, -43, "no mechanism has this id") \
+    X(ERR_UNKNOWN_SOLVER, -44, "no solver has this name") \
+    X(ERR_UNSET, -45, "a parameter that is needed was not set")
+
+enum {
+#define ATTN_STATUS_ENUM(name, value, text) ATTN_##name = value,
+    ATTN_STATUS_LIST(ATTN_STATUS_ENUM)
+#undef ATTN_STATUS_ENUM
+
+    ATTN_STATUS_END = -1000
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+ATTN_API const char *attn_status_name(int32_t status);
+
+ATTN_API const char *attn_status_text(int32_t status);
+
+ATTN_API size_t attn_last_error(char *buf, size_t len);
+
+#ifdef __cplusplus
+}
+#endif
+
+enum {
+    ATTN_DTYPE_F32 = 1,
+    ATTN_DTYPE_F64 = 2,
+    ATTN_DTYPE_F16 = 3,
+    ATTN_DTYPE_BF16 = 4,
+    ATTN_DTYPE_I32 = 5,
+    ATTN_DTYPE_I64 = 6,
+    ATTN_DTYPE_U8 = 7,
+    ATTN_DTYPE_BOOL = 8
+};
+
+#define ATTN_TENSOR_MAX_RANK 8
+
+#define ATTN_UNBOUNDED INT64_MIN
+
+typedef struct attn_tensor {
+    void *data;
+    int32_t dtype;
+    int32_t rank;
+    int64_t shape[ATTN_TENSOR_MAX_RANK];
+    int64_t stride[ATTN_TENSOR_MAX_RANK];
+} attn_tensor;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+ATTN_API int32_t attn_tensor_init(attn_tensor *tensor, void *data,
+                                  int32_t dtype, int32_t rank,
+                                  const int64_t *shape);
+
+ATTN_API size_t attn_dtype_size(int32_t dtype);
+
+ATTN_API const char *attn_dtype_name(int32_t dtype);
+
+#ifdef __cplusplus
+}
+#endif
+
+typedef struct attn_ctx attn_ctx;
+
+typedef struct attn_allocator {
+    size_t size;
+    void *user;
+    void *(*alloc)(void *user, size_t bytes, size_t align);
+    void (*free)(void *user, void *ptr, size_t bytes);
+} attn_allocator;
+
+enum {
+    ATTN_LOG_SILENT = 0,
+    ATTN_LOG_ERROR = 1,
+    ATTN_LOG_WARNING = 2,
+    ATTN_LOG_INFO = 3,
+    ATTN_LOG_TRACE = 4
+};
+
+typedef struct attn_logger {
+    size_t size;
+    void *user;
+    void (*log)(void *user, int32_t level, const char *line);
+} attn_logger;
+
+typedef struct attn_parallel {
+    size_t size;
+    void *user;
+    int64_t threads;
+    void (*run)(void *user, int64_t n, void (*fn)(void *arg, int64_t i),
+                void *arg);
+} attn_parallel;
+
+enum {
+    ATTN_ISA_C = 0,
+    ATTN_ISA_SSE2 = 10,
+    ATTN_ISA_AVX2 = 20,
+    ATTN_ISA_AVX512 = 30,
+    ATTN_ISA_AVX512_BF16 = 31,
+    ATTN_ISA_NEON = 40
+};
+
+enum {
+    ATTN_CTX_THREADS = 1,
+    ATTN_CTX_MAX_ISA = 2,
+    ATTN_CTX_LOG_LEVEL = 3,
+    ATTN_CTX_ISA = 4,
+    ATTN_CTX_BLAS = 5
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+ATTN_API int32_t attn_ctx_create(const attn_allocator *allocator,
+                                 attn_ctx **ctx);
+
+ATTN_API void attn_ctx_destroy(attn_ctx *ctx);
+
+ATTN_API int32_t attn_ctx_set_i64(attn_ctx *ctx, int32_t option,
+                                  int64_t value);
+
+ATTN_API int32_t attn_ctx_get_i64(const attn_ctx *ctx, int32_t option,
+                                  int64_t *value);
+
+ATTN_API int32_t attn_ctx_set_logger(attn_ctx *ctx, const attn_logger *logger);
+
+ATTN_API int32_t attn_ctx_set_parallel(attn_ctx *ctx,
+                                       const attn_parallel *parallel);
+
+ATTN_API int32_t attn_ctx_describe(const attn_ctx *ctx, char *buf, size_t len,
+                                   size_t *needed);
+
+ATTN_API const char *attn_isa_name(int32_t isa);
+
+ATTN_API int32_t attn_isa_at(size_t index);
+
+ATTN_API int32_t attn_isa_usable(int32_t isa);
+
+#ifdef __cplusplus
+}
+#endif
+
+typedef struct attn_desc attn_desc;
+
+enum {
+
+    ATTN_MECH_SOFTMAX = 100
+};
+
+enum {
+    ATTN_PARAM_B = 100,
+    ATTN_PARAM_HQ = 101,
+    ATTN_PARAM_HK = 102,
+    ATTN_PARAM_HV = 103,
+    ATTN_PARAM_Q = 104,
+    ATTN_PARAM_K = 105,
+    ATTN_PARAM_D = 106,
+    ATTN_PARAM_DV = 107,
+    ATTN_PARAM_PACKED = 108,
+    ATTN_PARAM_Q_HEAD = 110,
+    ATTN_PARAM_K_HEAD = 111,
+    ATTN_PARAM_V_HEAD = 112,
+    ATTN_PARAM_KV_HEAD = 113,
+    ATTN_PARAM_CAUSAL = 200,
+    ATTN_PARAM_ALIGN = 201,
+    ATTN_PARAM_WINDOW_LEFT = 202,
+    ATTN_PARAM_WINDOW_RIGHT = 203,
+    ATTN_PARAM_SINK_TOKENS = 204,
+    ATTN_PARAM_PREFIX = 205,
+    ATTN_PARAM_SEGMENTS = 206,
+    ATTN_PARAM_MASK = 207,
+    ATTN_PARAM_SCALE = 300,
+    ATTN_PARAM_SOFTCAP = 301,
+    ATTN_PARAM_BIAS = 302,
+    ATTN_PARAM_ALIBI = 303,
+    ATTN_PARAM_ALIBI_SLOPES = 304,
+    ATTN_PARAM_SINK_LOGITS = 305,
+    ATTN_PARAM_DTYPE = 400,
+    ATTN_PARAM_KV_DTYPE = 401,
+    ATTN_PARAM_WANT = 500,
+    ATTN_PARAM_SOLVER = 600,
+    ATTN_PARAM_BLAS = 601,
+    ATTN_PARAM_EXECUTORS = 602,
+    ATTN_PARAM_CHECK = 603
+};
+
+enum { ATTN_ALIGN_BOTTOM_RIGHT = 0, ATTN_ALIGN_TOP_LEFT = 1 };
+
+enum { ATTN_BLAS_AUTO = 0, ATTN_BLAS_NEVER = 1 };
+
+enum { ATTN_CHECK_SHAPES = 0, ATTN_CHECK_INDICES = 1, ATTN_CHECK_DATA = 2 };
+
+enum {
+    ATTN_WANT_PROBS = 1,
+    ATTN_WANT_SCORES_RAW = 2,
+    ATTN_WANT_SCORES_CAPPED = 4,
+    ATTN_WANT_SCORES_BIASED = 8,
+    ATTN_WANT_COLSUM = 16,
+    ATTN_WANT_ROWMAX = 32,
+    ATTN_WANT_ENTROPY = 64
+};
+
+enum {
+    ATTN_PARAM_TYPE_I64 = 1,
+    ATTN_PARAM_TYPE_BOOL = 2,
+    ATTN_PARAM_TYPE_ENUM = 3,
+    ATTN_PARAM_TYPE_SET = 4,
+    ATTN_PARAM_TYPE_F64 = 5,
+    ATTN_PARAM_TYPE_TEXT = 6,
+    ATTN_PARAM_TYPE_I64S = 7,
+    ATTN_PARAM_TYPE_F64S = 8
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+ATTN_API int32_t attn_desc_create(attn_ctx *ctx, int32_t id,
+                                  attn_desc **desc);
+
+ATTN_API int32_t attn_desc_parse(attn_ctx *ctx, const char *text,
+                                 attn_desc **desc);
+
+ATTN_API int32_t attn_desc_print(const attn_desc *desc, char *buf, size_t len,
+                                 size_t *needed);
+
+ATTN_API void attn_desc_destroy(attn_desc *desc);
+
+ATTN_API int32_t attn_desc_set_i64(attn_desc *desc, int32_t param,
+                                   int64_t value);
+ATTN_API int32_t attn_desc_set_f64(attn_desc *desc, int32_t param,
+                                   double value);
+ATTN_API int32_t attn_desc_set_text(attn_desc *desc, int32_t param,
+                                    const char *value);
+ATTN_API int32_t attn_desc_set_i64s(attn_desc *desc, int32_t param,
+                                    const int64_t *values, size_t n);
+ATTN_API int32_t attn_desc_set_f64s(attn_desc *desc, int32_t param,
+                                    const double *values, size_t n);
+
+ATTN_API int32_t attn_desc_get_i64(const attn_desc *desc, int32_t param,
+                                   int64_t *value);
+ATTN_API int32_t attn_desc_get_f64(const attn_desc *desc, int32_t param,
+                                   double *value);
+ATTN_API int32_t attn_desc_get_text(const attn_desc *desc, int32_t param,
+                                    char *buf, size_t len, size_t *needed);
+ATTN_API int32_t attn_desc_get_i64s(const attn_desc *desc, int32_t param,
+                                    int64_t *values, size_t room, size_t *n);
+ATTN_API int32_t attn_desc_get_f64s(const attn_desc *desc, int32_t param,
+                                    double *values, size_t room, size_t *n);
+
+ATTN_API int32_t attn_desc_unset(attn_desc *desc, int32_t param);
+
+ATTN_API int32_t attn_desc_is_set(const attn_desc *desc, int32_t param,
+                                  int32_t *set);
+
+ATTN_API int32_t attn_param_at(size_t index);
+ATTN_API const char *attn_param_name(int32_t param);
+ATTN_API int32_t attn_param_find(const char *name, int32_t *param);
+ATTN_API int32_t attn_param_type(int32_t param);
+ATTN_API const char *attn_param_help(int32_t param);
+ATTN_API const char *attn_param_word(int32_t param, size_t index,
+                                     int64_t *value);
+ATTN_API int32_t attn_param_bounds_i64(int32_t param, int64_t *least,
+                                       int64_t *greatest);
+ATTN_API int32_t attn_param_bounds_f64(int32_t param, double *least,
+                                       double *greatest);
+
+ATTN_API int32_t attn_mech_at(size_t index);
+ATTN_API const char *attn_mech_name(int32_t id);
+ATTN_API int32_t attn_mech_find(const char *name, int32_t *id);
+
+#ifdef __cplusplus
+}
+#endif
+
+typedef struct attn_plan attn_plan;
+
+enum {
+    ATTN_ROLE_Q = 1,
+    ATTN_ROLE_K = 2,
+    ATTN_ROLE_V = 3,
+    ATTN_ROLE_BIAS = 10,
+    ATTN_ROLE_MASK = 11,
+    ATTN_ROLE_SINK_LOGITS = 12,
+    ATTN_ROLE_SEG_Q = 13,
+    ATTN_ROLE_SEG_K = 14,
+    ATTN_ROLE_Q_OFFSETS = 20,
+    ATTN_ROLE_K_OFFSETS = 21,
+    ATTN_ROLE_Q_LEN = 22,
+    ATTN_ROLE_K_LEN = 23,
+    ATTN_ROLE_K_START = 24,
+    ATTN_ROLE_OUT = 100,
+    ATTN_ROLE_LSE = 101,
+    ATTN_ROLE_PROBS = 102,
+    ATTN_ROLE_SCORES_RAW = 103,
+    ATTN_ROLE_SCORES_CAPPED = 104,
+    ATTN_ROLE_SCORES_BIASED = 105,
+    ATTN_ROLE_COLSUM = 106,
+    ATTN_ROLE_ROWMAX = 107,
+    ATTN_ROLE_ENTROPY = 108
+};
+
+typedef struct attn_arg {
+    int32_t role;
+    int32_t zero;
+    const void *object;
+} attn_arg;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+ATTN_API int32_t attn_plan_create(attn_ctx *ctx, const attn_desc *desc,
+                                  attn_plan **plan);
+
+ATTN_API void attn_plan_destroy(attn_plan *plan);
+
+ATTN_API int32_t attn_plan_workspace(const attn_plan *plan, size_t *bytes,
+                                     size_t *align);
+
+ATTN_API int32_t attn_plan_execute(const attn_plan *plan,
+                                   const attn_arg *args, size_t n_args,
+                                   void *workspace, size_t workspace_bytes);
+
+ATTN_API int32_t attn_plan_describe(const attn_plan *plan, int64_t q,
+                                    int64_t k, char *buf, size_t len,
+                                    size_t *needed);
+
+ATTN_API const char *attn_plan_solver(const attn_plan *plan, int64_t q,
+                                      int64_t k);
+
+ATTN_API const char *attn_solver_at(size_t index);
+
+ATTN_API int32_t attn_role_at(size_t index);
+ATTN_API const char *attn_role_name(int32_t role);
+ATTN_API int32_t attn_role_find(const char *name, int32_t *role);
+ATTN_API int32_t attn_role_is_output(int32_t role);
+
+#ifdef __cplusplus
+}
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+ATTN_API int32_t attn_merge(size_t n_parts, const attn_tensor *part_out,
+                            const attn_tensor *part_lse,
+                            const attn_tensor *out, const attn_tensor *lse);
+
+ATTN_API int32_t attn_softmax_f32(attn_ctx *ctx, int64_t b, int64_t hq,
+                                  int64_t hk, int64_t nq, int64_t nk,
+                                  int64_t d, int32_t causal, const float *q,
+                                  const float *k, const float *v, float *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The binary interface, written down a second time: every constant, the
+ * layout of every public struct on 64-bit machines and the type of every
+ * function. A line here may be added, but after the freeze none may change:
+ * compiled programs and bindings hold these numbers. Nothing is run.
+ */
+#include <attn/attn.h>
+
+#define VALUE(name, value) _Static_assert((name) == (value), #name " is not " #value)
+
+VALUE(ATTN_ABI, 0);
+VALUE(ATTN_TENSOR_MAX_RANK, 8);
+
+VALUE(ATTN_OK, 0);
+VALUE(ATTN_ERR_INVALID, -1);
+VALUE(ATTN_ERR_NULL, -2);
+VALUE(ATTN_ERR_STATE, -3);
+VALUE(ATTN_ERR_UNSUPPORTED, -4);
+VALUE(ATTN_ERR_NOMEM, -5);
+VALUE(ATTN_ERR_BUSY, -6);
+VALUE(ATTN_ERR_OVERFLOW, -7);
+VALUE(ATTN_ERR_THREAD, -8);
+VALUE(ATTN_ERR_INTERNAL, -9);
+VALUE(ATTN_ERR_DTYPE, -20);
+VALUE(ATTN_ERR_SHAPE, -21);
+VALUE(ATTN_ERR_STRIDE, -22);
+VALUE(ATTN_ERR_ROLE, -23);
+VALUE(ATTN_ERR_RANGE, -24);
+VALUE(ATTN_ERR_ALIGN, -25);
+VALUE(ATTN_ERR_WORKSPACE, -26);
+VALUE(ATTN_ERR_DATA, -27);
+VALUE(ATTN_ERR_UNKNOWN_PARAM, -40);
+VALUE(ATTN_ERR_UNKNOWN_NAME, -41);
+VALUE(ATTN_ERR_SYNTAX, -42);
+VALUE(ATTN_ERR_UNKNOWN_MECH, -43);
+VALUE(ATTN_ERR_UNKNOWN_SOLVER, -44);
+VALUE(ATTN_ERR_UNSET, -45);
+VALUE(ATTN_STATUS_END, -1000);
+
+VALUE(ATTN_DTYPE_F32, 1);
+VALUE(ATTN_DTYPE_F64, 2);
+VALUE(ATTN_DTYPE_F16, 3);
+VALUE(ATTN_DTYPE_BF16, 4);
+VALUE(ATTN_DTYPE_I32, 5);
+VALUE(ATTN_DTYPE_I64, 6);
+VALUE(ATTN_DTYPE_U8, 7);
+VALUE(ATTN_DTYPE_BOOL, 8);
+
+VALUE(ATTN_LOG_SILENT, 0);
+VALUE(ATTN_LOG_ERROR, 1);
+VALUE(ATTN_LOG_WARNING, 2);
+VALUE(ATTN_LOG_INFO, 3);
+VALUE(ATTN_LOG_TRACE, 4);
+
+VALUE(ATTN_ISA_C, 0);
+VALUE(ATTN_ISA_SSE2, 10);
+VALUE(ATTN_ISA_AVX2, 20);
+VALUE(ATTN_ISA_AVX512, 30);
+VALUE(ATTN_ISA_AVX512_BF16, 31);
+VALUE(ATTN_ISA_NEON, 40);
+
+VALUE(ATTN_CTX_THREADS, 1);
+VALUE(ATTN_CTX_MAX_ISA, 2);
+VALUE(ATTN_CTX_LOG_LEVEL, 3);
+VALUE(ATTN_CTX_ISA, 4);
+VALUE(ATTN_CTX_BLAS, 5);
+
+VALUE(ATTN_MECH_SOFTMAX, 100);
+
+VALUE(ATTN_PARAM_B, 100);
+VALUE(ATTN_PARAM_HQ, 101);
+VALUE(ATTN_PARAM_HK, 102);
+VALUE(ATTN_PARAM_HV, 103);
+VALUE(ATTN_PARAM_Q, 104);
+VALUE(ATTN_PARAM_K, 105);
+VALUE(ATTN_PARAM_D, 106);
+VALUE(ATTN_PARAM_DV, 107);
+VALUE(ATTN_PARAM_PACKED, 108);
+VALUE(ATTN_PARAM_Q_HEAD, 110);
+VALUE(ATTN_PARAM_K_HEAD, 111);
+VALUE(ATTN_PARAM_V_HEAD, 112);
+VALUE(ATTN_PARAM_KV_HEAD, 113);
+VALUE(ATTN_PARAM_CAUSAL, 200);
+VALUE(ATTN_PARAM_ALIGN, 201);
+VALUE(ATTN_PARAM_WINDOW_LEFT, 202);
+VALUE(ATTN_PARAM_WINDOW_RIGHT, 203);
+VALUE(ATTN_PARAM_SINK_TOKENS, 204);
+VALUE(ATTN_PARAM_PREFIX, 205);
+VALUE(ATTN_PARAM_SEGMENTS, 206);
+VALUE(ATTN_PARAM_MASK, 207);
+VALUE(ATTN_PARAM_SCALE, 300);
+VALUE(ATTN_PARAM_SOFTCAP, 301);
+VALUE(ATTN_PARAM_BIAS, 302);
+VALUE(ATTN_PARAM_ALIBI, 303);
+VALUE(ATTN_PARAM_ALIBI_SLOPES, 304);
+VALUE(ATTN_PARAM_SINK_LOGITS, 305);
+VALUE(ATTN_PARAM_DTYPE, 400);
+VALUE(ATTN_PARAM_KV_DTYPE, 401);
+VALUE(ATTN_PARAM_WANT, 500);
+VALUE(ATTN_PARAM_SOLVER, 600);
+VALUE(ATTN_PARAM_BLAS, 601);
+VALUE(ATTN_PARAM_EXECUTORS, 602);
+VALUE(ATTN_PARAM_CHECK, 603);
+
+VALUE(ATTN_ALIGN_BOTTOM_RIGHT, 0);
+VALUE(ATTN_ALIGN_TOP_LEFT, 1);
+
+VALUE(ATTN_BLAS_AUTO, 0);
+VALUE(ATTN_BLAS_NEVER, 1);
+
+VALUE(ATTN_CHECK_SHAPES, 0);
+VALUE(ATTN_CHECK_INDICES, 1);
+VALUE(ATTN_CHECK_DATA, 2);
+
+VALUE(ATTN_WANT_PROBS, 1);
+VALUE(ATTN_WANT_SCORES_RAW, 2);
+VALUE(ATTN_WANT_SCORES_CAPPED, 4);
+VALUE(ATTN_WANT_SCORES_BIASED, 8);
+VALUE(ATTN_WANT_COLSUM, 16);
+VALUE(ATTN_WANT_ROWMAX, 32);
+VALUE(ATTN_WANT_ENTROPY, 64);
+
+VALUE(ATTN_PARAM_TYPE_I64, 1);
+VALUE(ATTN_PARAM_TYPE_BOOL, 2);
+VALUE(ATTN_PARAM_TYPE_ENUM, 3);
+VALUE(ATTN_PARAM_TYPE_SET, 4);
+VALUE(ATTN_PARAM_TYPE_F64, 5);
+VALUE(ATTN_PARAM_TYPE_TEXT, 6);
+VALUE(ATTN_PARAM_TYPE_I64S, 7);
+VALUE(ATTN_PARAM_TYPE_F64S, 8);
+
+VALUE(ATTN_ROLE_Q, 1);
+VALUE(ATTN_ROLE_K, 2);
+VALUE(ATTN_ROLE_V, 3);
+VALUE(ATTN_ROLE_BIAS, 10);
+VALUE(ATTN_ROLE_MASK, 11);
+VALUE(ATTN_ROLE_SINK_LOGITS, 12);
+VALUE(ATTN_ROLE_SEG_Q, 13);
+VALUE(ATTN_ROLE_SEG_K, 14);
+VALUE(ATTN_ROLE_Q_OFFSETS, 20);
+VALUE(ATTN_ROLE_K_OFFSETS, 21);
+VALUE(ATTN_ROLE_Q_LEN, 22);
+VALUE(ATTN_ROLE_K_LEN, 23);
+VALUE(ATTN_ROLE_K_START, 24);
+VALUE(ATTN_ROLE_OUT, 100);
+VALUE(ATTN_ROLE_LSE, 101);
+VALUE(ATTN_ROLE_PROBS, 102);
+VALUE(ATTN_ROLE_SCORES_RAW, 103);
+VALUE(ATTN_ROLE_SCORES_CAPPED, 104);
+VALUE(ATTN_ROLE_SCORES_BIASED, 105);
+VALUE(ATTN_ROLE_COLSUM, 106);
+VALUE(ATTN_ROLE_ROWMAX, 107);
+VALUE(ATTN_ROLE_ENTROPY, 108);
+
+_Static_assert(ATTN_UNBOUNDED == INT64_MIN, "ATTN_UNBOUNDED is not INT64_MIN");
+
+#if UINTPTR_MAX == UINT64_MAX
+#define SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " is not " #bytes " bytes")
+#define OFFSET(type, field, bytes)                                                                 \
+    _Static_assert(offsetof(type, field) == (bytes), #type "." #field " is not at " #bytes)
+
+SIZE(attn_tensor, 144);
+OFFSET(attn_tensor, data, 0);
+OFFSET(attn_tensor, dtype, 8);
+OFFSET(attn_tensor, rank, 12);
+OFFSET(attn_tensor, shape, 16);
+OFFSET(attn_tensor, stride, 80);
+
+SIZE(attn_arg, 16);
+OFFSET(attn_arg, role, 0);
+OFFSET(attn_arg, zero, 4);
+OFFSET(attn_arg, object, 8);
+
+/* Size-first structs: fields may be added behind these, then SIZE changes. */
+SIZE(attn_allocator, 32);
+OFFSET(attn_allocator, size, 0);
+OFFSET(attn_allocator, user, 8);
+OFFSET(attn_allocator, alloc, 16);
+OFFSET(attn_allocator, free, 24);
+
+SIZE(attn_logger, 24);
+OFFSET(attn_logger, size, 0);
+OFFSET(attn_logger, user, 8);
+OFFSET(attn_logger, log, 16);
+
+SIZE(attn_parallel, 32);
+OFFSET(attn_parallel, size, 0);
+OFFSET(attn_parallel, user, 8);
+OFFSET(attn_parallel, threads, 16);
+OFFSET(attn_parallel, run, 24);
+#endif
+
+/* Members of hook structs, by the type of a pointer to them. */
+#define MEMBER(type, field, of)                                                                    \
+    _Static_assert(_Generic(&((type *)0)->field, of: 1, default: 0), #type "." #field " changed")
+
+MEMBER(attn_allocator, alloc, void *(**)(void *, size_t, size_t));
+MEMBER(attn_allocator, free, void (**)(void *, void *, size_t));
+MEMBER(attn_logger, log, void (**)(void *, int32_t, const char *));
+MEMBER(attn_parallel, threads, int64_t *);
+MEMBER(attn_parallel, run,
+       void (**)(void *, int64_t, void (*)(void *, int64_t), void *));
+MEMBER(attn_tensor, data, void **);
+MEMBER(attn_tensor, shape, int64_t (*)[8]);
+MEMBER(attn_tensor, stride, int64_t (*)[8]);
+MEMBER(attn_arg, object, const void **);
+
+#define FUNCTION(name, ...)                                                                        \
+    _Static_assert(_Generic(&(name), __VA_ARGS__: 1, default: 0), #name " has another type")
+
+FUNCTION(attn_version, uint32_t (*)(void));
+FUNCTION(attn_version_text, const char *(*)(void));
+FUNCTION(attn_status_name, const char *(*)(int32_t));
+FUNCTION(attn_status_text, const char *(*)(int32_t));
+FUNCTION(attn_last_error, size_t (*)(char *, size_t));
+FUNCTION(attn_tensor_init, int32_t (*)(attn_tensor *, void *, int32_t, int32_t, const int64_t *));
+FUNCTION(attn_dtype_size, size_t (*)(int32_t));
+FUNCTION(attn_dtype_name, const char *(*)(int32_t));
+FUNCTION(attn_ctx_create, int32_t (*)(const attn_allocator *, attn_ctx **));
+FUNCTION(attn_ctx_destroy, void (*)(attn_ctx *));
+FUNCTION(attn_ctx_set_i64, int32_t (*)(attn_ctx *, int32_t, int64_t));
+FUNCTION(attn_ctx_get_i64, int32_t (*)(const attn_ctx *, int32_t, int64_t *));
+FUNCTION(attn_ctx_set_logger, int32_t (*)(attn_ctx *, const attn_logger *));
+FUNCTION(attn_ctx_set_parallel, int32_t (*)(attn_ctx *, const attn_parallel *));
+FUNCTION(attn_ctx_describe, int32_t (*)(const attn_ctx *, char *, size_t, size_t *));
+FUNCTION(attn_isa_at, int32_t (*)(size_t));
+FUNCTION(attn_isa_name, const char *(*)(int32_t));
+FUNCTION(attn_isa_usable, int32_t (*)(int32_t));
+FUNCTION(attn_desc_create, int32_t (*)(attn_ctx *, int32_t, attn_desc **));
+FUNCTION(attn_desc_parse, int32_t (*)(attn_ctx *, const char *, attn_desc **));
+FUNCTION(attn_desc_print, int32_t (*)(const attn_desc *, char *, size_t, size_t *));
+FUNCTION(attn_desc_destroy, void (*)(attn_desc *));
+FUNCTION(attn_desc_set_i64, int32_t (*)(attn_desc *, int32_t, int64_t));
+FUNCTION(attn_desc_set_f64, int32_t (*)(attn_desc *, int32_t, double));
+FUNCTION(attn_desc_set_text, int32_t (*)(attn_desc *, int32_t, const char *));
+FUNCTION(attn_desc_set_i64s, int32_t (*)(attn_desc *, int32_t, const int64_t *, size_t));
+FUNCTION(attn_desc_set_f64s, int32_t (*)(attn_desc *, int32_t, const double *, size_t));
+FUNCTION(attn_desc_get_i64, int32_t (*)(const attn_desc *, int32_t, int64_t *));
+FUNCTION(attn_desc_get_f64, int32_t (*)(const attn_desc *, int32_t, double *));
+FUNCTION(attn_desc_get_text, int32_t (*)(const attn_desc *, int32_t, char *, size_t, size_t *));
+FUNCTION(attn_desc_get_i64s, int32_t (*)(const attn_desc *, int32_t, int64_t *, size_t,
+         size_t *));
+FUNCTION(attn_desc_get_f64s, int32_t (*)(const attn_desc *, int32_t, double *, size_t, size_t *));
+FUNCTION(attn_desc_unset, int32_t (*)(attn_desc *, int32_t));
+FUNCTION(attn_desc_is_set, int32_t (*)(const attn_desc *, int32_t, int32_t *));
+FUNCTION(attn_param_at, int32_t (*)(size_t));
+FUNCTION(attn_param_name, const char *(*)(int32_t));
+FUNCTION(attn_param_find, int32_t (*)(const char *, int32_t *));
+FUNCTION(attn_param_type, int32_t (*)(int32_t));
+FUNCTION(attn_param_help, const char *(*)(int32_t));
+FUNCTION(attn_param_word, const char *(*)(int32_t, size_t, int64_t *));
+FUNCTION(attn_param_bounds_i64, int32_t (*)(int32_t, int64_t *, int64_t *));
+FUNCTION(attn_param_bounds_f64, int32_t (*)(int32_t, double *, double *));
+FUNCTION(attn_mech_at, int32_t (*)(size_t));
+FUNCTION(attn_mech_name, const char *(*)(int32_t));
+FUNCTION(attn_mech_find, int32_t (*)(const char *, int32_t *));
+FUNCTION(attn_plan_create, int32_t (*)(attn_ctx *, const attn_desc *, attn_plan **));
+FUNCTION(attn_plan_destroy, void (*)(attn_plan *));
+FUNCTION(attn_plan_workspace, int32_t (*)(const attn_plan *, size_t *, size_t *));
+FUNCTION(attn_plan_execute, int32_t (*)(const attn_plan *, const attn_arg *, size_t,
+         void *, size_t));
+FUNCTION(attn_plan_describe, int32_t (*)(const attn_plan *, int64_t, int64_t, char *,
+         size_t, size_t *));
+FUNCTION(attn_plan_solver, const char *(*)(const attn_plan *, int64_t, int64_t));
+FUNCTION(attn_solver_at, const char *(*)(size_t));
+FUNCTION(attn_role_at, int32_t (*)(size_t));
+FUNCTION(attn_role_name, const char *(*)(int32_t));
+FUNCTION(attn_role_find, int32_t (*)(const char *, int32_t *));
+FUNCTION(attn_role_is_output, int32_t (*)(int32_t));
+FUNCTION(attn_merge, int32_t (*)(size_t, const attn_tensor *, const attn_tensor *,
+         const attn_tensor *, const attn_tensor *));
+FUNCTION(attn_softmax_f32, int32_t (*)(attn_ctx *, int64_t, int64_t, int64_t, int64_t,
+         int64_t, int64_t, int32_t, const float *, const float *, const float *, float *));

@@ -1,0 +1,62 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Writes the hand-made part of corpus/execute: one problem of each kind, followed
+# by bytes that drive a few executes (fuzz_execute.c says how they are read).
+# What libFuzzer found beside them has names of 40 hexadecimal digits.
+# usage: seed_execute.sh DIRECTORY
+set -eu
+
+dir=$1
+mkdir -p "$dir"
+n=0
+
+# seed NAME PROBLEM: all declared roles, lengths from the bytes behind.
+seed() {
+    n=$((n + 1))
+    {
+        printf '%s\n' "$2"
+        # context, no odd parameters, two executes
+        printf "\\$(printf %03o $((n % 8)))\\000\\001"
+        # lengths, types, layouts, fills: bytes from 1 to 230, never "seldom"
+        awk -v n="$n" 'BEGIN { for (i = 0; i < 120; i++) printf "%03o\n", (n * 37 + i * 53 + i * i * 11) % 230 + 1 }' |
+            while read -r octal; do
+                printf "\\$octal"
+            done
+    } >"$dir/$1"
+}
+
+seed plain "softmax b=2 h=4/2 q=7 k=40 d=8"
+seed defaults "softmax h=1 q=1 k=1 d=1"
+seed causal "softmax b=3 h=2 q=9 k=70 d=16 causal"
+seed top_left "softmax h=2 q=9 k=20 d=5/3 causal align=top_left"
+seed window "softmax h=2 q=9 k=64 d=8 causal window=7,0"
+seed window_inf "softmax h=2 q=9 k=64 d=8 window=inf,-1"
+seed sink_tokens "softmax h=2 q=9 k=64 d=8 causal window=3,0 sink_tokens=2"
+seed prefix "softmax h=2 q=9 k=64 d=8 causal prefix=5"
+seed segments "softmax b=2 h=2 q=9 k=40 d=8 segments"
+seed mask "softmax b=2 h=2 q=9 k=40 d=8 mask"
+seed bias "softmax b=2 h=4/2 q=9 k=40 d=8 bias softcap=20"
+seed alibi "softmax h=3 q=9 k=40 d=8 alibi causal"
+seed slopes "softmax h=2 q=9 k=40 d=8 alibi alibi_slopes=[0.5,0.25]"
+seed sink_logits "softmax b=2 h=2 q=9 k=40 d=8 sink_logits check=data"
+seed heads "softmax h=4/2 q=5 k=20 d=8 q_head=[3,0,1] kv_head=[1,0,1]"
+seed three_heads "softmax h=6/3/2 q=5 k=20 d=8"
+seed packed "softmax b=4 h=4/2 q=6 k=30 d=8 packed causal"
+seed packed_all "softmax b=3 h=2 q=6 k=30 d=8 packed bias mask segments sink_logits"
+seed packed_want "softmax b=3 h=2 q=6 k=30 d=8 packed want=probs,colsum,rowmax,entropy"
+seed want "softmax b=2 h=2 q=6 k=20 d=8 causal want=probs,scores_raw,scores_capped,scores_biased,colsum,rowmax,entropy"
+seed unbounded "softmax b=2 h=4/2 q=9 k=inf d=8 causal"
+seed unbounded_window "softmax h=2 q=9 k=inf d=8 window=5,5 mask"
+seed f64 "softmax b=2 h=2 q=9 k=40 d=7 dtype=f64 causal"
+seed f16 "softmax b=2 h=4/2 q=9 k=40 d=20 dtype=f16"
+seed bf16 "softmax b=2 h=4/2 q=9 k=40 d=20 dtype=bf16 bias"
+seed mixed "softmax b=2 h=4/2 q=9 k=40 d=20 kv_dtype=bf16 causal"
+seed shapes_only "softmax b=3 h=2 q=6 k=30 d=8 packed check=shapes"
+seed reference "softmax b=2 h=2 q=9 k=40 d=8 solver=reference causal"
+seed flash "softmax b=2 h=2 q=9 k=40 d=8 solver=flash mask bias"
+seed decode "softmax b=3 h=8/2 q=1 k=70 d=16 solver=decode causal"
+seed gemm "softmax b=2 h=2 q=9 k=40 d=8 solver=gemm sink_logits alibi"
+seed executors "softmax h=2 q=9 k=40 d=8 executors=3 blas=never"
+seed large "softmax b=9223372036854775807 h=65536 q=9223372036854775807 k=9223372036854775807 d=65536"
+seed wide "softmax h=1 q=1 k=3 d=300/200 scale=-1e30"
+echo "$n inputs in $dir"

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Random problems: a problem string, tensors in awkward memory for one
+ * execute of it, and the same options as the oracle takes them.
+ */
+#ifndef ATTN_MECH_PROBLEM_GEN_H
+#define ATTN_MECH_PROBLEM_GEN_H
+
+#include "oracle.h"
+
+enum { GEN_ROLES = 22, GEN_HEADS = 12 };
+
+/* One tensor and the block of memory that it is a view of. */
+struct gen_tensor {
+    int32_t role;
+    bool used;
+    attn_tensor t;
+    unsigned char *block;
+    size_t bytes;
+    unsigned char *before; /* inputs: a copy; outputs: 1 for bytes of elements */
+};
+
+struct gen_problem {
+    char text[4096];
+    struct oracle_options options;
+    struct oracle_inputs inputs;
+    struct gen_tensor tensor[GEN_ROLES];
+    int64_t q_head[GEN_HEADS], k_head[GEN_HEADS], v_head[GEN_HEADS];
+    double slopes[GEN_HEADS];
+    int32_t dtype, kv_dtype, row_dtype, want;
+    int64_t pair_q, pair_k; /* room per sequence of the per-pair outputs */
+    int threads;            /* 1 to 3: what to run it with if nothing else is asked */
+    bool own_workspace;     /* pass NULL */
+};
+
+/* The problem of a seed. False if there is no memory. */
+bool gen_make(struct gen_problem *p, uint64_t seed);
+void gen_free(struct gen_problem *p);
+
+struct gen_tensor *gen_find(struct gen_problem *p, int32_t role);
+
+/* Fills args with every tensor, in random-looking order; returns how many. */
+size_t gen_args(const struct gen_problem *p, attn_arg args[GEN_ROLES]);
+
+/* Outputs get a pattern that is no result. */
+void gen_reset_outputs(struct gen_problem *p);
+
+/* NULL, or the name of a role that was written where it must not be. */
+const char *gen_trespass(const struct gen_problem *p);
+
+/* One line about sizes and strides of all tensors. */
+void gen_describe(const struct gen_problem *p, char *buf, size_t len);
+
+#endif /* ATTN_MECH_PROBLEM_GEN_H */

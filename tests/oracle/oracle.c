@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The definition, pair by pair.
+ */
+#include "oracle.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- element types ---- */
+
+/* A float of 1 + e + m bits: the value of its fields. */
+static double from_fields(unsigned bits, int e_bits, int m_bits)
+{
+    int bias = (1 << (e_bits - 1)) - 1;
+    int e = (int)(bits >> m_bits) & ((1 << e_bits) - 1);
+    double m = bits & ((1u << m_bits) - 1);
+    double sign = bits >> (e_bits + m_bits) & 1 ? -1 : 1;
+    if (e == (1 << e_bits) - 1)
+        return m != 0 ? NAN : sign * INFINITY;
+    if (e == 0)
+        return sign * ldexp(m, 1 - bias - m_bits);
+    return sign * ldexp(1 + ldexp(m, -m_bits), e - bias);
+}
+
+static unsigned to_fields(double x, int e_bits, int m_bits)
+{
+    int bias = (1 << (e_bits - 1)) - 1, e;
+    unsigned sign = signbit(x) ? 1u << (e_bits + m_bits) : 0;
+    unsigned inf = ((1u << e_bits) - 1) << m_bits;
+    if (isnan(x))
+        return sign | inf | 1u << (m_bits - 1);
+    x = fabs(x);
+    if (x == 0)
+        return sign;
+    if (isinf(x))
+        return sign | inf;
+    frexp(x, &e);
+    e = e - 1 < 1 - bias ? 1 - bias : e - 1;
+    /* nearbyint rounds ties to even; a carry moves into the exponent */
+    double steps = nearbyint(ldexp(x, m_bits - e));
+    if (e > bias || ldexp(steps, e - m_bits) >= ldexp(1, bias + 1))
+        return sign | inf;
+    return sign | (((unsigned)(e + bias - 1) << m_bits) + (unsigned)steps);
+}
+
+double oracle_element(const void *data, int32_t dtype)
+{
+    float f;
+    double x;
+    uint16_t h;
+    int32_t i;
+    int64_t l;
+    unsigned char c;
+    switch (dtype) {
+    case ATTN_DTYPE_F32:
+        memcpy(&f, data, sizeof f);
+        return (double)f;
+    case ATTN_DTYPE_F64:
+        memcpy(&x, data, sizeof x);
+        return x;
+    case ATTN_DTYPE_F16:
+        memcpy(&h, data, sizeof h);
+        return from_fields(h, 5, 10);
+    case ATTN_DTYPE_BF16:
+        memcpy(&h, data, sizeof h);
+        return from_fields(h, 8, 7);
+    case ATTN_DTYPE_I32:
+        memcpy(&i, data, sizeof i);
+        return i;
+    case ATTN_DTYPE_I64:
+        memcpy(&l, data, sizeof l);
+        return (double)l;
+    default:
+        memcpy(&c, data, sizeof c);
+        return c;
+    }
+}
+
+void oracle_store(void *data, int32_t dtype, double x)
+{
+    float f = (float)x;
+    uint16_t h;
+    int32_t i;
+    int64_t l;
+    unsigned char c;
+    switch (dtype) {
+    case ATTN_DTYPE_F32:
+        memcpy(data, &f, sizeof f);
+        break;
+    case ATTN_DTYPE_F64:
+        memcpy(data, &x, sizeof x);
+        break;
+    case ATTN_DTYPE_F16:
+    case ATTN_DTYPE_BF16:
+        h = (uint16_t)(dtype == ATTN_DTYPE_F16 ? to_fields(x, 5, 10) : to_fields(x, 8, 7));
+        memcpy(data, &h, sizeof h);
+        break;
+    case ATTN_DTYPE_I32:
+        i = (int32_t)x;
+        memcpy(data, &i, sizeof i);
+        break;
+    case ATTN_DTYPE_I64:
+        l = (int64_t)x;
+        memcpy(data, &l, sizeof l);
+        break;
+    default:
+        c = (unsigned char)x;
+        memcpy(data, &c, sizeof c);
+        break;
+    }
+}
+
+double oracle_round(double x, int32_t dtype)
+{
+    unsigned char room[8];
+    oracle_store(room, dtype, x);
+    return oracle_element(room, dtype);
+}
+
+double oracle_load(const attn_tensor *t, const int64_t *index)
+{
+    int64_t at = 0;
+    for (int32_t n = 0; n < t->rank; n++)
+        at += index[n] * t->stride[n];
+    return oracle_element((const char *)t->data + at * (int64_t)attn_dtype_size(t->dtype),
+                          t->dtype);
+}
+
+/* ---- reading tensors by role ---- */
+
+/* Indices along extents of 1 are 0: broadcast. */
+static double load4(const attn_tensor *t, int64_t a, int64_t b, int64_t c, int64_t d)
+{
+    int64_t index[4] = {a, b, c, d};
+    for (int32_t n = 0; n < t->rank; n++)
+        if (t->shape[n] == 1)
+            index[n] = 0;
+    return oracle_load(t, index);
+}
+
+static int64_t list(const attn_tensor *t, int64_t i)
+{
+    return (int64_t)oracle_load(t, &i);
+}
+
+/* ---- one sequence ---- */
+
+struct seq {
+    int64_t n;            /* number of the sequence */
+    int64_t b;            /* batch index of Q, K, V, OUT */
+    int64_t q0, k0;       /* its first row of Q, of K and V */
+    int64_t rows, keys;   /* rows and keys it has in the tensors */
+    int64_t q_len;        /* rows that count */
+    int64_t start, k_len; /* first key that counts, how many do */
+};
+
+static struct seq seq_of(const struct oracle_options *o, const struct oracle_inputs *in, int64_t n)
+{
+    struct seq s = {.n = n};
+    if (o->packed) {
+        s.q0 = list(in->q_offsets, n);
+        s.rows = list(in->q_offsets, n + 1) - s.q0;
+        s.k0 = list(in->k_offsets, n);
+        s.keys = list(in->k_offsets, n + 1) - s.k0;
+    } else {
+        s.b = n;
+        s.rows = in->q->shape[2];
+        s.keys = in->k->shape[2];
+    }
+    s.q_len = in->q_len ? list(in->q_len, n) : s.rows;
+    s.start = in->k_start ? list(in->k_start, n) : 0;
+    s.k_len = in->k_len ? list(in->k_len, n) : s.keys - s.start;
+    return s;
+}
+
+/* len & segment & mask & ((causal & (window | sink_tokens)) | prefix); j is
+ * counted from the first key of the sequence in the tensors. */
+static bool pair_visible(const struct oracle_options *o, const struct oracle_inputs *in,
+                         const struct seq *s, int64_t h, int64_t i, int64_t j)
+{
+    int64_t key = j - s->start; /* as the rules count it */
+    if (i >= s->q_len || key < 0 || key >= s->k_len)
+        return false;
+    if (in->seg_q && load4(in->seg_q, s->b, s->q0 + i, 0, 0) !=
+                         load4(in->seg_k, s->b, s->k0 + j, 0, 0))
+        return false;
+    if (in->mask && load4(in->mask, s->n, h, i, j) == 0)
+        return false;
+    int64_t off = o->top_left ? 0 : s->k_len - s->q_len;
+    int64_t distance = key - (i + off);
+    bool causal = !o->causal || distance <= 0;
+    bool left = o->window_left == ATTN_UNBOUNDED || distance >= -o->window_left;
+    bool right = o->window_right == ATTN_UNBOUNDED || distance <= o->window_right;
+    bool window = left && right, sink = key < o->sink_tokens, prefix = key < o->prefix;
+    return (causal && (window || sink)) || prefix;
+}
+
+bool oracle_visible(const struct oracle_options *o, const struct oracle_inputs *in, int64_t n,
+                    int64_t h, int64_t i, int64_t j)
+{
+    struct seq s = seq_of(o, in, n);
+    return pair_visible(o, in, &s, h, i, j);
+}
+
+static double slope_of(const struct oracle_options *o, int64_t h)
+{
+    if (o->slopes)
+        return o->slopes[h];
+    /* The ALiBi paper: 2^(-8/n), 2^(-16/n) ... for the power of two n below
+     * the number of heads, then every second one of those for 2n. */
+    int64_t n = 1;
+    while (2 * n <= o->hout)
+        n *= 2;
+    if (h < n)
+        return pow(2, -8.0 * (double)(h + 1) / (double)n);
+    return pow(2, -8.0 * (double)(2 * (h - n) + 1) / (double)(2 * n));
+}
+
+struct run {
+    const struct oracle_options *o;
+    const struct oracle_inputs *in;
+    struct oracle_result *r;
+    double *q;     /* [d] */
+    bool *visible; /* [nk] */
+};
+
+static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t i)
+{
+    const struct oracle_options *o = x->o;
+    const struct oracle_inputs *in = x->in;
+    struct oracle_result *r = x->r;
+    int64_t qh = o->q_head ? o->q_head[h] : h;
+    int64_t kh = o->k_head ? o->k_head[h] : h / (o->hout / o->hk);
+    int64_t vh = o->v_head ? o->v_head[h] : h / (o->hout / o->hv);
+    double scale = isnan(o->scale) ? 1 / sqrt((double)o->d) : o->scale;
+    int64_t off = o->top_left ? 0 : s->k_len - s->q_len;
+    int64_t pair0 = ((s->n * o->hout + h) * r->pair_q + i) * r->pair_k;
+    double *raw = r->scores_raw + pair0, *capped = r->scores_capped + pair0;
+    double *biased = r->scores_biased + pair0, *probs = r->probs + pair0;
+    unsigned char *counted = r->counted + pair0;
+    bool *visible = x->visible;
+
+    for (int64_t j = 0; j < s->keys; j++)
+        visible[j] = false;
+    for (int64_t e = 0; e < o->d && i < s->q_len; e++)
+        x->q[e] = load4(in->q, s->b, qh, s->q0 + i, e);
+    for (int64_t j = s->start; i < s->q_len && j < s->start + s->k_len; j++) {
+        double dot = 0, score;
+        for (int64_t e = 0; e < o->d; e++)
+            dot += x->q[e] * load4(in->k, s->b, kh, s->k0 + j, e);
+        raw[j] = scale * dot;
+        capped[j] = o->softcap > 0 ? o->softcap * tanh(raw[j] / o->softcap) : raw[j];
+        counted[j] = 1;
+        visible[j] = pair_visible(o, in, s, h, i, j);
+        if (!visible[j])
+            continue;
+        score = capped[j];
+        if (o->alibi)
+            score -= slope_of(o, h) * fabs((double)(i + off - (j - s->start)));
+        if (in->bias)
+            score += load4(in->bias, s->n, h, i, j);
+        biased[j] = score;
+        if (isfinite(raw[j]))
+            r->max_logit = fmax(r->max_logit, fabs(raw[j]));
+        if (isfinite(score))
+            r->max_logit = fmax(r->max_logit, fabs(score));
+    }
+
+    double sink = -INFINITY;
+    if (in->sink_logits && i < s->q_len)
+        sink = in->sink_logits->rank == 1 ? oracle_load(in->sink_logits, &h)
+                                          : load4(in->sink_logits, s->n, h, i, 0);
+    double max = -INFINITY, sum = 0, entropy = 0;
+    bool nan = isnan(sink), nan_score = false;
+    for (int64_t j = 0; j < s->keys; j++) {
+        if (!visible[j])
+            continue;
+        nan |= isnan(biased[j]) || biased[j] == INFINITY;
+        nan_score |= isnan(biased[j]);
+        max = fmax(max, biased[j]);
+    }
+    int64_t row = (s->b * o->hout + h) * r->nq + s->q0 + i;
+    double top = fmax(max, sink);
+    double *out = r->out + row * o->dv, *size = r->out_size + row * o->dv;
+    r->rowmax[row] = nan_score ? NAN : max;
+    if (nan) {
+        for (int64_t e = 0; e < o->dv; e++)
+            out[e] = NAN;
+        for (int64_t j = 0; j < s->keys; j++)
+            if (visible[j])
+                probs[j] = NAN;
+        r->lse[row] = r->entropy[row] = NAN;
+    } else if (top != -INFINITY) {
+        sum = exp(sink - top);
+        for (int64_t j = 0; j < s->keys; j++)
+            if (visible[j])
+                sum += exp(biased[j] - top);
+        for (int64_t j = 0; j < s->keys; j++) {
+            if (!visible[j] || biased[j] == -INFINITY)
+                continue;
+            double p = exp(biased[j] - top) / sum;
+            probs[j] = p;
+            entropy -= p > 0 ? p * log(p) : 0;
+            for (int64_t e = 0; e < o->dv; e++) {
+                double term = p * load4(in->v, s->b, vh, s->k0 + j, e);
+                out[e] += term;
+                size[e] += fabs(term);
+            }
+        }
+        r->lse[row] = top + log(sum);
+        r->entropy[row] = entropy;
+    }
+    for (int64_t j = 0; j < s->keys; j++)
+        r->colsum[(s->n * o->hout + h) * r->pair_k + j] += probs[j];
+    r->owned[s->b * r->nq + s->q0 + i] = 1;
+}
+
+static double *filled(int64_t n, double x)
+{
+    double *a = malloc((size_t)(n > 0 ? n : 1) * sizeof *a);
+    for (int64_t i = 0; a && i < n; i++)
+        a[i] = x;
+    return a;
+}
+
+bool oracle_run(const struct oracle_options *o, const struct oracle_inputs *in, int64_t pair_q,
+                int64_t pair_k, struct oracle_result *r)
+{
+    memset(r, 0, sizeof *r);
+    r->b = in->q->shape[0];
+    r->n_seq = o->packed ? in->q_offsets->shape[0] - 1 : r->b;
+    r->nq = in->q->shape[2];
+    r->nk = in->k->shape[2];
+    r->pair_q = pair_q;
+    r->pair_k = pair_k;
+    for (int64_t n = 0; n < r->n_seq; n++) {
+        struct seq s = seq_of(o, in, n);
+        r->pair_q = s.rows > r->pair_q ? s.rows : r->pair_q;
+        r->pair_k = s.keys > r->pair_k ? s.keys : r->pair_k;
+    }
+    int64_t rows = r->b * o->hout * r->nq, columns = r->n_seq * o->hout * r->pair_k;
+    int64_t pairs = columns * r->pair_q;
+    r->out = filled(rows * o->dv, 0);
+    r->out_size = filled(rows * o->dv, 0);
+    r->lse = filled(rows, -INFINITY);
+    r->rowmax = filled(rows, -INFINITY);
+    r->entropy = filled(rows, 0);
+    r->probs = filled(pairs, 0);
+    r->scores_raw = filled(pairs, -INFINITY);
+    r->scores_capped = filled(pairs, -INFINITY);
+    r->scores_biased = filled(pairs, -INFINITY);
+    r->colsum = filled(columns, 0);
+    r->owned = calloc((size_t)(r->b * r->nq + 1), 1);
+    r->counted = calloc((size_t)(pairs + 1), 1);
+    if (!r->out || !r->out_size || !r->lse || !r->rowmax || !r->entropy || !r->probs ||
+        !r->scores_raw ||
+        !r->scores_capped || !r->scores_biased || !r->colsum || !r->owned || !r->counted) {
+        oracle_free(r);
+        return false;
+    }
+    struct run x = {o, in, r, filled(o->d, 0), calloc((size_t)r->nk + 1, sizeof(bool))};
+    if (!x.q || !x.visible) {
+        free(x.q);
+        free(x.visible);
+        oracle_free(r);
+        return false;
+    }
+    for (int64_t n = 0; n < r->n_seq; n++) {
+        struct seq s = seq_of(o, in, n);
+        for (int64_t h = 0; h < o->hout; h++)
+            for (int64_t i = 0; i < s.rows; i++)
+                row_of(&x, &s, h, i);
+    }
+    free(x.q);
+    free(x.visible);
+    return true;
+}
+
+void oracle_free(struct oracle_result *r)
+{
+    free(r->out);
+    free(r->out_size);
+    free(r->lse);
+    free(r->rowmax);
+    free(r->entropy);
+    free(r->probs);
+    free(r->scores_raw);
+    free(r->scores_capped);
+    free(r->scores_biased);
+    free(r->colsum);
+    free(r->owned);
+    free(r->counted);
+    memset(r, 0, sizeof *r);
+}
