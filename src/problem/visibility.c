@@ -7,6 +7,7 @@
 #include "problem/visibility.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/dtype.h"
 
@@ -157,6 +158,48 @@ static uint64_t piece_bits(const struct attn__vis *v, const struct attn__piece *
     return row_bits(i0, i1, lo, hi);
 }
 
+/* 1 in each byte that is not 0. */
+static uint64_t nonzero_bytes(uint64_t x)
+{
+    const uint64_t low7 = UINT64_C(0x7f7f7f7f7f7f7f7f);
+    return (((x & low7) + low7) | x) >> 7 & ~low7 >> 7;
+}
+
+/* Eight keys of up to 64 rows of a mask with dense rows: row i's eight bytes
+ * become bit i % 8 of a word's bytes, one byte a key. */
+static void mask_eight(const uint8_t *mask, int64_t row, int64_t rows, uint64_t *bits)
+{
+    uint64_t seen[8] = {0};
+    for (int64_t i = 0; i < rows; i += 8) {
+        uint64_t word = 0;
+        for (int64_t r = 0; r < 8 && i + r < rows; r++) {
+            uint64_t x;
+            memcpy(&x, mask + (i + r) * row, sizeof x);
+            word |= nonzero_bytes(x) << r;
+        }
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+        word = __builtin_bswap64(word);
+#endif
+        for (int k = 0; k < 8; k++)
+            seen[k] |= (word >> (8 * k) & 0xff) << i;
+    }
+    for (int k = 0; k < 8; k++)
+        bits[k] &= seen[k];
+}
+
+static void mask_bits(const struct attn__vis *v, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
+                      uint64_t *bits)
+{
+    int64_t j = j0;
+    for (; v->mask_col == 1 && j + 8 <= j1; j += 8)
+        mask_eight(v->mask + i0 * v->mask_row + j, v->mask_row, i1 - i0, bits + (j - j0));
+    for (; j < j1; j++) {
+        const uint8_t *key = v->mask + j * v->mask_col;
+        for (int64_t i = i0; i < i1; i++)
+            bits[j - j0] &= ~((uint64_t)(key[i * v->mask_row] == 0) << (i - i0));
+    }
+}
+
 void attn__vis_bits(const struct attn__vis *v, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
                     uint64_t *bits)
 {
@@ -187,13 +230,8 @@ void attn__vis_bits(const struct attn__vis *v, int64_t i0, int64_t i1, int64_t j
             bits[j - j0] &= same;
         }
     }
-    if (v->mask) {
-        for (int64_t i = i0; i < i1; i++) {
-            const uint8_t *row = v->mask + i * v->mask_row;
-            for (int64_t j = j0; j < j1; j++)
-                bits[j - j0] &= ~((uint64_t)(row[j * v->mask_col] == 0) << (i - i0));
-        }
-    }
+    if (v->mask)
+        mask_bits(v, i0, i1, j0, j1, bits);
 }
 
 /* The keys of row i by position: at most ATTN__MAX_PIECES runs, in order,

@@ -18,17 +18,21 @@ void attn__row_scratch_take(struct attn__scratch *s, const struct attn__problem 
     out->acc = ATTN__TAKE(s, p->dv, double);
 }
 
-static void load_row(double *dst, const struct attn__rows *r, int64_t i, int64_t n)
+/* Row i as doubles: the caller's memory itself, or a copy in `room`. */
+static const double *row_f64(const struct attn__rows *r, int64_t i, int64_t n, double *room)
 {
     const char *row = attn__rows_at(r, i);
+    if (attn__rows_plain(r, ATTN_DTYPE_F64))
+        return (const double *)(const void *)row;
     if (attn__rows_plain(r, ATTN_DTYPE_F32)) {
         const float *f = (const float *)row;
         for (int64_t c = 0; c < n; c++)
-            dst[c] = f[c];
-        return;
+            room[c] = f[c];
+    } else {
+        for (int64_t c = 0; c < n; c++)
+            room[c] = attn__load_f64(row, c * r->col, r->dtype);
     }
-    for (int64_t c = 0; c < n; c++)
-        dst[c] = attn__load_f64(row, c * r->col, r->dtype);
+    return room;
 }
 
 /* Eight partial sums: the order of the additions is fixed, and the compiler
@@ -48,6 +52,7 @@ static double dot(const double *a, const double *b, int64_t n)
 /* What the score of a pair needs besides q.k. */
 struct terms {
     const struct attn__problem *p;
+    const double *q;
     struct attn__rows k, bias;
     double slope;
     double at; /* i + off */
@@ -61,8 +66,7 @@ static struct score score_of(const struct terms *t, const struct attn__row_scrat
                              int64_t j)
 {
     struct score s;
-    load_row(w->k, &t->k, j, t->p->d);
-    s.raw = t->p->scale * dot(w->q, w->k, t->p->d);
+    s.raw = t->p->scale * dot(t->q, row_f64(&t->k, j, t->p->d, w->k), t->p->d);
     s.capped = t->p->softcap > 0 ? t->p->softcap * tanh(s.raw / t->p->softcap) : s.raw;
     s.biased = s.capped;
     if (t->p->slopes)
@@ -109,7 +113,10 @@ void attn__row_exact(const struct attn__call *c, const struct attn__seq *s,
         t.slope = p->slopes[h];
     if (p->bias)
         t.bias = attn__call_pairs(c, ATTN__SLOT_BIAS, s, h);
-    load_row(w->q, &q, i, p->d);
+    /* A copy in any case: OUT may be Q's memory. */
+    t.q = row_f64(&q, i, p->d, w->q);
+    if (t.q != w->q)
+        t.q = memcpy(w->q, t.q, (size_t)p->d * sizeof *w->q);
     for (int64_t e = 0; e < p->dv; e++)
         w->acc[e] = 0;
 
@@ -144,9 +151,9 @@ void attn__row_exact(const struct attn__call *c, const struct attn__seq *s,
         double weight = exp(x - max);
         sum += weight;
         moment += weight * x;
-        load_row(w->v, &vr, j, p->dv);
+        const double *value = row_f64(&vr, j, p->dv, w->v);
         for (int64_t e = 0; e < p->dv; e++)
-            w->acc[e] += weight * w->v[e];
+            w->acc[e] += weight * value[e];
     }
     bool empty = sum == 0;
     double lse = empty ? -INFINITY : max + log(sum);
