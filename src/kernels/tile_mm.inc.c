@@ -59,16 +59,18 @@ ATTN__INLINE void qk_block(int rows, int vecs, const float *restrict k, int64_t 
 #undef ATTN__OUT
 }
 
-/* cols x vecs outputs: ot[c*w + lanes] += sum_j v[j*ldv + c] * pt[j*w + lanes] */
+/*
+ * cols x vecs outputs: ot[c*w + lanes] += sum_j v[j*ldv + c] * pt[j*w + lanes].
+ * The keys of a call are summed by themselves and added once: over many calls
+ * the error grows with their number and not with the number of keys.
+ */
 ATTN__INLINE void pv_block(int cols, int vecs, const float *restrict v, int64_t ldv, int64_t nk,
                            const float *restrict pt, int64_t w, float *restrict ot)
 {
     vf a[8], b[8];
 #define ATTN__INIT(c, _)                                                                  \
-    if (c < cols) {                                                                       \
-        a[c] = v_load(ot + c * w);                                                        \
-        b[c] = vecs == 2 ? v_load(ot + c * w + VF_LANES) : a[c];                          \
-    }
+    if (c < cols)                                                                         \
+        a[c] = b[c] = v_zero();
     ATTN__UNROLL8(ATTN__INIT, )
 #undef ATTN__INIT
     for (int64_t j = 0; j < nk; j++) {
@@ -88,9 +90,9 @@ ATTN__INLINE void pv_block(int cols, int vecs, const float *restrict v, int64_t 
     }
 #define ATTN__OUT(c, _)                                                                   \
     if (c < cols) {                                                                       \
-        v_store(ot + c * w, a[c]);                                                        \
+        v_store(ot + c * w, v_add(v_load(ot + c * w), a[c]));                             \
         if (vecs == 2)                                                                    \
-            v_store(ot + c * w + VF_LANES, b[c]);                                         \
+            v_store(ot + c * w + VF_LANES, v_add(v_load(ot + c * w + VF_LANES), b[c]));   \
     }
     ATTN__UNROLL8(ATTN__OUT, )
 #undef ATTN__OUT
