@@ -109,9 +109,10 @@ double attn__call_sink(const struct attn__call *c, const struct attn__seq *s, in
                           t->dtype);
 }
 
-struct attn__vis attn__call_vis(const struct attn__call *c, const struct attn__seq *s, int64_t h)
+struct attn__vis attn__call_vis(const struct attn__call *c, const struct attn__seq *s, int64_t h,
+                                int64_t group)
 {
-    struct attn__vis v = {.p = c->p, .nq = s->nq, .nk = s->nk, .off = s->off};
+    struct attn__vis v = {.p = c->p, .nk = s->nk, .off = s->off, .group = group};
     if (c->has[ATTN__SLOT_SEG_Q]) {
         const attn_tensor *q = &c->t[ATTN__SLOT_SEG_Q], *k = &c->t[ATTN__SLOT_SEG_K];
         v.seg_q = q->data;
@@ -125,7 +126,9 @@ struct attn__vis attn__call_vis(const struct attn__call *c, const struct attn__s
     }
     if (c->has[ATTN__SLOT_MASK]) {
         struct attn__rows m = attn__call_pairs(c, ATTN__SLOT_MASK, s, h);
+        const attn_tensor *t = &c->t[ATTN__SLOT_MASK];
         v.mask = (const uint8_t *)m.base;
+        v.mask_head = t->shape[1] == 1 ? 0 : t->stride[1];
         v.mask_row = m.row;
         v.mask_col = m.col;
     }

@@ -76,8 +76,9 @@ struct attn__rows attn__call_colsum(const struct attn__call *c, const struct att
 double attn__call_sink(const struct attn__call *c, const struct attn__seq *s, int64_t h,
                        int64_t i);
 
-/* The visibility of one sequence and output head. */
-struct attn__vis attn__call_vis(const struct attn__call *c, const struct attn__seq *s, int64_t h);
+/* The visibility of one sequence and output heads h..h+group-1. */
+struct attn__vis attn__call_vis(const struct attn__call *c, const struct attn__seq *s, int64_t h,
+                                int64_t group);
 
 static inline double attn__rows_load(const struct attn__rows *r, int64_t i, int64_t j)
 {

@@ -72,9 +72,10 @@ static enum attn__tile segment_tile(const struct attn__vis *v, int64_t i0, int64
     return qmin == qmax && kmin == kmax ? ATTN__TILE_FULL : ATTN__TILE_PARTIAL;
 }
 
-enum attn__tile attn__vis_tile(const struct attn__vis *v, int64_t i0, int64_t i1, int64_t j0,
+enum attn__tile attn__vis_tile(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t j0,
                                int64_t j1)
 {
+    int64_t i0 = r0 / v->group, i1 = (r1 - 1) / v->group + 1;
     bool must_full = true, any_seen = false, any_full = false, any_empty = true;
     for (int32_t n = 0; n < v->p->n_pieces; n++) {
         const struct attn__piece *e = &v->p->piece[n];
@@ -103,8 +104,9 @@ enum attn__tile attn__vis_tile(const struct attn__vis *v, int64_t i0, int64_t i1
     return full && !v->mask ? ATTN__TILE_FULL : ATTN__TILE_PARTIAL;
 }
 
-void attn__vis_hull(const struct attn__vis *v, int64_t i0, int64_t i1, int64_t *j0, int64_t *j1)
+void attn__vis_hull(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t *j0, int64_t *j1)
 {
+    int64_t i0 = r0 / v->group, i1 = (r1 - 1) / v->group + 1;
     struct span must = {0, v->nk}, any = {v->nk, 0};
     bool any_seen = false;
     for (int32_t n = 0; n < v->p->n_pieces; n++) {
@@ -129,33 +131,40 @@ void attn__vis_hull(const struct attn__vis *v, int64_t i0, int64_t i1, int64_t *
     *j1 = must.hi > must.lo ? must.hi : must.lo;
 }
 
-/* Bits of the rows of i0..i1-1 in lo..hi-1. */
-static uint64_t row_bits(int64_t i0, int64_t i1, int64_t lo, int64_t hi)
+/* Rows r0..r1-1, at most 64, as bits of a word. */
+struct rows {
+    int64_t r0, r1;
+    int64_t i0, i1; /* the queries they belong to */
+    int64_t group;
+};
+
+/* The bits of those rows whose query is one of lo..hi-1. */
+static uint64_t row_bits(const struct rows *r, int64_t lo, int64_t hi)
 {
-    lo = lo < i0 ? i0 : lo;
-    hi = hi > i1 ? i1 : hi;
+    lo = lo <= r->i0 ? r->r0 : lo >= r->i1 ? r->r1 : lo * r->group;
+    hi = hi >= r->i1 ? r->r1 : hi <= r->i0 ? r->r0 : hi * r->group;
     if (lo >= hi)
         return 0;
-    uint64_t up_to = hi - i0 >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << (hi - i0)) - 1;
-    return up_to & ~((UINT64_C(1) << (lo - i0)) - 1);
+    uint64_t up_to = hi - r->r0 >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << (hi - r->r0)) - 1;
+    return up_to & ~((UINT64_C(1) << (lo - r->r0)) - 1);
 }
 
 /* The rows that see key j through a piece: the band read the other way. */
-static uint64_t piece_bits(const struct attn__vis *v, const struct attn__piece *e, int64_t i0,
-                           int64_t i1, int64_t j)
+static uint64_t piece_bits(const struct attn__vis *v, const struct attn__piece *e,
+                           const struct rows *r, int64_t j)
 {
+    int64_t lo = r->i0, hi = r->i1, edge;
     if (e->kind == ATTN__PIECE_RECT) {
-        struct span s = piece_span(v, e, i0);
-        return j >= s.lo && j < s.hi ? row_bits(i0, i1, i0, i1) : 0;
+        struct span s = piece_span(v, e, lo);
+        return j >= s.lo && j < s.hi ? row_bits(r, lo, hi) : 0;
     }
-    int64_t lo = i0, hi = i1, edge;
     if (e->hi != ATTN_UNBOUNDED) /* i >= j - off - hi */
-        lo = __builtin_sub_overflow(j - v->off, e->hi, &edge) ? (e->hi < 0 ? i1 : i0) : edge;
+        lo = __builtin_sub_overflow(j - v->off, e->hi, &edge) ? (e->hi < 0 ? hi : lo) : edge;
     if (e->lo != ATTN_UNBOUNDED) /* i <= j - off - lo */
         hi = __builtin_sub_overflow(j - v->off, e->lo, &edge) || edge == INT64_MAX
-                 ? (e->lo < 0 ? i1 : i0)
+                 ? (e->lo < 0 ? r->i1 : r->i0)
                  : edge + 1;
-    return row_bits(i0, i1, lo, hi);
+    return row_bits(r, lo, hi);
 }
 
 /* 1 in each byte that is not 0. */
@@ -165,52 +174,75 @@ static uint64_t nonzero_bytes(uint64_t x)
     return (((x & low7) + low7) | x) >> 7 & ~low7 >> 7;
 }
 
-/* Eight keys of up to 64 rows of a mask with dense rows: row i's eight bytes
- * become bit i % 8 of a word's bytes, one byte a key. */
-static void mask_eight(const uint8_t *mask, int64_t row, int64_t rows, uint64_t *bits)
+/* Eight keys of a mask with dense rows: row r's eight bytes become bit r % 8
+ * of a word's bytes, one byte a key. */
+static void mask_eight(const uint8_t *const *row, int64_t rows, int64_t j, uint64_t *bits)
 {
     uint64_t seen[8] = {0};
-    for (int64_t i = 0; i < rows; i += 8) {
+    for (int64_t r = 0; r < rows; r += 8) {
         uint64_t word = 0;
-        for (int64_t r = 0; r < 8 && i + r < rows; r++) {
+        for (int64_t n = 0; n < 8 && r + n < rows; n++) {
             uint64_t x;
-            memcpy(&x, mask + (i + r) * row, sizeof x);
-            word |= nonzero_bytes(x) << r;
+            memcpy(&x, row[r + n] + j, sizeof x);
+            word |= nonzero_bytes(x) << n;
         }
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
         word = __builtin_bswap64(word);
 #endif
         for (int k = 0; k < 8; k++)
-            seen[k] |= (word >> (8 * k) & 0xff) << i;
+            seen[k] |= (word >> (8 * k) & 0xff) << r;
     }
     for (int k = 0; k < 8; k++)
         bits[k] &= seen[k];
 }
 
-static void mask_bits(const struct attn__vis *v, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
+static const uint8_t *mask_row(const struct attn__vis *v, int64_t r)
+{
+    return v->mask + r / v->group * v->mask_row + r % v->group * v->mask_head;
+}
+
+static void mask_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t j0, int64_t j1,
                       uint64_t *bits)
 {
-    int64_t j = j0;
+    const uint8_t *row[64];
+    int64_t rows = r1 - r0, j = j0;
+    for (int64_t r = 0; r < rows; r++)
+        row[r] = mask_row(v, r0 + r);
     for (; v->mask_col == 1 && j + 8 <= j1; j += 8)
-        mask_eight(v->mask + i0 * v->mask_row + j, v->mask_row, i1 - i0, bits + (j - j0));
-    for (; j < j1; j++) {
-        const uint8_t *key = v->mask + j * v->mask_col;
-        for (int64_t i = i0; i < i1; i++)
-            bits[j - j0] &= ~((uint64_t)(key[i * v->mask_row] == 0) << (i - i0));
+        mask_eight(row, rows, j, bits + (j - j0));
+    for (; j < j1; j++)
+        for (int64_t r = 0; r < rows; r++)
+            bits[j - j0] &= ~((uint64_t)(row[r][j * v->mask_col] == 0) << r);
+}
+
+static void segment_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t j0, int64_t j1,
+                         uint64_t *bits)
+{
+    int64_t id[64];
+    for (int64_t r = r0; r < r1; r++)
+        id[r - r0] = seg_q(v, r / v->group);
+    for (int64_t j = j0; j < j1; j++) {
+        int64_t key = seg_k(v, j);
+        uint64_t same = 0;
+        for (int64_t r = 0; r < r1 - r0; r++)
+            same |= (uint64_t)(id[r] == key) << r;
+        bits[j - j0] &= same;
     }
 }
 
-void attn__vis_bits(const struct attn__vis *v, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
+void attn__vis_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t j0, int64_t j1,
                     uint64_t *bits)
 {
+    struct rows r = {r0, r1, r0 / v->group, (r1 - 1) / v->group + 1, v->group};
+    uint64_t all = row_bits(&r, r.i0, r.i1);
     bool any_seen = false;
     for (int32_t n = 0; n < v->p->n_pieces; n++)
         any_seen |= v->p->piece[n].any;
     for (int64_t j = j0; j < j1; j++) {
-        uint64_t must = row_bits(i0, i1, i0, i1), any = 0;
+        uint64_t must = all, any = 0;
         for (int32_t n = 0; n < v->p->n_pieces; n++) {
             const struct attn__piece *e = &v->p->piece[n];
-            uint64_t rows = piece_bits(v, e, i0, i1, j);
+            uint64_t rows = piece_bits(v, e, &r, j);
             if (e->any)
                 any |= rows;
             else
@@ -218,20 +250,10 @@ void attn__vis_bits(const struct attn__vis *v, int64_t i0, int64_t i1, int64_t j
         }
         bits[j - j0] = any_seen ? must & any : must;
     }
-    if (v->seg_q) {
-        int64_t id[64];
-        for (int64_t i = i0; i < i1; i++)
-            id[i - i0] = seg_q(v, i);
-        for (int64_t j = j0; j < j1; j++) {
-            int64_t key = seg_k(v, j);
-            uint64_t same = 0;
-            for (int64_t i = 0; i < i1 - i0; i++)
-                same |= (uint64_t)(id[i] == key) << i;
-            bits[j - j0] &= same;
-        }
-    }
+    if (v->seg_q)
+        segment_bits(v, r0, r1, j0, j1, bits);
     if (v->mask)
-        mask_bits(v, i0, i1, j0, j1, bits);
+        mask_bits(v, r0, r1, j0, j1, bits);
 }
 
 /* The keys of row i by position: at most ATTN__MAX_PIECES runs, in order,
@@ -281,11 +303,11 @@ static void hide_run(float *s, int64_t j0, int64_t j1, int64_t lo, int64_t hi)
         s[j - j0] = -INFINITY;
 }
 
-void attn__vis_hide(const struct attn__vis *v, int64_t i, int64_t j0, int64_t j1, float *s)
+void attn__vis_hide(const struct attn__vis *v, int64_t r, int64_t j0, int64_t j1, float *s)
 {
     struct span see[ATTN__MAX_PIECES];
+    int64_t i = r / v->group, at = j0;
     int n = row_spans(v, i, see);
-    int64_t at = j0;
     for (int k = 0; k < n; k++) {
         hide_run(s, j0, j1, at, see[k].lo);
         at = see[k].hi > at ? see[k].hi : at;
@@ -297,7 +319,7 @@ void attn__vis_hide(const struct attn__vis *v, int64_t i, int64_t j0, int64_t j1
             s[j - j0] = seg_k(v, j) == id ? s[j - j0] : -INFINITY;
     }
     if (v->mask) {
-        const uint8_t *row = v->mask + i * v->mask_row;
+        const uint8_t *row = mask_row(v, r);
         for (int64_t j = j0; j < j1; j++)
             s[j - j0] = row[j * v->mask_col] ? s[j - j0] : -INFINITY;
     }
@@ -306,7 +328,7 @@ void attn__vis_hide(const struct attn__vis *v, int64_t i, int64_t j0, int64_t j1
 double attn__vis_share(const struct attn__problem *p, int64_t nq, int64_t nk)
 {
     enum { SAMPLES = 64 };
-    struct attn__vis v = {.p = p, .nq = nq, .nk = nk};
+    struct attn__vis v = {.p = p, .nk = nk, .group = 1};
     v.off = p->align == ATTN_ALIGN_TOP_LEFT ? 0 : nk - nq;
     if (p->n_pieces == 0 || nq == 0 || nk == 0)
         return 1.0;

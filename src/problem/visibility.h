@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which pairs of a sequence are visible: the static pieces of the problem
- * with the sequence's lengths, segments and mask. Rows and keys are counted
- * within the sequence.
+ * with the sequence's lengths, segments and mask. Keys are counted within the
+ * sequence; row r is query r / group of head r % group, so that the heads that
+ * share K and V can be taken together.
  */
 #ifndef ATTN_PROBLEM_VISIBILITY_H
 #define ATTN_PROBLEM_VISIBILITY_H
@@ -11,30 +12,31 @@
 
 struct attn__vis {
     const struct attn__problem *p;
-    int64_t nq, nk, off;
+    int64_t nk, off;
+    int64_t group; /* heads whose rows alternate */
     const void *seg_q, *seg_k; /* NULL: no segments */
     int32_t seg_q_dtype, seg_k_dtype;
     int64_t seg_q_at, seg_k_at, seg_q_stride, seg_k_stride;
     const uint8_t *mask; /* NULL: no mask */
-    int64_t mask_row, mask_col;
+    int64_t mask_head, mask_row, mask_col;
 };
 
 enum attn__tile { ATTN__TILE_EMPTY, ATTN__TILE_PARTIAL, ATTN__TILE_FULL };
 
-/* Class of the tile of rows i0..i1-1 and keys j0..j1-1 (neither empty, both
+/* Class of the tile of rows r0..r1-1 and keys j0..j1-1 (neither empty, both
  * inside the sequence). PARTIAL may be said of a tile that is not. */
-enum attn__tile attn__vis_tile(const struct attn__vis *v, int64_t i0, int64_t i1, int64_t j0,
+enum attn__tile attn__vis_tile(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t j0,
                                int64_t j1);
 
-/* Keys outside *j0..*j1-1 are invisible to all rows i0..i1-1. */
-void attn__vis_hull(const struct attn__vis *v, int64_t i0, int64_t i1, int64_t *j0, int64_t *j1);
+/* Keys outside *j0..*j1-1 are invisible to all rows r0..r1-1. */
+void attn__vis_hull(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t *j0, int64_t *j1);
 
-/* bits[j - j0], bit i - i0: is (i, j) visible; at most 64 rows. */
-void attn__vis_bits(const struct attn__vis *v, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
+/* bits[j - j0], bit r - r0: does row r see key j; at most 64 rows. */
+void attn__vis_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t j0, int64_t j1,
                     uint64_t *bits);
 
-/* The scores s[j - j0] of row i that are not visible become -inf. */
-void attn__vis_hide(const struct attn__vis *v, int64_t i, int64_t j0, int64_t j1, float *s);
+/* The scores s[j - j0] of row r that are not visible become -inf. */
+void attn__vis_hide(const struct attn__vis *v, int64_t r, int64_t j0, int64_t j1, float *s);
 
 /* The share of all pairs that the static pieces leave visible, estimated from
  * some of the rows: for costs. */

@@ -30,7 +30,7 @@ struct item {
 struct worker {
     float *q;      /* [rows][d], scaled */
     float *s;      /* [rows][BLOCK] */
-    float *o;      /* [rows][dv], finished rows of one head */
+    float *o;      /* [rows][dv], finished rows */
     float *m, *l;  /* [rows] */
     float *k, *v;  /* [BLOCK][d], [BLOCK][dv]: only for odd strides */
     float *bias;   /* [BLOCK] */
@@ -181,7 +181,8 @@ struct pass {
     struct item it;
     int64_t rows;
     struct attn__rows k, v;
-    struct attn__vis vis; /* of the first head; others differ in mask only */
+    int64_t r0;           /* its first row, as visibility counts them */
+    struct attn__vis vis;
     int64_t lo, hi;       /* no row sees a key outside */
 };
 
@@ -192,9 +193,10 @@ static void begin(struct pass *ps)
     ps->rows = ps->it.heads * ps->it.queries;
     ps->k = attn__call_k(ps->c, ps->s, ps->it.h0);
     ps->v = attn__call_v(ps->c, ps->s, ps->it.h0);
-    ps->vis = attn__call_vis(ps->c, ps->s, ps->it.h0);
+    ps->r0 = ps->it.i0 * ps->it.heads;
+    ps->vis = attn__call_vis(ps->c, ps->s, ps->it.h0, ps->it.heads);
     if (ps->rows > 0)
-        attn__vis_hull(&ps->vis, ps->it.i0, ps->it.i0 + ps->it.queries, &ps->lo, &ps->hi);
+        attn__vis_hull(&ps->vis, ps->r0, ps->r0 + ps->rows, &ps->lo, &ps->hi);
     for (int64_t r = 0; r < ps->rows; r++) {
         struct attn__rows q = attn__call_q(ps->c, ps->s, ps->it.h0 + r % ps->it.heads);
         float *row = ps->w->q + r * p->d;
@@ -220,15 +222,6 @@ static void score_steps(const struct pass *ps, int64_t r, int64_t j0, int64_t nk
             s[j] += ps->w->bias[j];
     }
     ps->kern->vec_scale(s, nk, (float)M_LOG2E);
-}
-
-/* Invisible scores of all rows become -inf. */
-static void hide(const struct pass *ps, int64_t j0, int64_t j1)
-{
-    for (int64_t r = 0; r < ps->rows; r++) {
-        struct attn__vis v = attn__call_vis(ps->c, ps->s, ps->it.h0 + r % ps->it.heads);
-        attn__vis_hide(&v, ps->it.i0 + r / ps->it.heads, j0, j1, ps->w->s + r * BLOCK);
-    }
 }
 
 static void row_qk(const struct pass *ps, int64_t j0, int64_t nk)
@@ -271,16 +264,15 @@ static void row_pv(const struct pass *ps, int64_t j0, int64_t nk, float *o)
 static void block(const struct pass *ps, int64_t j0, int64_t j1, float *m, float *l, float *o)
 {
     int64_t nk = j1 - j0, dv = ps->c->p->dv;
-    enum attn__tile class =
-        attn__vis_tile(&ps->vis, ps->it.i0, ps->it.i0 + ps->it.queries, j0, j1);
+    enum attn__tile class = attn__vis_tile(&ps->vis, ps->r0, ps->r0 + ps->rows, j0, j1);
     if (class == ATTN__TILE_EMPTY)
         return;
     row_qk(ps, j0, nk);
     if (ps->st->steps)
         for (int64_t r = 0; r < ps->rows; r++)
             score_steps(ps, r, j0, nk);
-    if (class == ATTN__TILE_PARTIAL)
-        hide(ps, j0, j1);
+    for (int64_t r = 0; r < ps->rows && class == ATTN__TILE_PARTIAL; r++)
+        attn__vis_hide(&ps->vis, ps->r0 + r, j0, j1, ps->w->s + r * BLOCK);
     bool seen = false;
     for (int64_t r = 0; r < ps->rows; r++) {
         float *s = ps->w->s + r * BLOCK;
@@ -331,35 +323,30 @@ static void finish_item(const struct pass *ps, struct attn__tree *t)
     struct worker *w = ps->w;
     int64_t dv = ps->c->p->dv;
     attn__tree_finish(ps->kern, t);
-    for (int64_t h = 0; h < it->heads; h++) {
-        struct attn__vis v = attn__call_vis(ps->c, ps->s, it->h0 + h);
-        for (int64_t i = 0; i < it->queries; i++) {
-            int64_t r = i * it->heads + h;
-            double sink = attn__call_sink(ps->c, ps->s, it->h0 + h, it->i0 + i) * M_LOG2E;
-            float m = attn__tree_m(t, 0)[r], l = attn__tree_l(t, 0)[r], f = 1;
-            if (sink != -INFINITY) {
-                float top = m > (float)sink ? m : (float)sink;
-                f = m == -INFINITY ? 0 : exp2f(m - top);
-                l = l * f + exp2f((float)sink - top);
-                m = top;
-            }
-            w->m[i] = m;
-            w->l[i] = l;
-            float *o = w->o + i * dv, factor = f * attn__finish_factor(l);
-            bool seen = attn__tree_l(t, 0)[r] != 0;
-            if (seen)
-                memcpy(o, attn__tree_o(t, 0) + r * dv, (size_t)dv * sizeof *o);
-            else
-                memset(o, 0, (size_t)dv * sizeof *o);
-            if (seen && factor != 1)
-                ps->kern->vec_scale(o, dv, factor);
+    for (int64_t r = 0; r < ps->rows; r++) {
+        double sink = -INFINITY;
+        if (ps->c->p->sink_logits)
+            sink = attn__call_sink(ps->c, ps->s, it->h0 + r % it->heads, it->i0 + r / it->heads);
+        float m = attn__tree_m(t, 0)[r], l = attn__tree_l(t, 0)[r], f = 1;
+        float *o = w->o + r * dv;
+        if (l != 0)
+            memcpy(o, attn__tree_o(t, 0) + r * dv, (size_t)dv * sizeof *o);
+        else
+            memset(o, 0, (size_t)dv * sizeof *o);
+        if (sink != -INFINITY) {
+            float extra = (float)(sink * M_LOG2E), top = m > extra ? m : extra;
+            f = m == -INFINITY ? 0 : exp2f(m - top);
+            l = l * f + exp2f(extra - top);
+            m = top;
         }
-        if (it->i0 == 0)
-            attn__rows_pad(ps->c, ps->s, it->h0 + h);
-        if (it->queries > 0)
-            attn__finish_rows(ps->c, ps->kern, ps->s, &v, it->h0 + h, it->i0, it->queries, w->o,
-                              dv, w->m, w->l, &w->exact);
+        w->m[r] = m;
+        w->l[r] = l;
+        ps->kern->vec_scale(o, dv, f * attn__finish_factor(l));
     }
+    for (int64_t h = 0; h < it->heads && it->i0 == 0; h++)
+        attn__rows_pad(ps->c, ps->s, it->h0 + h);
+    attn__finish_rows(ps->c, ps->kern, ps->s, it->h0, it->heads, ps->r0, ps->rows, w->o, dv, w->m,
+                      w->l, &w->exact);
     t->n = 0;
 }
 

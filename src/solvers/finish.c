@@ -22,22 +22,23 @@ static bool finite_row(const float *o, int64_t n)
 }
 
 void attn__finish_rows(const struct attn__call *c, const struct attn__kernels *kern,
-                       const struct attn__seq *s, const struct attn__vis *v, int64_t h, int64_t i0,
+                       const struct attn__seq *s, int64_t h0, int64_t group, int64_t r0,
                        int64_t rows, const float *o, int64_t ldo, const float *m, const float *l,
                        const struct attn__row_scratch *exact)
 {
-    struct attn__rows out = attn__call_out(c, s, h), lse = {0};
-    bool has_lse = c->has[ATTN__SLOT_LSE];
-    if (has_lse)
-        lse = attn__call_per_row(c, ATTN__SLOT_LSE, s, h);
-    for (int64_t r = 0; r < rows; r++) {
-        if (!isfinite(l[r]) || !finite_row(o + r * ldo, c->p->dv)) {
-            attn__row_exact(c, s, v, h, i0 + r, exact);
+    for (int64_t n = 0; n < rows; n++, o += ldo) {
+        int64_t i = (r0 + n) / group, h = h0 + (r0 + n) % group;
+        if (!isfinite(l[n]) || !finite_row(o, c->p->dv)) {
+            struct attn__vis v = attn__call_vis(c, s, h, 1);
+            attn__row_exact(c, s, &v, h, i, exact);
             continue;
         }
-        attn__rows_from_f32(kern, o + r * ldo, ldo, 1, c->p->dv, &out, i0 + r);
-        if (has_lse)
-            attn__rows_store(&lse, i0 + r, 0,
-                             l[r] == 0 ? -INFINITY : ((double)m[r] + log2((double)l[r])) * M_LN2);
+        struct attn__rows out = attn__call_out(c, s, h);
+        attn__rows_from_f32(kern, o, ldo, 1, c->p->dv, &out, i);
+        if (c->has[ATTN__SLOT_LSE]) {
+            struct attn__rows lse = attn__call_per_row(c, ATTN__SLOT_LSE, s, h);
+            double x = l[n] == 0 ? -INFINITY : ((double)m[n] + log2((double)l[n])) * M_LN2;
+            attn__rows_store(&lse, i, 0, x);
+        }
     }
 }

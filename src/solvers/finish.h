@@ -11,12 +11,12 @@
 #include "solvers/row_exact.h"
 
 /*
- * Writes rows i0..i0+rows-1 of output head h: o[r * ldo + e] finished values,
- * m and l the row's maximum (base 2) and sum, so that
- * lse = (m + log2 l) * ln 2.
+ * Writes rows r0..r0+rows-1, row r being query r / group of output head
+ * h0 + r % group: o[n * ldo + e] finished values, m and l the row's maximum
+ * (base 2) and sum, so that lse = (m + log2 l) * ln 2.
  */
 void attn__finish_rows(const struct attn__call *c, const struct attn__kernels *kern,
-                       const struct attn__seq *s, const struct attn__vis *v, int64_t h, int64_t i0,
+                       const struct attn__seq *s, int64_t h0, int64_t group, int64_t r0,
                        int64_t rows, const float *o, int64_t ldo, const float *m, const float *l,
                        const struct attn__row_scratch *exact);
 

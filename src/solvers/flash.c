@@ -11,10 +11,11 @@
  * sequence's first key; EMPTY ones are skipped and only PARTIAL ones are
  * masked. Scores are kept times log2 e, so that exp is 2^x.
  *
- * A unit of work is a few tiles that share K and V and go over them together,
- * so that a block is fetched, and converted if its storage is not f32, once.
- * Heads with few rows share a tile. A row's bits do not depend on the other
- * rows of its tile.
+ * The rows of the heads that share K and V alternate, query by query, so that
+ * a tile is full even if a head has few rows, and narrow in queries. A unit of
+ * work is a few tiles that go over the keys together, so that a block is
+ * fetched, and converted if its storage is not f32, once. A row's bits do not
+ * depend on the other rows of its tile.
  */
 #include <stdio.h>
 
@@ -26,12 +27,12 @@
 /* Query rows of a unit at most. */
 enum { PASS_ROWS = 128 };
 
-/* Rows i0..i0+n-1 of `heads` output heads from h0 on: lane head * n + row. */
+/* Rows r0..r0+n-1 of a head group, row r being query r / group of its head
+ * r % group. */
 struct tile {
-    int64_t h0, heads, i0, n;
-    int64_t lo, hi;          /* no row sees a key outside */
-    struct attn__vis vis;    /* of h0; other heads differ in the mask only */
-    float *qt, *ot, *m, *l;  /* [d][w], [dv][w], [w], [w] */
+    int64_t r0, n;
+    int64_t lo, hi;         /* no row sees a key outside */
+    float *qt, *ot, *m, *l; /* [d][w], [dv][w], [w], [w] */
 };
 
 struct worker {
@@ -40,7 +41,7 @@ struct worker {
     float *f, *slope;         /* [w] */
     float *rows;              /* [w][max(d, dv)]: queries in, results out */
     float *k, *v, *bias;      /* [keys][d], [keys][dv], [w][keys] */
-    uint64_t *bits, *more;    /* [keys] */
+    uint64_t *bits;           /* [keys] */
     struct attn__row_scratch exact;
 };
 
@@ -72,23 +73,16 @@ static int32_t block_keys(const struct attn__problem *p)
     return width(p) <= 128 ? 128 : width(p) <= 256 ? 64 : 32;
 }
 
-/* Heads that share a tile of w lanes when a head has nq rows. */
-static int64_t tile_heads(const struct attn__problem *p, int64_t heads, int64_t nq, int64_t w)
-{
-    if (p->bias || nq <= 0 || nq * 2 > w)
-        return 1;
-    return attn__min_i64(heads, w / nq);
-}
-
 /* Time for all rows of a head group in tiles of w lanes, as `cost` counts. */
 static double group_cost(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
                          int64_t k, int64_t w)
 {
-    int64_t lanes = m->kern->lanes, shared = tile_heads(p, p->max_group, q, w);
-    double parts = (double)((p->max_group + shared - 1) / shared);
-    double tiles = parts * (double)((q + w - 1) / w), vectors = (double)w / (double)lanes;
+    int64_t lanes = m->kern->lanes;
+    double rows = (double)p->max_group * (double)q, vectors = (double)w / (double)lanes;
+    double tiles = ceil(rows / (double)w);
     /* Keys computed per tile: what its rows see, and the edge of the tile. */
-    double keys = attn__vis_share(p, q, k) * (double)k + (p->n_pieces ? (double)w / 2 : 0);
+    double edge = p->n_pieces ? (double)w / (double)p->max_group / 2 + 2 : 0;
+    double keys = attn__vis_share(p, q, k) * (double)k + edge;
     keys = keys > (double)k ? (double)k : keys;
     /* One vector of queries has few operands per product but where there are
      * 32 registers; a wide tile of wide heads does not fit in L1. */
@@ -114,7 +108,8 @@ static struct attn__tiles tiles(const struct attn__problem *p, const struct attn
     bool narrow = group_cost(p, m, q, k, lanes) < group_cost(p, m, q, k, 2 * lanes);
     int64_t w = narrow ? lanes : 2 * lanes;
     /* Long units for long sequences; short ones should still be several. */
-    int64_t rows = width(p) <= 128 && q >= 256 ? PASS_ROWS : PASS_ROWS / 2;
+    bool many = p->max_group * q >= 256;
+    int64_t rows = width(p) <= 128 && many ? PASS_ROWS : PASS_ROWS / 2;
     return (struct attn__tiles){.rows = (int32_t)w,
                                 .keys = block_keys(p),
                                 .pass = (int32_t)attn__max_i64(rows / w, 1)};
@@ -150,7 +145,6 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
         k.v = ATTN__TAKE(s, keys * p->dv, float);
         k.bias = ATTN__TAKE(s, p->bias ? w * keys : 0, float);
         k.bits = ATTN__TAKE(s, keys, uint64_t);
-        k.more = ATTN__TAKE(s, p->mask ? keys : 0, uint64_t);
         attn__row_scratch_take(s, p, &k.exact);
         if (st->worker)
             st->worker[n] = k;
@@ -175,38 +169,62 @@ struct pass {
     struct worker *wk;
     int64_t w;
     bool steps; /* is there anything between q.k and the softmax? */
+    int64_t h0, group; /* the heads */
     struct attn__rows k, v;
+    struct attn__vis vis;
     /* The block at hand, as f32: NULL until a tile needs it. */
     int64_t j0, j1, ldk, ldv;
     const float *kf, *vf;
 };
 
+static int64_t head_of(const struct pass *ps, int64_t r)
+{
+    return ps->h0 + r % ps->group;
+}
+
 static void begin_tile(const struct pass *ps, struct tile *t)
 {
     const struct attn__problem *p = ps->c->p;
-    struct worker *wk = ps->wk;
-    int64_t rows = t->heads * t->n, ld = p->d;
-    const float *q = wk->rows;
-    for (int64_t h = 0; h < t->heads; h++) {
-        struct attn__rows from = attn__call_q(ps->c, ps->s, t->h0 + h);
-        if (t->heads == 1)
-            q = attn__rows_f32(ps->kern, &from, t->i0, t->n, p->d, wk->rows, &ld);
-        else
-            attn__rows_to_f32(ps->kern, &from, t->i0, t->n, 0, p->d, wk->rows + h * t->n * p->d,
-                              p->d);
+    int64_t ld = p->d;
+    const float *q = ps->wk->rows;
+    if (ps->group == 1) {
+        struct attn__rows from = attn__call_q(ps->c, ps->s, ps->h0);
+        q = attn__rows_f32(ps->kern, &from, t->r0, t->n, p->d, ps->wk->rows, &ld);
+    } else {
+        for (int64_t n = 0; n < t->n; n++) {
+            struct attn__rows from = attn__call_q(ps->c, ps->s, head_of(ps, t->r0 + n));
+            attn__rows_to_f32(ps->kern, &from, (t->r0 + n) / ps->group, 1, 0, p->d,
+                              ps->wk->rows + n * p->d, p->d);
+        }
     }
     double scale = ps->steps ? p->scale : p->scale * M_LOG2E;
-    ps->kern->tile_pack_q(q, ld, rows, p->d, (float)scale, ps->w, t->qt);
+    ps->kern->tile_pack_q(q, ld, t->n, p->d, (float)scale, ps->w, t->qt);
     memset(t->ot, 0, (size_t)(p->dv * ps->w) * sizeof *t->ot);
-    for (int64_t r = 0; r < ps->w; r++) {
+    for (int64_t n = 0; n < ps->w; n++) {
         double sink = -INFINITY;
-        if (r < rows && p->sink_logits)
-            sink = attn__call_sink(ps->c, ps->s, t->h0 + r / t->n, t->i0 + r % t->n);
-        t->m[r] = (float)(sink * M_LOG2E);
-        t->l[r] = sink == -INFINITY ? 0 : sink == sink ? 1 : NAN;
+        if (n < t->n && p->sink_logits)
+            sink = attn__call_sink(ps->c, ps->s, head_of(ps, t->r0 + n), (t->r0 + n) / ps->group);
+        t->m[n] = (float)(sink * M_LOG2E);
+        t->l[n] = sink == -INFINITY ? 0 : sink == sink ? 1 : NAN;
     }
-    t->vis = attn__call_vis(ps->c, ps->s, t->h0);
-    attn__vis_hull(&t->vis, t->i0, t->i0 + t->n, &t->lo, &t->hi);
+    attn__vis_hull(&ps->vis, t->r0, t->r0 + t->n, &t->lo, &t->hi);
+}
+
+static void add_bias(const struct pass *ps, const struct tile *t, int64_t j0, int64_t nk)
+{
+    struct worker *wk = ps->wk;
+    struct attn__rows b = attn__call_pairs(ps->c, ATTN__SLOT_BIAS, ps->s, ps->h0);
+    bool plain = b.dtype == ATTN_DTYPE_F32 && (uintptr_t)b.base % sizeof(float) == 0;
+    if (plain && ps->group == 1) {
+        const float *at = (const float *)attn__rows_at(&b, t->r0) + j0 * b.col;
+        ps->kern->tile_bias(wk->st, nk, ps->w, t->n, at, b.row, b.col);
+        return;
+    }
+    for (int64_t n = 0; n < t->n; n++) {
+        b = attn__call_pairs(ps->c, ATTN__SLOT_BIAS, ps->s, head_of(ps, t->r0 + n));
+        attn__rows_to_f32(ps->kern, &b, (t->r0 + n) / ps->group, 1, j0, nk, wk->bias + n * nk, nk);
+    }
+    ps->kern->tile_bias(wk->st, nk, ps->w, t->n, wk->bias, nk, 1);
 }
 
 /* Softcap, bias and ALiBi on natural scores, then the factor log2 e. */
@@ -217,48 +235,16 @@ static void score_steps(const struct pass *ps, const struct tile *t, int64_t j0,
     if (p->softcap > 0)
         ps->kern->vec_softcap(wk->st, nk * ps->w, (float)p->softcap);
     if (p->slopes) {
-        for (int64_t r = 0; r < ps->w; r++) {
-            bool row = r < t->heads * t->n;
-            wk->slope[r] = row ? (float)p->slopes[t->h0 + r / t->n] : 0;
-            wk->f[r] = row ? (float)(t->i0 + r % t->n + ps->s->off - j0) : 0;
+        for (int64_t n = 0; n < ps->w; n++) {
+            int64_t r = t->r0 + n;
+            wk->slope[n] = n < t->n ? (float)p->slopes[head_of(ps, r)] : 0;
+            wk->f[n] = (float)(r / ps->group + ps->s->off - j0);
         }
         ps->kern->tile_alibi(wk->st, nk, ps->w, wk->slope, wk->f);
     }
-    if (p->bias) {
-        struct attn__rows b = attn__call_pairs(ps->c, ATTN__SLOT_BIAS, ps->s, t->h0);
-        bool aligned = (uintptr_t)b.base % sizeof(float) == 0;
-        if (b.dtype == ATTN_DTYPE_F32 && aligned) {
-            const float *at = (const float *)attn__rows_at(&b, t->i0) + j0 * b.col;
-            ps->kern->tile_bias(wk->st, nk, ps->w, t->n, at, b.row, b.col);
-        } else {
-            attn__rows_to_f32(ps->kern, &b, t->i0, t->n, j0, nk, wk->bias, nk);
-            ps->kern->tile_bias(wk->st, nk, ps->w, t->n, wk->bias, nk, 1);
-        }
-    }
+    if (p->bias)
+        add_bias(ps, t, j0, nk);
     ps->kern->vec_scale(wk->st, nk * ps->w, (float)M_LOG2E);
-}
-
-/* The visible lanes of each key j0..j1-1 into wk->bits. */
-static void tile_bits(const struct pass *ps, const struct tile *t, int64_t j0, int64_t j1)
-{
-    uint64_t *bits = ps->wk->bits, *more = ps->wk->more;
-    attn__vis_bits(&t->vis, t->i0, t->i0 + t->n, j0, j1, bits);
-    if (t->heads == 1)
-        return;
-    if (!t->vis.mask) {
-        uint64_t every = 0; /* a bit for the first lane of each head */
-        for (int64_t h = 0; h < t->heads; h++)
-            every |= UINT64_C(1) << (h * t->n);
-        for (int64_t j = 0; j < j1 - j0; j++)
-            bits[j] *= every;
-        return;
-    }
-    for (int64_t h = 1; h < t->heads; h++) {
-        struct attn__vis v = attn__call_vis(ps->c, ps->s, t->h0 + h);
-        attn__vis_bits(&v, t->i0, t->i0 + t->n, j0, j1, more);
-        for (int64_t j = 0; j < j1 - j0; j++)
-            bits[j] |= more[j] << (h * t->n);
-    }
 }
 
 /* The block against one tile. */
@@ -267,12 +253,12 @@ static void tile_block(struct pass *ps, struct tile *t)
     const struct attn__problem *p = ps->c->p;
     struct worker *wk = ps->wk;
     int64_t j0 = ps->j0, j1 = ps->j1;
-    enum attn__tile class = attn__vis_tile(&t->vis, t->i0, t->i0 + t->n, j0, j1);
+    enum attn__tile class = attn__vis_tile(&ps->vis, t->r0, t->r0 + t->n, j0, j1);
     if (class == ATTN__TILE_EMPTY)
         return;
     const uint64_t *bits = wk->bits;
     if (class == ATTN__TILE_PARTIAL) {
-        tile_bits(ps, t, j0, j1);
+        attn__vis_bits(&ps->vis, t->r0, t->r0 + t->n, j0, j1, wk->bits);
         /* Keys that no lane sees are not computed; by fours, because the sum
          * of a row goes by fours and must not depend on its neighbours. */
         while (j1 - j0 >= 4 && !(bits[0] | bits[1] | bits[2] | bits[3])) {
@@ -303,60 +289,31 @@ static void tile_block(struct pass *ps, struct tile *t)
 static void finish_tile(const struct pass *ps, struct tile *t)
 {
     struct worker *wk = ps->wk;
-    int64_t rows = t->heads * t->n, dv = ps->c->p->dv;
-    for (int64_t r = 0; r < rows; r++)
-        wk->f[r] = attn__finish_factor(t->l[r]);
-    ps->kern->tile_unpack_o(t->ot, ps->w, rows, dv, wk->f, wk->rows, dv);
-    for (int64_t h = 0; h < t->heads; h++) {
-        struct attn__vis v = attn__call_vis(ps->c, ps->s, t->h0 + h);
-        attn__finish_rows(ps->c, ps->kern, ps->s, &v, t->h0 + h, t->i0, t->n,
-                          wk->rows + h * t->n * dv, dv, t->m + h * t->n, t->l + h * t->n,
-                          &wk->exact);
-    }
+    int64_t dv = ps->c->p->dv;
+    for (int64_t n = 0; n < t->n; n++)
+        wk->f[n] = attn__finish_factor(t->l[n]);
+    ps->kern->tile_unpack_o(t->ot, ps->w, t->n, dv, wk->f, wk->rows, dv);
+    attn__finish_rows(ps->c, ps->kern, ps->s, ps->h0, ps->group, t->r0, t->n, wk->rows, dv, t->m,
+                      t->l, &wk->exact);
 }
 
-/* How the tiles of a head group are numbered: all its heads for the first
- * rows, then for the next ones, so that neighbours see much the same keys. */
-struct shape {
-    int64_t shared;  /* heads of a tile */
-    int64_t parts;   /* tiles that have the same rows */
-    int64_t n_tiles;
-};
-
-static struct shape group_shape(const struct attn__exec *x, const struct attn__seq *s, int64_t g)
+/* Tiles of head group g. */
+static int64_t group_tiles(const struct attn__exec *x, const struct attn__seq *s, int64_t g)
 {
     const struct attn__problem *p = x->call->p;
-    int64_t heads = p->group[g + 1] - p->group[g], w = attn__exec_choice(x, s)->tiles.rows;
-    struct shape sh = {.shared = tile_heads(p, heads, s->nq, w)};
-    sh.parts = (heads + sh.shared - 1) / sh.shared;
-    sh.n_tiles = sh.parts * (s->nq / w + (s->nq % w != 0));
-    return sh;
+    int64_t w = attn__exec_choice(x, s)->tiles.rows;
+    return ((p->group[g + 1] - p->group[g]) * s->nq + w - 1) / w;
 }
 
 static int64_t group_units(const struct attn__exec *x, const struct attn__seq *s, int64_t g)
 {
-    int64_t n = group_shape(x, s, g).n_tiles, pass = attn__exec_choice(x, s)->tiles.pass;
-    return attn__max_i64((n + pass - 1) / pass, 1);
+    int64_t pass = attn__exec_choice(x, s)->tiles.pass;
+    return attn__max_i64((group_tiles(x, s, g) + pass - 1) / pass, 1);
 }
 
 static int64_t count(const struct attn__exec *x, const struct attn__seq *s)
 {
     return attn__units_of_groups(x, s, group_units);
-}
-
-static void set_tile(struct worker *wk, const struct pass *ps, const struct shape *sh, int64_t g,
-                     int64_t at, int64_t number)
-{
-    const struct attn__problem *p = ps->c->p;
-    struct tile *t = &wk->tile[at], *first = &wk->tile[0];
-    t->h0 = p->group[g] + number % sh->parts * sh->shared;
-    t->heads = attn__min_i64(sh->shared, p->group[g + 1] - t->h0);
-    t->i0 = number / sh->parts * ps->w;
-    t->n = attn__min_i64(ps->w, ps->s->nq - t->i0);
-    t->qt = first->qt + at * ps->w * p->d;
-    t->ot = first->ot + at * ps->w * p->dv;
-    t->m = first->m + at * ps->w;
-    t->l = first->l + at * ps->w;
 }
 
 static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t index)
@@ -366,37 +323,46 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
     const struct attn__problem *p = c->p;
     const struct attn__tiles *tl = &attn__exec_choice(st->x, s)->tiles;
     int64_t g = attn__units_find_group(st->x, s, group_units, &index);
-    struct shape sh = group_shape(st->x, s, g);
     if (index == 0)
         for (int64_t h = p->group[g]; h < p->group[g + 1]; h++)
             attn__rows_pad(c, s, h);
-    if (sh.n_tiles == 0)
+    if (s->nq == 0)
         return;
 
     struct worker *wk = &st->worker[worker];
     struct pass ps = {.c = c, .kern = st->x->machine->kern, .s = s, .wk = wk, .w = tl->rows};
     ps.steps = p->softcap > 0 || p->slopes || p->bias;
-    ps.k = attn__call_k(c, s, p->group[g]);
-    ps.v = attn__call_v(c, s, p->group[g]);
+    ps.h0 = p->group[g];
+    ps.group = p->group[g + 1] - ps.h0;
+    ps.k = attn__call_k(c, s, ps.h0);
+    ps.v = attn__call_v(c, s, ps.h0);
+    ps.vis = attn__call_vis(c, s, ps.h0, ps.group);
     /* The last rows see the most keys when causal: long units first. */
-    int64_t t0 = (group_units(st->x, s, g) - 1 - index) * tl->pass;
-    int64_t n = attn__min_i64(tl->pass, sh.n_tiles - t0), lo = s->nk, hi = 0;
-    for (int64_t t = 0; t < n; t++) {
-        set_tile(wk, &ps, &sh, g, t, t0 + t);
-        begin_tile(&ps, &wk->tile[t]);
-        lo = attn__min_i64(lo, wk->tile[t].lo);
-        hi = attn__max_i64(hi, wk->tile[t].hi);
+    int64_t first = (group_units(st->x, s, g) - 1 - index) * tl->pass;
+    int64_t n = attn__min_i64(tl->pass, group_tiles(st->x, s, g) - first);
+    int64_t lo = s->nk, hi = 0;
+    for (int64_t i = 0; i < n; i++) {
+        struct tile *t = &wk->tile[i], *room = &wk->tile[0];
+        t->r0 = (first + i) * ps.w;
+        t->n = attn__min_i64(ps.w, ps.group * s->nq - t->r0);
+        t->qt = room->qt + i * ps.w * p->d;
+        t->ot = room->ot + i * ps.w * p->dv;
+        t->m = room->m + i * ps.w;
+        t->l = room->l + i * ps.w;
+        begin_tile(&ps, t);
+        lo = attn__min_i64(lo, t->lo);
+        hi = attn__max_i64(hi, t->hi);
     }
     for (int64_t j = lo - lo % tl->keys; j < hi; j += tl->keys) {
         ps.j0 = j;
         ps.j1 = attn__min_i64(j + tl->keys, s->nk);
         ps.kf = ps.vf = NULL;
-        for (int64_t t = 0; t < n; t++)
-            if (wk->tile[t].lo < ps.j1 && wk->tile[t].hi > ps.j0)
-                tile_block(&ps, &wk->tile[t]);
+        for (int64_t i = 0; i < n; i++)
+            if (wk->tile[i].lo < ps.j1 && wk->tile[i].hi > ps.j0)
+                tile_block(&ps, &wk->tile[i]);
     }
-    for (int64_t t = 0; t < n; t++)
-        finish_tile(&ps, &wk->tile[t]);
+    for (int64_t i = 0; i < n; i++)
+        finish_tile(&ps, &wk->tile[i]);
 }
 
 static void run(const struct attn__exec *x)

@@ -260,7 +260,7 @@ static void task_rows(struct state *st, int64_t worker, int64_t n)
 static void task_finish(struct state *st, int64_t worker, int64_t n)
 {
     int64_t r = n * TASK_ROWS, dv = st->x->call->p->dv;
-    attn__finish_rows(&st->exact_call, st->x->machine->kern, st->seq, &st->vis, st->h, st->i0 + r,
+    attn__finish_rows(&st->exact_call, st->x->machine->kern, st->seq, st->h, 1, st->i0 + r,
                       attn__min_i64(TASK_ROWS, st->i1 - st->i0 - r), st->o + r * dv, dv,
                       st->m + r, st->l + r, &st->exact[worker]);
 }
@@ -312,7 +312,7 @@ static void head(struct state *st)
     int64_t step = attn__exec_choice(st->x, s)->tiles.rows, ldk, ldv;
     bool colsum = c->has[ATTN__SLOT_COLSUM];
     attn__rows_pad(c, s, st->h);
-    st->vis = attn__call_vis(c, s, st->h);
+    st->vis = attn__call_vis(c, s, st->h, 1);
     for (int64_t j = 0; colsum && j < s->nk; j++)
         st->col[j] = 0;
     const float *km = matrix(kern, &k, 0, s->nk, c->p->d, st->k, &ldk);

@@ -84,7 +84,7 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
     int64_t rows = attn__exec_choice(st->x, s)->tiles.rows, n = blocks(st->x, s);
     int64_t h = index / n, i0 = index % n * rows;
     int64_t i1 = rows == 0 ? s->nq : attn__min_i64(i0 + rows, s->nq);
-    struct attn__vis v = attn__call_vis(c, s, h);
+    struct attn__vis v = attn__call_vis(c, s, h, 1);
     if (index % n == 0)
         attn__rows_pad(c, s, h);
     for (int64_t i = i0; i < i1; i++)

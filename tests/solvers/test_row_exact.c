@@ -61,7 +61,7 @@ int main(void)
         return 1;
 
     struct attn__seq seq = attn__call_seq(&c, 0);
-    struct attn__vis vis = attn__call_vis(&c, &seq, 0);
+    struct attn__vis vis = attn__call_vis(&c, &seq, 0, 1);
     attn__row_exact(&c, &seq, &vis, 0, 0, &scratch);
     const double e = exp(1), w0 = e / (e + 1), w1 = 1 / (e + 1);
     expect(fabs(out[0] - (10 * w0 + 20 * w1)) < 1e-5, "out[0]", out[0]);
