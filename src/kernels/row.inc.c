@@ -7,13 +7,13 @@
  *   ATTN__NAME(name)   the function names
  *   ATTN__LOAD(p), ATTN__LOADN(p, n)   a vector of it, widened to float
  *
+ * `fetch`: how many bytes ahead of their use rows are asked for; 0 where K and V
+ * are likely to be in a cache, as asking then only costs.
+ *
  * The result of a query row does not depend on the other rows: each score is
  * one vector chain over the columns and one fixed tree, each output one chain
  * over the keys.
  */
-
-/* How far ahead of its use a row is asked for. */
-#define ATTN__AHEAD_BYTES 4096
 
 /* Asking for memory past the end is harmless, but such a pointer is not C. */
 ATTN__INLINE void ATTN__NAME(prefetch)(const ATTN__T *p, int64_t ahead)
@@ -22,11 +22,11 @@ ATTN__INLINE void ATTN__NAME(prefetch)(const ATTN__T *p, int64_t ahead)
     __builtin_prefetch((const void *)at, 0, 2);
 }
 
-/* elements from a row to the one that is to be asked for while it is used */
-ATTN__INLINE int64_t ATTN__NAME(ahead)(int64_t ld, int64_t d)
+/* Elements from a row to the one that is to be asked for while it is used: at
+ * least `bytes` further on. 0: none is asked for. */
+ATTN__INLINE int64_t ATTN__NAME(ahead)(int64_t ld, int64_t d, int64_t bytes)
 {
-    int64_t rows = ATTN__AHEAD_BYTES / (d * (int64_t)sizeof(ATTN__T)) + 1;
-    return rows * ld;
+    return bytes > 0 ? (bytes / (d * (int64_t)sizeof(ATTN__T)) + 1) * ld : 0;
 }
 
 /* query rows at once */
@@ -106,7 +106,7 @@ ATTN__INLINE void ATTN__NAME(qk_rows)(int rows, const ATTN__T *restrict k, int64
 /* s[r*lds + j] = sum_c k[j*ldk + c] * q[r*ldq + c] */
 static void ATTN__NAME(row_qk)(const ATTN__T *restrict k, int64_t ldk, int64_t nk, int64_t d,
                                const float *restrict q, int64_t ldq, int64_t nr,
-                               float *restrict s, int64_t lds)
+                               float *restrict s, int64_t lds, int64_t fetch)
 {
     if (d <= 0) {
         for (int64_t r = 0; r < nr; r++)
@@ -114,7 +114,7 @@ static void ATTN__NAME(row_qk)(const ATTN__T *restrict k, int64_t ldk, int64_t n
                 s[r * lds + j] = 0.0f;
         return;
     }
-    const int64_t ahead = ATTN__NAME(ahead)(ldk, d);
+    const int64_t ahead = ATTN__NAME(ahead)(ldk, d, fetch);
     for (int64_t j = 0; j < nk; j += 4) {
         int64_t n = nk - j < 4 ? nk - j : 4;
         int64_t r = 0;
@@ -209,11 +209,11 @@ ATTN__INLINE void ATTN__NAME(pv_cols)(int vecs, int most, int64_t n, const ATTN_
 /* o[r*ldo + c] += sum_j p[r*ldp + j] * v[j*ldv + c] */
 static void ATTN__NAME(row_pv)(const ATTN__T *restrict v, int64_t ldv, int64_t nk, int64_t dv,
                                const float *restrict p, int64_t ldp, int64_t nr,
-                               float *restrict o, int64_t ldo)
+                               float *restrict o, int64_t ldo, int64_t fetch)
 {
     if (dv <= 0)
         return;
-    const int64_t ahead = ATTN__NAME(ahead)(ldv, dv);
+    const int64_t ahead = ATTN__NAME(ahead)(ldv, dv, fetch);
     int64_t step = ATTN__NEAR_BYTES / (dv * (int64_t)sizeof *v);
     step = step < 8 ? 8 : step;
     for (int64_t j = 0; j < nk; j += step) {
@@ -237,7 +237,6 @@ static void ATTN__NAME(row_pv)(const ATTN__T *restrict v, int64_t ldv, int64_t n
     }
 }
 
-#undef ATTN__AHEAD_BYTES
 #undef ATTN__NEAR_BYTES
 #undef ATTN__ROWS
 #undef ATTN__T

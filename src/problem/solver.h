@@ -19,6 +19,22 @@ struct attn__machine {
     int64_t blas_threads; /* 0: no BLAS; -1: not known */
 };
 
+/* Multiply-adds of a unit of cost: AVX2 does as many in a time as AVX-512 on
+ * the CPUs measured, the others a fraction. */
+static inline double attn__machine_rate(const struct attn__machine *m)
+{
+    return m->kern->lanes >= 8 ? 16 : 2.0 * (double)m->kern->lanes;
+}
+
+/* What reading K and V costs each time: nothing that shows from L2, else
+ * `per_line` for 64 bytes. */
+static inline double attn__stream_cost(const struct attn__problem *p, int64_t k, double keys,
+                                       double per_line)
+{
+    double width = (double)(p->d + p->dv) * (double)attn__dtype_size(p->kv_dtype);
+    return (double)k * width * (double)p->n_groups > 1 << 20 ? keys * width / 64 * per_line : 0;
+}
+
 /* How a solver cuts a class of lengths; what the numbers mean is its own. */
 struct attn__tiles {
     int32_t rows;  /* query rows of a tile */
@@ -40,7 +56,7 @@ struct attn__solver {
     struct attn__tiles (*tiles)(const struct attn__problem *p, const struct attn__machine *m,
                                 int64_t q, int64_t k);
     /* Expected time for one sequence of q rows and k keys with all heads, in
-     * units of one vector FMA; only ratios between solvers mean anything. */
+     * units of 16 multiply-adds; only ratios between solvers mean anything. */
     double (*cost)(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
                    int64_t k);
     /* False if the size overflows. Enough for every class of the problem. */

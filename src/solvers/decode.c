@@ -16,6 +16,8 @@
 enum {
     MAX_ROWS = 32, /* rows that pass over K and V together */
     BLOCK = 256,   /* keys between changes of stream from K to V */
+    FETCH = 4096,  /* bytes ahead of their use that K and V are asked for */
+    NEAR = 2 << 20, /* unless all that is read of them is no more than this */
     CHUNK = 1024,  /* keys of a unit */
 };
 
@@ -71,17 +73,24 @@ static struct attn__tiles tiles(const struct attn__problem *p, const struct attn
     return (struct attn__tiles){.rows = MAX_ROWS, .keys = BLOCK, .chunk = CHUNK};
 }
 
+/* The numbers here and in the other solvers were fitted to the times of some
+ * hundred random shapes (attn-bench --random). */
 static double cost(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
                    int64_t k)
 {
-    double lanes = m->kern->lanes, row = (double)(p->d + p->dv) / lanes;
-    double share = attn__vis_share(p, q, k);
-    double keys = (share * (double)k > (double)k ? (double)k : share * (double)k);
+    double rate = attn__machine_rate(m), width = (double)(p->d + p->dv);
+    /* What an item computes: what its rows see, and the edge between them. */
+    double queries = (double)attn__min_i64(q, MAX_ROWS / attn__min_i64(p->max_group, MAX_ROWS));
+    double keys = attn__vis_share(p, q, k) * (double)k + (p->n_pieces ? queries / 2 : 0);
     double rows = (double)p->hout * (double)q;
-    double passes = (double)p->n_groups *
-                    (double)((p->max_group * q + MAX_ROWS - 1) / MAX_ROWS);
-    double step = 10 / lanes * (p->softcap > 0 ? 4 : 1) + (p->bias ? 1.5 : 0);
-    return rows * keys * (row * 1.7 + step) + passes * keys * row * 1.2 + rows * (row * 4 + 250);
+    keys = keys > (double)k ? (double)k : keys;
+    double passes =
+        (double)p->n_groups * (double)((p->max_group * q + MAX_ROWS - 1) / MAX_ROWS);
+    double score = 2.4 + (p->softcap > 0 ? 25 / rate : 0) + (p->bias ? 0.5 : 0) +
+                   (p->mask || p->segments ? 1 : 0);
+    double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 0.35 * width / rate;
+    return rows * (keys * (1.16 * width / rate + score) + 12.5 * width / rate + 150) +
+           passes * (keys * convert + attn__stream_cost(p, k, keys, 2.5) + 720);
 }
 
 static int64_t item_rows(const struct attn__problem *p)
@@ -184,6 +193,7 @@ struct pass {
     int64_t r0;           /* its first row, as visibility counts them */
     struct attn__vis vis;
     int64_t lo, hi;       /* no row sees a key outside */
+    int64_t fetch;
 };
 
 static void begin(struct pass *ps)
@@ -197,6 +207,10 @@ static void begin(struct pass *ps)
     ps->vis = attn__call_vis(ps->c, ps->s, ps->it.h0, ps->it.heads);
     if (ps->rows > 0)
         attn__vis_hull(&ps->vis, ps->r0, ps->r0 + ps->rows, &ps->lo, &ps->hi);
+    /* in double: sizes of views may be anything */
+    double bytes = (double)(ps->hi - ps->lo) * (double)(p->d + p->dv) *
+                   (double)attn__dtype_size(p->kv_dtype);
+    ps->fetch = bytes * (double)p->n_groups * (double)ps->c->n_seq > NEAR ? FETCH : 0;
     for (int64_t r = 0; r < ps->rows; r++) {
         struct attn__rows q = attn__call_q(ps->c, ps->s, ps->it.h0 + r % ps->it.heads);
         float *row = ps->w->q + r * p->d;
@@ -231,12 +245,15 @@ static void row_qk(const struct pass *ps, int64_t j0, int64_t nk)
     const void *at = attn__rows_at(k, j0);
     struct worker *w = ps->w;
     if (attn__rows_plain(k, ATTN_DTYPE_F16)) {
-        ps->kern->row_qk_f16(at, k->row, nk, d, w->q, d, ps->rows, w->s, BLOCK);
+        ps->kern->row_qk_f16(at, k->row, nk, d, w->q, d, ps->rows, w->s, BLOCK,
+                             ps->fetch);
     } else if (attn__rows_plain(k, ATTN_DTYPE_BF16)) {
-        ps->kern->row_qk_bf16(at, k->row, nk, d, w->q, d, ps->rows, w->s, BLOCK);
+        ps->kern->row_qk_bf16(at, k->row, nk, d, w->q, d, ps->rows, w->s, BLOCK,
+                              ps->fetch);
     } else {
         const float *f = attn__rows_f32(ps->kern, k, j0, nk, d, w->k, &ld);
-        ps->kern->row_qk_f32(f, ld, nk, d, w->q, d, ps->rows, w->s, BLOCK);
+        ps->kern->row_qk_f32(f, ld, nk, d, w->q, d, ps->rows, w->s, BLOCK,
+                             ps->fetch);
     }
 }
 
@@ -247,12 +264,15 @@ static void row_pv(const struct pass *ps, int64_t j0, int64_t nk, float *o)
     const void *at = attn__rows_at(v, j0);
     struct worker *w = ps->w;
     if (attn__rows_plain(v, ATTN_DTYPE_F16)) {
-        ps->kern->row_pv_f16(at, v->row, nk, dv, w->s, BLOCK, ps->rows, o, dv);
+        ps->kern->row_pv_f16(at, v->row, nk, dv, w->s, BLOCK, ps->rows, o, dv,
+                             ps->fetch);
     } else if (attn__rows_plain(v, ATTN_DTYPE_BF16)) {
-        ps->kern->row_pv_bf16(at, v->row, nk, dv, w->s, BLOCK, ps->rows, o, dv);
+        ps->kern->row_pv_bf16(at, v->row, nk, dv, w->s, BLOCK, ps->rows, o, dv,
+                              ps->fetch);
     } else {
         const float *f = attn__rows_f32(ps->kern, v, j0, nk, dv, w->v, &ld);
-        ps->kern->row_pv_f32(f, ld, nk, dv, w->s, BLOCK, ps->rows, o, dv);
+        ps->kern->row_pv_f32(f, ld, nk, dv, w->s, BLOCK, ps->rows, o, dv,
+                             ps->fetch);
     }
 }
 

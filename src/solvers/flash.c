@@ -73,32 +73,34 @@ static int32_t block_keys(const struct attn__problem *p)
     return width(p) <= 128 ? 128 : width(p) <= 256 ? 64 : 32;
 }
 
+/* Query rows that go over the keys together. */
+static int64_t pass_rows(const struct attn__problem *p, int64_t q)
+{
+    return width(p) <= 128 && p->max_group * q >= 256 ? PASS_ROWS : PASS_ROWS / 2;
+}
+
 /* Time for all rows of a head group in tiles of w lanes, as `cost` counts. */
 static double group_cost(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
                          int64_t k, int64_t w)
 {
-    int64_t lanes = m->kern->lanes;
-    double rows = (double)p->max_group * (double)q, vectors = (double)w / (double)lanes;
-    double tiles = ceil(rows / (double)w);
+    double rate = attn__machine_rate(m), wide = (double)(p->d + p->dv);
+    double rows = (double)p->max_group * (double)q, tiles = ceil(rows / (double)w);
+    double passes = ceil(tiles * (double)w / (double)pass_rows(p, q));
     /* Keys computed per tile: what its rows see, and the edge of the tile. */
     double edge = p->n_pieces ? (double)w / (double)p->max_group / 2 + 2 : 0;
     double keys = attn__vis_share(p, q, k) * (double)k + edge;
     keys = keys > (double)k ? (double)k : keys;
     /* One vector of queries has few operands per product but where there are
      * 32 registers; a wide tile of wide heads does not fit in L1. */
-    double product = w == lanes && lanes < 16 ? 1.25 : 1.05;
+    double product = w == m->kern->lanes && m->kern->lanes < 16 ? 1.3 : 1.1;
     if (w * width(p) * 4 > 24 << 10)
-        product *= 1.3;
-    double fma = vectors * (double)(p->d + p->dv) * product;
-    double softmax = vectors * (10 + (p->softcap > 0 ? 25 : 0) + (p->bias ? 8 : 0) +
-                                (p->slopes ? 3 : 0) + (p->mask || p->segments ? 6 : 0));
-    double pass = w * 4 < PASS_ROWS ? (double)(PASS_ROWS / w) : 1;
-    pass = tiles < pass ? tiles : pass;
-    double convert = p->kv_dtype == ATTN_DTYPE_F32
-                         ? 0
-                         : 2.0 * (double)(p->d + p->dv) / (double)lanes / pass;
-    double edges = 3.0 * (double)w * (double)(p->d + p->dv) / (double)lanes + 300;
-    return tiles * (keys * (fma + softmax + convert) + edges);
+        product *= 1.2;
+    double score = 9.5 + (p->softcap > 0 ? 25 : 0) + (p->bias ? 8 : 0) + (p->slopes ? 3 : 0) +
+                   (p->mask || p->segments ? 10 : 0);
+    double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 3.4 * wide / rate;
+    double lanes = tiles * (double)w / rate;
+    return lanes * (keys * (product * wide + score) + 7.3 * wide) + tiles * 130 + rows * 107 +
+           passes * (keys * convert + attn__stream_cost(p, k, keys, 4.5)) + 300;
 }
 
 static struct attn__tiles tiles(const struct attn__problem *p, const struct attn__machine *m,
@@ -108,11 +110,9 @@ static struct attn__tiles tiles(const struct attn__problem *p, const struct attn
     bool narrow = group_cost(p, m, q, k, lanes) < group_cost(p, m, q, k, 2 * lanes);
     int64_t w = narrow ? lanes : 2 * lanes;
     /* Long units for long sequences; short ones should still be several. */
-    bool many = p->max_group * q >= 256;
-    int64_t rows = width(p) <= 128 && many ? PASS_ROWS : PASS_ROWS / 2;
     return (struct attn__tiles){.rows = (int32_t)w,
                                 .keys = block_keys(p),
-                                .pass = (int32_t)attn__max_i64(rows / w, 1)};
+                                .pass = (int32_t)attn__max_i64(pass_rows(p, q) / w, 1)};
 }
 
 static double cost(const struct attn__problem *p, const struct attn__machine *m, int64_t q,

@@ -73,17 +73,22 @@ static struct attn__tiles tiles(const struct attn__problem *p, const struct attn
 static double cost(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
                    int64_t k)
 {
-    /* BLAS at its large-matrix rate, less for few rows; scores written, read
-     * and written by the row pass, read again. What is masked inside the hull
-     * of a block is computed all the same. */
-    double lanes = m->kern->lanes, rows = (double)block_rows(k);
-    double keys = attn__vis_share(p, q, k) * (double)k + (p->n_pieces ? rows / 2 : 0);
-    double pairs = (double)q * (keys > (double)k || p->want ? (double)k : keys);
-    double rate = q < 4 ? 4 : q < 32 ? 2 : q < 128 ? 1.5 : 1.25;
-    double pass = 14 + (p->softcap > 0 ? 25 : 0) + (p->bias ? 6 : 0) + (p->slopes ? 3 : 0) +
-                  (p->n_pieces || p->mask || p->segments ? 20 : 0) + (p->want ? 6 : 0);
-    double products = pairs * (double)(p->d + p->dv) * rate / lanes;
-    return (double)p->hout * (products + pairs * pass / lanes + 2000);
+    /* What is masked inside the hull of a block is computed all the same, and
+     * so is everything if scores are wanted. */
+    double rate = attn__machine_rate(m), width = (double)(p->d + p->dv);
+    double block = (double)block_rows(k), blocks = ceil((double)q / block);
+    block = block > (double)q ? (double)q : block;
+    double keys = attn__vis_share(p, q, k) * (double)k + (p->n_pieces ? block / 2 : 0);
+    keys = keys > (double)k || p->want ? (double)k : keys;
+    double score = 34 + (p->softcap > 0 ? 25 : 0) + (p->bias ? 6 : 0) + (p->slopes ? 3 : 0) +
+                   (p->n_pieces ? 2.5 : 0) + (p->mask || p->segments ? 15 : 0) +
+                   (p->want ? 6 : 0);
+    double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 3.7 * (double)k * width / rate;
+    /* BLAS is at its best with many rows, or with one; a few are in between */
+    double few = q < 8 ? 1.5 * keys * width / rate + attn__stream_cost(p, k, keys, 10) : 0;
+    double product = q > 512 ? 1.1 : q >= 64 ? 1.25 : q >= 8 ? 1.6 : 1.05;
+    return (double)p->hout * ((double)q * (keys * (product * width + score) / rate + 283) +
+                              blocks * 128 + convert + few + 100);
 }
 
 static void carve(struct attn__scratch *s, const struct attn__problem *p,

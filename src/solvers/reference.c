@@ -36,7 +36,7 @@ static struct attn__tiles tiles(const struct attn__problem *p, const struct attn
 static double cost(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
                    int64_t k)
 {
-    /* Two scalar double operations where a vector kernel has one lane. */
+    /* Scalar double arithmetic and conversions. */
     double pairs = attn__vis_share(p, q, k) * (double)q * (double)k * (double)p->hout;
     double again = p->want ? 2 : 1;
     (void)m;

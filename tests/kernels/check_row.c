@@ -45,19 +45,23 @@ static const void *at(enum type t, const void *p, int64_t i)
 static void run_qk(struct ck *c, enum type t, const void *k, int64_t ldk, int64_t nk, int64_t d,
                    const float *q, int64_t ldq, int64_t nr, float *s, int64_t lds)
 {
+    int64_t fetch = ck_range(c, 0, 1) * 4096;
     if (t == F32)
-        c->k->row_qk_f32(k, ldk, nk, d, q, ldq, nr, s, lds);
+        c->k->row_qk_f32(k, ldk, nk, d, q, ldq, nr, s, lds, fetch);
     else
-        (t == F16 ? c->k->row_qk_f16 : c->k->row_qk_bf16)(k, ldk, nk, d, q, ldq, nr, s, lds);
+        (t == F16 ? c->k->row_qk_f16 : c->k->row_qk_bf16)(k, ldk, nk, d, q, ldq, nr, s, lds,
+                                                          fetch);
 }
 
 static void run_pv(struct ck *c, enum type t, const void *v, int64_t ldv, int64_t nk, int64_t dv,
                    const float *p, int64_t ldp, int64_t nr, float *o, int64_t ldo)
 {
+    int64_t fetch = ck_range(c, 0, 1) * 4096;
     if (t == F32)
-        c->k->row_pv_f32(v, ldv, nk, dv, p, ldp, nr, o, ldo);
+        c->k->row_pv_f32(v, ldv, nk, dv, p, ldp, nr, o, ldo, fetch);
     else
-        (t == F16 ? c->k->row_pv_f16 : c->k->row_pv_bf16)(v, ldv, nk, dv, p, ldp, nr, o, ldo);
+        (t == F16 ? c->k->row_pv_f16 : c->k->row_pv_bf16)(v, ldv, nk, dv, p, ldp, nr, o, ldo,
+                                                          fetch);
 }
 
 static void qk_case(struct ck *c, enum type t, int64_t nr, int64_t nk, int64_t d, int kind)

@@ -219,6 +219,8 @@ static void decode(const struct attn__kernels *k, int bits, const char *kv, int6
 {
     enum { KEYS_AT_ONCE = 256 };
     int64_t size = bits == 32 ? 4 : 2;
+    /* as the decode solver does */
+    int64_t fetch = 2 * heads * nk * d * size > 2 << 20 ? 4096 : 0;
     for (int64_t h = 0; h < heads; h++) {
         const char *kh = kv + h * nk * d * size;
         const char *vh = kv + (heads + h) * nk * d * size;
@@ -226,14 +228,14 @@ static void decode(const struct attn__kernels *k, int bits, const char *kv, int6
             int64_t n = nk - j < KEYS_AT_ONCE ? nk - j : KEYS_AT_ONCE;
             const void *kj = kh + j * d * size, *vj = vh + j * d * size;
             if (bits == 32) {
-                k->row_qk_f32(kj, d, n, d, q, d, nr, s, KEYS_AT_ONCE);
-                k->row_pv_f32(vj, d, n, d, s, KEYS_AT_ONCE, nr, o, d);
+                k->row_qk_f32(kj, d, n, d, q, d, nr, s, KEYS_AT_ONCE, fetch);
+                k->row_pv_f32(vj, d, n, d, s, KEYS_AT_ONCE, nr, o, d, fetch);
             } else if (bits == 16) {
-                k->row_qk_f16(kj, d, n, d, q, d, nr, s, KEYS_AT_ONCE);
-                k->row_pv_f16(vj, d, n, d, s, KEYS_AT_ONCE, nr, o, d);
+                k->row_qk_f16(kj, d, n, d, q, d, nr, s, KEYS_AT_ONCE, fetch);
+                k->row_pv_f16(vj, d, n, d, s, KEYS_AT_ONCE, nr, o, d, fetch);
             } else {
-                k->row_qk_bf16(kj, d, n, d, q, d, nr, s, KEYS_AT_ONCE);
-                k->row_pv_bf16(vj, d, n, d, s, KEYS_AT_ONCE, nr, o, d);
+                k->row_qk_bf16(kj, d, n, d, q, d, nr, s, KEYS_AT_ONCE, fetch);
+                k->row_pv_bf16(vj, d, n, d, s, KEYS_AT_ONCE, nr, o, d, fetch);
             }
         }
     }
