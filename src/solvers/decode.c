@@ -5,8 +5,6 @@
  * heads that share them. The keys are cut into chunks of fixed size; a chunk
  * is a unit of work, and partial results are joined in a fixed tree.
  */
-#include <stdio.h>
-
 #include "solvers/chunk_tree.h"
 #include "solvers/finish.h"
 #include "solvers/rows_load.h"
@@ -47,21 +45,9 @@ struct state {
     const struct attn__exec *x;
     struct attn__units *units;
     struct worker *worker;
-    int64_t workers, max_rows;
+    int64_t workers;
     bool steps;
 };
-
-static bool applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
-{
-    const char *reason = NULL;
-    if (p->dtype == ATTN_DTYPE_F64)
-        reason = "computes in f32, dtype is f64";
-    else if (p->want)
-        reason = "keeps no scores, and want= asks for outputs made from them";
-    if (reason)
-        snprintf(why, ATTN__WHY_MAX, "%s", reason);
-    return !reason;
-}
 
 static struct attn__tiles tiles(const struct attn__problem *p, const struct attn__machine *m,
                                 int64_t q, int64_t k)
@@ -108,7 +94,6 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
     int64_t chunks = p->k == ATTN_UNBOUNDED ? -1 : p->k / CHUNK + 1;
     int32_t depth = attn__tree_depth(chunks);
     attn__units_take(s, p, start);
-    st->max_rows = rows;
     st->worker = ATTN__TAKE(s, m->threads, struct worker);
     for (int64_t n = 0; n < m->threads; n++) {
         struct worker w = {.tail_unit = -1, .head_unit = -1};
@@ -445,7 +430,7 @@ static void run(const struct attn__exec *x)
 const struct attn__solver attn__solver_decode = {
     .name = "decode",
     .verb = ATTN__VERB_ATTEND,
-    .applicable = applicable,
+    .applicable = attn__finish_applicable,
     .tiles = tiles,
     .cost = cost,
     .workspace = workspace,

@@ -4,7 +4,21 @@
  */
 #include "solvers/finish.h"
 
+#include <stdio.h>
+
 #include "solvers/rows_load.h"
+
+bool attn__finish_applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
+{
+    const char *reason = NULL;
+    if (p->dtype == ATTN_DTYPE_F64)
+        reason = "computes in f32, dtype is f64";
+    else if (p->want)
+        reason = "keeps no scores, and want= asks for outputs made from them";
+    if (reason)
+        snprintf(why, ATTN__WHY_MAX, "%s", reason);
+    return !reason;
+}
 
 /* x * 0 is 0 for every finite x, so one sum tells about all. */
 static bool finite_row(const float *o, int64_t n)

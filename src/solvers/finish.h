@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The last step of a fused solver: rows of f32 results to the caller's
- * memory, and rows that came out non-finite to the exact path.
+ * What the fused solvers share: which problems they serve, and their last
+ * step, rows of f32 results to the caller's memory and rows that came out
+ * non-finite to the exact path.
  */
 #ifndef ATTN_SOLVERS_FINISH_H
 #define ATTN_SOLVERS_FINISH_H
 
-#include "kernels/kernels.h"
-#include "problem/call.h"
+#include "problem/solver.h"
 #include "solvers/row_exact.h"
+
+/* A solver that computes in f32 and keeps no scores. */
+bool attn__finish_applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX]);
 
 /*
  * Writes rows r0..r0+rows-1, row r being query r / group of output head

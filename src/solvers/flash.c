@@ -17,8 +17,6 @@
  * fetched, and converted if its storage is not f32, once. A row's bits do not
  * depend on the other rows of its tile.
  */
-#include <stdio.h>
-
 #include "solvers/finish.h"
 #include "solvers/rows_load.h"
 #include "solvers/solvers.h"
@@ -49,18 +47,6 @@ struct state {
     const struct attn__exec *x;
     struct worker *worker;
 };
-
-static bool applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
-{
-    const char *reason = NULL;
-    if (p->dtype == ATTN_DTYPE_F64)
-        reason = "computes in f32, dtype is f64";
-    else if (p->want)
-        reason = "keeps no scores, and want= asks for outputs made from them";
-    if (reason)
-        snprintf(why, ATTN__WHY_MAX, "%s", reason);
-    return !reason;
-}
 
 static int64_t width(const struct attn__problem *p)
 {
@@ -377,7 +363,7 @@ static void run(const struct attn__exec *x)
 const struct attn__solver attn__solver_flash = {
     .name = "flash",
     .verb = ATTN__VERB_ATTEND,
-    .applicable = applicable,
+    .applicable = attn__finish_applicable,
     .tiles = tiles,
     .cost = cost,
     .workspace = workspace,

@@ -473,7 +473,7 @@ static void sinks(struct maker *m)
     struct gen_tensor *g = make(m, ATTN_ROLE_SINK_LOGITS, m->p->row_dtype, rows ? 3 : 1,
                                 rows ? three : &o->hout);
     m->p->inputs.sink_logits = fill_normal(m, g, 3);
-    int64_t index[4];
+    int64_t index[4] = {0};
     for (int64_t i = 0; m->ok && i < count_of(&g->t); i++) {
         unflatten(&g->t, i, index);
         if (rng_percent(r, 20))
@@ -596,7 +596,7 @@ static void mark_seen(struct maker *m, unsigned char *k_seen, unsigned char *v_s
 
 static void poison_keys(struct maker *m, const attn_tensor *t, const unsigned char *seen)
 {
-    int64_t index[4];
+    int64_t index[4] = {0};
     if (!unshared(t))
         return;
     for (int64_t i = 0; i < count_of(t); i++) {
@@ -610,7 +610,7 @@ static void poison_bias(struct maker *m)
 {
     const struct oracle_options *o = &m->p->options;
     const attn_tensor *t = m->p->inputs.bias;
-    int64_t index[4], full[4] = {m->n_seq, o->hout, m->longest_q, m->longest_k};
+    int64_t index[4] = {0}, full[4] = {m->n_seq, o->hout, m->longest_q, m->longest_k};
     if (!t || !unshared(t))
         return;
     for (int n = 0; n < 4; n++)
