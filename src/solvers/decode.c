@@ -16,6 +16,7 @@ enum {
     BLOCK = 256,   /* keys between changes of stream from K to V */
     FETCH = 4096,  /* bytes ahead of their use that K and V are asked for */
     NEAR = 2 << 20, /* unless all that is read of them is no more than this */
+    SLAB = 128,    /* keys whose values are summed by themselves */
     CHUNK = 1024,  /* keys of a unit */
 };
 
@@ -30,7 +31,7 @@ struct item {
 struct worker {
     float *q;      /* [rows][d], scaled */
     float *s;      /* [rows][BLOCK] */
-    float *o;      /* [rows][dv], finished rows */
+    float *o;      /* [rows][dv], sums of a slab, then finished rows */
     float *m, *l;  /* [rows] */
     float *k, *v;  /* [BLOCK][d], [BLOCK][dv]: only for odd strides */
     float *bias;   /* [BLOCK] */
@@ -242,22 +243,35 @@ static void row_qk(const struct pass *ps, int64_t j0, int64_t nk)
     }
 }
 
-static void row_pv(const struct pass *ps, int64_t j0, int64_t nk, float *o)
+/* o += the weights of keys at..at+nk-1 of the block at j0 times their V. */
+static void row_pv(const struct pass *ps, int64_t j0, int64_t at, int64_t nk, float *o)
 {
     const struct attn__rows *v = &ps->v;
-    int64_t dv = ps->c->p->dv, ld;
-    const void *at = attn__rows_at(v, j0);
-    struct worker *w = ps->w;
+    const struct attn__kernels *kern = ps->kern;
+    int64_t dv = ps->c->p->dv, rows = ps->rows, ld;
+    const void *first = attn__rows_at(v, j0 + at);
+    const float *p = ps->w->s + at;
     if (attn__rows_plain(v, ATTN_DTYPE_F16)) {
-        ps->kern->row_pv_f16(at, v->row, nk, dv, w->s, BLOCK, ps->rows, o, dv,
-                             ps->fetch);
+        kern->row_pv_f16(first, v->row, nk, dv, p, BLOCK, rows, o, dv, ps->fetch);
     } else if (attn__rows_plain(v, ATTN_DTYPE_BF16)) {
-        ps->kern->row_pv_bf16(at, v->row, nk, dv, w->s, BLOCK, ps->rows, o, dv,
-                              ps->fetch);
+        kern->row_pv_bf16(first, v->row, nk, dv, p, BLOCK, rows, o, dv, ps->fetch);
     } else {
-        const float *f = attn__rows_f32(ps->kern, v, j0, nk, dv, w->v, &ld);
-        ps->kern->row_pv_f32(f, ld, nk, dv, w->s, BLOCK, ps->rows, o, dv,
-                             ps->fetch);
+        const float *f = attn__rows_f32(kern, v, j0 + at, nk, dv, ps->w->v, &ld);
+        kern->row_pv_f32(f, ld, nk, dv, p, BLOCK, rows, o, dv, ps->fetch);
+    }
+}
+
+/* The same for the whole block in slabs: one chain of additions over all keys
+ * would gather an error that grows with their number. */
+static void block_pv(const struct pass *ps, int64_t j0, int64_t nk, float *o)
+{
+    int64_t n = ps->rows * ps->c->p->dv;
+    float *part = ps->w->o;
+    for (int64_t at = 0; at < nk; at += SLAB) {
+        memset(part, 0, (size_t)n * sizeof *part);
+        row_pv(ps, j0, at, attn__min_i64(SLAB, nk - at), part);
+        for (int64_t e = 0; e < n; e++)
+            o[e] += part[e];
     }
 }
 
@@ -303,7 +317,7 @@ static void block(const struct pass *ps, int64_t j0, int64_t j1, float *m, float
     for (int64_t r = 0; r < ps->rows; r++)
         if (l[r] == 0)
             memset(o + r * dv, 0, (size_t)dv * sizeof *o);
-    row_pv(ps, j0, nk, o);
+    block_pv(ps, j0, nk, o);
 }
 
 /* The state of chunk n, at the top of the tree. */

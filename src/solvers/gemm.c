@@ -20,6 +20,10 @@ enum { TASK_ROWS = 16, TASK_KEYS = 256 };
  * stay in L2 or L3. */
 enum { MOST_ROWS = 256, LEAST_ROWS = 32, BLOCK_SCORES = 1 << 19 };
 
+/* Keys whose values BLAS sums in one go: over all of them in one chain the
+ * error would grow with their number. */
+enum { SLAB = 128 };
+
 struct state {
     const struct attn__exec *x;
     struct attn__call exact_call; /* as the call, without COLSUM */
@@ -297,11 +301,11 @@ static void block(struct state *st, const struct attn__rows *q, const float *k, 
                             st->s, keys);
     }
     in_parallel(st, row_tasks, task_rows);
-    if (keys > 0)
-        attn__blas_sgemm_nn(rows, p->dv, keys, 1, st->s, keys, v + st->j0 * ldv, ldv, 0, st->o,
-                            p->dv);
-    else
+    if (keys == 0)
         memset(st->o, 0, (size_t)(rows * p->dv) * sizeof *st->o);
+    for (int64_t j = 0; j < keys; j += SLAB)
+        attn__blas_sgemm_nn(rows, p->dv, attn__min_i64(SLAB, keys - j), 1, st->s + j, keys,
+                            v + (st->j0 + j) * ldv, ldv, j > 0, st->o, p->dv);
     if (st->x->call->has[ATTN__SLOT_COLSUM] && keys > 0)
         in_parallel(st, (keys + TASK_KEYS - 1) / TASK_KEYS, task_colsum);
     in_parallel(st, row_tasks, task_finish);

@@ -120,8 +120,8 @@ void attn__row_exact(const struct attn__call *c, const struct attn__seq *s,
     for (int64_t e = 0; e < p->dv; e++)
         w->acc[e] = 0;
 
-    /* max, sum of e^(s - max), the same weighted with s; a sink logit starts
-     * max and sum and has no value */
+    /* max, sum of w = e^(s - max), sum of w (s - max); a sink logit starts max
+     * and sum and has no value */
     double sink = attn__call_sink(c, s, h, i);
     double max = sink, sum = sink == -INFINITY ? 0 : sink == sink ? 1 : NAN;
     double sink_part = sum, moment = 0;
@@ -141,16 +141,17 @@ void attn__row_exact(const struct attn__call *c, const struct attn__seq *s,
             top = x;
         if (!(x <= max)) { /* also when x is NaN: the row becomes NaN */
             double f = max == -INFINITY ? 0 : exp(max - x);
+            if (sum > sink_part) /* keys so far: their distances grow */
+                moment = f * (moment + (max - x) * (sum - sink_part));
             sum *= f;
             sink_part *= f;
-            moment *= f;
             for (int64_t e = 0; e < p->dv; e++)
                 w->acc[e] *= f;
             max = x;
         }
         double weight = exp(x - max);
         sum += weight;
-        moment += weight * x;
+        moment += weight * (x - max);
         const double *value = row_f64(&vr, j, p->dv, w->v);
         for (int64_t e = 0; e < p->dv; e++)
             w->acc[e] += weight * value[e];
@@ -161,10 +162,11 @@ void attn__row_exact(const struct attn__call *c, const struct attn__seq *s,
         attn__rows_store(&out, i, e, empty ? 0 : w->acc[e] / sum);
     store_row(c, ATTN__SLOT_LSE, s, h, i, lse);
     store_row(c, ATTN__SLOT_ROWMAX, s, h, i, top);
-    /* -sum p ln p over the keys = lse * sum p - sum p s */
-    double share = empty ? 0 : (sum - sink_part) / sum;
+    /* -sum p ln p over the keys, p = w / sum; from the distances to the
+     * maximum, because it may be small where the scores are large */
+    double keys = sum - sink_part;
     store_row(c, ATTN__SLOT_ENTROPY, s, h, i,
-              share == 0 ? 0 : lse * share - moment / sum);
+              empty || keys == 0 ? 0 : (log(sum) * keys - moment) / sum);
 
     if (!wants_pairs(c))
         return;

@@ -247,9 +247,12 @@ static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t 
     for (int64_t e = 0; e < o->d && i < s->q_len; e++)
         x->q[e] = load4(in->q, s->b, qh, s->q0 + i, e);
     for (int64_t j = s->start; i < s->q_len && j < s->start + s->k_len; j++) {
-        double dot = 0, score;
-        for (int64_t e = 0; e < o->d; e++)
-            dot += x->q[e] * load4(in->k, s->b, kh, s->k0 + j, e);
+        double dot = 0, terms = 0, score;
+        for (int64_t e = 0; e < o->d; e++) {
+            double term = x->q[e] * load4(in->k, s->b, kh, s->k0 + j, e);
+            dot += term;
+            terms += term * term;
+        }
         raw[j] = scale * dot;
         capped[j] = o->softcap > 0 ? o->softcap * tanh(raw[j] / o->softcap) : raw[j];
         counted[j] = 1;
@@ -262,8 +265,10 @@ static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t 
         if (in->bias)
             score += load4(in->bias, s->n, h, i, j);
         biased[j] = score;
+        /* A single logit may cancel to nothing; it was rounded at the size
+         * that such sums have. */
         if (isfinite(raw[j]))
-            r->max_logit = fmax(r->max_logit, fabs(raw[j]));
+            r->max_logit = fmax(r->max_logit, fmax(fabs(raw[j]), fabs(scale) * sqrt(terms)));
         if (isfinite(score))
             r->max_logit = fmax(r->max_logit, fabs(score));
     }
@@ -272,7 +277,8 @@ static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t 
     if (in->sink_logits && i < s->q_len)
         sink = in->sink_logits->rank == 1 ? oracle_load(in->sink_logits, &h)
                                           : load4(in->sink_logits, s->n, h, i, 0);
-    double max = -INFINITY, sum = 0, entropy = 0;
+    double max = -INFINITY, sum = 0;
+    long double entropy = 0; /* many equal terms: a double would show its own error */
     bool nan = isnan(sink), nan_score = false;
     for (int64_t j = 0; j < s->keys; j++) {
         if (!visible[j])
@@ -310,7 +316,7 @@ static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t 
             }
         }
         r->lse[row] = top + log(sum);
-        r->entropy[row] = entropy;
+        r->entropy[row] = (double)entropy;
     }
     for (int64_t j = 0; j < s->keys; j++)
         r->colsum[(s->n * o->hout + h) * r->pair_k + j] += probs[j];

@@ -42,7 +42,8 @@ struct oracle_result {
     double *probs, *scores_raw, *scores_capped, *scores_biased, *colsum;
     unsigned char *owned;   /* [b][nq]: the row belongs to a sequence */
     unsigned char *counted; /* [n_seq][hout][pair_q][pair_k]: row and key are no padding */
-    double max_logit;       /* of the finite visible scores, capped or not */
+    double max_logit;       /* of the finite visible scores, capped or not, and of
+                             * the root of their squared terms */
 };
 
 /* False if there is no memory; else oracle_free gives it back. pair_q and
