@@ -23,7 +23,7 @@ static void ctx_free(struct attn_ctx *ctx)
     struct attn__mem mem = ctx->mem;
 
     attn__threads_destroy(ctx->threads);
-    pthread_mutex_destroy(&ctx->lock);
+    attn__lock_destroy(&ctx->lock);
     attn__mem_free(&mem, ctx->kernels, sizeof *ctx->kernels);
     attn__mem_free(&mem, ctx, sizeof *ctx);
 }
@@ -48,7 +48,7 @@ int32_t attn_ctx_create(const attn_allocator *allocator, attn_ctx **ctx)
         status = ATTN_ERR_NOMEM;
         goto fail;
     }
-    if (pthread_mutex_init(&c->lock, NULL) != 0) {
+    if (!attn__lock_init(&c->lock)) {
         status = attn__error_set(ATTN_ERR_NOMEM, "the system has no mutex for the context left");
         goto fail;
     }
@@ -219,13 +219,13 @@ int32_t attn__ctx_object_threads(struct attn_ctx *ctx, struct attn__threads **th
 {
     int32_t status = ATTN_OK;
 
-    pthread_mutex_lock(&ctx->lock);
+    attn__lock_take(&ctx->lock);
     if (!ctx->threads)
         status = attn__threads_create(&ctx->mem, ctx->n_threads,
                                       ctx->parallel.run ? &ctx->parallel : NULL, &ctx->threads);
     if (status == ATTN_OK)
         status = attn__threads_start(ctx->threads);
     *threads = status == ATTN_OK ? ctx->threads : NULL;
-    pthread_mutex_unlock(&ctx->lock);
+    attn__lock_give(&ctx->lock);
     return status;
 }

@@ -8,13 +8,13 @@
 #ifndef ATTN_BASE_CTX_H
 #define ATTN_BASE_CTX_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include <attn/context.h>
 
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/memory.h"
 
@@ -32,7 +32,7 @@ struct attn_ctx {
 
     struct attn__kernels *kernels; /* of the level in use, never NULL */
 
-    pthread_mutex_t lock;          /* over the making of threads */
+    struct attn__lock lock;        /* over the making of threads */
     struct attn__threads *threads; /* NULL until the first plan */
 
     /* Frees everything once refs is 0. */
