@@ -145,15 +145,18 @@ static int write_outputs(struct run *r)
     return rc;
 }
 
+static int plan(struct run *r)
+{
+    int32_t status = attn_plan_create(r->ctx, r->desc, &r->plan);
+    return status == ATTN_OK ? 0 : tool_library(status);
+}
+
 static int execute(struct run *r)
 {
     attn_arg args[RUN_MAX_SLOTS];
-    int32_t status = attn_plan_create(r->ctx, r->desc, &r->plan);
-    if (status != ATTN_OK)
-        return tool_library(status);
     for (size_t i = 0; i < r->slots.n; i++)
         args[i] = (attn_arg){r->slots.slot[i].role, 0, &r->slots.slot[i].view};
-    status = attn_plan_execute(r->plan, args, r->slots.n, NULL, 0);
+    int32_t status = attn_plan_execute(r->plan, args, r->slots.n, NULL, 0);
     return status == ATTN_OK ? 0 : tool_library(status);
 }
 
@@ -169,7 +172,9 @@ static int compute(struct run *r, const char *problem)
     if (rc == 0)
         rc = run_complete(r->desc, &r->slots);
     if (rc == 0)
-        rc = run_shape_outputs(r->desc, &r->slots);
+        rc = plan(r);
+    if (rc == 0)
+        rc = run_shape_outputs(r->plan, &r->slots);
     for (size_t i = 0; i < r->slots.n && rc == 0; i++)
         if (attn_role_is_output(r->slots.slot[i].role))
             rc = make_output(r, i);

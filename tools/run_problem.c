@@ -9,14 +9,15 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { WHEN_ALWAYS, WHEN_MAY, WHEN_PARAM, WHEN_WANT };
+enum { WHEN_ALWAYS, WHEN_MAY, WHEN_PARAM, WHEN_WANT, WHEN_MECH };
 
 /* What a role needs to be legal, from the library's own list. */
 #define KEY_ALWAYS(key) 0
 #define KEY_MAY(key) 0
 #define KEY_PARAM(key) ATTN_PARAM_##key
 #define KEY_WANT(key) ATTN_WANT_##key
-#define ROLE(constant, name, direction, when, key) \
+#define KEY_MECH(key) 0
+#define ROLE(constant, name, direction, when, key, types, shape) \
     {ATTN_ROLE_##constant, WHEN_##when, KEY_##when(key)},
 static const struct {
     int32_t role;
@@ -172,53 +173,20 @@ int run_complete(attn_desc *desc, run_slots *slots)
     return rc;
 }
 
-/* Heads of the output. */
-static int64_t out_heads(const attn_desc *desc)
+int run_shape_outputs(const attn_plan *plan, run_slots *slots)
 {
-    size_t n;
-    if (is_set(desc, ATTN_PARAM_Q_HEAD) &&
-        attn_desc_get_i64s(desc, ATTN_PARAM_Q_HEAD, NULL, 0, &n) == ATTN_OK)
-        return (int64_t)n;
-    return get(desc, ATTN_PARAM_HQ, 0);
-}
-
-int run_shape_outputs(const attn_desc *desc, run_slots *slots)
-{
-    const attn_tensor *q = &run_find(slots, ATTN_ROLE_Q)->view;
-    int64_t heads = out_heads(desc);
-    int64_t dv = get(desc, ATTN_PARAM_DV, get(desc, ATTN_PARAM_D, 0));
-    struct lengths l;
-    int rc = measure(desc, slots, &l);
-    if (rc != 0)
-        return rc;
+    attn_arg inputs[RUN_MAX_SLOTS];
+    size_t n = 0;
+    for (size_t i = 0; i < slots->n; i++)
+        if (!attn_role_is_output(slots->slot[i].role))
+            inputs[n++] = (attn_arg){slots->slot[i].role, 0, &slots->slot[i].view};
     for (size_t i = 0; i < slots->n; i++) {
         run_slot *s = &slots->slot[i];
-        attn_tensor *t = &s->view;
         if (!attn_role_is_output(s->role))
             continue;
-        t->dtype = q->dtype == ATTN_DTYPE_F64 ? ATTN_DTYPE_F64 : ATTN_DTYPE_F32;
-        switch (s->role) {
-        case ATTN_ROLE_OUT:
-            t->dtype = q->dtype;
-            t->rank = 4;
-            memcpy(t->shape, (int64_t[4]){q->shape[0], heads, q->shape[2], dv},
-                   4 * sizeof(int64_t));
-            break;
-        case ATTN_ROLE_LSE:
-        case ATTN_ROLE_ROWMAX:
-        case ATTN_ROLE_ENTROPY:
-            t->rank = 3;
-            memcpy(t->shape, (int64_t[3]){q->shape[0], heads, q->shape[2]}, 3 * sizeof(int64_t));
-            break;
-        case ATTN_ROLE_COLSUM:
-            t->rank = 3;
-            memcpy(t->shape, (int64_t[3]){l.sequences, heads, l.k}, 3 * sizeof(int64_t));
-            break;
-        default: /* one number per pair */
-            t->rank = 4;
-            memcpy(t->shape, (int64_t[4]){l.sequences, heads, l.q, l.k}, 4 * sizeof(int64_t));
-            break;
-        }
+        int32_t status = attn_plan_shape(plan, inputs, n, s->role, &s->view);
+        if (status != ATTN_OK)
+            return tool_library(status);
     }
     return 0;
 }

@@ -29,6 +29,6 @@ run_slot *run_find(run_slots *slots, int32_t role);
 int run_complete(attn_desc *desc, run_slots *slots);
 
 /* Fills shape and dtype of the outputs' views. 0 or exit code. */
-int run_shape_outputs(const attn_desc *desc, run_slots *slots);
+int run_shape_outputs(const attn_plan *plan, run_slots *slots);
 
 #endif

@@ -35,6 +35,7 @@ typedef struct attn_plan attn_plan;
  * |  22 | Q_LEN         | [B] or [S]           | i32 i64      | in  | may   |
  * |  23 | K_LEN         | [B] or [S]           | i32 i64      | in  | may   |
  * |  24 | K_START       | [B] or [S]           | i32 i64      | in  | may   |
+ * |  29 | USER          | any pointer, NULL    | -            | in  | may   |
  * | 100 | OUT           | [B,Hout,Nq,Dv]       | dtype        | out | always|
  * | 101 | LSE           | [B,Hout,Nq]          | f32, f64     | out | may   |
  * | 102 | PROBS         | [B,Hout,Nq,Nk]       | f32, f64     | out | want  |
@@ -77,6 +78,7 @@ enum {
     ATTN_ROLE_Q_LEN = 22,
     ATTN_ROLE_K_LEN = 23,
     ATTN_ROLE_K_START = 24,
+    ATTN_ROLE_USER = 29,
     ATTN_ROLE_OUT = 100,
     ATTN_ROLE_LSE = 101,
     ATTN_ROLE_PROBS = 102,
@@ -88,8 +90,9 @@ enum {
     ATTN_ROLE_ENTROPY = 108
 };
 
-/* One argument of execute. Frozen. For every role above, object points to an
- * attn_tensor; `zero` must be 0. */
+/* One argument of execute. Frozen. For every role above but USER, object
+ * points to an attn_tensor; `zero` must be 0. The object of USER is passed
+ * through to the callbacks of the descriptor. */
 typedef struct attn_arg {
     int32_t role;
     int32_t zero;
@@ -179,6 +182,37 @@ ATTN_API int32_t attn_role_at(size_t index);
 ATTN_API const char *attn_role_name(int32_t role);
 ATTN_API int32_t attn_role_find(const char *name, int32_t *role);
 ATTN_API int32_t attn_role_is_output(int32_t role);
+
+/*
+ * The shape of a role as text, such as "B,Hq,Nq,D" or "Hout | S?,Hout,Q?";
+ * NULL for a number that is none. B: batch, 1 if packed; S: sequences; Hq Hk
+ * Hv Hout D Dv: as in the descriptor; Nq Nk: all rows and keys of the
+ * tensors; Q K: those of the longest sequence, or more if packed; a number;
+ * other letters: a size of the mechanism; *: any. ? behind: or 1. Static
+ * string. Any thread. Since 0.1.
+ */
+ATTN_API const char *attn_role_shape(int32_t role);
+
+/*
+ * The roles that execute of this plan takes: role number `index` from 0, 0
+ * past the last; *required (may be NULL): 1 if execute refuses to go without.
+ * Any thread. Since 0.1.
+ */
+ATTN_API int32_t attn_plan_role_at(const attn_plan *plan, size_t index,
+                                   int32_t *required);
+
+/*
+ * The element type and shape of one role for the lengths of these arguments,
+ * so that a caller can make its memory: *shape becomes a dense view without
+ * data, extents that may be 1 at full size. args[n_args]: at least those that
+ * tell lengths (Q and K; the offsets of a packed batch). ATTN_ERR_NULL,
+ * ATTN_ERR_ROLE (no role, not of this plan, no tensor, or of a shape that
+ * only the caller knows), and what execute says of the arguments. Any thread.
+ * Since 0.1.
+ */
+ATTN_API int32_t attn_plan_shape(const attn_plan *plan, const attn_arg *args,
+                                 size_t n_args, int32_t role,
+                                 attn_tensor *shape);
 
 #ifdef __cplusplus
 }

@@ -180,6 +180,13 @@ int32_t attn_role_is_output(int32_t role)
     return r && r->output;
 }
 
+const char *attn_role_shape(int32_t role)
+{
+    const struct attn__role *r = attn__role_by_number(role);
+
+    return r ? r->shape : NULL;
+}
+
 int32_t attn_isa_at(size_t index)
 {
     return attn__isa_use_at(index);

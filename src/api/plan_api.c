@@ -10,7 +10,9 @@
 #include "api/ctx_object.h"
 #include "api/desc_object.h"
 #include "mech/mech.h"
+#include "plan/bind.h"
 #include "plan/plan.h"
+#include "problem/roles.h"
 
 static void log_plan(const attn_plan *plan)
 {
@@ -118,4 +120,37 @@ const char *attn_solver_at(size_t index)
 {
     const struct attn__solver *s = attn__planner_solver_at(index);
     return s ? s->name : NULL;
+}
+
+int32_t attn_plan_role_at(const attn_plan *plan, size_t index, int32_t *required)
+{
+    for (size_t n = 0; plan && n < ATTN__ROLE_COUNT; n++) {
+        if (plan->problem.takes[n] == ATTN__TAKES_NOT || index-- > 0)
+            continue;
+        if (required)
+            *required = plan->problem.takes[n] == ATTN__TAKES_MUST;
+        return attn__role_table[n].number;
+    }
+    return 0;
+}
+
+int32_t attn_plan_shape(const attn_plan *plan, const attn_arg *args, size_t n_args, int32_t role,
+                        attn_tensor *shape)
+{
+    ATTN__CHECK_POINTER(plan);
+    ATTN__CHECK_POINTER(shape);
+    if (n_args > 0)
+        ATTN__CHECK_POINTER(args);
+    const struct attn__role *r = attn__role_by_number(role);
+    if (!r)
+        return attn__error_set(ATTN_ERR_ROLE, "role is %d, which is no role", (int)role);
+    enum attn__slot slot = (enum attn__slot)(r - attn__role_table);
+    if (plan->problem.takes[slot] == ATTN__TAKES_NOT)
+        return attn__error_set(ATTN_ERR_ROLE,
+                               "role %s was not declared in the descriptor of this plan", r->name);
+    attn_tensor t;
+    int32_t status = attn__bind_role(&plan->problem, args, n_args, slot, &t);
+    if (status == ATTN_OK)
+        *shape = t;
+    return status;
 }

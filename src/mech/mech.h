@@ -22,4 +22,8 @@ typedef int32_t attn__mech_fn(const struct attn__params *params, const struct at
                               struct attn__problem *p);
 attn__mech_fn attn__mech_softmax;
 
+/* Which roles the problem has, by roles.def and the parameters; p->want is
+ * there. */
+void attn__mech_roles(const struct attn__params *params, struct attn__problem *p);
+
 #endif /* ATTN_MECH_MECH_H */

@@ -216,6 +216,7 @@ static int32_t fill(const struct attn__params *v, struct attn__problem *p, int64
     p->blas = (int32_t)i64_or(v, ATTN_PARAM_BLAS, ATTN_BLAS_AUTO);
     p->check = (int32_t)i64_or(v, ATTN_PARAM_CHECK, ATTN_CHECK_INDICES);
     p->executors = i64_or(v, ATTN_PARAM_EXECUTORS, 1);
+    attn__mech_roles(v, p);
 
     const char *solver = attn__params_text_or(v, ATTN_PARAM_SOLVER, NULL);
     if (solver) {

@@ -57,10 +57,6 @@ bool attn__planner_allows(const struct attn_plan *plan, const struct attn__solve
 /* Solver number `index` in order of preference, NULL past the last. */
 const struct attn__solver *attn__planner_solver_at(size_t index);
 
-/* bind.c: checks the arguments of one execute and fills *call. */
-int32_t attn__bind(const struct attn__problem *p, const attn_arg *args, size_t n_args,
-                   struct attn__call *call);
-
 /* describe.c */
 void attn__describe(const struct attn_plan *plan, int64_t q, int64_t k,
                     struct attn__textout *out);

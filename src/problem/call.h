@@ -20,6 +20,7 @@ struct attn__call {
     int64_t n_seq;
     bool has[ATTN__ROLE_COUNT];
     attn_tensor t[ATTN__ROLE_COUNT];
+    const void *object[ATTN__ROLE_COUNT]; /* of roles that are no tensors */
 };
 
 /* One sequence: where its rows are and how many count. */

@@ -12,6 +12,7 @@
 #include <attn/desc.h>
 
 #include "base/memory.h"
+#include "problem/roles.h"
 
 /* The execution kinds that solvers serve. */
 enum { ATTN__VERB_ATTEND = 1 };
@@ -34,9 +35,21 @@ struct attn__piece {
 
 enum { ATTN__MAX_PIECES = 4 };
 
+/* An extent that shapes of roles name besides the sizes below. */
+struct attn__extent {
+    const char *name; /* letters; static */
+    int64_t value;
+};
+
+enum { ATTN__MAX_EXTENTS = 6 };
+
 struct attn__problem {
     int32_t mech;
     int32_t verb;
+
+    uint8_t takes[ATTN__ROLE_COUNT]; /* enum attn__takes of each role */
+    int32_t n_extents;
+    struct attn__extent extent[ATTN__MAX_EXTENTS];
 
     /* Maxima; k may be ATTN_UNBOUNDED. hout: heads of the output. */
     int64_t b, hq, hk, hv, hout, q, k, d, dv;

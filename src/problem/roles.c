@@ -17,8 +17,10 @@
 #define KEY_MAY(key) 0
 #define KEY_PARAM(key) ATTN_PARAM_##key
 #define KEY_WANT(key) ATTN_WANT_##key
-#define ROLE(constant, name, direction, when, key)                                                 \
-    {ATTN_ROLE_##constant, name, DIRECTION_##direction, ATTN__ROLE_##when, KEY_##when(key)},
+#define KEY_MECH(key) 0
+#define ROLE(constant, name, direction, when, key, types, shape)                                   \
+    {ATTN_ROLE_##constant, name,  DIRECTION_##direction, ATTN__ROLE_##when,                        \
+     KEY_##when(key),      ATTN__TYPES_##types, shape},
 
 const struct attn__role attn__role_table[ATTN__ROLE_COUNT] = {
 #include "problem/roles.def"

@@ -143,6 +143,7 @@ VALUE(ATTN_ROLE_K_OFFSETS, 21);
 VALUE(ATTN_ROLE_Q_LEN, 22);
 VALUE(ATTN_ROLE_K_LEN, 23);
 VALUE(ATTN_ROLE_K_START, 24);
+VALUE(ATTN_ROLE_USER, 29);
 VALUE(ATTN_ROLE_OUT, 100);
 VALUE(ATTN_ROLE_LSE, 101);
 VALUE(ATTN_ROLE_PROBS, 102);
@@ -266,6 +267,10 @@ FUNCTION(attn_plan_solver, const char *(*)(const attn_plan *, int64_t, int64_t))
 FUNCTION(attn_solver_at, const char *(*)(size_t));
 FUNCTION(attn_role_at, int32_t (*)(size_t));
 FUNCTION(attn_role_name, const char *(*)(int32_t));
+FUNCTION(attn_role_shape, const char *(*)(int32_t));
+FUNCTION(attn_plan_role_at, int32_t (*)(const attn_plan *, size_t, int32_t *));
+FUNCTION(attn_plan_shape,
+         int32_t (*)(const attn_plan *, const attn_arg *, size_t, int32_t, attn_tensor *));
 FUNCTION(attn_role_find, int32_t (*)(const char *, int32_t *));
 FUNCTION(attn_role_is_output, int32_t (*)(int32_t));
 FUNCTION(attn_merge, int32_t (*)(size_t, const attn_tensor *, const attn_tensor *,

@@ -351,6 +351,7 @@ enum {
     ATTN_ROLE_Q_LEN = 22,
     ATTN_ROLE_K_LEN = 23,
     ATTN_ROLE_K_START = 24,
+    ATTN_ROLE_USER = 29,
     ATTN_ROLE_OUT = 100,
     ATTN_ROLE_LSE = 101,
     ATTN_ROLE_PROBS = 102,
@@ -397,6 +398,15 @@ ATTN_API int32_t attn_role_at(size_t index);
 ATTN_API const char *attn_role_name(int32_t role);
 ATTN_API int32_t attn_role_find(const char *name, int32_t *role);
 ATTN_API int32_t attn_role_is_output(int32_t role);
+
+ATTN_API const char *attn_role_shape(int32_t role);
+
+ATTN_API int32_t attn_plan_role_at(const attn_plan *plan, size_t index,
+                                   int32_t *required);
+
+ATTN_API int32_t attn_plan_shape(const attn_plan *plan, const attn_arg *args,
+                                 size_t n_args, int32_t role,
+                                 attn_tensor *shape);
 
 #ifdef __cplusplus
 }
