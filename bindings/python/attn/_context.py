@@ -9,7 +9,7 @@ import threading
 import weakref
 from collections import OrderedDict
 from ctypes import byref, c_int64, c_void_p
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Dict, Optional, Union
 
 from ._errors import INVALID, ArgumentError, check, read_text
 from ._lib import (
@@ -33,7 +33,7 @@ def _isa_number(isa: Union[str, int]) -> int:
     if not isinstance(isa, str):
         return int(isa)
     levels = itertools.takewhile(lambda n: n >= 0, map(lib.attn_isa_at, itertools.count()))
-    names = {text(lib.attn_isa_name(n)): n for n in levels}
+    names: Dict[str, int] = {text(lib.attn_isa_name(n)): n for n in levels}
     if isa not in names:
         raise ArgumentError(INVALID, "max_isa: found %r, expected one of %s"
                             % (isa, ", ".join(names)))

@@ -9,7 +9,7 @@ from ._lib import lib, text
 
 INVALID, STATE, UNSUPPORTED, NOMEM, BUSY = -1, -3, -4, -5, -6
 OVERFLOW, THREAD, INTERNAL = -7, -8, -9
-DTYPE, SHAPE, STRIDE, ROLE, SYNTAX, UNSET = -20, -21, -22, -23, -42, -45
+DTYPE, SHAPE, STRIDE, ROLE, SYNTAX = -20, -21, -22, -23, -42
 
 
 class AttnError(Exception):

@@ -20,9 +20,9 @@ UNBOUNDED = -(2**63)
 # Frozen numbers of the C interface that the binding itself has to speak of.
 CTX_THREADS, CTX_MAX_ISA, CTX_LOG_LEVEL, CTX_ISA, CTX_BLAS = 1, 2, 3, 4, 5
 LOG_LEVELS = {"silent": 0, "error": 1, "warning": 2, "info": 3, "trace": 4}
-PARAM_HQ, PARAM_Q, PARAM_K, PARAM_D, PARAM_DV, PARAM_PACKED = 101, 104, 105, 106, 107, 108
-PARAM_Q_HEAD, PARAM_DTYPE, PARAM_WANT, PARAM_EXECUTORS = 110, 400, 500, 602
-TYPE_I64, TYPE_BOOL, TYPE_ENUM, TYPE_SET, TYPE_I64S, TYPE_F64S = 1, 2, 3, 4, 7, 8
+PARAM_EXECUTORS = 602
+TYPE_I64, TYPE_BOOL, TYPE_ENUM, TYPE_SET, TYPE_F64, TYPE_TEXT = 1, 2, 3, 4, 5, 6
+TYPE_I64S, TYPE_F64S = 7, 8
 
 
 class Tensor(ctypes.Structure):
@@ -79,8 +79,10 @@ _PROTOTYPES: Dict[str, Any] = {
     "attn_desc_set_i64s": (c_int32, [_handle, c_int32, _i64p, c_size_t]),
     "attn_desc_set_f64s": (c_int32, [_handle, c_int32, _f64p, c_size_t]),
     "attn_desc_get_i64": (c_int32, [_handle, c_int32, _i64p]),
+    "attn_desc_get_f64": (c_int32, [_handle, c_int32, _f64p]),
     "attn_desc_get_text": (c_int32, [_handle, c_int32, c_char_p, c_size_t, _sizep]),
     "attn_desc_get_i64s": (c_int32, [_handle, c_int32, _i64p, c_size_t, _sizep]),
+    "attn_desc_get_f64s": (c_int32, [_handle, c_int32, _f64p, c_size_t, _sizep]),
     "attn_desc_is_set": (c_int32, [_handle, c_int32, _i32p]),
     "attn_param_at": (c_int32, [c_size_t]),
     "attn_param_name": (c_char_p, [c_int32]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import threading
 import weakref
 from ctypes import byref, c_int32, c_int64, c_size_t, c_void_p
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, 
 
 import numpy as np
 
-from ._errors import INVALID, ROLE, SHAPE, UNSET, ArgumentError, check, read_text
+from ._bound import Bound, aligned, make_args
+from ._errors import INVALID, ROLE, SHAPE, ArgumentError, check, read_text
 from ._lib import (
-    PARAM_D, PARAM_DTYPE, PARAM_DV, PARAM_EXECUTORS, PARAM_HQ, PARAM_K, PARAM_PACKED, PARAM_Q,
-    PARAM_Q_HEAD, PARAM_WANT, TYPE_I64, TYPE_I64S, UNBOUNDED, Arg, Role, lib, params, roles, text,
+    PARAM_EXECUTORS, TYPE_I64, TYPE_I64S, Role, lib, params, roles, text,
 )
 from ._tensor import Array, View, numpy_dtype, view
+from ._values import is_set, read_all
 from ._words import Problem
 
 if TYPE_CHECKING:
@@ -35,6 +37,11 @@ _SHAPES = {
 
 # Spare workspaces a plan keeps; more threads than this allocate theirs anew.
 _SPARE = 16
+
+
+def _release(views: Mapping[str, View]) -> None:
+    for item in views.values():
+        item.release()
 
 
 class Result(Mapping[str, Any]):
@@ -102,52 +109,26 @@ def longest(offsets: View, what: str) -> int:
     return max((b - a for a, b in zip(values, values[1:]) if b > a), default=0)
 
 
-def _get_i64(desc: c_void_p, param: int) -> Optional[int]:
-    value = c_int64()
-    status = lib.attn_desc_get_i64(desc, param, byref(value))
-    if status == UNSET:
-        return None
-    check(status)
-    return value.value
-
-
-def _get_text(desc: c_void_p, param: int, unset: str) -> str:
-    is_set = c_int32()
-    check(lib.attn_desc_is_set(desc, param, byref(is_set)))
-    if not is_set.value:
-        return unset
-    return read_text(lambda buf, n, needed: lib.attn_desc_get_text(desc, param, buf, n, needed))
-
-
 class _Facts:
-    """What shapes of outputs depend on, read from a descriptor."""
+    """What a descriptor says, and of it what the shapes of outputs depend on."""
 
     def __init__(self, desc: c_void_p) -> None:
         self.problem = read_text(
             lambda buf, n, needed: lib.attn_desc_print(desc, buf, n, needed))
-        n_heads = c_size_t(0)
-        status = lib.attn_desc_get_i64s(desc, PARAM_Q_HEAD, None, 0, byref(n_heads))
-        if status == UNSET:
-            self.heads = _get_i64(desc, PARAM_HQ) or 0
-        else:
-            check(status)
-            self.heads = n_heads.value
-        self.q = _get_i64(desc, PARAM_Q) or 0
-        self.k = _get_i64(desc, PARAM_K) or 0
-        self.width = _get_i64(desc, PARAM_DV) or _get_i64(desc, PARAM_D) or 0
-        self.packed = bool(_get_i64(desc, PARAM_PACKED))
-        self.dtype = _get_text(desc, PARAM_DTYPE, "f32")
-        wants = _get_text(desc, PARAM_WANT, "")
-        self.wants = tuple(wants.split(",")) if wants else ()
+        self.said = said = read_all(desc)
+        self.heads = len(said["q_head"]) if "q_head" in said else said.get("hq", 0)
+        self.q, self.k = said.get("q", 0), said.get("k", 0)
+        self.width = said.get("dv", said.get("d", 0))
+        self.packed = said.get("packed", False)
+        self.dtype: str = said.get("dtype", "f32")
+        self.wants: Tuple[str, ...] = said.get("want", ())
 
 
 def _apply(desc: c_void_p, problem: Problem) -> None:
     """Sets what a problem says besides its text."""
-    is_set = c_int32()
     for key, values in problem.setters:
         param = params[key]
-        check(lib.attn_desc_is_set(desc, param.number, byref(is_set)))
-        if is_set.value:
+        if is_set(desc, param.number):
             raise ArgumentError(INVALID, "%s is given twice, as a keyword and in the problem "
                                 "string %r" % (key, problem.text))
         n = len(values) // 8
@@ -211,6 +192,11 @@ class Plan:
         return self._bytes
 
     @property
+    def parameters(self) -> Dict[str, Any]:
+        """What the problem sets, by the names of `attn.parameters()`; inf for no limit."""
+        return dict(self._facts.said)
+
+    @property
     def dtype(self) -> str:
         """Element type of Q and OUT."""
         return self._facts.dtype
@@ -225,7 +211,7 @@ class Plan:
         if q is None:
             q = facts.q
         if k is None:
-            k = max(q, 1) if facts.k == UNBOUNDED else facts.k
+            k = max(q, 1) if facts.k == math.inf else facts.k
         return q, k
 
     def describe(self, q: Optional[int] = None, k: Optional[int] = None) -> str:
@@ -240,8 +226,7 @@ class Plan:
         name = lib.attn_plan_solver(self._handle, nq, nk)
         if name is None:
             raise ValueError("q=%d and k=%d are not within q=%d and k=%s of the plan"
-                             % (nq, nk, self._facts.q,
-                                "inf" if self._facts.k == UNBOUNDED else self._facts.k))
+                             % (nq, nk, self._facts.q, self._facts.k))
         return text(name)
 
     def run(self, *, layout: str = "bhnd", **arrays: Any) -> Result:
@@ -252,30 +237,46 @@ class Plan:
         False leaves out. `out` and what the problem wants come by default,
         `lse` on demand. layout="bnhd" reorders q, k, v and out.
         """
+        views, results = self._take(layout, arrays)
+        try:
+            self._execute(views)
+        finally:
+            _release(views)
+        return results
+
+    def bind(self, *, layout: str = "bhnd", **arrays: Any) -> Bound:
+        """Ties the plan to arrays given as to `run`; each call computes anew.
+
+        For loops over the same memory: nothing is looked up or checked by
+        Python any more.
+        """
+        views, results = self._take(layout, arrays)
+        return Bound(self, self._handle, views, results, self._bytes, self._align)
+
+    def _take(self, layout: str, arrays: Mapping[str, Any]) -> Tuple[Dict[str, View], Result]:
+        """Views of all arguments, to be released once, and the outputs among them."""
         swapped = check_layout(layout)
-        given: Dict[str, View] = {}
-        made: Dict[str, View] = {}
+        views: Dict[str, View] = {}
         outputs: Dict[str, Any] = dict.fromkeys(("out",) + self._facts.wants, True)
+        results: Dict[str, Any] = {}
         try:
             for name, value in arrays.items():
                 if find_role(name).output:
                     outputs[name] = value
                 elif value is not None:
-                    given[name] = self._view(name, value, swapped, False)
-            results: Dict[str, Any] = {}
+                    views[name] = self._view(name, value, swapped, False)
+            given = dict(views)
             for name, value in outputs.items():
                 if value is None or value is False:
                     continue
                 if value is True:
                     value = self._allocate(name, given, swapped)
-                made[name] = self._view(name, value, swapped, True)
+                views[name] = self._view(name, value, swapped, True)
                 results[name] = value
-            self._execute({**given, **made})
-        finally:
-            for used in (given, made):
-                for item in used.values():
-                    item.release()
-        return Result(results)
+        except BaseException:
+            _release(views)
+            raise
+        return views, Result(results)
 
     @staticmethod
     def _view(name: str, value: Any, swapped: bool, writable: bool) -> View:
@@ -305,18 +306,14 @@ class Plan:
         return np.empty(shape, np.float64 if self._facts.dtype == "f64" else np.float32)
 
     def _execute(self, views: Mapping[str, View]) -> None:
-        args = (Arg * len(views))()
-        for arg, (name, seen) in zip(args, views.items()):
-            arg.role = roles[name].number
-            arg.object = ctypes.addressof(seen.tensor)
+        args = make_args(views)
         with self._lock:
             block = self._spare.pop() if self._spare else None
         if block is None:
             block = np.empty(self._bytes + self._align, np.uint8)
-        start = block.__array_interface__["data"][0]
-        start += -start % self._align
         try:
-            check(lib.attn_plan_execute(self._handle, args, len(args), start, self._bytes))
+            check(lib.attn_plan_execute(self._handle, args, len(args),
+                                        aligned(block, self._align), self._bytes))
         finally:
             with self._lock:
                 if len(self._spare) < _SPARE:

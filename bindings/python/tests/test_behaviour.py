@@ -55,17 +55,13 @@ def test_errors_have_families():
         assert isinstance(error, family) and isinstance(error, attn.AttnError)
         assert error.message == "text"
     for name in ("INVALID", "STATE", "UNSUPPORTED", "NOMEM", "BUSY", "OVERFLOW", "THREAD",
-                 "INTERNAL", "DTYPE", "SHAPE", "STRIDE", "ROLE", "SYNTAX", "UNSET"):
+                 "INTERNAL", "DTYPE", "SHAPE", "STRIDE", "ROLE", "SYNTAX"):
         number = getattr(_errors, name)
         assert _lib.text(_lib.lib.attn_status_name(number)) == "ATTN_ERR_" + name
 
 
 def test_numbers_agree_with_the_library():
-    for name, number in (("hq", _lib.PARAM_HQ), ("q", _lib.PARAM_Q), ("k", _lib.PARAM_K),
-                         ("d", _lib.PARAM_D), ("dv", _lib.PARAM_DV),
-                         ("packed", _lib.PARAM_PACKED), ("q_head", _lib.PARAM_Q_HEAD),
-                         ("dtype", _lib.PARAM_DTYPE), ("want", _lib.PARAM_WANT)):
-        assert _lib.params[name].number == number
+    assert _lib.params["executors"].number == _lib.PARAM_EXECUTORS
     assert set(attn._plan._SHAPES) == {n for n, r in _lib.roles.items() if r.output}
     assert attn.roles()["lse"] == "output" and attn.roles()["seg_q"] == "input"
     assert attn.mechanisms() == ["softmax"]
@@ -125,6 +121,35 @@ def test_plan_tells(ctx):
     with pytest.raises(attn.ArgumentError):
         plan.describe(65, 1)
     assert ctx.plan("softmax h=1 q=4 k=inf d=8").solver() in attn.solvers()
+
+
+def test_plan_parameters(ctx):
+    plan = ctx.plan("softmax h=9/3 q=64 k=inf d=64/32 causal=0 window=9,inf scale=0.25 "
+                    "q_head=[0,1,2] k_head=[0,0,0] v_head=[0,0,1] alibi "
+                    "alibi_slopes=[0.5,0.25,1] dtype=f16 want=rowmax,entropy solver=reference")
+    assert plan.parameters == {
+        "hq": 9, "hk": 3, "q": 64, "k": float("inf"), "d": 64, "dv": 32, "causal": False,
+        "window_left": 9, "window_right": float("inf"), "scale": 0.25, "q_head": [0, 1, 2],
+        "k_head": [0, 0, 0], "v_head": [0, 0, 1], "alibi": True, "alibi_slopes": [0.5, 0.25, 1],
+        "dtype": "f16", "want": ("rowmax", "entropy"), "solver": "reference",
+    }
+
+
+def test_bound_plans_compute_again(ctx, qkv):
+    q, k, v = qkv()
+    plan = ctx.plan("softmax b=2 h=4/2 q=7 k=19 d=16")
+    bound = plan.bind(q=q, k=k, v=v, lse=True)
+    out = bound().out
+    assert np.array_equal(out, plan.run(q=q, k=k, v=v).out)
+    q *= 2
+    assert bound().out is out and bound.results.lse.shape == (2, 4, 7)
+    assert np.array_equal(out, plan.run(q=q, k=k, v=v).out)
+    with pytest.raises(attn.ArgumentError, match="V"):
+        plan.bind(q=q, k=k)()
+    alone = ctx.plan("softmax b=2 h=4/2 q=7 k=19 d=16").bind(
+        q=q.copy(), k=k.copy(), v=v.copy(), out=np.empty_like(q))
+    gc.collect()
+    assert np.array_equal(alone().out, out)
 
 
 def test_objects_may_go_in_any_order(qkv):
