@@ -102,6 +102,8 @@ _PROTOTYPES: Dict[str, Any] = {
     "attn_role_name": (c_char_p, [c_int32]),
     "attn_role_find": (c_int32, [c_char_p, _i32p]),
     "attn_role_is_output": (c_int32, [c_int32]),
+    "attn_role_shape": (c_char_p, [c_int32]),
+    "attn_plan_shape": (c_int32, [_handle, POINTER(Arg), c_size_t, c_int32, POINTER(Tensor)]),
     "attn_merge": (c_int32, [c_size_t, POINTER(Tensor), POINTER(Tensor), POINTER(Tensor),
                              POINTER(Tensor)]),
 }
@@ -148,6 +150,18 @@ class Role(NamedTuple):
     number: int
     name: str
     output: bool
+    shape: str
+
+    @property
+    def is_tensor(self) -> bool:
+        """False: any pointer, handed on by the library."""
+        return bool(self.shape)
+
+    @property
+    def has_layout(self) -> bool:
+        """Is it [B,H,N,D], what a layout reorders?"""
+        parts = self.shape.split(",")
+        return len(parts) == 4 and parts[1][0] == "H" and parts[2][0] == "N"
 
 
 def text(value: Optional[bytes]) -> str:
@@ -184,7 +198,8 @@ def _params() -> Dict[str, Param]:
 
 def _roles() -> Dict[str, Role]:
     rows = (
-        Role(number, text(lib.attn_role_name(number)), bool(lib.attn_role_is_output(number)))
+        Role(number, text(lib.attn_role_name(number)), bool(lib.attn_role_is_output(number)),
+             text(lib.attn_role_shape(number)))
         for number in _walk(lib.attn_role_at)
     )
     return {row.name: row for row in rows}

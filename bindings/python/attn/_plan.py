@@ -14,7 +14,7 @@ import numpy as np
 from ._bound import Bound, aligned, make_args
 from ._errors import INVALID, ROLE, SHAPE, ArgumentError, check, read_text
 from ._lib import (
-    PARAM_EXECUTORS, TYPE_I64, TYPE_I64S, Role, lib, params, roles, text,
+    PARAM_EXECUTORS, TYPE_I64, TYPE_I64S, Role, Tensor, lib, params, roles, text,
 )
 from ._tensor import Array, View, numpy_dtype, view
 from ._values import is_set, read_all
@@ -24,16 +24,6 @@ if TYPE_CHECKING:
     from ._context import Context
 
 LAYOUTS = ("bhnd", "bnhd")
-
-# Roles whose arrays a layout reorders.
-_LAID_OUT = frozenset(("q", "k", "v", "out"))
-
-# Shape of each output: b batch, s sequences, h output heads, n rows of q, d width of v,
-# q and k rows of the longest sequence.
-_SHAPES = {
-    "out": "bhnd", "lse": "bhn", "rowmax": "bhn", "entropy": "bhn", "colsum": "shk",
-    "probs": "shqk", "scores_raw": "shqk", "scores_capped": "shqk", "scores_biased": "shqk",
-}
 
 # Spare workspaces a plan keeps; more threads than this allocate theirs anew.
 _SPARE = 16
@@ -110,16 +100,13 @@ def longest(offsets: View, what: str) -> int:
 
 
 class _Facts:
-    """What a descriptor says, and of it what the shapes of outputs depend on."""
+    """What a descriptor says."""
 
     def __init__(self, desc: c_void_p) -> None:
         self.problem = read_text(
             lambda buf, n, needed: lib.attn_desc_print(desc, buf, n, needed))
         self.said = said = read_all(desc)
-        self.heads = len(said["q_head"]) if "q_head" in said else said.get("hq", 0)
         self.q, self.k = said.get("q", 0), said.get("k", 0)
-        self.width = said.get("dv", said.get("d", 0))
-        self.packed = said.get("packed", False)
         self.dtype: str = said.get("dtype", "f32")
         self.wants: Tuple[str, ...] = said.get("want", ())
 
@@ -141,19 +128,6 @@ def _apply(desc: c_void_p, problem: Problem) -> None:
         else:
             check(lib.attn_desc_set_f64s(desc, param.number,
                                          (ctypes.c_double * n).from_buffer_copy(values), n))
-
-
-def _shape(kind: str, given: Mapping[str, View], facts: _Facts) -> Tuple[int, ...]:
-    """The shape of an output, from the inputs of this run."""
-    batch, _, rows, _ = sizes(given["q"], "q")
-    keys = sizes(given["k"], "k")[2]
-    extent = {"b": batch, "s": batch, "h": facts.heads, "n": rows, "q": rows, "k": keys,
-              "d": facts.width}
-    if facts.packed and ("s" in kind):
-        extent["s"] = max(given["q_offsets"].shape[0] - 1, 0) if given["q_offsets"].shape else 0
-        extent["q"] = longest(given["q_offsets"], "q_offsets")
-        extent["k"] = longest(given["k_offsets"], "k_offsets")
-    return tuple(extent[letter] for letter in kind)
 
 
 class Plan:
@@ -281,7 +255,7 @@ class Plan:
     @staticmethod
     def _view(name: str, value: Any, swapped: bool, writable: bool) -> View:
         seen = view(value, name, writable)
-        if swapped and name in _LAID_OUT:
+        if swapped and roles[name].has_layout:
             try:
                 seen.swap_heads(name)
             except ArgumentError:
@@ -290,20 +264,15 @@ class Plan:
         return seen
 
     def _allocate(self, name: str, given: Mapping[str, View], swapped: bool) -> Array:
-        kind = _SHAPES.get(name)
-        if kind is None:
-            raise ArgumentError(ROLE, "%s: this output cannot be allocated, pass an array" % name)
-        packed = self._facts.packed and "s" in kind
-        for needed in ("q", "k", "v") + (("q_offsets", "k_offsets") if packed else ()):
-            if needed not in given:
-                raise ArgumentError(ROLE, "%s is missing among the inputs: %s"
-                                    % (needed, ", ".join(given) or "none"))
-        shape = _shape(kind, given, self._facts)
-        if name == "out":
-            if swapped:
-                shape = (shape[0], shape[2], shape[1], shape[3])
-            return np.empty(shape, numpy_dtype(self._facts.dtype))
-        return np.empty(shape, np.float64 if self._facts.dtype == "f64" else np.float32)
+        """An array for an output, as the library says for these inputs."""
+        told = Tensor()
+        args = make_args(given)
+        check(lib.attn_plan_shape(self._handle, args, len(args), roles[name].number,
+                                  byref(told)))
+        shape = list(told.shape[:told.rank])
+        if swapped and roles[name].has_layout:
+            shape[1], shape[2] = shape[2], shape[1]
+        return np.empty(shape, numpy_dtype(text(lib.attn_dtype_name(told.dtype))))
 
     def _execute(self, views: Mapping[str, View]) -> None:
         args = make_args(views)
