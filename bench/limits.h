@@ -8,6 +8,9 @@
 #include "bench_options.h"
 #include "probe.h"
 
+/* The share of theory from which on the peak is believed. */
+#define BENCH_PEAK_REACHED 0.97
+
 typedef struct bench_limits {
     int64_t threads;
     const bench_probe *probe;

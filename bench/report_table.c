@@ -15,7 +15,8 @@ void bench_table_limits(FILE *f, const bench_limits *l)
     fprintf(f, "  multiply-add  %.1f GF/s (%s: %" PRId64 " lanes x %.1f a cycle x %.2f GHz; "
                "reached %.3f%s)\n",
             l->peak, l->probe->isa, l->probe->lanes, l->fma_per_cycle, l->clock, l->of_theory,
-            l->of_theory >= 0.97 ? "" : ", LESS THAN 0.97: disturbed, do not trust of_peak");
+            l->of_theory >= BENCH_PEAK_REACHED ? "" : ", LESS THAN 0.97: disturbed, do not trust "
+                                                      "of_peak");
     fprintf(f, "  reading RAM   %.1f GB/s with 4 KB pages (%d streams), %.1f with 2 MB (%d), "
                "%" PRId64 " MB (last-level cache %" PRId64 " MB%s)\n",
             l->read[0], l->streams[0], l->read[1], l->streams[1], (int64_t)(l->bytes >> 20),

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define BASE "softmax h=12 n=2048 d=64 "
+#define WIDE "softmax h=4 n=8192 d=64 "
 #define LONG "softmax h=4 d=64 causal "
 
 static const char *const prefill[] = {
@@ -73,6 +74,9 @@ static const char *const masks[] = {
     BASE "causal softcap=50",
     BASE "causal sink_logits",
     "softmax b=4 h=12 n=512 d=64 packed causal",
+    WIDE,
+    WIDE "window=255,0",
+    WIDE "causal window=255,0",
     NULL,
 };
 
