@@ -72,6 +72,7 @@ enum {
  * | 305 | sink_logits     | bool   | SINK_LOGITS       | 0                  |
  * | 400 | dtype           | enum   | f32 f64 f16 bf16  | f32                |
  * | 401 | kv_dtype        | enum   | f32 f64 f16 bf16  | dtype              |
+ * | 402 | compute         | enum   | f32 bf16          | f32                |
  * | 500 | want            | set    | probs scores_raw  | nothing            |
  * |     |                 |        | scores_capped     |                    |
  * |     |                 |        | scores_biased     |                    |
@@ -94,6 +95,10 @@ enum {
  * Hout/HV is not whole a map is needed. ALiBi (Press et al., 2021) adds
  * -slope[h] * |i + off - j|. Sink logits as in gpt-oss (2025), softcap as in
  * Gemma 2 (2024). f64 is for all tensors or for none.
+ * compute=bf16 allows solvers to round queries and softmax weights to bf16
+ * where the processor multiplies that faster and K and V are bf16 (relative
+ * RMS error of OUT up to 2^-8 * (1 + max|logit|/4)); sums stay f32, and
+ * elsewhere it changes nothing.
  */
 enum {
     ATTN_PARAM_B = 100,
@@ -125,6 +130,7 @@ enum {
     ATTN_PARAM_SINK_LOGITS = 305,
     ATTN_PARAM_DTYPE = 400,
     ATTN_PARAM_KV_DTYPE = 401,
+    ATTN_PARAM_COMPUTE = 402,
     ATTN_PARAM_WANT = 500,
     ATTN_PARAM_SOLVER = 600,
     ATTN_PARAM_BLAS = 601,
@@ -134,6 +140,9 @@ enum {
 
 /* Values of `align`. */
 enum { ATTN_ALIGN_BOTTOM_RIGHT = 0, ATTN_ALIGN_TOP_LEFT = 1 };
+
+/* Values of `compute`: what the factors of products may be rounded to. */
+enum { ATTN_COMPUTE_F32 = 0, ATTN_COMPUTE_BF16 = 1 };
 
 /* Values of `blas`. never: no solver that calls BLAS. */
 enum { ATTN_BLAS_AUTO = 0, ATTN_BLAS_NEVER = 1 };

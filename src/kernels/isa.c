@@ -14,13 +14,19 @@
 
 #include "simd/vec.h"
 
-#if defined ATTN__ISA_AVX512_BF16
-/* a level of its own, but so far all its kernels are those of avx512 */
-#define ATTN__SLOT(name) NULL
-#else
-#define ATTN__SLOT(name) name
 #include "kernels/unroll.h"
 #include "kernels/exp2.h"
+
+#if defined ATTN__ISA_AVX512_BF16
+/* all others are those of avx512 */
+#define ATTN__SLOT(name) NULL
+#define ATTN__SLOT_BF16(name) name
+#include "kernels/softmax_base.h"
+#include "simd/pairs.h"
+#include "kernels/tile_bf16.inc.c"
+#else
+#define ATTN__SLOT(name) name
+#include "kernels/softmax_base.h"
 
 #include "kernels/tile_mm.inc.c"
 #include "kernels/tile_softmax.inc.c"
@@ -30,6 +36,13 @@
 #include "kernels/row_f16.inc.c"
 #include "kernels/row_bf16.inc.c"
 #include "kernels/convert.inc.c"
+#if defined ATTN__ISA_C
+#define ATTN__SLOT_BF16(name) name
+#include "simd/pairs.h"
+#include "kernels/tile_bf16.inc.c"
+#else
+#define ATTN__SLOT_BF16(name) NULL
+#endif
 #endif
 
 #define ATTN__TABLE_OF(tag) ATTN__TABLE_OF_(tag)
@@ -44,5 +57,6 @@ const struct attn__kernels ATTN__TABLE_OF(ATTN__TAG) = {
     .isa = ATTN__LEVEL,
     .lanes = VF_LANES,
 #define KERNEL(ret, name, args) .name = ATTN__SLOT(name),
+#define KERNEL_BF16(ret, name, args) .name = ATTN__SLOT_BF16(name),
 #include "kernels/kernels.def"
 };

@@ -52,6 +52,11 @@ static int32_t sizes(const struct attn__params *v, struct attn__problem *p)
         return attn__error_set(ATTN_ERR_INVALID,
                                "dtype=%s with kv_dtype=%s: f64 is for all tensors or for none",
                                attn__dtype_name(p->dtype), attn__dtype_name(p->kv_dtype));
+    p->compute = (int32_t)i64_or(v, ATTN_PARAM_COMPUTE, ATTN_COMPUTE_F32);
+    if (p->compute == ATTN_COMPUTE_BF16 && p->dtype == ATTN_DTYPE_F64)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "compute=bf16 with dtype=f64: expected compute=f32, f64 data are "
+                               "computed in f64");
     size_t n;
     const int64_t *q_head = attn__params_i64s(v, ATTN_PARAM_Q_HEAD, &n);
     p->hout = q_head ? (int64_t)n : p->hq;

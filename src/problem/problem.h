@@ -54,7 +54,7 @@ struct attn__problem {
     /* Maxima; k may be ATTN_UNBOUNDED. hout: heads of the output. */
     int64_t b, hq, hk, hv, hout, q, k, d, dv;
     bool packed;
-    int32_t dtype, kv_dtype;
+    int32_t dtype, kv_dtype, compute;
 
     /* For each output head the head it reads of Q, K and V: [hout]. */
     const int64_t *q_head, *k_head, *v_head;

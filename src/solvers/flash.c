@@ -18,6 +18,7 @@
  * depend on the other rows of its tile.
  */
 #include "solvers/finish.h"
+#include "solvers/flash_bf16.h"
 #include "solvers/rows_load.h"
 #include "solvers/solvers.h"
 #include "solvers/units.h"
@@ -31,6 +32,7 @@ struct tile {
     int64_t r0, n;
     int64_t lo, hi;         /* no row sees a key outside */
     float *qt, *ot, *m, *l; /* [d][w], [dv][w], [w], [w] */
+    uint32_t *qt_bf16;      /* [(d + 1) / 2][w], in place of qt */
 };
 
 struct worker {
@@ -40,6 +42,7 @@ struct worker {
     float *rows;              /* [w][max(d, dv)]: queries in, results out */
     float *k, *v, *bias;      /* [keys][d], [keys][dv], [w][keys] */
     uint64_t *bits;           /* [keys] */
+    struct attn__flash_bf16 bf16;
     struct attn__row_scratch exact;
 };
 
@@ -79,6 +82,8 @@ static double group_cost(const struct attn__problem *p, const struct attn__machi
     /* One vector of queries has few operands per product but where there are
      * 32 registers; a wide tile of wide heads does not fit in L1. */
     double product = w == m->kern->lanes && m->kern->lanes < 16 ? 1.3 : 1.1;
+    if (attn__flash_bf16_serves(p, m))
+        product /= 2;
     if (w * width(p) * 4 > 24 << 10)
         product *= 1.2;
     double score = 9.5 + (p->softcap > 0 ? 25 : 0) + (p->bias ? 8 : 0) + (p->slopes ? 3 : 0) +
@@ -118,11 +123,14 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
         struct worker k = {0};
         k.tile = ATTN__TAKE(s, n_tiles, struct tile);
         /* tiles of either width share this room: tile t begins at row t * w */
-        float *qt = ATTN__TAKE(s, rows * p->d, float);
+        bool bf16 = attn__flash_bf16_serves(p, m);
+        float *qt = ATTN__TAKE(s, bf16 ? 0 : rows * p->d, float);
+        uint32_t *qt_bf16 = ATTN__TAKE(s, bf16 ? rows * ((p->d + 1) / 2) : 0, uint32_t);
         float *ot = ATTN__TAKE(s, rows * p->dv, float);
         float *ml = ATTN__TAKE(s, 2 * rows, float);
         if (k.tile)
-            k.tile[0] = (struct tile){.qt = qt, .ot = ot, .m = ml, .l = ml + rows};
+            k.tile[0] = (struct tile){
+                .qt = qt, .qt_bf16 = qt_bf16, .ot = ot, .m = ml, .l = ml + rows};
         k.st = ATTN__TAKE(s, w * keys, float);
         k.f = ATTN__TAKE(s, w, float);
         k.slope = ATTN__TAKE(s, w, float);
@@ -131,6 +139,8 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
         k.v = ATTN__TAKE(s, keys * p->dv, float);
         k.bias = ATTN__TAKE(s, p->bias ? w * keys : 0, float);
         k.bits = ATTN__TAKE(s, keys, uint64_t);
+        if (bf16)
+            attn__flash_bf16_take(s, p, keys, w, &k.bf16);
         attn__row_scratch_take(s, p, &k.exact);
         if (st->worker)
             st->worker[n] = k;
@@ -155,12 +165,17 @@ struct pass {
     struct worker *wk;
     int64_t w;
     bool steps; /* is there anything between q.k and the softmax? */
+    bool bf16;  /* products of pairs of bf16 */
+    float scale;
     int64_t h0, group; /* the heads */
     struct attn__rows k, v;
     struct attn__vis vis;
-    /* The block at hand, as f32: NULL until a tile needs it. */
-    int64_t j0, j1, ldk, ldv;
+    /* The block at hand. */
+    int64_t j0, j1;
+    bool loaded;
+    int64_t ldk, ldv;
     const float *kf, *vf;
+    struct attn__flash_bf16_block pairs;
 };
 
 static int64_t head_of(const struct pass *ps, int64_t r)
@@ -183,8 +198,10 @@ static void begin_tile(const struct pass *ps, struct tile *t)
                               ps->wk->rows + n * p->d, p->d);
         }
     }
-    double scale = ps->steps ? p->scale : p->scale * M_LOG2E;
-    ps->kern->tile_pack_q(q, ld, t->n, p->d, (float)scale, ps->w, t->qt);
+    if (ps->bf16)
+        ps->kern->tile_pack_q_bf16(q, ld, t->n, p->d, ps->w, t->qt_bf16);
+    else
+        ps->kern->tile_pack_q(q, ld, t->n, p->d, ps->scale, ps->w, t->qt);
     memset(t->ot, 0, (size_t)(p->dv * ps->w) * sizeof *t->ot);
     for (int64_t n = 0; n < ps->w; n++) {
         double sink = -INFINITY;
@@ -233,6 +250,24 @@ static void score_steps(const struct pass *ps, const struct tile *t, int64_t j0,
     ps->kern->vec_scale(wk->st, nk * ps->w, (float)M_LOG2E);
 }
 
+/* The block at hand as the products want it, for the first tile that does. */
+static void load_block(struct pass *ps)
+{
+    const struct attn__problem *p = ps->c->p;
+    struct worker *wk = ps->wk;
+    int64_t n = ps->j1 - ps->j0;
+    if (ps->loaded)
+        return;
+    ps->loaded = true;
+    if (ps->bf16) {
+        ps->pairs = attn__flash_bf16_load(ps->kern, p, &ps->k, &ps->v, ps->j0, n, wk->k, wk->v,
+                                          &wk->bf16);
+        return;
+    }
+    ps->kf = attn__rows_f32(ps->kern, &ps->k, ps->j0, n, p->d, wk->k, &ps->ldk);
+    ps->vf = attn__rows_f32(ps->kern, &ps->v, ps->j0, n, p->dv, wk->v, &ps->ldv);
+}
+
 /* The block against one tile. */
 static void tile_block(struct pass *ps, struct tile *t)
 {
@@ -258,16 +293,21 @@ static void tile_block(struct pass *ps, struct tile *t)
         if (last == 0)
             return;
     }
-    if (!ps->kf)
-        ps->kf = attn__rows_f32(ps->kern, &ps->k, ps->j0, ps->j1 - ps->j0, p->d, wk->k, &ps->ldk);
-    if (!ps->vf)
-        ps->vf = attn__rows_f32(ps->kern, &ps->v, ps->j0, ps->j1 - ps->j0, p->dv, wk->v, &ps->ldv);
+    load_block(ps);
     int64_t nk = j1 - j0, skip = j0 - ps->j0;
-    ps->kern->tile_qk(ps->kf + skip * ps->ldk, ps->ldk, nk, p->d, t->qt, ps->w, wk->st);
+    if (ps->bf16)
+        attn__flash_bf16_scores(ps->kern, &ps->pairs, skip, nk, t->qt_bf16, ps->w, ps->scale,
+                                wk->st);
+    else
+        ps->kern->tile_qk(ps->kf + skip * ps->ldk, ps->ldk, nk, p->d, t->qt, ps->w, wk->st);
     if (ps->steps)
         score_steps(ps, t, j0, nk);
     if (class == ATTN__TILE_PARTIAL)
         ps->kern->tile_mask(wk->st, nk, ps->w, bits);
+    if (ps->bf16) {
+        attn__flash_bf16_values(ps->kern, &ps->pairs, skip, nk, wk->st, ps->w, t->m, t->l, t->ot);
+        return;
+    }
     ps->kern->tile_softmax(wk->st, nk, ps->w, t->m, t->l, t->ot, p->dv);
     ps->kern->tile_pv(ps->vf + skip * ps->ldv, ps->ldv, nk, p->dv, wk->st, ps->w, t->ot);
 }
@@ -318,6 +358,8 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
     struct worker *wk = &st->worker[worker];
     struct pass ps = {.c = c, .kern = st->x->machine->kern, .s = s, .wk = wk, .w = tl->rows};
     ps.steps = p->softcap > 0 || p->slopes || p->bias;
+    ps.scale = (float)(ps.steps ? p->scale : p->scale * M_LOG2E);
+    ps.bf16 = attn__flash_bf16_serves(p, st->x->machine);
     ps.h0 = p->group[g];
     ps.group = p->group[g + 1] - ps.h0;
     ps.k = attn__call_k(c, s, ps.h0);
@@ -331,7 +373,10 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
         struct tile *t = &wk->tile[i], *room = &wk->tile[0];
         t->r0 = (first + i) * ps.w;
         t->n = attn__min_i64(ps.w, ps.group * s->nq - t->r0);
-        t->qt = room->qt + i * ps.w * p->d;
+        if (ps.bf16)
+            t->qt_bf16 = room->qt_bf16 + i * ps.w * ((p->d + 1) / 2);
+        else
+            t->qt = room->qt + i * ps.w * p->d;
         t->ot = room->ot + i * ps.w * p->dv;
         t->m = room->m + i * ps.w;
         t->l = room->l + i * ps.w;
@@ -342,7 +387,7 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
     for (int64_t j = lo - lo % tl->keys; j < hi; j += tl->keys) {
         ps.j0 = j;
         ps.j1 = attn__min_i64(j + tl->keys, s->nk);
-        ps.kf = ps.vf = NULL;
+        ps.loaded = false;
         for (int64_t i = 0; i < n; i++)
             if (wk->tile[i].lo < ps.j1 && wk->tile[i].hi > ps.j0)
                 tile_block(&ps, &wk->tile[i]);

@@ -494,6 +494,10 @@ static void types(struct maker *m)
         p->kv_dtype = (int32_t)PICK(r, ATTN_DTYPE_F32, ATTN_DTYPE_F16, ATTN_DTYPE_BF16);
         say(p, " kv_dtype=%s", attn_dtype_name(p->kv_dtype));
     }
+    p->compute_bf16 = p->dtype != ATTN_DTYPE_F64 &&
+                      rng_percent(r, p->kv_dtype == ATTN_DTYPE_BF16 ? 50 : 5);
+    if (p->compute_bf16)
+        say(p, " compute=bf16");
     p->row_dtype = p->dtype == ATTN_DTYPE_F64 ? ATTN_DTYPE_F64 : ATTN_DTYPE_F32;
 }
 

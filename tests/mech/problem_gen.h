@@ -28,6 +28,7 @@ struct gen_problem {
     int64_t q_head[GEN_HEADS], k_head[GEN_HEADS], v_head[GEN_HEADS];
     double slopes[GEN_HEADS];
     int32_t dtype, kv_dtype, row_dtype, want;
+    bool compute_bf16;
     int64_t pair_q, pair_k; /* room per sequence of the per-pair outputs */
     int threads;            /* 1 to 3: what to run it with if nothing else is asked */
     bool own_workspace;     /* pass NULL */

@@ -32,6 +32,7 @@ static const struct {
     {"softmax h=2 q=1 k=1 d=1 alibi alibi_slopes=[1]", ATTN_ERR_INVALID, "alibi_slopes"},
     {"softmax h=1 q=1 k=1 d=1 dtype=f64 kv_dtype=f16", ATTN_ERR_INVALID, "kv_dtype=f16"},
     {"softmax h=1 q=1 k=1 d=1 kv_dtype=f64", ATTN_ERR_INVALID, "kv_dtype=f64"},
+    {"softmax h=1 q=1 k=1 d=1 dtype=f64 compute=bf16", ATTN_ERR_INVALID, "compute=bf16"},
     {"softmax h=1 q=1 k=1 d=1 prefix=2 sink_tokens=3", ATTN_ERR_UNSUPPORTED, "sink_tokens=3"},
     {"softmax h=1 q=1 k=inf d=1 solver=gemm", ATTN_ERR_UNSUPPORTED, "gemm"},
     {"softmax h=1 q=1 k=1 d=1 blas=never solver=gemm", ATTN_ERR_UNSUPPORTED, "BLAS|blas"},

@@ -110,6 +110,7 @@ START_TEST(words_as_in_the_header)
     } groups[] = {{"ATTN_ALIGN_", ATTN_PARAM_ALIGN},
                   {"ATTN_BLAS_", ATTN_PARAM_BLAS},
                   {"ATTN_CHECK_", ATTN_PARAM_CHECK},
+                  {"ATTN_COMPUTE_", ATTN_PARAM_COMPUTE},
                   {"ATTN_WANT_", ATTN_PARAM_WANT}};
 
     for (size_t g = 0; g < sizeof groups / sizeof groups[0]; g++) {

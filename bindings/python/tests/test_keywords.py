@@ -34,6 +34,7 @@ PAIRS = {
     "sink_logits": ("sink_logits", True),
     "dtype": ("dtype=f16", np.float16),
     "kv_dtype": ("kv_dtype=f16", "float16"),
+    "compute": ("compute=bf16", "bf16"),
     "want": ("want=probs,colsum", ("colsum", "probs")),
     "solver": ("solver=%s" % attn.solvers()[-1], attn.solvers()[-1]),
     "blas": ("blas=never", "never"),

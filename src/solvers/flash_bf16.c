@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Blocks of K and V as pairs of bf16, and a tile's steps over them.
+ */
+#include "solvers/flash_bf16.h"
+
+#include <attn/context.h>
+
+#include "solvers/rows_load.h"
+
+bool attn__flash_bf16_serves(const struct attn__problem *p, const struct attn__machine *m)
+{
+    return p->compute == ATTN_COMPUTE_BF16 && p->kv_dtype == ATTN_DTYPE_BF16 &&
+           m->kern->isa == ATTN_ISA_AVX512_BF16;
+}
+
+void attn__flash_bf16_take(struct attn__scratch *s, const struct attn__problem *p, int64_t keys,
+                           int64_t w, struct attn__flash_bf16 *out)
+{
+    int64_t pairs = (keys + 1) / 2;
+    out->k = ATTN__TAKE(s, keys * (p->d + p->d % 2), uint16_t);
+    out->v = ATTN__TAKE(s, keys * p->dv, uint16_t);
+    out->vt = ATTN__TAKE(s, pairs * p->dv, uint32_t);
+    out->pt = ATTN__TAKE(s, pairs * w, uint32_t);
+}
+
+/* Rows in other memory than plain one, through f32, which loses nothing. */
+static const uint16_t *copy(const struct attn__kernels *kern, const struct attn__rows *r,
+                            int64_t j0, int64_t n, int64_t width, float *room, uint16_t *out,
+                            int64_t ld)
+{
+    attn__rows_to_f32(kern, r, j0, n, 0, width, room, width);
+    kern->cvt_f32_bf16(out, ld, room, width, n, width);
+    for (int64_t j = 0; j < n && ld > width; j++)
+        out[j * ld + width] = 0;
+    return out;
+}
+
+struct attn__flash_bf16_block
+attn__flash_bf16_load(const struct attn__kernels *kern, const struct attn__problem *p,
+                      const struct attn__rows *k, const struct attn__rows *v, int64_t j0,
+                      int64_t n, float *k_room, float *v_room, const struct attn__flash_bf16 *wk)
+{
+    struct attn__flash_bf16_block b = {.pairs = (p->d + 1) / 2, .dv = p->dv, .vt = wk->vt,
+                                       .pt = wk->pt};
+    if (attn__rows_plain(k, ATTN_DTYPE_BF16) && p->d % 2 == 0) {
+        b.k = (const uint16_t *)(const void *)attn__rows_at(k, j0);
+        b.ldk = k->row;
+    } else {
+        b.ldk = p->d + p->d % 2;
+        b.k = copy(kern, k, j0, n, p->d, k_room, wk->k, b.ldk);
+    }
+    if (attn__rows_plain(v, ATTN_DTYPE_BF16))
+        kern->pack_v_bf16((const uint16_t *)(const void *)attn__rows_at(v, j0), v->row, n, p->dv,
+                          wk->vt);
+    else
+        kern->pack_v_bf16(copy(kern, v, j0, n, p->dv, v_room, wk->v, p->dv), p->dv, n, p->dv,
+                          wk->vt);
+    return b;
+}
+
+void attn__flash_bf16_scores(const struct attn__kernels *kern,
+                             const struct attn__flash_bf16_block *b, int64_t skip, int64_t nk,
+                             const uint32_t *qt, int64_t w, float scale, float *st)
+{
+    kern->tile_qk_bf16(b->k + skip * b->ldk, b->ldk, nk, b->pairs, qt, w, scale, st);
+}
+
+void attn__flash_bf16_values(const struct attn__kernels *kern,
+                             const struct attn__flash_bf16_block *b, int64_t skip, int64_t nk,
+                             const float *st, int64_t w, float *m, float *l, float *ot)
+{
+    kern->tile_softmax_bf16(st, nk, w, m, l, ot, b->dv, b->pt);
+    kern->tile_pv_bf16(b->vt + skip / 2 * b->dv, (nk + 1) / 2, b->dv, b->pt, w, ot);
+}
