@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs ONNX's operator vectors for Attention through libattn:
+ * Runs ONNX's operator vectors for Attention and FlexAttention through libattn:
  *
  *     conformance VECTORS EXCEPTIONS
  *
- * VECTORS is a folder with test_attention_NAME/{model.onnx,test_data_set_0/},
- * EXCEPTIONS a text file with lines "test_attention_NAME reason". A vector
+ * VECTORS is a folder with test_attention_NAME/{model.onnx,test_data_set_0/}
+ * and test_flexattention..., EXCEPTIONS a text file with lines
+ * "test_attention_NAME reason". A vector
  * named there must fail; if it passes, the line is out of date and the run
  * fails. Other folders, and the "_expanded" ones, which hold the same data
  * with the operator written out in smaller ones, are not looked at.
@@ -67,7 +68,7 @@ static int check_vector(attn_ctx *ctx, const char *folder, const char *name, cha
     static const char *const outputs[ONNX_OUTPUTS] = {"Y", "present_key", "present_value",
                                                       "qk_matmul_output"};
     char path[1024];
-    onnx_attention model;
+    onnx_attention model = {0};
     onnx_tensor in[ONNX_INPUTS] = {0}, out[ONNX_OUTPUTS] = {0}, expected = {0};
 
     problem[0] = 0;
@@ -94,6 +95,7 @@ static int check_vector(attn_ctx *ctx, const char *folder, const char *name, cha
         onnx_tensor_free(&in[s]);
     for (int s = 0; s < ONNX_OUTPUTS; s++)
         onnx_tensor_free(&out[s]);
+    onnx_model_free(&model);
     return rc;
 }
 
@@ -102,10 +104,23 @@ static int by_name(const void *a, const void *b)
     return strcmp(a, b);
 }
 
+static bool is_vector(const char *name)
+{
+    static const char *const prefixes[] = {"test_attention_", "test_flexattention"};
+    static const char suffix[] = "_expanded";
+    size_t len = strlen(name);
+    if (len >= MAX_NAME ||
+        (len > sizeof suffix && strcmp(name + len - (sizeof suffix - 1), suffix) == 0))
+        return false;
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+            return true;
+    return false;
+}
+
 /* Fills `names` in order; returns how many, or -1. */
 static int list_vectors(const char *folder)
 {
-    static const char prefix[] = "test_attention_", suffix[] = "_expanded";
     int n = 0;
     DIR *dir = opendir(folder);
     if (!dir) {
@@ -113,16 +128,14 @@ static int list_vectors(const char *folder)
         return -1;
     }
     for (struct dirent *e; (e = readdir(dir)) != NULL;) {
-        size_t len = strlen(e->d_name);
-        if (strncmp(e->d_name, prefix, sizeof prefix - 1) != 0 || len >= MAX_NAME ||
-            (len > sizeof suffix && strcmp(e->d_name + len - (sizeof suffix - 1), suffix) == 0))
+        if (!is_vector(e->d_name))
             continue;
         if (n == MAX_VECTORS) {
             fprintf(stderr, "%s: more than %d vectors\n", folder, MAX_VECTORS);
             closedir(dir);
             return -1;
         }
-        memcpy(names[n++], e->d_name, len + 1);
+        strcpy(names[n++], e->d_name);
     }
     closedir(dir);
     qsort(names, (size_t)n, sizeof names[0], by_name);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ONNX's Attention in terms of libattn. The two agree on the order of scale,
+ * ONNX's Attention and FlexAttention in terms of libattn. The two agree on the order of scale,
  * softcap, bias and visibility; what differs is said where it is translated:
  * 3-D inputs, the KV cache by concatenation, short masks and the alignment of
  * the causal rule.
  */
 #include "onnx_attention.h"
+#include "onnx_graph.h"
 
 #include <attn/attn.h>
 #include <inttypes.h>
@@ -22,7 +23,7 @@ struct run {
     const onnx_tensor *in;
     onnx_tensor *out;
     int64_t b, hq, hk, q, k, past, d, dv; /* k counts the past keys too */
-    onnx_tensor mask;                     /* a padded copy, if one is needed */
+    onnx_tensor mask;                     /* a padded copy, or what score_mod adds */
     onnx_tensor present[2];               /* past and new, key and value */
     attn_tensor view[MAX_ARGS];
     attn_arg arg[MAX_ARGS];
@@ -196,6 +197,34 @@ static int bind_mask(struct run *r, bool *is_bool)
     return 0;
 }
 
+/* score_mod of FlexAttention where it adds something that the scores do not
+ * change: -inf for pairs that are masked, or a number. That is a BIAS. */
+static int bind_score_mod(struct run *r)
+{
+    const int64_t shape[4] = {r->b, r->hq, r->q, r->k};
+    if (onnx_tensor_make(&r->mask, ATTN_DTYPE_F32, 4, shape, r->err))
+        return -1;
+    size_t n = (size_t)r->mask.count;
+    double *in = calloc(2 * n + 1, sizeof *in), *out = in + n;
+    int rc = in ? 0 : fail(r, "no memory for score_mod");
+    for (double x = 0; rc == 0 && x <= 1; x++) {
+        for (size_t i = 0; i < n; i++)
+            in[i] = x * (double)(1 + i % 7);
+        rc = onnx_graph_run(r->model->score_mod, shape, in, out, r->err);
+        for (size_t i = 0; i < n && rc == 0; i++) {
+            float *bias = (float *)r->mask.data + i;
+            if (x == 0)
+                *bias = (float)out[i];
+            else if (out[i] != in[i] + (double)*bias)
+                rc = fail(r, "score_mod does more than to add");
+        }
+    }
+    free(in);
+    if (rc == 0)
+        attn_tensor_init(add(r, ATTN_ROLE_BIAS), r->mask.data, ATTN_DTYPE_F32, 4, shape);
+    return rc;
+}
+
 /* Y, and qk_matmul_output where the node names it. */
 static int bind_outputs(struct run *r, int32_t qk_role)
 {
@@ -266,7 +295,8 @@ static int run(struct run *r, attn_ctx *ctx, char *problem, size_t len)
     if (m->qk_mode < 0 || m->qk_mode > 3)
         return fail(r, "qk_matmul_output_mode is %" PRId64 ", expected 0 to 3", m->qk_mode);
     if (bind_inputs(r) || bind_outputs(r, modes[m->qk_mode].role) ||
-        (r->in[ONNX_IN_MASK].present && bind_mask(r, &is_bool)))
+        (r->in[ONNX_IN_MASK].present && bind_mask(r, &is_bool)) ||
+        (m->score_mod && bind_score_mod(r)))
         return -1;
     if (r->in[ONNX_IN_NONPAD].present) {
         const onnx_tensor *t = &r->in[ONNX_IN_NONPAD];
@@ -284,7 +314,8 @@ static int run(struct run *r, attn_ctx *ctx, char *problem, size_t len)
              "softmax b=%" PRId64 " h=%" PRId64 "/%" PRId64 " q=%" PRId64 " k=%" PRId64
              " d=%" PRId64 "/%" PRId64 "%s%s%s%s dtype=%s%s",
              r->b, r->hq, r->hk, r->q, r->k, r->d, r->dv, causal,
-             r->in[ONNX_IN_MASK].present ? (is_bool ? " mask" : " bias") : "", scale, softcap,
+             is_bool ? " mask" : r->in[ONNX_IN_MASK].present || m->score_mod ? " bias" : "",
+             scale, softcap,
              attn_dtype_name(r->in[ONNX_IN_Q].dtype), want);
     if (execute(r, ctx, problem))
         return -1;

@@ -4,6 +4,7 @@
  * field numbers are those of onnx.proto.
  */
 #include "onnx_file.h"
+#include "onnx_graph.h"
 #include "pb.h"
 
 #include <errno.h>
@@ -25,7 +26,7 @@ struct graph {
     struct names inputs, outputs;           /* of the graph */
     struct names node_inputs, node_outputs; /* of its node; "" where left out */
     int32_t nodes;
-    char op[ONNX_NAME];
+    char op[ONNX_NAME], domain[ONNX_NAME];
 };
 
 static int fail(char *err, const char *path, const char *what)
@@ -64,13 +65,14 @@ static int add_name(struct names *names, const pb *text)
     return 0;
 }
 
-/* AttributeProto: name = 1, f = 2, i = 3. */
+/* AttributeProto: name = 1, f = 2, i = 3, g = 6. */
 static int read_attribute(pb message, onnx_attention *m, char *err, const char *path)
 {
     char name[ONNX_NAME] = "";
     float f = 0;
     int64_t i = 0;
     int64_t ignored;
+    pb graph = {NULL, NULL};
     pb_field field;
     int rc;
     while ((rc = pb_next(&message, &field)) > 0) {
@@ -80,6 +82,8 @@ static int read_attribute(pb message, onnx_attention *m, char *err, const char *
             f = pb_float(&field);
         else if (field.number == 3 && field.wire == PB_VARINT)
             i = (int64_t)field.value;
+        else if (field.number == 6 && field.wire == PB_BYTES)
+            graph = field.bytes;
     }
     if (rc < 0)
         return fail(err, path, "a damaged attribute");
@@ -93,6 +97,8 @@ static int read_attribute(pb message, onnx_attention *m, char *err, const char *
         m->softcap = f;
         return 0;
     }
+    if (strcmp(name, "score_mod") == 0 && !m->score_mod)
+        return onnx_graph_parse(graph, &m->score_mod, err);
     const struct {
         const char *name;
         int64_t *to;
@@ -113,7 +119,7 @@ static int read_attribute(pb message, onnx_attention *m, char *err, const char *
     return -1;
 }
 
-/* NodeProto: input = 1, output = 2, op_type = 4, attribute = 5. */
+/* NodeProto: input = 1, output = 2, op_type = 4, attribute = 5, domain = 7. */
 static int read_node(pb message, struct graph *g, onnx_attention *m, char *err, const char *path)
 {
     pb_field field;
@@ -126,6 +132,8 @@ static int read_node(pb message, struct graph *g, onnx_attention *m, char *err, 
             return fail(err, path, "the node has too many inputs or outputs");
         if (field.number == 4)
             pb_text(&field.bytes, g->op, sizeof g->op);
+        if (field.number == 7)
+            pb_text(&field.bytes, g->domain, sizeof g->domain);
         if (field.number == 5 && read_attribute(field.bytes, m, err, path))
             return -1;
     }
@@ -211,9 +219,10 @@ static int parse_model(pb message, const char *path, onnx_attention *m, char *er
     }
     if (rc < 0)
         return fail(err, path, "a damaged model");
-    if (g.nodes != 1 || strcmp(g.op, "Attention") != 0)
-        return fail(err, path, "the graph is not one Attention node");
-    if (m->opset < 23 || m->opset > 24)
+    bool flex = strcmp(g.op, "FlexAttention") == 0 && strcmp(g.domain, "ai.onnx.preview") == 0;
+    if (g.nodes != 1 || !(flex || (strcmp(g.op, "Attention") == 0 && !g.domain[0])))
+        return fail(err, path, "the graph is not one node Attention or FlexAttention");
+    if (!flex && (m->opset < 23 || m->opset > 24))
         return fail(err, path, "the operator set is neither 23 nor 24");
     if (bind(&g.node_inputs, &g.inputs, ONNX_INPUTS, m->input) ||
         bind(&g.node_outputs, &g.outputs, ONNX_OUTPUTS, m->output))
@@ -231,6 +240,12 @@ int onnx_model_read(const char *path, onnx_attention *model, char *err)
     int rc = parse_model((pb){data, data + n}, path, model, err);
     free(data);
     return rc;
+}
+
+void onnx_model_free(onnx_attention *model)
+{
+    onnx_graph_free(model->score_mod);
+    model->score_mod = NULL;
 }
 
 int onnx_tensor_make(onnx_tensor *t, int32_t dtype, int32_t rank, const int64_t *shape, char *err)
@@ -278,12 +293,32 @@ static int32_t dtype_of(uint64_t data_type)
     }
 }
 
-/* TensorProto: dims = 1 (packed or not), data_type = 2, raw_data = 9. */
-static int parse_tensor(pb message, const char *path, onnx_tensor *t, char *err)
+/* A packed list of floats or of whole numbers. */
+static int read_list(pb list, onnx_tensor *t)
+{
+    for (int64_t i = 0; i < t->count; i++) {
+        uint64_t value;
+        if (t->dtype == ATTN_DTYPE_F32 && (size_t)(list.end - list.at) >= sizeof(float)) {
+            memcpy((float *)t->data + i, list.at, sizeof(float)); /* little-endian like us */
+            list.at += sizeof(float);
+        } else if (t->dtype == ATTN_DTYPE_I64 && pb_varint(&list, &value)) {
+            ((int64_t *)t->data)[i] = (int64_t)value;
+        } else {
+            return -1;
+        }
+    }
+    return list.at == list.end ? 0 : -1;
+}
+
+/*
+ * TensorProto: dims = 1 (packed or not), data_type = 2, float_data = 4,
+ * int64_data = 7, raw_data = 9.
+ */
+int onnx_tensor_parse(pb message, const char *path, onnx_tensor *t, char *err)
 {
     int64_t shape[ONNX_RANK];
     int32_t rank = 0, dtype = 0;
-    pb raw = {NULL, NULL};
+    pb raw = {NULL, NULL}, list = raw;
     pb_field field;
     int rc;
     while ((rc = pb_next(&message, &field)) > 0) {
@@ -300,6 +335,8 @@ static int parse_tensor(pb message, const char *path, onnx_tensor *t, char *err)
             dtype = dtype_of(field.value);
         } else if (field.number == 9 && field.wire == PB_BYTES) {
             raw = field.bytes;
+        } else if ((field.number == 4 || field.number == 7) && field.wire == PB_BYTES) {
+            list = field.bytes;
         }
     }
     if (rc < 0)
@@ -309,6 +346,12 @@ static int parse_tensor(pb message, const char *path, onnx_tensor *t, char *err)
     if (onnx_tensor_make(t, dtype, rank, shape, err))
         return fail(err, path, "a shape that is negative or too large");
     size_t have = (size_t)(raw.end - raw.at);
+    if (list.at) {
+        if (read_list(list, t) == 0)
+            return 0;
+        onnx_tensor_free(t);
+        return fail(err, path, "a list of elements of another length or type than expected");
+    }
     if (have != (size_t)t->count * attn_dtype_size(dtype)) {
         onnx_tensor_free(t);
         return fail(err, path, "raw_data is not as long as the shape asks");
@@ -325,7 +368,7 @@ int onnx_tensor_read(const char *path, onnx_tensor *tensor, char *err)
     memset(tensor, 0, sizeof *tensor);
     if (read_file(path, &data, &n, err))
         return -1;
-    int rc = parse_tensor((pb){data, data + n}, path, tensor, err);
+    int rc = onnx_tensor_parse((pb){data, data + n}, path, tensor, err);
     free(data);
     return rc;
 }
@@ -356,6 +399,8 @@ double onnx_tensor_get(const onnx_tensor *tensor, int64_t i)
         return ((const double *)tensor->data)[i];
     case ATTN_DTYPE_F16:
         return from_f16(((const uint16_t *)tensor->data)[i]);
+    case ATTN_DTYPE_I64:
+        return (double)((const int64_t *)tensor->data)[i];
     default:
         return NAN;
     }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the conformance runner needs of ONNX files: tensors, and models whose
- * graph is a single Attention node.
+ * graph is a single node, Attention or FlexAttention.
  */
 #ifndef ATTN_TESTS_ONNX_FILE_H
 #define ATTN_TESTS_ONNX_FILE_H
+
+#include "pb.h"
 
 #include <attn/tensor.h>
 #include <stdbool.h>
@@ -18,7 +20,7 @@ enum {
     ONNX_RANK = 6 /* of the tensors read; Attention has 4 at most */
 };
 
-/* Slots of the Attention operator. */
+/* Slots of the Attention operator; FlexAttention has the first three. */
 enum {
     ONNX_IN_Q,
     ONNX_IN_K,
@@ -48,11 +50,14 @@ typedef struct onnx_tensor {
     void *data;
 } onnx_tensor;
 
+struct onnx_graph;
+
 typedef struct onnx_attention {
     int64_t opset;
     int64_t is_causal, q_num_heads, kv_num_heads, qk_mode; /* 0: not given */
     bool has_scale;
     float scale, softcap;
+    struct onnx_graph *score_mod; /* of FlexAttention; NULL: none */
     /* For each slot the number of the graph's input or output, or -1. */
     int32_t input[ONNX_INPUTS];
     int32_t output[ONNX_OUTPUTS];
@@ -60,6 +65,9 @@ typedef struct onnx_attention {
 
 /* Each returns 0, or -1 with a message in err[ONNX_ERROR_BYTES]. */
 int onnx_model_read(const char *path, onnx_attention *model, char *err);
+void onnx_model_free(onnx_attention *model); /* after a failure as well */
+int onnx_tensor_parse(pb message, const char *path, onnx_tensor *tensor,
+                      char *err);
 int onnx_tensor_read(const char *path, onnx_tensor *tensor, char *err);
 int onnx_tensor_make(onnx_tensor *tensor, int32_t dtype, int32_t rank,
                      const int64_t *shape, char *err);
