@@ -10,11 +10,12 @@
  * key; off = k_len - q_len of the sequence (align=bottom_right) or 0
  * (top_left). A score is
  *
- *     s = cap(scale * q.k) + bias + alibi      over the visible keys,
+ *     s = cap(scale * r * q.k) + bias + alibi  over the visible keys,
  *     out = sum_j softmax(s)_j v_j,            lse = ln sum_j exp(s_j)
  *
- * with cap(x) = softcap * tanh(x / softcap), and sink logits adding to the
- * sum without a value. A key is visible if
+ * with cap(x) = softcap * tanh(x / softcap), r the row's factor (1 unless
+ * head_scale, logn_train or ssmax is set), and sink logits adding to the sum
+ * without a value. A key is visible if
  *
  *     len & segment & mask & ((causal & (window | sink_tokens)) | prefix);
  *
@@ -70,6 +71,10 @@ enum {
  * | 303 | alibi           | bool   |                   | 0                  |
  * | 304 | alibi_slopes    | f64s   | one per out head  | the paper's        |
  * | 305 | sink_logits     | bool   | SINK_LOGITS       | 0                  |
+ * | 320 | head_scale      | f64s   | one per out head  | 1                  |
+ * | 322 | logn_train      | f64    | > 1               | none               |
+ * | 323 | ssmax           | bool   |                   | 0                  |
+ * | 324 | logn_count      | enum   | position keys     | position           |
  * | 400 | dtype           | enum   | f32 f64 f16 bf16  | f32                |
  * | 401 | kv_dtype        | enum   | f32 f64 f16 bf16  | dtype              |
  * | 402 | compute         | enum   | f32 bf16          | f32                |
@@ -94,7 +99,10 @@ enum {
  * every row. Heads: Hout is the length of q_head, else HQ; where Hout/HK or
  * Hout/HV is not whole a map is needed. ALiBi (Press et al., 2021) adds
  * -slope[h] * |i + off - j|. Sink logits as in gpt-oss (2025), softcap as in
- * Gemma 2 (2024). f64 is for all tensors or for none.
+ * Gemma 2 (2024). head_scale[h] multiplies the scores of a head; logn_train=L
+ * those of a row by max(1, ln n / ln L) (Chiang and Cholak, 2022; Su, 2021),
+ * ssmax by ln n (Nakanishi, 2025), with n = i + off + 1, at least 1, or k_len
+ * with logn_count=keys. f64 is for all tensors or for none.
  * compute=bf16 allows solvers to round queries and softmax weights to bf16
  * where the processor multiplies that faster and K and V are bf16 (relative
  * RMS error of OUT up to 2^-8 * (1 + max|logit|/4)); sums stay f32, and
@@ -128,6 +136,10 @@ enum {
     ATTN_PARAM_ALIBI = 303,
     ATTN_PARAM_ALIBI_SLOPES = 304,
     ATTN_PARAM_SINK_LOGITS = 305,
+    ATTN_PARAM_HEAD_SCALE = 320,
+    ATTN_PARAM_LOGN_TRAIN = 322,
+    ATTN_PARAM_SSMAX = 323,
+    ATTN_PARAM_LOGN_COUNT = 324,
     ATTN_PARAM_DTYPE = 400,
     ATTN_PARAM_KV_DTYPE = 401,
     ATTN_PARAM_COMPUTE = 402,
@@ -163,6 +175,12 @@ enum {
     ATTN_WANT_COLSUM = 16,       /* sum over queries of the probabilities */
     ATTN_WANT_ROWMAX = 32,       /* the largest visible score of each row */
     ATTN_WANT_ENTROPY = 64       /* -sum p ln p of each row, in nats */
+};
+
+/* Values of `logn_count`: the n in a row's factor made of ln n. */
+enum {
+    ATTN_LOGN_COUNT_POSITION = 0, /* i + off + 1, so a step equals prefill */
+    ATTN_LOGN_COUNT_KEYS = 1      /* k_len */
 };
 
 /* Types of parameter values, as attn_param_type tells them. */

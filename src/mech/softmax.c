@@ -5,13 +5,13 @@
  * how causal, window, sink_tokens and prefix become pieces of visibility.
  */
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
 
 #include "base/checked.h"
 #include "base/dtype.h"
 #include "base/error.h"
 #include "mech/mech.h"
+#include "mech/score_options.h"
 #include "problem/text.h"
 
 static int64_t i64_or(const struct attn__params *v, int32_t param, int64_t fallback)
@@ -109,40 +109,6 @@ static void groups(struct attn__problem *p, int64_t *group)
     p->even_groups = n * p->max_group == p->hout;
 }
 
-/*
- * The slopes of Press et al.: for a power of two n they are 2^(-8 (h+1) / n);
- * else those of the power of two below, then every second one of twice that.
- */
-static double standard_slope(int64_t h, int64_t heads)
-{
-    int64_t n = 1;
-    while (n * 2 <= heads)
-        n *= 2;
-    if (h < n)
-        return exp2(-8.0 * (double)(h + 1) / (double)n);
-    return exp2(-4.0 * (double)(2 * (h - n) + 1) / (double)n);
-}
-
-static int32_t slopes(const struct attn__params *v, struct attn__problem *p, double *room)
-{
-    size_t n;
-    const double *given = attn__params_f64s(v, ATTN_PARAM_ALIBI_SLOPES, &n);
-    if (!i64_or(v, ATTN_PARAM_ALIBI, 0)) {
-        if (given)
-            return attn__error_set(ATTN_ERR_INVALID, "alibi_slopes is set, but alibi is not");
-        return ATTN_OK;
-    }
-    if (given && (int64_t)n != p->hout)
-        return attn__error_set(ATTN_ERR_INVALID,
-                               "alibi_slopes has %zu entries, expected one for each of the %" PRId64
-                               " output heads",
-                               n, p->hout);
-    for (int64_t h = 0; h < p->hout; h++)
-        room[h] = given ? given[h] : standard_slope(h, p->hout);
-    p->slopes = room;
-    return ATTN_OK;
-}
-
 static void add_piece(struct attn__problem *p, int32_t kind, bool any, int64_t lo, int64_t hi)
 {
     if (!any && lo == ATTN_UNBOUNDED && hi == ATTN_UNBOUNDED)
@@ -191,7 +157,6 @@ static int32_t fill(const struct attn__params *v, struct attn__problem *p, int64
                     char *chars)
 {
     int64_t *q = lists, *k = q + p->hout, *vm = k + p->hout, *group = vm + p->hout;
-    double *room = (double *)(void *)(group + p->hout + 1);
     int32_t status = ATTN_OK;
     /* Without a list the output heads are the query heads, one by one. */
     status = head_map(v, p, ATTN_PARAM_Q_HEAD, "q_head", p->hq, q);
@@ -205,17 +170,14 @@ static int32_t fill(const struct attn__params *v, struct attn__problem *p, int64
     p->k_head = k;
     p->v_head = vm;
     groups(p, group);
-    status = slopes(v, p, room);
+    status = attn__score_options(v, p, group + p->hout + 1);
     if (status == ATTN_OK)
         status = pieces(v, p);
     if (status != ATTN_OK)
         return status;
 
-    p->scale = attn__params_f64_or(v, ATTN_PARAM_SCALE, 1 / sqrt((double)p->d));
-    p->softcap = attn__params_f64_or(v, ATTN_PARAM_SOFTCAP, 0);
     p->segments = i64_or(v, ATTN_PARAM_SEGMENTS, 0) != 0;
     p->mask = i64_or(v, ATTN_PARAM_MASK, 0) != 0;
-    p->bias = i64_or(v, ATTN_PARAM_BIAS, 0) != 0;
     p->sink_logits = i64_or(v, ATTN_PARAM_SINK_LOGITS, 0) != 0;
     p->want = (int32_t)i64_or(v, ATTN_PARAM_WANT, 0);
     p->blas = (int32_t)i64_or(v, ATTN_PARAM_BLAS, ATTN_BLAS_AUTO);
@@ -250,7 +212,7 @@ int32_t attn__mech_softmax(const struct attn__params *v, const struct attn__mem 
     attn__text_print(v, &out);
     attn__textout_finish(&out, &text_bytes);
     /* hout is at most 65536, so none of this can overflow */
-    size_t list_bytes = ((size_t)p->hout * 5 + 1) * 8;
+    size_t list_bytes = ((size_t)p->hout * 4 + 1) * 8 + attn__score_options_bytes(p->hout);
     p->block_bytes =
         list_bytes + text_bytes + strlen(attn__params_text_or(v, ATTN_PARAM_SOLVER, "")) + 1;
     p->block = attn__mem_alloc(mem, p->block_bytes, 64);

@@ -13,6 +13,7 @@
 
 #include "base/memory.h"
 #include "problem/roles.h"
+#include "problem/score_spec.h"
 
 /* The execution kinds that solvers serve. */
 enum { ATTN__VERB_ATTEND = 1 };
@@ -74,6 +75,7 @@ struct attn__problem {
     double softcap;       /* 0: none */
     const double *slopes; /* ALiBi, [hout]; NULL: none */
     bool bias, sink_logits;
+    struct attn__score_spec score;
 
     int32_t want;
 

@@ -8,6 +8,7 @@
 #include "solvers/chunk_tree.h"
 #include "solvers/finish.h"
 #include "solvers/rows_load.h"
+#include "solvers/score_steps.h"
 #include "solvers/solvers.h"
 #include "solvers/units.h"
 
@@ -34,7 +35,7 @@ struct worker {
     float *o;      /* [rows][dv], sums of a slab, then finished rows */
     float *m, *l;  /* [rows] */
     float *k, *v;  /* [BLOCK][d], [BLOCK][dv]: only for odd strides */
-    float *bias;   /* [BLOCK] */
+    struct attn__score_work score;
     struct attn__row_scratch exact;
     /* Items that are not all this worker's: the end of one begun by a worker
      * before, and the beginning of one that goes on after it. */
@@ -47,7 +48,6 @@ struct state {
     struct attn__units *units;
     struct worker *worker;
     int64_t workers;
-    bool steps;
 };
 
 static struct attn__tiles tiles(const struct attn__problem *p, const struct attn__machine *m,
@@ -73,8 +73,7 @@ static double cost(const struct attn__problem *p, const struct attn__machine *m,
     keys = keys > (double)k ? (double)k : keys;
     double passes =
         (double)p->n_groups * (double)((p->max_group * q + MAX_ROWS - 1) / MAX_ROWS);
-    double score = 2.4 + (p->softcap > 0 ? 25 / rate : 0) + (p->bias ? 0.5 : 0) +
-                   (p->mask || p->segments ? 1 : 0);
+    double score = 2.4 + attn__score_cost(p) / rate + (p->mask || p->segments ? 1 : 0);
     double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 0.35 * width / rate;
     return rows * (keys * (1.16 * width / rate + score) + 12.5 * width / rate + 150) +
            passes * (keys * convert + attn__stream_cost(p, k, keys, 2.5) + 720);
@@ -105,7 +104,7 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
         w.l = ATTN__TAKE(s, rows, float);
         w.k = ATTN__TAKE(s, BLOCK * p->d, float);
         w.v = ATTN__TAKE(s, BLOCK * p->dv, float);
-        w.bias = ATTN__TAKE(s, BLOCK, float);
+        attn__score_work_take(s, p, 1, BLOCK, &w.score);
         attn__row_scratch_take(s, p, &w.exact);
         attn__tree_take(s, rows, p->dv, depth, &w.tail);
         attn__tree_take(s, rows, p->dv, depth, &w.head);
@@ -178,6 +177,7 @@ struct pass {
     struct attn__rows k, v;
     int64_t r0;           /* its first row, as visibility counts them */
     struct attn__vis vis;
+    struct attn__score score;
     int64_t lo, hi;       /* no row sees a key outside */
     int64_t fetch;
 };
@@ -185,12 +185,13 @@ struct pass {
 static void begin(struct pass *ps)
 {
     const struct attn__problem *p = ps->c->p;
-    double scale = ps->st->steps ? p->scale : p->scale * M_LOG2E;
     ps->rows = ps->it.heads * ps->it.queries;
     ps->k = attn__call_k(ps->c, ps->s, ps->it.h0);
     ps->v = attn__call_v(ps->c, ps->s, ps->it.h0);
     ps->r0 = ps->it.i0 * ps->it.heads;
     ps->vis = attn__call_vis(ps->c, ps->s, ps->it.h0, ps->it.heads);
+    ps->score = (struct attn__score){ps->c,       ps->kern,     ps->s,
+                                     ps->it.h0, ps->it.heads, &ps->w->score};
     if (ps->rows > 0)
         attn__vis_hull(&ps->vis, ps->r0, ps->r0 + ps->rows, &ps->lo, &ps->hi);
     /* in double: sizes of views may be anything */
@@ -201,27 +202,10 @@ static void begin(struct pass *ps)
         struct attn__rows q = attn__call_q(ps->c, ps->s, ps->it.h0 + r % ps->it.heads);
         float *row = ps->w->q + r * p->d;
         attn__rows_to_f32(ps->kern, &q, ps->it.i0 + r / ps->it.heads, 1, 0, p->d, row, p->d);
-        ps->kern->vec_scale(row, p->d, (float)scale);
+        double f = attn__score_scale(ps->c, ps->s, ps->it.h0 + r % ps->it.heads,
+                                     ps->it.i0 + r / ps->it.heads);
+        ps->kern->vec_scale(row, p->d, (float)(p->score.steps ? f : f * M_LOG2E));
     }
-}
-
-/* Softcap, bias and ALiBi on the natural scores of row r, then log2 e. */
-static void score_steps(const struct pass *ps, int64_t r, int64_t j0, int64_t nk)
-{
-    const struct attn__problem *p = ps->c->p;
-    int64_t h = ps->it.h0 + r % ps->it.heads, i = ps->it.i0 + r / ps->it.heads;
-    float *s = ps->w->s + r * BLOCK;
-    if (p->softcap > 0)
-        ps->kern->vec_softcap(s, nk, (float)p->softcap);
-    if (p->slopes)
-        ps->kern->row_alibi(s, nk, (float)p->slopes[h], (float)(i + ps->s->off - j0));
-    if (p->bias) {
-        struct attn__rows b = attn__call_pairs(ps->c, ATTN__SLOT_BIAS, ps->s, h);
-        attn__rows_to_f32(ps->kern, &b, i, 1, j0, nk, ps->w->bias, nk);
-        for (int64_t j = 0; j < nk; j++)
-            s[j] += ps->w->bias[j];
-    }
-    ps->kern->vec_scale(s, nk, (float)M_LOG2E);
 }
 
 static void row_qk(const struct pass *ps, int64_t j0, int64_t nk)
@@ -287,9 +271,11 @@ static void block(const struct pass *ps, int64_t j0, int64_t j1, float *m, float
     if (class == ATTN__TILE_EMPTY)
         return;
     row_qk(ps, j0, nk);
-    if (ps->st->steps)
-        for (int64_t r = 0; r < ps->rows; r++)
-            score_steps(ps, r, j0, nk);
+    for (int64_t r = 0; r < ps->rows && ps->c->p->score.steps; r++) {
+        float *s = ps->w->s + r * BLOCK;
+        attn__score_row_steps(&ps->score, ATTN__STEPS_ALL, ps->r0 + r, j0, nk, s);
+        ps->kern->vec_scale(s, nk, (float)M_LOG2E);
+    }
     for (int64_t r = 0; r < ps->rows && class == ATTN__TILE_PARTIAL; r++)
         attn__vis_hide(&ps->vis, ps->r0 + r, j0, j1, ps->w->s + r * BLOCK);
     bool seen = false;
@@ -432,7 +418,7 @@ static void run(const struct attn__exec *x)
 {
     const struct attn__problem *p = x->call->p;
     struct attn__scratch s = {.base = x->ws, .ok = true};
-    struct state st = {.x = x, .steps = p->softcap > 0 || p->slopes || p->bias};
+    struct state st = {.x = x};
     struct attn__units u = {.x = x, .count = count};
     carve(&s, p, x->machine, &st, &u.start);
     st.units = &u;

@@ -20,6 +20,7 @@
 #include "solvers/finish.h"
 #include "solvers/flash_bf16.h"
 #include "solvers/rows_load.h"
+#include "solvers/score_steps.h"
 #include "solvers/solvers.h"
 #include "solvers/units.h"
 
@@ -38,9 +39,10 @@ struct tile {
 struct worker {
     struct tile *tile;        /* [PASS_ROWS / lanes] */
     float *st;                /* [keys][w] */
-    float *f, *slope;         /* [w] */
+    float *f;                 /* [w] */
     float *rows;              /* [w][max(d, dv)]: queries in, results out */
-    float *k, *v, *bias;      /* [keys][d], [keys][dv], [w][keys] */
+    float *k, *v;             /* [keys][d], [keys][dv] */
+    struct attn__score_work score;
     uint64_t *bits;           /* [keys] */
     struct attn__flash_bf16 bf16;
     struct attn__row_scratch exact;
@@ -86,8 +88,7 @@ static double group_cost(const struct attn__problem *p, const struct attn__machi
         product /= 2;
     if (w * width(p) * 4 > 24 << 10)
         product *= 1.2;
-    double score = 9.5 + (p->softcap > 0 ? 25 : 0) + (p->bias ? 8 : 0) + (p->slopes ? 3 : 0) +
-                   (p->mask || p->segments ? 10 : 0);
+    double score = 9.5 + attn__score_cost(p) + (p->mask || p->segments ? 10 : 0);
     double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 3.4 * wide / rate;
     double lanes = tiles * (double)w / rate;
     return lanes * (keys * (product * wide + score) + 7.3 * wide) + tiles * 130 + rows * 107 +
@@ -133,11 +134,10 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
                 .qt = qt, .qt_bf16 = qt_bf16, .ot = ot, .m = ml, .l = ml + rows};
         k.st = ATTN__TAKE(s, w * keys, float);
         k.f = ATTN__TAKE(s, w, float);
-        k.slope = ATTN__TAKE(s, w, float);
         k.rows = ATTN__TAKE(s, w * width(p), float);
         k.k = ATTN__TAKE(s, keys * p->d, float);
         k.v = ATTN__TAKE(s, keys * p->dv, float);
-        k.bias = ATTN__TAKE(s, p->bias ? w * keys : 0, float);
+        attn__score_work_take(s, p, w, keys, &k.score);
         k.bits = ATTN__TAKE(s, keys, uint64_t);
         if (bf16)
             attn__flash_bf16_take(s, p, keys, w, &k.bf16);
@@ -164,10 +164,10 @@ struct pass {
     const struct attn__seq *s;
     struct worker *wk;
     int64_t w;
-    bool steps; /* is there anything between q.k and the softmax? */
     bool bf16;  /* products of pairs of bf16 */
     float scale;
     int64_t h0, group; /* the heads */
+    struct attn__score score;
     struct attn__rows k, v;
     struct attn__vis vis;
     /* The block at hand. */
@@ -183,12 +183,23 @@ static int64_t head_of(const struct pass *ps, int64_t r)
     return ps->h0 + r % ps->group;
 }
 
+/* The queries of a tile, each with its own factor. */
+static void scale_rows(const struct pass *ps, const struct tile *t, float *rows)
+{
+    for (int64_t n = 0; n < t->n; n++) {
+        int64_t r = t->r0 + n;
+        double f = attn__score_scale(ps->c, ps->s, head_of(ps, r), r / ps->group);
+        ps->kern->vec_scale(rows + n * ps->c->p->d, ps->c->p->d, (float)f);
+    }
+}
+
 static void begin_tile(const struct pass *ps, struct tile *t)
 {
     const struct attn__problem *p = ps->c->p;
+    bool factor = p->score.row_factor;
     int64_t ld = p->d;
     const float *q = ps->wk->rows;
-    if (ps->group == 1) {
+    if (ps->group == 1 && !factor) {
         struct attn__rows from = attn__call_q(ps->c, ps->s, ps->h0);
         q = attn__rows_f32(ps->kern, &from, t->r0, t->n, p->d, ps->wk->rows, &ld);
     } else {
@@ -197,6 +208,8 @@ static void begin_tile(const struct pass *ps, struct tile *t)
             attn__rows_to_f32(ps->kern, &from, (t->r0 + n) / ps->group, 1, 0, p->d,
                               ps->wk->rows + n * p->d, p->d);
         }
+        if (factor)
+            scale_rows(ps, t, ps->wk->rows);
     }
     if (ps->bf16)
         ps->kern->tile_pack_q_bf16(q, ld, t->n, p->d, ps->w, t->qt_bf16);
@@ -211,43 +224,6 @@ static void begin_tile(const struct pass *ps, struct tile *t)
         t->l[n] = sink == -INFINITY ? 0 : sink == sink ? 1 : NAN;
     }
     attn__vis_hull(&ps->vis, t->r0, t->r0 + t->n, &t->lo, &t->hi);
-}
-
-static void add_bias(const struct pass *ps, const struct tile *t, int64_t j0, int64_t nk)
-{
-    struct worker *wk = ps->wk;
-    struct attn__rows b = attn__call_pairs(ps->c, ATTN__SLOT_BIAS, ps->s, ps->h0);
-    bool plain = b.dtype == ATTN_DTYPE_F32 && (uintptr_t)b.base % sizeof(float) == 0;
-    if (plain && ps->group == 1) {
-        const float *at = (const float *)attn__rows_at(&b, t->r0) + j0 * b.col;
-        ps->kern->tile_bias(wk->st, nk, ps->w, t->n, at, b.row, b.col);
-        return;
-    }
-    for (int64_t n = 0; n < t->n; n++) {
-        b = attn__call_pairs(ps->c, ATTN__SLOT_BIAS, ps->s, head_of(ps, t->r0 + n));
-        attn__rows_to_f32(ps->kern, &b, (t->r0 + n) / ps->group, 1, j0, nk, wk->bias + n * nk, nk);
-    }
-    ps->kern->tile_bias(wk->st, nk, ps->w, t->n, wk->bias, nk, 1);
-}
-
-/* Softcap, bias and ALiBi on natural scores, then the factor log2 e. */
-static void score_steps(const struct pass *ps, const struct tile *t, int64_t j0, int64_t nk)
-{
-    const struct attn__problem *p = ps->c->p;
-    struct worker *wk = ps->wk;
-    if (p->softcap > 0)
-        ps->kern->vec_softcap(wk->st, nk * ps->w, (float)p->softcap);
-    if (p->slopes) {
-        for (int64_t n = 0; n < ps->w; n++) {
-            int64_t r = t->r0 + n;
-            wk->slope[n] = n < t->n ? (float)p->slopes[head_of(ps, r)] : 0;
-            wk->f[n] = (float)(r / ps->group + ps->s->off - j0);
-        }
-        ps->kern->tile_alibi(wk->st, nk, ps->w, wk->slope, wk->f);
-    }
-    if (p->bias)
-        add_bias(ps, t, j0, nk);
-    ps->kern->vec_scale(wk->st, nk * ps->w, (float)M_LOG2E);
 }
 
 /* The block at hand as the products want it, for the first tile that does. */
@@ -300,8 +276,10 @@ static void tile_block(struct pass *ps, struct tile *t)
                                 wk->st);
     else
         ps->kern->tile_qk(ps->kf + skip * ps->ldk, ps->ldk, nk, p->d, t->qt, ps->w, wk->st);
-    if (ps->steps)
-        score_steps(ps, t, j0, nk);
+    if (p->score.steps) {
+        struct attn__score_tile at = {wk->st, ps->w, t->r0, t->n, j0, nk};
+        attn__score_tile_steps(&ps->score, &at);
+    }
     if (class == ATTN__TILE_PARTIAL)
         ps->kern->tile_mask(wk->st, nk, ps->w, bits);
     if (ps->bf16) {
@@ -357,14 +335,14 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
 
     struct worker *wk = &st->worker[worker];
     struct pass ps = {.c = c, .kern = st->x->machine->kern, .s = s, .wk = wk, .w = tl->rows};
-    ps.steps = p->softcap > 0 || p->slopes || p->bias;
-    ps.scale = (float)(ps.steps ? p->scale : p->scale * M_LOG2E);
+    ps.scale = (float)((p->score.row_factor ? 1 : p->scale) * (p->score.steps ? 1 : M_LOG2E));
     ps.bf16 = attn__flash_bf16_serves(p, st->x->machine);
     ps.h0 = p->group[g];
     ps.group = p->group[g + 1] - ps.h0;
     ps.k = attn__call_k(c, s, ps.h0);
     ps.v = attn__call_v(c, s, ps.h0);
     ps.vis = attn__call_vis(c, s, ps.h0, ps.group);
+    ps.score = (struct attn__score){c, ps.kern, s, ps.h0, ps.group, &wk->score};
     /* The last rows see the most keys when causal: long units first. */
     int64_t first = (group_units(st->x, s, g) - 1 - index) * tl->pass;
     int64_t n = attn__min_i64(tl->pass, group_tiles(st->x, s, g) - first);

@@ -10,6 +10,7 @@
 
 #include "solvers/finish.h"
 #include "solvers/rows_load.h"
+#include "solvers/score_steps.h"
 #include "solvers/solvers.h"
 #include "thread/blas.h"
 
@@ -31,9 +32,8 @@ struct state {
     float *q, *k, *v;             /* dense copies where BLAS needs one */
     float *o, *m, *l;             /* [rows][dv], [rows], [rows] */
     double *col;                  /* [k] */
-    float *bias;                  /* [workers][k] */
+    struct attn__score_work *score;  /* [workers] */
     struct attn__row_scratch *exact; /* [workers] */
-    int64_t room_k;
     bool all_pairs; /* scores are wanted: invisible ones as well */
     /* the head at hand, and of it rows i0..i1-1 against keys j0..j1-1 */
     const struct attn__seq *seq;
@@ -84,9 +84,8 @@ static double cost(const struct attn__problem *p, const struct attn__machine *m,
     block = block > (double)q ? (double)q : block;
     double keys = attn__vis_share(p, q, k) * (double)k + (p->n_pieces ? block / 2 : 0);
     keys = keys > (double)k || p->want ? (double)k : keys;
-    double score = 34 + (p->softcap > 0 ? 25 : 0) + (p->bias ? 6 : 0) + (p->slopes ? 3 : 0) +
-                   (p->n_pieces ? 2.5 : 0) + (p->mask || p->segments ? 15 : 0) +
-                   (p->want ? 6 : 0);
+    double score = 34 + attn__score_cost(p) + (p->n_pieces ? 2.5 : 0) +
+                   (p->mask || p->segments ? 15 : 0) + (p->want ? 6 : 0);
     double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 3.7 * (double)k * width / rate;
     /* BLAS is at its best with many rows, or with one; a few are in between */
     double few = q < 8 ? 1.5 * keys * width / rate + attn__stream_cost(p, k, keys, 10) : 0;
@@ -98,12 +97,11 @@ static double cost(const struct attn__problem *p, const struct attn__machine *m,
 static void carve(struct attn__scratch *s, const struct attn__problem *p,
                   const struct attn__machine *m, struct state *st)
 {
-    int64_t pairs = 0, qd = 0, kd = 0, kdv = 0, qdv = 0, per_worker = 0;
+    int64_t pairs = 0, qd = 0, kd = 0, kdv = 0, qdv = 0;
     int64_t q = attn__min_i64(attn__max_i64(p->q, 1), MOST_ROWS), k = attn__max_i64(p->k, 1);
     s->ok = s->ok && attn__mul_i64(LEAST_ROWS, k, &pairs) && attn__mul_i64(q, p->d, &qd) &&
             attn__mul_i64(k, p->d, &kd) && attn__mul_i64(k, p->dv, &kdv) &&
-            attn__mul_i64(q, p->dv, &qdv) && attn__mul_i64(m->threads, k, &per_worker);
-    st->room_k = k;
+            attn__mul_i64(q, p->dv, &qdv);
     /* rows * keys of any block: block_rows(k) * k is at most one of these */
     st->s = ATTN__TAKE(s, attn__max_i64(pairs, BLOCK_SCORES), float);
     st->q = ATTN__TAKE(s, qd, float);
@@ -113,11 +111,15 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
     st->m = ATTN__TAKE(s, q, float);
     st->l = ATTN__TAKE(s, q, float);
     st->col = ATTN__TAKE(s, p->want & ATTN_WANT_COLSUM ? k : 0, double);
-    st->bias = ATTN__TAKE(s, p->bias ? per_worker : 0, float);
+    st->score = ATTN__TAKE(s, m->threads, struct attn__score_work);
     st->exact = ATTN__TAKE(s, m->threads, struct attn__row_scratch);
     for (int64_t n = 0; n < m->threads; n++) {
         struct attn__row_scratch w;
+        struct attn__score_work score;
         attn__row_scratch_take(s, p, &w);
+        attn__score_work_take(s, p, 1, ATTN__SCORE_RUN, &score);
+        if (st->score)
+            st->score[n] = score;
         if (st->exact)
             st->exact[n] = w;
     }
@@ -164,22 +166,15 @@ static void store_one(const struct state *st, enum attn__slot slot, int64_t i, d
 static void score_steps(struct state *st, int64_t worker, int64_t i, float *s)
 {
     const struct attn__call *c = st->x->call;
-    const struct attn__problem *p = c->p;
-    const struct attn__kernels *kern = st->x->machine->kern;
+    const struct attn__score x = {c,     st->x->machine->kern, st->seq,
+                                  st->h, 1,                    &st->score[worker]};
     int64_t n = st->j1 - st->j0;
+    if (c->p->score.row_factor)
+        x.kern->vec_scale(s, n, (float)attn__score_scale(c, st->seq, st->h, i));
     store_scores(st, ATTN__SLOT_SCORES_RAW, i, s);
-    if (p->softcap > 0)
-        kern->vec_softcap(s, n, (float)p->softcap);
+    attn__score_row_steps(&x, ATTN__STEPS_CAP, i, st->j0, n, s);
     store_scores(st, ATTN__SLOT_SCORES_CAPPED, i, s);
-    if (p->slopes)
-        kern->row_alibi(s, n, (float)p->slopes[st->h], (float)(i + st->seq->off - st->j0));
-    if (p->bias) {
-        struct attn__rows b = attn__call_pairs(c, ATTN__SLOT_BIAS, st->seq, st->h);
-        float *add = st->bias + worker * st->room_k;
-        attn__rows_to_f32(kern, &b, i, 1, st->j0, n, add, n);
-        for (int64_t j = 0; j < n; j++)
-            s[j] += add[j];
-    }
+    attn__score_row_steps(&x, ATTN__STEPS_BIAS, i, st->j0, n, s);
     attn__vis_hide(&st->vis, i, st->j0, st->j1, s);
     store_scores(st, ATTN__SLOT_SCORES_BIASED, i, s);
 }
@@ -297,7 +292,8 @@ static void block(struct state *st, const struct attn__rows *q, const float *k, 
     int64_t keys = st->j1 - st->j0;
     if (keys > 0) {
         const float *qm = matrix(st->x->machine->kern, q, st->i0, rows, p->d, st->q, &ldq);
-        attn__blas_sgemm_nt(rows, keys, p->d, (float)p->scale, qm, ldq, k + st->j0 * ldk, ldk, 0,
+        float scale = p->score.row_factor ? 1 : (float)p->scale;
+        attn__blas_sgemm_nt(rows, keys, p->d, scale, qm, ldq, k + st->j0 * ldk, ldk, 0,
                             st->s, keys);
     }
     in_parallel(st, row_tasks, task_rows);

@@ -6,6 +6,8 @@
  */
 #include "solvers/row_exact.h"
 
+#include "solvers/score_steps.h"
+
 /* Keys whose visibility is looked up at a time. */
 enum { BLOCK = 128 };
 
@@ -51,28 +53,23 @@ static double dot(const double *a, const double *b, int64_t n)
 
 /* What the score of a pair needs besides q.k. */
 struct terms {
-    const struct attn__problem *p;
+    struct attn__score_exact x;
     const double *q;
-    struct attn__rows k, bias;
-    double slope;
-    double at; /* i + off */
+    struct attn__rows k;
+    double scale;
 };
 
 struct score {
     double raw, capped, biased;
 };
 
-static struct score score_of(const struct terms *t, const struct attn__row_scratch *w, int64_t i,
-                             int64_t j)
+static struct score score_of(const struct terms *t, const struct attn__row_scratch *w, int64_t j)
 {
     struct score s;
-    s.raw = t->p->scale * dot(t->q, row_f64(&t->k, j, t->p->d, w->k), t->p->d);
-    s.capped = t->p->softcap > 0 ? t->p->softcap * tanh(s.raw / t->p->softcap) : s.raw;
-    s.biased = s.capped;
-    if (t->p->slopes)
-        s.biased -= t->slope * fabs(t->at - (double)j);
-    if (t->p->bias)
-        s.biased += attn__rows_load(&t->bias, i, j);
+    int64_t d = t->x.c->p->d;
+    s.raw = t->scale * dot(t->q, row_f64(&t->k, j, d, w->k), d);
+    s.capped = attn__score_pair_steps(&t->x, ATTN__STEPS_CAP, j, s.raw);
+    s.biased = attn__score_pair_steps(&t->x, ATTN__STEPS_BIAS, j, s.capped);
     return s;
 }
 
@@ -106,13 +103,10 @@ void attn__row_exact(const struct attn__call *c, const struct attn__seq *s,
                      const struct attn__row_scratch *w)
 {
     const struct attn__problem *p = c->p;
-    struct terms t = {.p = p, .k = attn__call_k(c, s, h), .at = (double)(i + s->off)};
+    struct terms t = {.x = {c, s, h, i}, .k = attn__call_k(c, s, h)};
     struct attn__rows q = attn__call_q(c, s, h), vr = attn__call_v(c, s, h);
     struct attn__rows out = attn__call_out(c, s, h);
-    if (p->slopes)
-        t.slope = p->slopes[h];
-    if (p->bias)
-        t.bias = attn__call_pairs(c, ATTN__SLOT_BIAS, s, h);
+    t.scale = attn__score_scale(c, s, h, i);
     /* A copy in any case: OUT may be Q's memory. */
     t.q = row_f64(&q, i, p->d, w->q);
     if (t.q != w->q)
@@ -134,7 +128,7 @@ void attn__row_exact(const struct attn__call *c, const struct attn__seq *s,
             attn__vis_bits(v, i, i + 1, j, attn__min_i64(j + BLOCK, j1), bits);
         if (!bits[(j - j0) % BLOCK])
             continue;
-        double x = score_of(&t, w, i, j).biased;
+        double x = score_of(&t, w, j).biased;
         if (x == -INFINITY)
             continue; /* weight exactly 0 */
         if (!(x <= top) && top == top)
@@ -174,7 +168,7 @@ void attn__row_exact(const struct attn__call *c, const struct attn__seq *s,
         if (j % BLOCK == 0)
             attn__vis_bits(v, i, i + 1, j, attn__min_i64(j + BLOCK, s->nk), bits);
         bool visible = bits[j % BLOCK] != 0;
-        struct score x = score_of(&t, w, i, j);
+        struct score x = score_of(&t, w, j);
         store_pair(c, ATTN__SLOT_SCORES_RAW, s, h, i, j, x.raw);
         store_pair(c, ATTN__SLOT_SCORES_CAPPED, s, h, i, j, x.capped);
         store_pair(c, ATTN__SLOT_SCORES_BIASED, s, h, i, j, visible ? x.biased : -INFINITY);

@@ -3,190 +3,15 @@
  * Random problems. What a row does not see is poisoned: keys and values that
  * nobody sees and biases of invisible pairs hold NaN, Inf or huge numbers.
  */
-#include "problem_gen.h"
+#include "gen_parts.h"
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "rng.h"
-
-enum { PATTERN = 0xA5, MAX_WORK = 1500000 };
-
-/* What is being made. */
-struct maker {
-    struct gen_problem *p;
-    struct rng rng;
-    int64_t b, hq, n_seq, nq, nk; /* extents of Q and K; n_seq = b unless packed */
-    int64_t q_rows[8], k_rows[8]; /* of each sequence in the tensors */
-    int64_t longest_q, longest_k;
-    double amplitude; /* of the logits, about a quarter of the largest */
-    bool ok;
-};
-
-static void say(struct gen_problem *p, const char *format, ...)
-{
-    size_t n = strlen(p->text);
-    va_list args;
-    va_start(args, format);
-    vsnprintf(p->text + n, sizeof p->text - n, format, args);
-    va_end(args);
-}
-
-static int64_t pick(struct rng *r, const int64_t *from, int64_t n)
-{
-    return from[rng_int(r, 0, n - 1)];
-}
-
-#define PICK(r, ...)                                                                              \
-    pick(r, (const int64_t[]){__VA_ARGS__}, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
-
-/* ---- memory ---- */
-
-static int64_t count_of(const attn_tensor *t)
-{
-    int64_t n = 1;
-    for (int32_t i = 0; i < t->rank; i++)
-        n *= t->shape[i];
-    return n;
-}
-
-static void unflatten(const attn_tensor *t, int64_t flat, int64_t *index)
-{
-    for (int32_t n = t->rank - 1; n >= 0; n--) {
-        index[n] = flat % t->shape[n];
-        flat /= t->shape[n];
-    }
-}
-
-static unsigned char *element(const attn_tensor *t, const int64_t *index)
-{
-    int64_t at = 0;
-    for (int32_t n = 0; n < t->rank; n++)
-        at += index[n] * t->stride[n];
-    return (unsigned char *)t->data + at * (int64_t)attn_dtype_size(t->dtype);
-}
-
-/* Strides: any order of the dimensions in memory, gaps, and for inputs also
- * repeats and reversals. The block ends with the last element. */
-static struct gen_tensor *make(struct maker *m, int32_t role, int32_t dtype, int32_t rank,
-                               const int64_t *shape)
-{
-    struct gen_tensor *g = NULL;
-    struct rng *r = &m->rng;
-    int32_t order[4] = {0, 1, 2, 3};
-    bool output = attn_role_is_output(role) == 1, empty = false;
-    for (int i = 0; i < GEN_ROLES && !g; i++)
-        if (!m->p->tensor[i].used)
-            g = &m->p->tensor[i];
-    g->role = role;
-    g->used = true;
-    g->t = (attn_tensor){.dtype = dtype, .rank = rank};
-    for (int32_t n = 0; n < rank; n++) {
-        g->t.shape[n] = shape[n];
-        empty |= shape[n] == 0;
-    }
-    if (rank > 2 && rng_percent(r, 40)) { /* [B,N,H,D] */
-        order[1] = 2;
-        order[2] = 1;
-    }
-    if (rng_percent(r, 10))
-        for (int32_t n = rank - 1; n > 0; n--) {
-            int32_t at = (int32_t)rng_int(r, 0, n), keep = order[n];
-            order[n] = order[at];
-            order[at] = keep;
-        }
-    int64_t step = rng_percent(r, 85) ? 1 : rng_int(r, 2, 3), span = 0, base = 0;
-    for (int32_t n = rank - 1; n >= 0; n--) {
-        int32_t dim = order[n];
-        bool special = !output && rng_percent(r, 4);
-        if (special && rng_percent(r, 50) && dim < rank - 1) {
-            g->t.stride[dim] = 0;
-            continue;
-        }
-        g->t.stride[dim] = step;
-        if (empty)
-            continue;
-        span += (shape[dim] - 1) * step;
-        if (special) {
-            base += (shape[dim] - 1) * step;
-            g->t.stride[dim] = -step;
-        }
-        step = span + 1 + (rng_percent(r, 25) ? rng_int(r, 1, 9) : 0);
-    }
-    size_t size = attn_dtype_size(dtype);
-    size_t off = rng_percent(r, 12) ? (size_t)rng_int(r, 1, 7) : 0;
-    g->bytes = empty ? 0 : off + (size_t)(span + 1) * size;
-    g->block = malloc(g->bytes > 0 ? g->bytes : 1);
-    g->before = calloc(g->bytes > 0 ? g->bytes : 1, 1);
-    if (!g->block || !g->before) {
-        m->ok = false;
-        return g;
-    }
-    memset(g->block, PATTERN, g->bytes);
-    g->t.data = empty && rng_percent(r, 50) ? NULL : g->block + off + (size_t)base * size;
-    if (output) {
-        int64_t index[4] = {0};
-        for (int64_t i = 0; i < count_of(&g->t); i++) {
-            unflatten(&g->t, i, index);
-            memset(g->before + (element(&g->t, index) - g->block), 1, size);
-        }
-    }
-    return g;
-}
-
-static void set(const attn_tensor *t, double x, int64_t a, int64_t b, int64_t c, int64_t d)
-{
-    int64_t index[4] = {a, b, c, d};
-    oracle_store(element(t, index), t->dtype, x);
-}
-
-/* No two indices of it share memory. */
-static bool unshared(const attn_tensor *t)
-{
-    for (int32_t n = 0; n < t->rank; n++)
-        if (t->stride[n] == 0 && t->shape[n] > 1)
-            return false;
-    return true;
-}
-
-static attn_tensor *fill_normal(struct maker *m, struct gen_tensor *g, double deviation)
-{
-    int64_t index[4] = {0}, n = m->ok ? count_of(&g->t) : 0;
-    for (int64_t i = 0; i < n; i++) {
-        unflatten(&g->t, i, index);
-        oracle_store(element(&g->t, index), g->t.dtype, deviation * rng_normal(&m->rng));
-    }
-    return &g->t;
-}
-
-static int32_t index_type(struct maker *m)
-{
-    return rng_percent(&m->rng, 50) ? ATTN_DTYPE_I32 : ATTN_DTYPE_I64;
-}
-
-static attn_tensor *index_list(struct maker *m, int32_t role, const int64_t *values, int64_t n)
-{
-    struct gen_tensor *g = make(m, role, index_type(m), 1, &n);
-    if (n > 1 && g->t.stride[0] == 0) {
-        /* one value for all is what stride 0 says; only keep it where true */
-        for (int64_t i = 1; i < n; i++)
-            if (values[i] != values[0]) {
-                free(g->block);
-                free(g->before);
-                memset(g, 0, sizeof *g);
-                return index_list(m, role, values, n);
-            }
-    }
-    for (int64_t i = 0; m->ok && i < n; i++)
-        set(&g->t, (double)values[i], i, 0, 0, 0);
-    return &g->t;
-}
-
-/* ---- the problem ---- */
+enum { MAX_WORK = 1500000 };
 
 static void sizes(struct maker *m)
 {
@@ -254,8 +79,8 @@ static void offsets(struct maker *m)
     }
     m->nq = at_q[m->n_seq] + (rng_percent(&m->rng, 20) ? rng_int(&m->rng, 1, 3) : 0);
     m->nk = at_k[m->n_seq] + (rng_percent(&m->rng, 20) ? rng_int(&m->rng, 1, 3) : 0);
-    m->p->inputs.q_offsets = index_list(m, ATTN_ROLE_Q_OFFSETS, at_q, m->n_seq + 1);
-    m->p->inputs.k_offsets = index_list(m, ATTN_ROLE_K_OFFSETS, at_k, m->n_seq + 1);
+    m->p->inputs.q_offsets = gen_index_list(m, ATTN_ROLE_Q_OFFSETS, at_q, m->n_seq + 1);
+    m->p->inputs.k_offsets = gen_index_list(m, ATTN_ROLE_K_OFFSETS, at_k, m->n_seq + 1);
 }
 
 static void lengths(struct maker *m)
@@ -270,19 +95,19 @@ static void lengths(struct maker *m)
         k_len[n] = rng_int(r, 0, m->k_rows[n] - start[n]);
     }
     if (has_q)
-        in->q_len = index_list(m, ATTN_ROLE_Q_LEN, q_len, m->n_seq);
+        in->q_len = gen_index_list(m, ATTN_ROLE_Q_LEN, q_len, m->n_seq);
     if (has_k)
-        in->k_len = index_list(m, ATTN_ROLE_K_LEN, k_len, m->n_seq);
+        in->k_len = gen_index_list(m, ATTN_ROLE_K_LEN, k_len, m->n_seq);
     if (has_start)
-        in->k_start = index_list(m, ATTN_ROLE_K_START, start, m->n_seq);
+        in->k_start = gen_index_list(m, ATTN_ROLE_K_START, start, m->n_seq);
 }
 
 static void say_list(struct gen_problem *p, const char *key, const int64_t *list, int64_t n)
 {
-    say(p, " %s=[", key);
+    gen_say(p, " %s=[", key);
     for (int64_t i = 0; i < n; i++)
-        say(p, "%s%" PRId64, i == 0 ? "" : ",", list[i]);
-    say(p, "]");
+        gen_say(p, "%s%" PRId64, i == 0 ? "" : ",", list[i]);
+    gen_say(p, "]");
 }
 
 static void heads(struct maker *m)
@@ -320,9 +145,9 @@ static void heads(struct maker *m)
 static void say_side(struct gen_problem *p, const char *before, int64_t x)
 {
     if (x == ATTN_UNBOUNDED)
-        say(p, "%sinf", before);
+        gen_say(p, "%sinf", before);
     else
-        say(p, "%s%" PRId64, before, x);
+        gen_say(p, "%s%" PRId64, before, x);
 }
 
 static void visibility(struct maker *m)
@@ -331,11 +156,11 @@ static void visibility(struct maker *m)
     struct oracle_options *o = &p->options;
     struct rng *r = &m->rng;
     if ((o->causal = rng_percent(r, 45)))
-        say(p, " causal");
+        gen_say(p, " causal");
     if ((o->top_left = rng_percent(r, 20)))
-        say(p, " align=top_left");
+        gen_say(p, " align=top_left");
     else if (rng_percent(r, 10))
-        say(p, " align=bottom_right");
+        gen_say(p, " align=bottom_right");
     o->window_left = o->window_right = ATTN_UNBOUNDED;
     if (rng_percent(r, 30)) {
         if (rng_percent(r, 80))
@@ -354,36 +179,25 @@ static void visibility(struct maker *m)
     if (o->prefix > 0 && o->sink_tokens > o->prefix)
         o->sink_tokens = o->prefix;
     if (o->sink_tokens > 0)
-        say(p, " sink_tokens=%" PRId64, o->sink_tokens);
+        gen_say(p, " sink_tokens=%" PRId64, o->sink_tokens);
     if (o->prefix > 0)
-        say(p, " prefix=%" PRId64, o->prefix);
-}
-
-/* Bias and mask: every extent may be 1; packed ones may have room to spare. */
-static void pair_shape(struct maker *m, int64_t *shape)
-{
-    int64_t spare = m->p->options.packed && rng_percent(&m->rng, 30);
-    int64_t full[4] = {m->n_seq, m->p->options.hout, m->longest_q + spare * rng_int(&m->rng, 0, 3),
-                       m->longest_k + spare * rng_int(&m->rng, 0, 3)};
-    bool broadcast = rng_percent(&m->rng, 60);
-    for (int n = 0; n < 4; n++)
-        shape[n] = broadcast && rng_percent(&m->rng, 45) ? 1 : full[n];
+        gen_say(p, " prefix=%" PRId64, o->prefix);
 }
 
 static void segments(struct maker *m)
 {
     if (!rng_percent(&m->rng, 12))
         return;
-    say(m->p, " segments");
+    gen_say(m->p, " segments");
     for (int side = 0; side < 2; side++) {
         int64_t shape[2] = {rng_percent(&m->rng, 40) ? 1 : m->b, side == 0 ? m->nq : m->nk};
         struct gen_tensor *g =
-            make(m, side == 0 ? ATTN_ROLE_SEG_Q : ATTN_ROLE_SEG_K, index_type(m), 2, shape);
+            gen_add(m, side == 0 ? ATTN_ROLE_SEG_Q : ATTN_ROLE_SEG_K, gen_index_type(m), 2, shape);
         bool sorted = rng_percent(&m->rng, 60);
         for (int64_t b = 0; m->ok && b < shape[0]; b++)
             for (int64_t n = 0; n < shape[1]; n++)
-                set(&g->t, (double)(sorted ? n * 4 / shape[1] - 1 : rng_int(&m->rng, -1, 2)), b, n,
-                    0, 0);
+                gen_set(&g->t, (double)(sorted ? n * 4 / shape[1] - 1 : rng_int(&m->rng, -1, 2)), b,
+                        n, 0, 0);
         *(side == 0 ? &m->p->inputs.seg_q : &m->p->inputs.seg_k) = &g->t;
     }
 }
@@ -393,16 +207,16 @@ static void mask(struct maker *m)
     int64_t shape[4], index[4];
     if (!rng_percent(&m->rng, 15))
         return;
-    say(m->p, " mask");
-    pair_shape(m, shape);
-    struct gen_tensor *g = make(m, ATTN_ROLE_MASK,
+    gen_say(m->p, " mask");
+    gen_pair_shape(m, shape);
+    struct gen_tensor *g = gen_add(m, ATTN_ROLE_MASK,
                                 rng_percent(&m->rng, 60) ? ATTN_DTYPE_BOOL : ATTN_DTYPE_U8, 4,
                                 shape);
     int density = (int)PICK(&m->rng, 5, 50, 90);
-    for (int64_t i = 0; m->ok && i < count_of(&g->t); i++) {
-        unflatten(&g->t, i, index);
+    for (int64_t i = 0; m->ok && i < gen_count(&g->t); i++) {
+        gen_unflatten(&g->t, i, index);
         int64_t shown = PICK(&m->rng, 1, 1, 2, 255);
-        oracle_store(element(&g->t, index), g->t.dtype,
+        oracle_store(gen_element(&g->t, index), g->t.dtype,
                      rng_percent(&m->rng, density) ? (double)shown : 0);
     }
     m->p->inputs.mask = &g->t;
@@ -416,23 +230,23 @@ static void scores(struct maker *m)
     o->scale = NAN;
     if (rng_percent(r, 30)) {
         o->scale = (rng_percent(r, 20) ? -1 : 1) * exp2(5 * rng_unit(r) - 5);
-        say(p, " scale=%.17g", o->scale);
+        gen_say(p, " scale=%.17g", o->scale);
     }
     if (rng_percent(r, 15)) {
         o->softcap = 2 + 40 * rng_unit(r);
-        say(p, " softcap=%.17g", o->softcap);
+        gen_say(p, " softcap=%.17g", o->softcap);
     }
     if (rng_percent(r, 12)) {
         o->alibi = true;
-        say(p, " alibi");
+        gen_say(p, " alibi");
         if (rng_percent(r, 50)) {
             o->slopes = p->slopes;
-            say(p, " alibi_slopes=[");
+            gen_say(p, " alibi_slopes=[");
             for (int64_t h = 0; h < o->hout; h++) {
                 p->slopes[h] = rng_percent(r, 15) ? 0 : rng_normal(r) / 4;
-                say(p, "%s%.17g", h == 0 ? "" : ",", p->slopes[h]);
+                gen_say(p, "%s%.17g", h == 0 ? "" : ",", p->slopes[h]);
             }
-            say(p, "]");
+            gen_say(p, "]");
         }
     }
     m->amplitude = PICK(r, 1, 1, 1, 0, 12);
@@ -445,18 +259,18 @@ static void bias(struct maker *m)
     int64_t shape[4], index[4];
     if (!rng_percent(r, 20))
         return;
-    say(m->p, " bias");
-    pair_shape(m, shape);
-    struct gen_tensor *g = make(m, ATTN_ROLE_BIAS,
+    gen_say(m->p, " bias");
+    gen_pair_shape(m, shape);
+    struct gen_tensor *g = gen_add(m, ATTN_ROLE_BIAS,
                                 rng_percent(r, 50) ? m->p->row_dtype : m->p->dtype, 4, shape);
     bool holes = rng_percent(r, 20), infinite = rng_percent(r, 3);
-    m->p->inputs.bias = fill_normal(m, g, 2);
-    for (int64_t i = 0; m->ok && (holes || infinite) && i < count_of(&g->t); i++) {
-        unflatten(&g->t, i, index);
+    m->p->inputs.bias = gen_fill_normal(m, g, 2);
+    for (int64_t i = 0; m->ok && (holes || infinite) && i < gen_count(&g->t); i++) {
+        gen_unflatten(&g->t, i, index);
         if (holes && (rng_percent(r, 20) || index[2] % 5 == 2))
-            oracle_store(element(&g->t, index), g->t.dtype, -INFINITY);
+            oracle_store(gen_element(&g->t, index), g->t.dtype, -INFINITY);
         else if (infinite && rng_percent(r, 1))
-            oracle_store(element(&g->t, index), g->t.dtype, INFINITY);
+            oracle_store(gen_element(&g->t, index), g->t.dtype, INFINITY);
     }
 }
 
@@ -466,18 +280,18 @@ static void sinks(struct maker *m)
     struct oracle_options *o = &m->p->options;
     if (!rng_percent(r, 15))
         return;
-    say(m->p, " sink_logits");
+    gen_say(m->p, " sink_logits");
     bool rows = rng_percent(r, 40);
     int64_t three[3] = {rng_percent(r, 50) ? 1 : m->n_seq, o->hout,
                         rng_percent(r, 50) ? 1 : m->longest_q};
-    struct gen_tensor *g = make(m, ATTN_ROLE_SINK_LOGITS, m->p->row_dtype, rows ? 3 : 1,
+    struct gen_tensor *g = gen_add(m, ATTN_ROLE_SINK_LOGITS, m->p->row_dtype, rows ? 3 : 1,
                                 rows ? three : &o->hout);
-    m->p->inputs.sink_logits = fill_normal(m, g, 3);
+    m->p->inputs.sink_logits = gen_fill_normal(m, g, 3);
     int64_t index[4] = {0};
-    for (int64_t i = 0; m->ok && i < count_of(&g->t); i++) {
-        unflatten(&g->t, i, index);
+    for (int64_t i = 0; m->ok && i < gen_count(&g->t); i++) {
+        gen_unflatten(&g->t, i, index);
         if (rng_percent(r, 20))
-            oracle_store(element(&g->t, index), g->t.dtype, -INFINITY);
+            oracle_store(gen_element(&g->t, index), g->t.dtype, -INFINITY);
     }
 }
 
@@ -489,15 +303,15 @@ static void types(struct maker *m)
                              ATTN_DTYPE_F64, ATTN_DTYPE_F16, ATTN_DTYPE_BF16);
     p->kv_dtype = p->dtype;
     if (p->dtype != ATTN_DTYPE_F32)
-        say(p, " dtype=%s", attn_dtype_name(p->dtype));
+        gen_say(p, " dtype=%s", attn_dtype_name(p->dtype));
     if (p->dtype != ATTN_DTYPE_F64 && rng_percent(r, 30)) {
         p->kv_dtype = (int32_t)PICK(r, ATTN_DTYPE_F32, ATTN_DTYPE_F16, ATTN_DTYPE_BF16);
-        say(p, " kv_dtype=%s", attn_dtype_name(p->kv_dtype));
+        gen_say(p, " kv_dtype=%s", attn_dtype_name(p->kv_dtype));
     }
     p->compute_bf16 = p->dtype != ATTN_DTYPE_F64 &&
                       rng_percent(r, p->kv_dtype == ATTN_DTYPE_BF16 ? 50 : 5);
     if (p->compute_bf16)
-        say(p, " compute=bf16");
+        gen_say(p, " compute=bf16");
     p->row_dtype = p->dtype == ATTN_DTYPE_F64 ? ATTN_DTYPE_F64 : ATTN_DTYPE_F32;
 }
 
@@ -508,13 +322,13 @@ static void main_tensors(struct maker *m)
     int64_t q[4] = {m->b, m->hq, m->nq, o->d}, k[4] = {m->b, o->hk, m->nk, o->d};
     int64_t v[4] = {m->b, o->hv, m->nk, o->dv}, out[4] = {m->b, o->hout, m->nq, o->dv};
     double scale = isnan(o->scale) ? 1 / sqrt((double)o->d) : fabs(o->scale);
-    p->inputs.q = fill_normal(m, make(m, ATTN_ROLE_Q, p->dtype, 4, q),
+    p->inputs.q = gen_fill_normal(m, gen_add(m, ATTN_ROLE_Q, p->dtype, 4, q),
                               m->amplitude / (scale * sqrt((double)o->d)));
-    p->inputs.k = fill_normal(m, make(m, ATTN_ROLE_K, p->kv_dtype, 4, k), 1);
-    p->inputs.v = fill_normal(m, make(m, ATTN_ROLE_V, p->kv_dtype, 4, v), 1);
-    make(m, ATTN_ROLE_OUT, p->dtype, 4, out);
+    p->inputs.k = gen_fill_normal(m, gen_add(m, ATTN_ROLE_K, p->kv_dtype, 4, k), 1);
+    p->inputs.v = gen_fill_normal(m, gen_add(m, ATTN_ROLE_V, p->kv_dtype, 4, v), 1);
+    gen_add(m, ATTN_ROLE_OUT, p->dtype, 4, out);
     if (rng_percent(&m->rng, 70))
-        make(m, ATTN_ROLE_LSE, p->row_dtype, 3, out);
+        gen_add(m, ATTN_ROLE_LSE, p->row_dtype, 3, out);
 }
 
 static void wanted(struct maker *m)
@@ -536,7 +350,7 @@ static void wanted(struct maker *m)
     for (int i = 0; i < 7; i++) {
         if (!(p->want & bits[i]))
             continue;
-        say(p, "%s%s", between, attn_role_name(roles[i]));
+        gen_say(p, "%s%s", between, attn_role_name(roles[i]));
         between = ",";
         if (rng_percent(r, 10))
             continue; /* wanted, but left out of the execute */
@@ -547,9 +361,9 @@ static void wanted(struct maker *m)
         int64_t pairs[4] = {m->n_seq, hout, q, k}, rows[3] = {m->b, hout, m->nq};
         int64_t columns[3] = {m->n_seq, hout, k};
         if (i == 4)
-            make(m, roles[i], p->row_dtype, 3, columns);
+            gen_add(m, roles[i], p->row_dtype, 3, columns);
         else
-            make(m, roles[i], p->row_dtype, i < 4 ? 4 : 3, i < 4 ? pairs : rows);
+            gen_add(m, roles[i], p->row_dtype, i < 4 ? 4 : 3, i < 4 ? pairs : rows);
         p->pair_q = q > p->pair_q ? q : p->pair_q;
         p->pair_k = k > p->pair_k ? k : p->pair_k;
     }
@@ -560,9 +374,9 @@ static void how(struct maker *m)
     struct gen_problem *p = m->p;
     struct rng *r = &m->rng;
     if (rng_percent(r, 20))
-        say(p, " check=%s", PICK(r, 0, 1) ? "data" : "indices");
+        gen_say(p, " check=%s", PICK(r, 0, 1) ? "data" : "indices");
     if (rng_percent(r, 10))
-        say(p, " executors=%d", (int)rng_int(r, 1, 3));
+        gen_say(p, " executors=%d", (int)rng_int(r, 1, 3));
     p->threads = (int)rng_int(r, 1, 3);
     p->own_workspace = rng_percent(r, 30);
 }
@@ -601,12 +415,12 @@ static void mark_seen(struct maker *m, unsigned char *k_seen, unsigned char *v_s
 static void poison_keys(struct maker *m, const attn_tensor *t, const unsigned char *seen)
 {
     int64_t index[4] = {0};
-    if (!unshared(t))
+    if (!gen_unshared(t))
         return;
-    for (int64_t i = 0; i < count_of(t); i++) {
-        unflatten(t, i, index);
+    for (int64_t i = 0; i < gen_count(t); i++) {
+        gen_unflatten(t, i, index);
         if (!seen[(index[0] * t->shape[1] + index[1]) * t->shape[2] + index[2]])
-            oracle_store(element(t, index), t->dtype, garbage(&m->rng));
+            oracle_store(gen_element(t, index), t->dtype, garbage(&m->rng));
     }
 }
 
@@ -615,17 +429,17 @@ static void poison_bias(struct maker *m)
     const struct oracle_options *o = &m->p->options;
     const attn_tensor *t = m->p->inputs.bias;
     int64_t index[4] = {0}, full[4] = {m->n_seq, o->hout, m->longest_q, m->longest_k};
-    if (!t || !unshared(t))
+    if (!t || !gen_unshared(t))
         return;
     for (int n = 0; n < 4; n++)
         if (t->shape[n] < full[n])
             return;
-    for (int64_t i = 0; i < count_of(t); i++) {
-        unflatten(t, i, index);
+    for (int64_t i = 0; i < gen_count(t); i++) {
+        gen_unflatten(t, i, index);
         int64_t n = index[0];
         if (index[2] >= m->q_rows[n] || index[3] >= m->k_rows[n] ||
             !oracle_visible(o, &m->p->inputs, n, index[1], index[2], index[3]))
-            oracle_store(element(t, index), t->dtype, garbage(&m->rng));
+            oracle_store(gen_element(t, index), t->dtype, garbage(&m->rng));
     }
 }
 
@@ -634,7 +448,7 @@ static void poison_queries(struct maker *m)
 {
     const struct gen_problem *p = m->p;
     const attn_tensor *t = p->inputs.q;
-    if (!p->inputs.q_len || !unshared(t))
+    if (!p->inputs.q_len || !gen_unshared(t))
         return;
     for (int64_t n = 0; n < m->n_seq; n++) {
         int64_t b = p->options.packed ? 0 : n, q0 = 0;
@@ -642,7 +456,7 @@ static void poison_queries(struct maker *m)
             q0 = (int64_t)oracle_load(p->inputs.q_offsets, &n);
         for (int64_t h = 0; h < m->hq; h++)
             for (int64_t i = (int64_t)oracle_load(p->inputs.q_len, &n); i < m->q_rows[n]; i++)
-                set(t, garbage(&m->rng), b, h, q0 + i, rng_int(&m->rng, 0, p->options.d - 1));
+                gen_set(t, garbage(&m->rng), b, h, q0 + i, rng_int(&m->rng, 0, p->options.d - 1));
     }
 }
 
@@ -655,9 +469,9 @@ static void poison_seen(struct maker *m)
         return;
     bool value = rng_percent(&m->rng, 60) && m->amplitude <= 1 && !o->alibi;
     const attn_tensor *t = value ? m->p->inputs.v : m->p->inputs.k;
-    set(t, value && rng_percent(&m->rng, 40) ? INFINITY : NAN, rng_int(&m->rng, 0, t->shape[0] - 1),
-        rng_int(&m->rng, 0, t->shape[1] - 1), rng_int(&m->rng, 0, t->shape[2] - 1),
-        rng_int(&m->rng, 0, t->shape[3] - 1));
+    gen_set(t, value && rng_percent(&m->rng, 40) ? INFINITY : NAN,
+            rng_int(&m->rng, 0, t->shape[0] - 1), rng_int(&m->rng, 0, t->shape[1] - 1),
+            rng_int(&m->rng, 0, t->shape[2] - 1), rng_int(&m->rng, 0, t->shape[3] - 1));
 }
 
 static void poison(struct maker *m)
@@ -689,27 +503,28 @@ bool gen_make(struct gen_problem *p, uint64_t seed)
     offsets(&m);
     lengths(&m);
     int64_t b = m.n_seq > 0 ? m.n_seq : 1;
-    say(p, "softmax b=%" PRId64 " h=%" PRId64, b + rng_int(&m.rng, 0, 1), m.hq);
+    gen_say(p, "softmax b=%" PRId64 " h=%" PRId64, b + rng_int(&m.rng, 0, 1), m.hq);
     if (o->hk != m.hq || o->hv != o->hk || rng_percent(&m.rng, 30))
-        say(p, "/%" PRId64, o->hk);
+        gen_say(p, "/%" PRId64, o->hk);
     if (o->hv != o->hk)
-        say(p, "/%" PRId64, o->hv);
+        gen_say(p, "/%" PRId64, o->hv);
     int64_t spare = rng_percent(&m.rng, 50) ? PICK(&m.rng, 1, 30, 500) : 0;
-    say(p, " q=%" PRId64, m.longest_q + spare);
+    gen_say(p, " q=%" PRId64, m.longest_q + spare);
     if (rng_percent(&m.rng, 20))
-        say(p, " k=inf");
+        gen_say(p, " k=inf");
     else
-        say(p, " k=%" PRId64, m.longest_k + spare);
-    say(p, " d=%" PRId64, o->d);
+        gen_say(p, " k=%" PRId64, m.longest_k + spare);
+    gen_say(p, " d=%" PRId64, o->d);
     if (o->dv != o->d)
-        say(p, "/%" PRId64, o->dv);
+        gen_say(p, "/%" PRId64, o->dv);
     if (o->packed)
-        say(p, " packed");
+        gen_say(p, " packed");
     heads(&m);
     visibility(&m);
     segments(&m);
     mask(&m);
     scores(&m);
+    gen_score(&m);
     types(&m);
     bias(&m);
     sinks(&m);
@@ -760,7 +575,7 @@ void gen_reset_outputs(struct gen_problem *p)
 {
     for (int i = 0; i < GEN_ROLES; i++)
         if (p->tensor[i].used && attn_role_is_output(p->tensor[i].role) == 1)
-            memset(p->tensor[i].block, PATTERN, p->tensor[i].bytes);
+            memset(p->tensor[i].block, GEN_PATTERN, p->tensor[i].bytes);
 }
 
 const char *gen_trespass(const struct gen_problem *p)
@@ -771,7 +586,7 @@ const char *gen_trespass(const struct gen_problem *p)
             continue;
         bool output = attn_role_is_output(g->role) == 1;
         for (size_t n = 0; n < g->bytes; n++)
-            if (output ? !g->before[n] && g->block[n] != PATTERN : g->before[n] != g->block[n])
+            if (output ? !g->before[n] && g->block[n] != GEN_PATTERN : g->before[n] != g->block[n])
                 return attn_role_name(g->role);
     }
     return NULL;

@@ -26,7 +26,7 @@ struct gen_problem {
     struct oracle_inputs inputs;
     struct gen_tensor tensor[GEN_ROLES];
     int64_t q_head[GEN_HEADS], k_head[GEN_HEADS], v_head[GEN_HEADS];
-    double slopes[GEN_HEADS];
+    double slopes[GEN_HEADS], head_scale[GEN_HEADS];
     int32_t dtype, kv_dtype, row_dtype, want;
     bool compute_bf16;
     int64_t pair_q, pair_k; /* room per sequence of the per-pair outputs */

@@ -236,12 +236,14 @@ static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t 
     int64_t vh = o->v_head ? o->v_head[h] : h / (o->hout / o->hv);
     double scale = isnan(o->scale) ? 1 / sqrt((double)o->d) : o->scale;
     int64_t off = o->top_left ? 0 : s->k_len - s->q_len;
+    struct oracle_row w = {.h = h, .i = i, .at = i + off, .k_len = s->k_len};
     int64_t pair0 = ((s->n * o->hout + h) * r->pair_q + i) * r->pair_k;
     double *raw = r->scores_raw + pair0, *capped = r->scores_capped + pair0;
     double *biased = r->scores_biased + pair0, *probs = r->probs + pair0;
     unsigned char *counted = r->counted + pair0;
     bool *visible = x->visible;
 
+    scale *= oracle_row_factor(&o->score, &w);
     for (int64_t j = 0; j < s->keys; j++)
         visible[j] = false;
     for (int64_t e = 0; e < o->d && i < s->q_len; e++)

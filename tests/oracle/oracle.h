@@ -12,6 +12,8 @@
 
 #include <attn/attn.h>
 
+#include "oracle_score.h"
+
 /* The options. Lists may be NULL for the default of the header. */
 struct oracle_options {
     int64_t hout, hk, hv, d, dv;
@@ -22,6 +24,7 @@ struct oracle_options {
     double scale;         /* NAN: 1/sqrt(d) */
     double softcap;       /* 0: none */
     const double *slopes; /* [hout] */
+    struct oracle_score score;
 };
 
 /* The inputs; NULL where there is none. */

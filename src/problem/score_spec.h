@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What happens to a score between q.k and the normaliser, as numbers: which
+ * steps there are, in their fixed order, and what belongs to them. Part of
+ * the problem; tensors come at execute.
+ */
+#ifndef ATTN_PROBLEM_SCORE_SPEC_H
+#define ATTN_PROBLEM_SCORE_SPEC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The steps in the order in which they are taken. */
+enum attn__step {
+    ATTN__STEP_SOFTCAP,
+    ATTN__STEP_ALIBI,
+    ATTN__STEP_BIAS,
+    ATTN__STEP_COUNT
+};
+
+/* Sets of steps: those that end in scores_capped, and the rest. */
+enum {
+    ATTN__STEPS_ALL = (1 << ATTN__STEP_COUNT) - 1,
+    ATTN__STEPS_CAP = 1 << ATTN__STEP_SOFTCAP,
+    ATTN__STEPS_BIAS = ATTN__STEPS_ALL - ATTN__STEPS_CAP
+};
+
+/* What n_i is in a row's factor made of ln n_i. */
+enum attn__logn { ATTN__LOGN_NONE, ATTN__LOGN_TRAIN, ATTN__LOGN_SSMAX };
+
+struct attn__score_spec {
+    uint32_t steps; /* bit n: step n */
+    /* The factor of a row besides `scale`. */
+    bool row_factor;          /* is there one? */
+    const double *head_scale; /* [hout]; NULL: none */
+    enum attn__logn logn;
+    bool logn_keys;  /* n_i is the number of keys, not the position + 1 */
+    double log_train; /* ln L */
+};
+
+#endif /* ATTN_PROBLEM_SCORE_SPEC_H */

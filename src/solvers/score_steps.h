@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The steps between q.k and the normaliser, for every solver: in tiles with
+ * queries as lanes, in rows of f32, and pair by pair in double. Which steps
+ * there are is in the problem; each is a row of one table.
+ */
+#ifndef ATTN_SOLVERS_SCORE_STEPS_H
+#define ATTN_SOLVERS_SCORE_STEPS_H
+
+#include "kernels/kernels.h"
+#include "problem/call.h"
+#include "solvers/scratch.h"
+
+/* Keys that a row is taken through the steps at a time. */
+enum { ATTN__SCORE_RUN = 256 };
+
+/* A worker's room. */
+struct attn__score_work {
+    float *bias;          /* [rows][keys] */
+    float *slope, *dist;  /* [rows] */
+};
+
+/* rows: of a tile, 1 for rows; keys: of a block, at least ATTN__SCORE_RUN for
+ * rows. */
+void attn__score_work_take(struct attn__scratch *s, const struct attn__problem *p, int64_t rows,
+                           int64_t keys, struct attn__score_work *out);
+
+/* One sequence and some heads: row r is query r / group of output head
+ * h0 + r % group. */
+struct attn__score {
+    const struct attn__call *c;
+    const struct attn__kernels *kern;
+    const struct attn__seq *s;
+    int64_t h0, group;
+    const struct attn__score_work *work;
+};
+
+/* Rows r0..r0+n-1 against keys j0..j0+nk-1: st[j * w + lane], w lanes. */
+struct attn__score_tile {
+    float *st;
+    int64_t w, r0, n, j0, nk;
+};
+
+static inline bool attn__score_any(const struct attn__problem *p)
+{
+    return p->score.steps != 0;
+}
+
+/* scale times the factors of the row. */
+double attn__score_scale(const struct attn__call *c, const struct attn__seq *s, int64_t h,
+                         int64_t i);
+
+/* All steps, from scale * q.k to final scores times log2 e. */
+void attn__score_tile_steps(const struct attn__score *x, const struct attn__score_tile *t);
+
+/* The steps of a set on s[0..nk-1], natural scores of row r and keys j0... */
+void attn__score_row_steps(const struct attn__score *x, uint32_t steps, int64_t r, int64_t j0,
+                           int64_t nk, float *s);
+
+/* One row in double. */
+struct attn__score_exact {
+    const struct attn__call *c;
+    const struct attn__seq *s;
+    int64_t h, i;
+};
+
+/* The steps of a set on the score of key j. */
+double attn__score_pair_steps(const struct attn__score_exact *x, uint32_t steps, int64_t j,
+                              double s);
+
+/* What the steps cost a score, where a multiply-add of a lane is 1. */
+double attn__score_cost(const struct attn__problem *p);
+
+#endif /* ATTN_SOLVERS_SCORE_STEPS_H */

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the parts of the random generator share: the problem being made, and
+ * tensors in awkward memory. Each part decides by itself whether its option is
+ * there, says it in the problem string and tells the oracle.
+ */
+#ifndef ATTN_MECH_GEN_PARTS_H
+#define ATTN_MECH_GEN_PARTS_H
+
+#include "problem_gen.h"
+#include "rng.h"
+
+enum { GEN_PATTERN = 0xA5 };
+
+/* What is being made. */
+struct maker {
+    struct gen_problem *p;
+    struct rng rng;
+    int64_t b, hq, n_seq, nq, nk; /* extents of Q and K; n_seq = b unless packed */
+    int64_t q_rows[8], k_rows[8]; /* of each sequence in the tensors */
+    int64_t longest_q, longest_k;
+    double amplitude; /* of the logits, about a quarter of the largest */
+    bool ok;
+};
+
+/* One of the numbers. */
+#define PICK(r, ...)                                                                              \
+    gen_pick(r, (const int64_t[]){__VA_ARGS__}, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
+
+int64_t gen_pick(struct rng *r, const int64_t *from, int64_t n);
+
+/* Adds to the problem string. */
+void gen_say(struct gen_problem *p, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+int64_t gen_count(const attn_tensor *t);
+void gen_unflatten(const attn_tensor *t, int64_t flat, int64_t *index);
+unsigned char *gen_element(const attn_tensor *t, const int64_t *index);
+void gen_set(const attn_tensor *t, double x, int64_t a, int64_t b, int64_t c, int64_t d);
+/* No two indices of it share memory. */
+bool gen_unshared(const attn_tensor *t);
+
+/* A tensor of a role, not filled. */
+struct gen_tensor *gen_add(struct maker *m, int32_t role, int32_t dtype, int32_t rank,
+                           const int64_t *shape);
+attn_tensor *gen_fill_normal(struct maker *m, struct gen_tensor *g, double deviation);
+int32_t gen_index_type(struct maker *m);
+attn_tensor *gen_index_list(struct maker *m, int32_t role, const int64_t *values, int64_t n);
+
+/* The shape of BIAS and MASK. */
+void gen_pair_shape(struct maker *m, int64_t *shape);
+
+/* The parts. */
+void gen_score(struct maker *m);
+
+#endif /* ATTN_MECH_GEN_PARTS_H */

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The score options (mech/score_options, solvers/score_steps, score_bias):
+ * what must be equal to what, a step that equals its row of the prefill, and
+ * what is refused.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../unit/unit.h"
+#include "dense.h"
+
+static const double NEAR = 3e-6;
+
+/* Runs the body for every solver by name, and NULL, the planner's choice. */
+#define FOR_EACH_SOLVER(name)                                                                     \
+    for (size_t at_ = 0, go_ = 1; go_; go_ = attn_solver_at(at_) != NULL, at_++)                  \
+        for (const char *name = attn_solver_at(at_), *once_ = ""; once_; once_ = NULL)
+
+/* ---- equal options ---- */
+
+static const struct {
+    const char *a, *b;
+} equal[] = {
+    /* scale is 1/4 unless set */
+    {"head_scale=[0.5,0.5,0.5]", "scale=0.125"},
+    {"head_scale=[0.5,2,-1] scale=1 alibi", "head_scale=[2,8,-4] alibi"},
+    {"logn_train=37", ""},
+    {"logn_train=5000 causal softcap=3", "causal softcap=3"},
+    {"ssmax logn_count=keys", "scale=0.90272947829068"}, /* ln(37) / 4 */
+    {"logn_train=6.0827625302982193 logn_count=keys", "scale=0.5"}, /* root of 37 */
+};
+
+START_TEST(equal_options)
+{
+    attn_ctx *ctx = dense_ctx(1);
+    for (size_t n = 0; n < sizeof equal / sizeof equal[0]; n++)
+        FOR_EACH_SOLVER(solver) {
+            struct dense x;
+            char text[256];
+            float out[3 * 19 * 8];
+            dense_make(&x, 1, 3, 3, 19, 37, 16, 8);
+            snprintf(text, sizeof text, "softmax h=3 q=19 k=37 d=16/8 %s", equal[n].a);
+            bool ran = dense_run(ctx, text, solver, &x);
+            memcpy(out, x.out, sizeof out);
+            dense_clear(&x);
+            snprintf(text, sizeof text, "softmax h=3 q=19 k=37 d=16/8 %s", equal[n].b);
+            ck_assert(dense_run(ctx, text, solver, &x) == ran);
+            double d = ran ? dense_distance(out, x.out, x.n_out) : 0;
+            ck_assert_msg(d < NEAR, "%s: '%s' and '%s' are %g apart", solver, equal[n].a,
+                          equal[n].b, d);
+            dense_free(&x);
+        }
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
+/* ---- a step is the last row of the prefill ---- */
+
+static const char *const stepping[] = {
+    "causal logn_train=4",
+    "causal ssmax softcap=9",
+    "ssmax window=7,0 alibi",
+};
+
+START_TEST(step_is_last_row)
+{
+    attn_ctx *ctx = dense_ctx(1);
+    for (size_t n = 0; n < sizeof stepping / sizeof stepping[0]; n++)
+        FOR_EACH_SOLVER(solver) {
+            struct dense x;
+            char text[256];
+            float last[2 * 12];
+            dense_make(&x, 1, 2, 2, 33, 33, 16, 12);
+            snprintf(text, sizeof text, "softmax h=2 q=33 k=33 d=16/12 %s", stepping[n]);
+            bool ran = dense_run(ctx, text, solver, &x);
+            for (int h = 0; h < 2; h++)
+                memcpy(last + h * 12, x.out + (h * 33 + 32) * 12, 12 * sizeof(float));
+            attn_tensor *q = dense_view(&x, ATTN_ROLE_Q), *out = dense_view(&x, ATTN_ROLE_OUT);
+            attn_tensor *lse = dense_view(&x, ATTN_ROLE_LSE);
+            q->shape[2] = out->shape[2] = lse->shape[2] = 1;
+            q->data = x.q + 32 * 16;
+            out->stride[1] = 12;
+            ck_assert(dense_run(ctx, text, solver, &x) == ran);
+            double d = ran ? dense_distance(last, x.out, 24) : 0;
+            ck_assert_msg(d < NEAR, "%s: '%s': the step is %g from the last row", solver,
+                          stepping[n], d);
+            dense_free(&x);
+        }
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
+/* ---- what is refused ---- */
+
+static const struct {
+    const char *options;
+    int32_t status;
+    const char *word; /* in the message */
+} refused[] = {
+    {"head_scale=[1,2]", ATTN_ERR_INVALID, "head_scale has 2"},
+    {"logn_train=20 ssmax", ATTN_ERR_INVALID, "ssmax"},
+    {"logn_count=keys", ATTN_ERR_INVALID, "logn_count"},
+};
+
+START_TEST(refused_options)
+{
+    attn_ctx *ctx = dense_ctx(1);
+    for (size_t n = 0; n < sizeof refused / sizeof refused[0]; n++) {
+        attn_desc *desc;
+        attn_plan *plan;
+        char text[256];
+        snprintf(text, sizeof text, "softmax h=3 q=5 k=6 d=16/8 %s", refused[n].options);
+        ck_assert_int_eq(attn_desc_parse(ctx, text, &desc), ATTN_OK);
+        ck_assert_int_eq(attn_plan_create(ctx, desc, &plan), refused[n].status);
+        ck_assert_msg(strstr(dense_error(), refused[n].word), "%s: '%s' does not say '%s'", text,
+                      dense_error(), refused[n].word);
+        attn_desc_destroy(desc);
+    }
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
+UNIT_MAIN("score", equal_options, step_is_last_row, refused_options)
