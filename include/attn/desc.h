@@ -33,7 +33,10 @@ typedef struct attn_desc attn_desc;
 enum {
     /* Scaled dot-product softmax attention (Vaswani et al., 2017), with the
      * online softmax of Milakov and Gimelshein (2018) where it is tiled. */
-    ATTN_MECH_SOFTMAX = 100
+    ATTN_MECH_SOFTMAX = 100,
+    /* Pair-wise cross attention (Dual Cross-Attention Learning, Zhu et al.,
+     * 2022): one softmax over the keys of two sources, K and K2. */
+    ATTN_MECH_PWCA = 131
 };
 
 /*

@@ -23,6 +23,8 @@ typedef struct attn_plan attn_plan;
  * |   1 | Q             | [B,Hq,Nq,D]          | dtype        | in  | always|
  * |   2 | K             | [B,Hk,Nk,D]          | kv_dtype     | in  | always|
  * |   3 | V             | [B,Hv,Nk,Dv]         | kv_dtype     | in  | always|
+ * |   4 | K2            | [B,Hk,N2,D]          | kv_dtype     | in  | mech. |
+ * |   5 | V2            | [B,Hv,N2,Dv]         | kv_dtype     | in  | mech. |
  * |  10 | BIAS          | [B|1,Hout|1,Nq|1,    | f32 or dtype | in  | bias  |
  * |     |               |  Nk|1]               |              |     |       |
  * |  11 | MASK          | same as BIAS         | bool u8      | in  | mask  |
@@ -46,6 +48,9 @@ typedef struct attn_plan attn_plan;
  * | 107 | ROWMAX        | [B,Hout,Nq]          | f32, f64     | out | want  |
  * | 108 | ENTROPY       | [B,Hout,Nq]          | f32, f64     | out | want  |
  *
+ * "mech.": only mechanisms whose text says so have the role. N2: keys of a
+ * second source, at most k.
+ *
  * Outputs of type "f32, f64" are f64 exactly if dtype is. Wanted outputs may
  * be left out of an execute.
  *
@@ -68,6 +73,8 @@ enum {
     ATTN_ROLE_Q = 1,
     ATTN_ROLE_K = 2,
     ATTN_ROLE_V = 3,
+    ATTN_ROLE_K2 = 4,
+    ATTN_ROLE_V2 = 5,
     ATTN_ROLE_BIAS = 10,
     ATTN_ROLE_MASK = 11,
     ATTN_ROLE_SINK_LOGITS = 12,
@@ -160,7 +167,8 @@ ATTN_API int32_t attn_plan_describe(const attn_plan *plan, int64_t q,
 
 /*
  * Name of the solver that runs a sequence of q queries and k keys; NULL if q
- * or k is out of range or plan is NULL. Static string. Any thread. Since
+ * or k is out of range or plan is NULL; "stages" for a mechanism of several
+ * stages, each of which has its own. Static string. Any thread. Since
  * 0.1.
  */
 ATTN_API const char *attn_plan_solver(const attn_plan *plan, int64_t q,
@@ -187,9 +195,9 @@ ATTN_API int32_t attn_role_is_output(int32_t role);
  * The shape of a role as text, such as "B,Hq,Nq,D" or "Hout | S?,Hout,Q?";
  * NULL for a number that is none. B: batch, 1 if packed; S: sequences; Hq Hk
  * Hv Hout D Dv: as in the descriptor; Nq Nk: all rows and keys of the
- * tensors; Q K: those of the longest sequence, or more if packed; a number;
- * other letters: a size of the mechanism; *: any. ? behind: or 1. Static
- * string. Any thread. Since 0.1.
+ * tensors; N2: keys of K2; Q K: those of the longest sequence, or more if
+ * packed; a number; other letters: a size of the mechanism; *: any. ? behind:
+ * or 1. Static string. Any thread. Since 0.1.
  */
 ATTN_API const char *attn_role_shape(int32_t role);
 

@@ -21,7 +21,7 @@ static void log_plan(const attn_plan *plan)
     attn__log_line(&plan->ctx->log, ATTN_LOG_INFO, "plan: %s: solver %s, workspace %zu bytes",
                    p->text, attn_plan_solver(plan, p->q, k), plan->ws_bytes);
     const struct attn__solver *s;
-    for (size_t n = 0; (s = attn__planner_solver_at(n)) != NULL; n++) {
+    for (size_t n = 0; !p->recipe && (s = attn__planner_solver_at(n)) != NULL; n++) {
         char why[ATTN__WHY_MAX];
         if (!attn__planner_allows(plan, s, why))
             attn__log_line(&plan->ctx->log, ATTN_LOG_TRACE, "plan: not %s: %s", s->name, why);
@@ -41,7 +41,8 @@ int32_t attn_plan_create(attn_ctx *ctx, const attn_desc *desc, attn_plan **plan)
         return status;
     status = attn__ctx_object_threads(ctx, &threads);
     if (status == ATTN_OK)
-        status = attn__plan_make(ctx, threads, attn__ctx_object_n_threads(ctx), &problem, plan);
+        status = attn__plan_make(ctx, threads, attn__ctx_object_n_threads(ctx), &problem,
+                                 &desc->params, plan);
     else
         attn__problem_free(&problem, &ctx->mem);
     if (status == ATTN_OK)
@@ -113,6 +114,8 @@ const char *attn_plan_solver(const attn_plan *plan, int64_t q, int64_t k)
 {
     if (!plan || !in_range(plan, q, k))
         return NULL;
+    if (plan->problem.recipe)
+        return "stages";
     return plan->choice[attn__problem_q_class(q)][attn__problem_k_class(k)].solver->name;
 }
 

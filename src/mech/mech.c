@@ -7,20 +7,41 @@
 #include <attn/attn.h>
 
 #include "base/error.h"
+#include "problem/mech_list.h"
 
 static const struct {
     int32_t id;
     attn__mech_fn *problem;
 } mechs[] = {
-    {ATTN_MECH_SOFTMAX, attn__mech_softmax},
+#define MECH(constant, id) {ATTN_MECH_##constant, attn__mech_##id},
+#include "problem/mech_list.def"
 };
+
+/* Parameters of other mechanisms mean nothing here. */
+static int32_t check_foreign(const struct attn__params *params)
+{
+    int32_t param;
+    for (size_t n = 0; (param = attn_param_at(n)) != 0; n++) {
+        bool set;
+        if (param < 10000 || attn__mech_owns(params->mech, param) ||
+            attn__params_is_set(params, param, &set) != ATTN_OK || !set)
+            continue;
+        return attn__error_set(ATTN_ERR_INVALID, "%s is set, which is of %s and not of %s",
+                               attn_param_name(param), attn__mech_list_name(param / 100),
+                               attn__mech_list_name(params->mech));
+    }
+    return ATTN_OK;
+}
 
 int32_t attn__mech_problem(const struct attn__params *params, const struct attn__mem *mem,
                            struct attn__problem *p)
 {
-    for (size_t n = 0; n < sizeof mechs / sizeof mechs[0]; n++)
-        if (mechs[n].id == params->mech)
-            return mechs[n].problem(params, mem, p);
+    for (size_t n = 0; n < sizeof mechs / sizeof mechs[0]; n++) {
+        if (mechs[n].id != params->mech)
+            continue;
+        int32_t status = check_foreign(params);
+        return status == ATTN_OK ? mechs[n].problem(params, mem, p) : status;
+    }
     return attn__error_set(ATTN_ERR_UNKNOWN_MECH, "no mechanism has number %d", (int)params->mech);
 }
 

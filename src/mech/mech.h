@@ -20,7 +20,20 @@ int32_t attn__mech_problem(const struct attn__params *params, const struct attn_
 /* One function a mechanism, called by the one above. */
 typedef int32_t attn__mech_fn(const struct attn__params *params, const struct attn__mem *mem,
                               struct attn__problem *p);
-attn__mech_fn attn__mech_softmax;
+#define MECH(constant, id) attn__mech_fn attn__mech_##id;
+#include "problem/mech_list.def"
+
+/* The problem of one ATTEND with these parameters; `text` are those that the
+ * canonical problem string is printed from. */
+int32_t attn__mech_attend(const struct attn__params *params, const struct attn__params *text,
+                          const struct attn__mem *mem, struct attn__problem *p);
+
+/* Parameters from 10000 on belong to one mechanism: mech * 100 to
+ * mech * 100 + 99. */
+static inline bool attn__mech_owns(int32_t mech, int32_t param)
+{
+    return param >= 10000 && param / 100 == mech;
+}
 
 /* Which roles the problem has, by roles.def and the parameters; p->want is
  * there. */

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "mech/mech.h"
 #include "mech/score_options.h"
+#include "problem/mech_list.h"
 #include "problem/text.h"
 
 static int64_t i64_or(const struct attn__params *v, int32_t param, int64_t fallback)
@@ -24,7 +25,8 @@ static int32_t need(const struct attn__params *v, int32_t param, const char *nam
     bool set;
     int32_t status = attn__params_is_set(v, param, &set);
     if (status == ATTN_OK && !set)
-        status = attn__error_set(ATTN_ERR_UNSET, "softmax needs %s, which was not set", name);
+        status = attn__error_set(ATTN_ERR_UNSET, "%s needs %s, which was not set",
+                                 attn__mech_list_name(v->mech), name);
     if (status == ATTN_OK)
         *out = i64_or(v, param, 0);
     return status;
@@ -153,8 +155,8 @@ static int32_t pieces(const struct attn__params *v, struct attn__problem *p)
     return ATTN_OK;
 }
 
-static int32_t fill(const struct attn__params *v, struct attn__problem *p, int64_t *lists,
-                    char *chars)
+static int32_t fill(const struct attn__params *v, const struct attn__params *text,
+                    struct attn__problem *p, int64_t *lists, char *chars)
 {
     int64_t *q = lists, *k = q + p->hout, *vm = k + p->hout, *group = vm + p->hout;
     int32_t status = ATTN_OK;
@@ -193,7 +195,7 @@ static int32_t fill(const struct attn__params *v, struct attn__problem *p, int64
     }
     struct attn__textout out;
     attn__textout_start(&out, chars, p->block_bytes - (size_t)(chars - (char *)p->block));
-    attn__text_print(v, &out);
+    attn__text_print(text, &out);
     attn__textout_finish(&out, NULL);
     p->text = chars;
     return ATTN_OK;
@@ -202,6 +204,12 @@ static int32_t fill(const struct attn__params *v, struct attn__problem *p, int64
 int32_t attn__mech_softmax(const struct attn__params *v, const struct attn__mem *mem,
                            struct attn__problem *p)
 {
+    return attn__mech_attend(v, v, mem, p);
+}
+
+int32_t attn__mech_attend(const struct attn__params *v, const struct attn__params *text,
+                          const struct attn__mem *mem, struct attn__problem *p)
+{
     *p = (struct attn__problem){.mech = v->mech, .verb = ATTN__VERB_ATTEND};
     int32_t status = sizes(v, p);
     if (status != ATTN_OK)
@@ -209,7 +217,7 @@ int32_t attn__mech_softmax(const struct attn__params *v, const struct attn__mem 
     struct attn__textout out;
     size_t text_bytes;
     attn__textout_start(&out, NULL, 0);
-    attn__text_print(v, &out);
+    attn__text_print(text, &out);
     attn__textout_finish(&out, &text_bytes);
     /* hout is at most 65536, so none of this can overflow */
     size_t list_bytes = ((size_t)p->hout * 4 + 1) * 8 + attn__score_options_bytes(p->hout);
@@ -218,7 +226,7 @@ int32_t attn__mech_softmax(const struct attn__params *v, const struct attn__mem 
     p->block = attn__mem_alloc(mem, p->block_bytes, 64);
     if (!p->block)
         return ATTN_ERR_NOMEM;
-    status = fill(v, p, p->block, (char *)p->block + list_bytes);
+    status = fill(v, text, p, p->block, (char *)p->block + list_bytes);
     if (status != ATTN_OK)
         attn__problem_free(p, mem);
     return status;

@@ -115,6 +115,7 @@ static int32_t measure(struct attn__dims *d)
     d->b = p->packed ? 1 : b;
     d->nq = extent_of(c, q, 2);
     d->nk = extent_of(c, k, 2);
+    d->n2 = extent_of(c, ATTN__SLOT_K2, 2);
     int32_t status = c->has[q] ? attn__bind_shape(d, q) : ATTN_OK;
     if (status == ATTN_OK && c->has[k])
         status = attn__bind_shape(d, k);
@@ -126,7 +127,9 @@ static int32_t measure(struct attn__dims *d)
     status = at_most(q, 0, d->b, p->b);
     if (status == ATTN_OK)
         status = at_most(q, 2, d->nq, p->q);
-    return status == ATTN_OK ? at_most(k, 2, d->nk, p->k) : status;
+    if (status == ATTN_OK)
+        status = at_most(k, 2, d->nk, p->k);
+    return status == ATTN_OK ? at_most(ATTN__SLOT_K2, 2, d->n2, p->k) : status;
 }
 
 int32_t attn__bind(const struct attn__problem *p, const attn_arg *args, size_t n_args,

@@ -16,6 +16,7 @@ struct attn__dims {
     int64_t b;             /* batch of Q, K, V, OUT: 1 if packed */
     int64_t s;             /* sequences */
     int64_t nq, nk;        /* rows and keys of Q and K: all tokens if packed */
+    int64_t n2;            /* keys of K2 */
     int64_t max_q, max_k;  /* of one sequence */
 };
 

@@ -45,7 +45,8 @@ static struct extent extent_of(const struct attn__dims *d, const char *text, siz
         bool longest; /* packed data may have more, for other sequences' sake */
     } words[] = {
         {"B", d->b, false},        {"S", d->s, false},        {"S+1", d->s + 1, false},
-        {"Nq", d->nq, false},      {"Nk", d->nk, false},      {"Q", d->max_q, true},
+        {"Nq", d->nq, false},      {"Nk", d->nk, false},      {"N2", d->n2, false},
+        {"Q", d->max_q, true},
         {"K", d->max_k, true},     {"Hq", p->hq, false},      {"Hk", p->hk, false},
         {"Hv", p->hv, false},      {"Hout", p->hout, false},  {"D", p->d, false},
         {"Dv", p->dv, false},

@@ -31,7 +31,8 @@ static void put_tiles(struct attn__textout *out, const struct attn__tiles *t)
         attn__textout_printf(out, ", %d keys a unit", t->chunk);
 }
 
-void attn__describe(const struct attn_plan *plan, int64_t q, int64_t k, struct attn__textout *out)
+static void describe_attend(const struct attn_plan *plan, int64_t q, int64_t k,
+                            struct attn__textout *out)
 {
     const struct attn__problem *p = &plan->problem;
     int32_t qc = attn__problem_q_class(q), kc = attn__problem_k_class(k);
@@ -69,4 +70,29 @@ void attn__describe(const struct attn_plan *plan, int64_t q, int64_t k, struct a
                                  s->cost(p, &plan->machine, pq, pk) / best);
     }
     attn__textout_printf(out, "workspace: %zu bytes\n", plan->ws_bytes);
+}
+
+/* Stages may be made for other lengths than the whole. */
+static void describe_stages(const struct attn_plan *plan, int64_t q, int64_t k,
+                            struct attn__textout *out)
+{
+    const struct attn__problem *p = &plan->problem;
+    attn__textout_printf(out, "problem: %s\nstages: %d, each for its longest sequences up to q "
+                              "%" PRId64 " and k %" PRId64 "\n",
+                         p->text, (int)p->recipe->n_stages, q, k);
+    for (int32_t n = 0; n < p->recipe->n_stages; n++) {
+        const struct attn__problem *s = &plan->stage[n]->problem;
+        attn__textout_printf(out, "stage %d\n", (int)n + 1);
+        attn__describe(plan->stage[n], attn__min_i64(q, s->q),
+                       s->k == ATTN_UNBOUNDED ? k : attn__min_i64(k, s->k), out);
+    }
+    attn__textout_printf(out, "workspace: %zu bytes\n", plan->ws_bytes);
+}
+
+void attn__describe(const struct attn_plan *plan, int64_t q, int64_t k, struct attn__textout *out)
+{
+    if (plan->problem.recipe)
+        describe_stages(plan, q, k, out);
+    else
+        describe_attend(plan, q, k, out);
 }

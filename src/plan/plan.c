@@ -44,7 +44,8 @@ static int32_t make_executors(struct attn_plan *plan)
 }
 
 int32_t attn__plan_make(struct attn_ctx *ctx, struct attn__threads *threads, int64_t n_threads,
-                        struct attn__problem *problem, struct attn_plan **out)
+                        struct attn__problem *problem, const struct attn__params *params,
+                        struct attn_plan **out)
 {
     struct attn_plan *plan = attn__mem_alloc(&ctx->mem, sizeof *plan, 64);
     if (!plan) {
@@ -61,9 +62,14 @@ int32_t attn__plan_make(struct attn_ctx *ctx, struct attn__threads *threads, int
         .threads = n_threads,
         .blas_threads = attn__blas_threads(),
     };
-    int32_t status = attn__planner_choose(plan);
-    if (status == ATTN_OK)
-        status = size_workspace(plan);
+    int32_t status;
+    if (plan->problem.recipe) {
+        status = attn__staged_make(plan, params);
+    } else {
+        status = attn__planner_choose(plan);
+        if (status == ATTN_OK)
+            status = size_workspace(plan);
+    }
     if (status == ATTN_OK)
         status = make_executors(plan);
     if (status != ATTN_OK) {
@@ -81,6 +87,7 @@ void attn__plan_free(struct attn_plan *plan)
     for (size_t i = 0; plan->executor && i < n; i++)
         attn__mem_free(&mem, plan->executor[i].ws, plan->ws_bytes);
     attn__mem_free(&mem, plan->executor, n * sizeof *plan->executor);
+    attn__staged_free(plan);
     attn__problem_free(&plan->problem, &mem);
     attn__ctx_release(plan->ctx);
     attn__mem_free(&mem, plan, sizeof *plan);
@@ -96,8 +103,12 @@ static bool has_work_for(const struct attn__exec *x)
     return false;
 }
 
-static void run_all(const struct attn_plan *plan, const struct attn__call *call, char *ws)
+void attn__plan_solve(const struct attn_plan *plan, const struct attn__call *call, char *ws)
 {
+    if (plan->problem.recipe) {
+        attn__staged_run(plan, call, ws);
+        return;
+    }
     struct attn__exec x = {
         .call = call,
         .machine = &plan->machine,
@@ -113,7 +124,7 @@ static void run_all(const struct attn_plan *plan, const struct attn__call *call,
 int32_t attn__plan_run(const struct attn_plan *plan, const struct attn__call *call, char *ws)
 {
     if (ws) {
-        run_all(plan, call, ws);
+        attn__plan_solve(plan, call, ws);
         return ATTN_OK;
     }
     for (int64_t n = 0; n < plan->problem.executors; n++) {
@@ -122,7 +133,7 @@ int32_t attn__plan_run(const struct attn_plan *plan, const struct attn__call *ca
         if (!atomic_compare_exchange_strong_explicit(&e->busy, &idle, 1, memory_order_acquire,
                                                      memory_order_relaxed))
             continue;
-        run_all(plan, call, e->ws);
+        attn__plan_solve(plan, call, e->ws);
         atomic_store_explicit(&e->busy, 0, memory_order_release);
         return ATTN_OK;
     }

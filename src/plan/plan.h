@@ -11,6 +11,7 @@
 
 #include "base/ctx.h"
 #include "base/textout.h"
+#include "problem/recipe.h"
 #include "problem/solver.h"
 
 struct attn__executor {
@@ -27,15 +28,29 @@ struct attn_plan {
     struct attn__choice choice[ATTN__Q_CLASSES][ATTN__K_CLASSES];
     size_t ws_bytes;
     struct attn__executor *executor; /* [problem.executors] */
+    /* With a recipe: the plans of its stages and where their workspace
+     * begins; `choice` is not used then. */
+    struct attn_plan **stage;
+    size_t stage_ws;
 };
 
 enum { ATTN__WS_ALIGN = 64 };
 
-/* Takes the problem over (also on failure) and a reference of ctx. */
+/* Takes the problem over (also on failure) and a reference of ctx. params: what
+ * a recipe makes its stages from; NULL where the problem has none. */
 int32_t attn__plan_make(struct attn_ctx *ctx, struct attn__threads *threads, int64_t n_threads,
-                        struct attn__problem *problem, struct attn_plan **plan);
+                        struct attn__problem *problem, const struct attn__params *params,
+                        struct attn_plan **plan);
 void attn__plan_free(struct attn_plan *plan);
 int32_t attn__plan_run(const struct attn_plan *plan, const struct attn__call *call, char *ws);
+
+/* Runs a plan in a workspace that is there. */
+void attn__plan_solve(const struct attn_plan *plan, const struct attn__call *call, char *ws);
+
+/* staged.c: the same for plans whose problem has a recipe. */
+int32_t attn__staged_make(struct attn_plan *plan, const struct attn__params *params);
+void attn__staged_free(struct attn_plan *plan);
+void attn__staged_run(const struct attn_plan *plan, const struct attn__call *call, char *ws);
 
 /* The longest lengths of each class that the problem has; -1 if none. */
 int32_t attn__plan_last_q_class(const struct attn__problem *p);

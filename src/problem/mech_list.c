@@ -15,7 +15,7 @@ static const struct {
     int32_t number;
     const char *name;
 } mechs[] = {
-#define MECH(constant, id) {ATTN_MECH_##constant, id},
+#define MECH(constant, id) {ATTN_MECH_##constant, #id},
 #include "problem/mech_list.def"
 };
 

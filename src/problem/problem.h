@@ -44,9 +44,14 @@ struct attn__extent {
 
 enum { ATTN__MAX_EXTENTS = 6 };
 
+struct attn__recipe; /* problem/recipe.h */
+
 struct attn__problem {
     int32_t mech;
     int32_t verb;
+    /* NULL: one ATTEND, told by all that follows. Else several stages; of
+     * what follows roles, extents, sizes, types and `how` count. */
+    const struct attn__recipe *recipe;
 
     uint8_t takes[ATTN__ROLE_COUNT]; /* enum attn__takes of each role */
     int32_t n_extents;

@@ -206,7 +206,9 @@ typedef struct attn_desc attn_desc;
 
 enum {
 
-    ATTN_MECH_SOFTMAX = 100
+    ATTN_MECH_SOFTMAX = 100,
+
+    ATTN_MECH_PWCA = 131
 };
 
 enum {
@@ -353,6 +355,8 @@ enum {
     ATTN_ROLE_Q = 1,
     ATTN_ROLE_K = 2,
     ATTN_ROLE_V = 3,
+    ATTN_ROLE_K2 = 4,
+    ATTN_ROLE_V2 = 5,
     ATTN_ROLE_BIAS = 10,
     ATTN_ROLE_MASK = 11,
     ATTN_ROLE_SINK_LOGITS = 12,

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Putting a mechanism's settings into a copy of the caller's parameters.
+ */
+#include "mech/preset.h"
+
+#include <inttypes.h>
+
+#include <attn/attn.h>
+
+#include "base/error.h"
+#include "problem/mech_list.h"
+
+static bool is_set(const struct attn__params *v, int32_t param)
+{
+    bool set = false;
+    return attn__params_is_set(v, param, &set) == ATTN_OK && set;
+}
+
+static bool is_f64(int32_t param)
+{
+    return attn_param_type(param) == ATTN_PARAM_TYPE_F64;
+}
+
+static int32_t refuse(const struct attn__params *v, const struct attn__setting *s)
+{
+    const char *mech = attn__mech_list_name(v->mech), *name = attn_param_name(s->param);
+    if (s->kind == ATTN__REFUSED)
+        return attn__error_set(ATTN_ERR_INVALID, "%s is set, but %s has no such choice", name,
+                               mech);
+    if (is_f64(s->param))
+        return attn__error_set(ATTN_ERR_INVALID, "%s is %g, but %s settles it as %g", name,
+                               attn__params_f64_or(v, s->param, 0), mech, s->f64);
+    return attn__error_set(ATTN_ERR_INVALID, "%s is %" PRId64 ", but %s settles it as %" PRId64,
+                           name, attn__params_i64_or(v, s->param, 0), mech, s->i64);
+}
+
+static bool agrees(const struct attn__params *v, const struct attn__setting *s)
+{
+    if (s->kind == ATTN__DEFAULT)
+        return true;
+    if (s->kind == ATTN__REFUSED)
+        return false;
+    return is_f64(s->param) ? attn__params_f64_or(v, s->param, 0) == s->f64
+                            : attn__params_i64_or(v, s->param, 0) == s->i64;
+}
+
+int32_t attn__preset_copy(const struct attn__params *user, const struct attn__mem *mem,
+                          const struct attn__setting *settings, size_t n,
+                          struct attn__params *copy)
+{
+    int32_t status = attn__params_copy(copy, mem, user);
+    for (size_t i = 0; i < n && status == ATTN_OK; i++) {
+        const struct attn__setting *s = &settings[i];
+        if (is_set(user, s->param)) {
+            if (!agrees(user, s))
+                status = refuse(user, s);
+        } else if (s->kind != ATTN__REFUSED) {
+            status = is_f64(s->param) ? attn__params_set_f64(copy, s->param, s->f64)
+                                      : attn__params_set_i64(copy, s->param, s->i64);
+        }
+    }
+    return status;
+}
+
+int32_t attn__preset(const struct attn__params *user, const struct attn__mem *mem,
+                     const struct attn__setting *settings, size_t n, struct attn__problem *p)
+{
+    struct attn__params copy;
+    int32_t status = attn__preset_copy(user, mem, settings, n, &copy);
+    if (status == ATTN_OK)
+        status = attn__mech_attend(&copy, user, mem, p);
+    attn__params_destroy(&copy);
+    return status;
+}
+
+int32_t attn__preset_stage(const struct attn__params *user, const struct attn__mem *mem,
+                           struct attn__params *copy)
+{
+    static const int32_t whole[] = {ATTN_PARAM_WANT, ATTN_PARAM_SOLVER, ATTN_PARAM_EXECUTORS,
+                                    ATTN_PARAM_CHECK};
+    int32_t status = attn__params_copy(copy, mem, user), param;
+    for (size_t n = 0; status == ATTN_OK && n < sizeof whole / sizeof whole[0]; n++)
+        status = attn__params_unset(copy, whole[n]);
+    for (size_t n = 0; status == ATTN_OK && (param = attn_param_at(n)) != 0; n++)
+        if (attn__mech_owns(copy->mech, param))
+            status = attn__params_unset(copy, param);
+    copy->mech = ATTN_MECH_SOFTMAX;
+    return status;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Putting together the calls of stages.
+ */
+#include "problem/recipe.h"
+
+struct attn__call attn__recipe_call(const struct attn__recipe_run *r)
+{
+    static const enum attn__slot lengths[] = {ATTN__SLOT_Q_OFFSETS, ATTN__SLOT_K_OFFSETS,
+                                              ATTN__SLOT_Q_LEN, ATTN__SLOT_K_LEN,
+                                              ATTN__SLOT_K_START};
+    struct attn__call c = {.n_seq = r->call->n_seq};
+    for (size_t n = 0; n < sizeof lengths / sizeof lengths[0]; n++)
+        attn__recipe_pass(&c, lengths[n], r->call, lengths[n]);
+    c.object[ATTN__SLOT_USER] = r->call->object[ATTN__SLOT_USER];
+    c.has[ATTN__SLOT_USER] = r->call->has[ATTN__SLOT_USER];
+    return c;
+}
+
+attn_tensor attn__recipe_view(void *data, int32_t dtype, int64_t b, int64_t h, int64_t n,
+                              int64_t d)
+{
+    attn_tensor t = {.data = data, .dtype = dtype, .rank = d < 0 ? 3 : 4};
+    int64_t shape[4] = {b, h, n, d}, stride = 1;
+    for (int32_t i = t.rank - 1; i >= 0; i--) {
+        t.shape[i] = shape[i];
+        t.stride[i] = stride;
+        stride *= shape[i] > 0 ? shape[i] : 1;
+    }
+    return t;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Mechanisms that are more than one ATTEND: a recipe of stages. The problem
+ * of the mechanism says what a caller sees (roles, shapes, limits); each
+ * ATTEND stage is a problem of its own, planned like any other. At execute
+ * the recipe runs once: it lays out its intermediate arrays in the workspace,
+ * lets stages run on calls that it puts together from the caller's tensors
+ * and those arrays, and does the steps between them with the functions of
+ * solvers/map_*.h.
+ */
+#ifndef ATTN_PROBLEM_RECIPE_H
+#define ATTN_PROBLEM_RECIPE_H
+
+#include "problem/call.h"
+#include "problem/params.h"
+#include "problem/solver.h"
+
+/* One execute of a recipe. */
+struct attn__recipe_run {
+    const struct attn__call *call; /* the caller's arguments, checked */
+    const struct attn__machine *machine;
+    struct attn__threads *threads;
+    char *ws; /* what `workspace` asked for, 64-byte aligned */
+    /* Runs ATTEND stage n; call->p is set here. */
+    void (*attend)(const struct attn__recipe_run *r, int32_t n, struct attn__call *call);
+    const void *plan;
+};
+
+struct attn__recipe {
+    int32_t n_stages; /* ATTEND stages */
+    /* The problem of stage n, from the parameters of the mechanism. Called in
+     * order at planning; fails as attn__mech_problem does. */
+    int32_t (*stage)(const struct attn__params *v, const struct attn__problem *whole, int32_t n,
+                     const struct attn__mem *mem, struct attn__problem *p);
+    /* Bytes of the intermediate arrays at the maxima; false: overflow. */
+    bool (*workspace)(const struct attn__problem *whole, const struct attn__machine *m,
+                      size_t *bytes);
+    void (*run)(const struct attn__recipe_run *r);
+};
+
+/* A call for a stage that works on the sequences of the whole: lengths,
+ * offsets and USER are those of the caller, no tensor is set yet. */
+struct attn__call attn__recipe_call(const struct attn__recipe_run *r);
+
+/* Gives the call a tensor. */
+static inline void attn__recipe_give(struct attn__call *c, enum attn__slot slot,
+                                     const attn_tensor *t)
+{
+    c->t[slot] = *t;
+    c->has[slot] = true;
+}
+
+/* Gives the call what the caller gave for `from`, if anything. */
+static inline void attn__recipe_pass(struct attn__call *c, enum attn__slot slot,
+                                     const struct attn__call *whole, enum attn__slot from)
+{
+    if (whole->has[from])
+        attn__recipe_give(c, slot, &whole->t[from]);
+}
+
+/* A dense view of rank 4 or, with d < 0, 3. */
+attn_tensor attn__recipe_view(void *data, int32_t dtype, int64_t b, int64_t h, int64_t n,
+                              int64_t d);
+
+#endif /* ATTN_PROBLEM_RECIPE_H */
