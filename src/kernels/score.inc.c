@@ -70,7 +70,7 @@ static void row_alibi(float *s, int64_t n, float slope, float dist0)
     const vf x = v_set1(slope);
     for (int64_t j = 0; j < n; j += VF_LANES) {
         int64_t k = n - j < VF_LANES ? n - j : VF_LANES;
-        vf dist = v_abs(v_sub(v_set1(dist0 - (float)j), v_iota()));
+        vf dist = v_abs(v_sub(v_set1(dist0), v_add(v_set1((float)j), v_iota())));
         v_storen(s + j, v_fnma(x, dist, v_loadn(s + j, k)), k);
     }
 }

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Softmax in base 2, of tiles (online: one block of keys after the other) and
- * of plain rows. Scores come multiplied by log2(e).
+ * Softmax in base 2, of tiles and of rows (online: one block of keys after the
+ * other) and of whole rows. Scores come multiplied by log2(e).
+ *
+ * The weights of a block are summed in one order: key j goes to partial sum
+ * j mod VF_LANES, and those are joined as v_hsum4 joins lanes. So a row has the
+ * same sum as a lane of a tile and as a row of its own, and keys without
+ * weight, there or not, change nothing.
  */
 
 /* one vector of queries; see tile_softmax */
@@ -11,23 +16,28 @@ ATTN__INLINE void softmax_lanes(float *restrict st, int64_t nk, int64_t w, float
     vf sum;
     const vf base = softmax_base(st, nk, w, m, l, ot, dv, &sum);
     int64_t j;
-    vf part[4] = { v_zero(), v_zero(), v_zero(), v_zero() };
-    for (j = 0; j + 4 <= nk; j += 4) {
+    vf quad[VF_LANES / 4];
+    for (int n = 0; n < VF_LANES / 4; n++) {
+        vf part[4] = { v_zero(), v_zero(), v_zero(), v_zero() };
 #define ATTN__STEP(i, _)                                                                  \
-        {                                                                                 \
+        if (j + i < nk) {                                                                 \
             vf p = v_exp2(v_sub(v_load(st + (j + i) * w), base));                         \
             v_store(st + (j + i) * w, p);                                                 \
             part[i] = v_add(part[i], p);                                                  \
         }
+        for (j = 4 * n; j + 4 <= nk; j += VF_LANES) {
+            ATTN__UNROLL4(ATTN__STEP, )
+        }
         ATTN__UNROLL4(ATTN__STEP, )
 #undef ATTN__STEP
+        quad[n] = v_add4(part[0], part[1], part[2], part[3]);
     }
-    for (; j < nk; j++) {
-        vf p = v_exp2(v_sub(v_load(st + j * w), base));
-        v_store(st + j * w, p);
-        part[0] = v_add(part[0], p);
-    }
-    v_store(l, v_add(sum, v_add(v_add(part[0], part[1]), v_add(part[2], part[3]))));
+#if VF_LANES == 16
+    quad[0] = v_add4(quad[0], quad[1], quad[2], quad[3]);
+#elif VF_LANES == 8
+    quad[0] = v_add(quad[0], quad[1]);
+#endif
+    v_store(l, v_add(sum, quad[0]));
 }
 
 /*
@@ -41,6 +51,49 @@ static void tile_softmax(float *restrict st, int64_t nk, int64_t w, float *restr
 {
     for (int64_t i = 0; i < w; i += VF_LANES)
         softmax_lanes(st + i, nk, w, m + i, l + i, ot + i, dv);
+}
+
+/*
+ * The same for the n scores of one row, whose output the caller keeps: returns
+ * the factor 2^(m - M) that it has to take, which is 1 while m does not grow.
+ */
+static float row_softmax(float *s, int64_t n, float *m, float *l)
+{
+    const vf none = v_set1(-INFINITY);
+    vf high[2] = { none, none };
+    int64_t j = 0;
+    for (; j + 2 * VF_LANES <= n; j += 2 * VF_LANES) {
+        high[0] = v_max(v_load(s + j), high[0]);
+        high[1] = v_max(v_load(s + j + VF_LANES), high[1]);
+    }
+    for (; j < n; j += VF_LANES) {
+        int64_t k = n - j < VF_LANES ? n - j : VF_LANES;
+        vf a = v_select(m_bits((uint32_t)(1u << k) - 1), v_loadn(s + j, k), none);
+        high[0] = v_max(a, high[0]);
+    }
+    float old = *m, now = v_hmax(v_max(high[0], high[1]));
+    now = old > now ? old : now;
+    *m = now;
+
+    const vf base = v_set1(-INFINITY < now ? now : 0.0f);
+    float f = 1.0f;
+    if (-INFINITY < old && old < now) {
+        float t[VF_LANES];
+        v_store(t, v_exp2(v_sub(v_set1(old), base)));
+        f = t[0];
+    }
+    vf part = v_zero();
+    for (j = 0; j + VF_LANES <= n; j += VF_LANES) {
+        vf p = v_exp2(v_sub(v_load(s + j), base));
+        v_store(s + j, p);
+        part = v_add(part, p);
+    }
+    if (j < n) {
+        v_storen(s + j, v_exp2(v_sub(v_loadn(s + j, n - j), base)), n - j);
+        part = v_add(part, v_loadn(s + j, n - j));
+    }
+    *l = *l * f + v_hsum(part);
+    return f;
 }
 
 /* largest of s[0..n-1]; NaN if one of them is, -inf if there are none */

@@ -14,7 +14,9 @@
  *    where the instruction set can;
  *  - v_ldexp(a, n) is a * 2^n for integral n in -126..127;
  *  - v_hsum4 adds up the lanes of four vectors with one tree of additions
- *    that is the same for each of them.
+ *    that is the same for each of them: first inside groups of four lanes (of
+ *    lanes i and i + 2, or i and i + 1 with VF_HSUM_NEIGHBOURS), then the
+ *    groups in the same way, i and i + 2 first.
  */
 #ifndef ATTN__SIMD_VEC_H
 #define ATTN__SIMD_VEC_H
@@ -54,6 +56,17 @@
 #error "define one of the ATTN__ISA_<X> macros"
 #endif
 
+/* sum of four vectors, added in the order in which v_hsum4 adds four
+ * neighbouring lanes */
+ATTN__INLINE vf v_add4(vf a, vf b, vf c, vf d)
+{
+#ifdef VF_HSUM_NEIGHBOURS
+    return v_add(v_add(a, b), v_add(c, d));
+#else
+    return v_add(v_add(a, c), v_add(b, d));
+#endif
+}
+
 /* sum of all lanes, added in the order of v_hsum4 */
 ATTN__INLINE float v_hsum(vf a)
 {
@@ -67,10 +80,10 @@ ATTN__INLINE float v_hmax(vf a)
 {
     float t[VF_LANES];
     v_store(t, a);
-    float m = t[0];
-    for (int i = 1; i < VF_LANES; i++)
-        m = t[i] > m ? t[i] : m;
-    return m;
+    for (int half = VF_LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            t[i] = t[i + half] > t[i] ? t[i + half] : t[i];
+    return t[0];
 }
 
 /* 0, 1, 2, ... */

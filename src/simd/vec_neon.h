@@ -7,6 +7,7 @@
 
 #define VF_LANES 4
 #define VF_REGS 32
+#define VF_HSUM_NEIGHBOURS
 
 typedef float32x4_t vf;
 typedef uint32x4_t vm;

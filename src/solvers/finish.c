@@ -20,6 +20,22 @@ bool attn__finish_applicable(const struct attn__problem *p, char why[ATTN__WHY_M
     return !reason;
 }
 
+float attn__finish_factor(const struct attn__call *c, const struct attn__seq *s, int64_t h,
+                          int64_t i, float *m, float *l)
+{
+    float f = 1;
+    double sink = -INFINITY;
+    if (c->p->sink_logits)
+        sink = attn__call_sink(c, s, h, i);
+    if (sink != -INFINITY) { /* NaN: m and l become that, and the row is redone */
+        float extra = (float)(sink * M_LOG2E), top = *m > extra ? *m : extra;
+        f = *m == -INFINITY ? 0 : exp2f(*m - top);
+        *l = *l * f + exp2f(extra - top);
+        *m = top;
+    }
+    return *l == 0 ? 0 : f / *l;
+}
+
 /* x * 0 is 0 for every finite x, so one sum tells about all. */
 static bool finite_row(const float *o, int64_t n)
 {

@@ -23,10 +23,12 @@ void attn__finish_rows(const struct attn__call *c, const struct attn__kernels *k
                        int64_t rows, const float *o, int64_t ldo, const float *m, const float *l,
                        const struct attn__row_scratch *exact);
 
-/* 1 / l, or 0 where the row saw nothing. */
-static inline float attn__finish_factor(float l)
-{
-    return l == 0 ? 0 : 1 / l;
-}
+/*
+ * Takes the sink logit of row (h, i), if the problem has them, into its maximum
+ * *m (base 2) and sum *l, and returns the factor that makes its weighted sum
+ * the result: 0 where the row saw nothing.
+ */
+float attn__finish_factor(const struct attn__call *c, const struct attn__seq *s, int64_t h,
+                          int64_t i, float *m, float *l);
 
 #endif /* ATTN_SOLVERS_FINISH_H */

@@ -17,6 +17,7 @@
  * fetched, and converted if its storage is not f32, once. A row's bits do not
  * depend on the other rows of its tile.
  */
+#include "solvers/blocks.h"
 #include "solvers/finish.h"
 #include "solvers/flash_bf16.h"
 #include "solvers/rows_load.h"
@@ -58,12 +59,6 @@ static int64_t width(const struct attn__problem *p)
     return attn__max_i64(p->d, p->dv);
 }
 
-/* Keys of a block: K, V and the scores of a tile should stay in L1 or L2. */
-static int32_t block_keys(const struct attn__problem *p)
-{
-    return width(p) <= 128 ? 128 : width(p) <= 256 ? 64 : 32;
-}
-
 /* Query rows that go over the keys together. */
 static int64_t pass_rows(const struct attn__problem *p, int64_t q)
 {
@@ -103,7 +98,7 @@ static struct attn__tiles tiles(const struct attn__problem *p, const struct attn
     int64_t w = narrow ? lanes : 2 * lanes;
     /* Long units for long sequences; short ones should still be several. */
     return (struct attn__tiles){.rows = (int32_t)w,
-                                .keys = block_keys(p),
+                                .keys = attn__block_keys(p),
                                 .pass = (int32_t)attn__max_i64(pass_rows(p, q) / w, 1)};
 }
 
@@ -116,7 +111,7 @@ static double cost(const struct attn__problem *p, const struct attn__machine *m,
 static void carve(struct attn__scratch *s, const struct attn__problem *p,
                   const struct attn__machine *m, struct state *st, int64_t **start)
 {
-    int64_t w = 2 * m->kern->lanes, keys = block_keys(p);
+    int64_t w = 2 * m->kern->lanes, keys = attn__block_keys(p);
     int64_t rows = attn__max_i64(PASS_ROWS, w), n_tiles = rows / m->kern->lanes;
     attn__units_take(s, p, start);
     st->worker = ATTN__TAKE(s, m->threads, struct worker);
@@ -217,11 +212,8 @@ static void begin_tile(const struct pass *ps, struct tile *t)
         ps->kern->tile_pack_q(q, ld, t->n, p->d, ps->scale, ps->w, t->qt);
     memset(t->ot, 0, (size_t)(p->dv * ps->w) * sizeof *t->ot);
     for (int64_t n = 0; n < ps->w; n++) {
-        double sink = -INFINITY;
-        if (n < t->n && p->sink_logits)
-            sink = attn__call_sink(ps->c, ps->s, head_of(ps, t->r0 + n), (t->r0 + n) / ps->group);
-        t->m[n] = (float)(sink * M_LOG2E);
-        t->l[n] = sink == -INFINITY ? 0 : sink == sink ? 1 : NAN;
+        t->m[n] = -INFINITY;
+        t->l[n] = 0;
     }
     attn__vis_hull(&ps->vis, t->r0, t->r0 + t->n, &t->lo, &t->hi);
 }
@@ -256,8 +248,8 @@ static void tile_block(struct pass *ps, struct tile *t)
     const uint64_t *bits = wk->bits;
     if (class == ATTN__TILE_PARTIAL) {
         attn__vis_bits(&ps->vis, t->r0, t->r0 + t->n, j0, j1, wk->bits);
-        /* Keys that no lane sees are not computed; by fours, because the sum
-         * of a row goes by fours and must not depend on its neighbours. */
+        /* Keys that no lane sees are not computed; by fours, which the
+         * products like. */
         while (j1 - j0 >= 4 && !(bits[0] | bits[1] | bits[2] | bits[3])) {
             bits += 4;
             j0 += 4;
@@ -270,32 +262,37 @@ static void tile_block(struct pass *ps, struct tile *t)
             return;
     }
     load_block(ps);
-    int64_t nk = j1 - j0, skip = j0 - ps->j0;
+    /* Those in front are masked back to a multiple of the lanes: where a
+     * weight is summed goes by its key's number. */
+    int64_t nk = j1 - j0, skip = j0 - ps->j0, front = skip % ps->kern->lanes;
+    float *st = wk->st + front * ps->w;
     if (ps->bf16)
-        attn__flash_bf16_scores(ps->kern, &ps->pairs, skip, nk, t->qt_bf16, ps->w, ps->scale,
-                                wk->st);
+        attn__flash_bf16_scores(ps->kern, &ps->pairs, skip, nk, t->qt_bf16, ps->w, ps->scale, st);
     else
-        ps->kern->tile_qk(ps->kf + skip * ps->ldk, ps->ldk, nk, p->d, t->qt, ps->w, wk->st);
+        ps->kern->tile_qk(ps->kf + skip * ps->ldk, ps->ldk, nk, p->d, t->qt, ps->w, st);
     if (p->score.steps) {
-        struct attn__score_tile at = {wk->st, ps->w, t->r0, t->n, j0, nk};
+        struct attn__score_tile at = {st, ps->w, t->r0, t->n, j0, nk};
         attn__score_tile_steps(&ps->score, &at);
     }
     if (class == ATTN__TILE_PARTIAL)
-        ps->kern->tile_mask(wk->st, nk, ps->w, bits);
+        ps->kern->tile_mask(wk->st, front + nk, ps->w, bits - front);
     if (ps->bf16) {
-        attn__flash_bf16_values(ps->kern, &ps->pairs, skip, nk, wk->st, ps->w, t->m, t->l, t->ot);
+        attn__flash_bf16_values(ps->kern, &ps->pairs, skip, nk, st, ps->w, t->m, t->l, t->ot);
         return;
     }
-    ps->kern->tile_softmax(wk->st, nk, ps->w, t->m, t->l, t->ot, p->dv);
-    ps->kern->tile_pv(ps->vf + skip * ps->ldv, ps->ldv, nk, p->dv, wk->st, ps->w, t->ot);
+    ps->kern->tile_softmax(wk->st, front + nk, ps->w, t->m, t->l, t->ot, p->dv);
+    ps->kern->tile_pv(ps->vf + skip * ps->ldv, ps->ldv, nk, p->dv, st, ps->w, t->ot);
 }
 
 static void finish_tile(const struct pass *ps, struct tile *t)
 {
     struct worker *wk = ps->wk;
     int64_t dv = ps->c->p->dv;
-    for (int64_t n = 0; n < t->n; n++)
-        wk->f[n] = attn__finish_factor(t->l[n]);
+    for (int64_t n = 0; n < t->n; n++) {
+        int64_t r = t->r0 + n;
+        wk->f[n] = attn__finish_factor(ps->c, ps->s, head_of(ps, r), r / ps->group, &t->m[n],
+                                       &t->l[n]);
+    }
     ps->kern->tile_unpack_o(t->ot, ps->w, t->n, dv, wk->f, wk->rows, dv);
     attn__finish_rows(ps->c, ps->kern, ps->s, ps->h0, ps->group, t->r0, t->n, wk->rows, dv, t->m,
                       t->l, &wk->exact);

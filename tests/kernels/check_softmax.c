@@ -84,6 +84,58 @@ void check_tile_softmax(struct ck *c)
             ck_close(c, "next to +inf", i, 0, st[i] + l[i], 2.0, 0.0);
 }
 
+/* A row is a tile of one query: the same bits. */
+static void row_softmax_case(struct ck *c, int64_t n, int kind, int stage)
+{
+    int64_t w = c->k->lanes, x = ck_range(c, 0, w - 1);
+    float *s = ck_floats(c, 0, (size_t)n), *was = ck_floats(c, 1, (size_t)n);
+    float *st = ck_floats(c, 2, (size_t)(n * w)), *m = ck_floats(c, 3, (size_t)w);
+    float *l = ck_floats(c, 4, (size_t)w), *ot = ck_floats(c, 5, (size_t)w);
+    ck_fill(c, was, (size_t)n, kind);
+    for (int64_t j = 0; j < n; j++)
+        was[j] = stage == 2 ? -INFINITY : was[j] * (kind == CK_HUGE ? 1e-13f : 20.0f);
+    memcpy(s, was, (size_t)n * sizeof *s);
+    for (int64_t i = 0; i < w; i++) {
+        m[i] = stage == 0 ? -INFINITY : 10.0f * ck_float(c);
+        l[i] = stage == 0 ? 0.0f : 1.0f + fabsf(ck_float(c));
+        ot[i] = 1.0f;
+        for (int64_t j = 0; j < n; j++)
+            st[j * w + i] = i == x ? was[j] : 30.0f * ck_float(c);
+    }
+    float rm = m[x], rl = l[x], f = c->k->row_softmax(s, n, &rm, &rl);
+    bool fresh = stage == 0;
+    c->k->tile_softmax(st, n, w, m, l, ot, 1);
+    for (int64_t j = 0; j < n; j++)
+        ck_same(c, "weight", &s[j], &st[j * w + x], 1, true);
+    ck_same(c, "max", &rm, &m[x], 1, true);
+    ck_same(c, "sum", &rl, &l[x], 1, true);
+    if (!fresh)
+        ck_same(c, "factor", &f, &ot[x], 1, true);
+    else
+        ck_close(c, "first factor", n, kind, f, 1.0, 0.0);
+
+    /* hidden keys behind, and whole groups of lanes in front, change nothing */
+    int64_t more = ck_range(c, 0, 9), front = w * ck_range(c, 0, 2);
+    float *s2 = ck_floats(c, 6, (size_t)(front + n + more));
+    for (int64_t j = 0; j < front + n + more; j++)
+        s2[j] = j >= front && j < front + n ? was[j - front] : -INFINITY;
+    float m2 = stage == 0 ? -INFINITY : 3.0f, l2 = stage == 0 ? 0.0f : 1.5f, m1 = m2, l1 = l2;
+    memcpy(s, was, (size_t)n * sizeof *s);
+    c->k->row_softmax(s, n, &m1, &l1);
+    c->k->row_softmax(s2, front + n + more, &m2, &l2);
+    ck_same(c, "sum among hidden keys", &l2, &l1, 1, true);
+    ck_same(c, "max among hidden keys", &m2, &m1, 1, true);
+}
+
+void check_row_softmax(struct ck *c)
+{
+    for (int64_t n = 0; n <= 5 * c->k->lanes + 1; n++)
+        for (int kind = 0; kind < CK_KINDS; kind++)
+            for (int stage = 0; stage < 3; stage++)
+                row_softmax_case(c, n, kind, stage);
+    row_softmax_case(c, 128, CK_RANDOM, 0);
+}
+
 void check_row_max(struct ck *c)
 {
     for (int64_t n = 0; n <= 5 * c->k->lanes + 1; n++) {

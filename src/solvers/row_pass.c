@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rows against a chunk of keys.
+ */
+#include "solvers/row_pass.h"
+
+#include "solvers/blocks.h"
+#include "solvers/rows_load.h"
+
+enum {
+    SPAN = 256,     /* keys between changes of stream from K to V */
+    FETCH = 4096,   /* bytes ahead of their use that K and V are asked for */
+    NEAR = 2 << 20, /* unless all that is read of them is no more than this */
+    ALIGN = 16,     /* where a weight is summed goes by its key's number modulo
+                     * the lanes, which divide this */
+};
+
+void attn__row_room_take(struct attn__scratch *s, const struct attn__problem *p, int64_t rows,
+                         struct attn__row_room *room)
+{
+    room->q = ATTN__TAKE(s, rows * p->d, float);
+    room->s = ATTN__TAKE(s, rows * SPAN, float);
+    room->part = ATTN__TAKE(s, rows * p->dv, float);
+    room->k = ATTN__TAKE(s, SPAN * p->d, float);
+    room->v = ATTN__TAKE(s, attn__block_keys(p) * p->dv, float);
+    attn__score_work_take(s, p, 1, SPAN, &room->score);
+}
+
+static int64_t head_of(const struct attn__row_pass *ps, int64_t r)
+{
+    return ps->h0 + r % ps->heads;
+}
+
+void attn__row_pass_begin(struct attn__row_pass *ps)
+{
+    const struct attn__problem *p = ps->c->p;
+    bool factor = p->score.row_factor;
+    double scale = (factor ? 1 : p->scale) * (p->score.steps ? 1 : M_LOG2E);
+    ps->k = attn__call_k(ps->c, ps->s, ps->h0);
+    ps->v = attn__call_v(ps->c, ps->s, ps->h0);
+    ps->r0 = ps->i0 * ps->heads;
+    ps->vis = attn__call_vis(ps->c, ps->s, ps->h0, ps->heads);
+    ps->score = (struct attn__score){ps->c, ps->kern, ps->s, ps->h0, ps->heads, &ps->room->score};
+    if (ps->rows > 0)
+        attn__vis_hull(&ps->vis, ps->r0, ps->r0 + ps->rows, &ps->lo, &ps->hi);
+    /* in double: sizes of views may be anything */
+    double bytes = (double)(ps->hi - ps->lo) * (double)(p->d + p->dv) *
+                   (double)attn__dtype_size(p->kv_dtype);
+    ps->fetch = bytes * (double)p->n_groups * (double)ps->c->n_seq > NEAR ? FETCH : 0;
+    for (int64_t r = 0; r < ps->rows; r++) {
+        struct attn__rows q = attn__call_q(ps->c, ps->s, head_of(ps, r));
+        float *row = ps->room->q + r * p->d;
+        attn__rows_to_f32(ps->kern, &q, ps->i0 + r / ps->heads, 1, 0, p->d, row, p->d);
+        if (factor)
+            ps->kern->vec_scale(row, p->d,
+                                (float)attn__score_scale(ps->c, ps->s, head_of(ps, r),
+                                                         ps->i0 + r / ps->heads));
+        ps->kern->vec_scale(row, p->d, (float)scale);
+    }
+}
+
+static void row_qk(const struct attn__row_pass *ps, int64_t j0, int64_t nk)
+{
+    const struct attn__rows *k = &ps->k;
+    int64_t d = ps->c->p->d, ld, rows = ps->rows, fetch = ps->fetch;
+    const void *at = attn__rows_at(k, j0);
+    const float *q = ps->room->q;
+    float *s = ps->room->s;
+    if (attn__rows_plain(k, ATTN_DTYPE_F16)) {
+        ps->kern->row_qk_f16(at, k->row, nk, d, q, d, rows, s, SPAN, fetch);
+    } else if (attn__rows_plain(k, ATTN_DTYPE_BF16)) {
+        ps->kern->row_qk_bf16(at, k->row, nk, d, q, d, rows, s, SPAN, fetch);
+    } else {
+        const float *f = attn__rows_f32(ps->kern, k, j0, nk, d, ps->room->k, &ld);
+        ps->kern->row_qk_f32(f, ld, nk, d, q, d, rows, s, SPAN, fetch);
+    }
+}
+
+/* o[r] += sum_j p[r * SPAN + j] v[j0 + j] */
+static void row_pv(const struct attn__row_pass *ps, int64_t j0, int64_t nk, const float *p,
+                   float *o)
+{
+    const struct attn__rows *v = &ps->v;
+    const struct attn__kernels *kern = ps->kern;
+    int64_t dv = ps->c->p->dv, rows = ps->rows, ld;
+    const void *first = attn__rows_at(v, j0);
+    if (attn__rows_plain(v, ATTN_DTYPE_F16)) {
+        kern->row_pv_f16(first, v->row, nk, dv, p, SPAN, rows, o, dv, ps->fetch);
+    } else if (attn__rows_plain(v, ATTN_DTYPE_BF16)) {
+        kern->row_pv_bf16(first, v->row, nk, dv, p, SPAN, rows, o, dv, ps->fetch);
+    } else {
+        const float *f = attn__rows_f32(kern, v, j0, nk, dv, ps->room->v, &ld);
+        kern->row_pv_f32(f, ld, nk, dv, p, SPAN, rows, o, dv, ps->fetch);
+    }
+}
+
+/* The block at j0, whose scores are s, into the state of the rows. */
+static void block(const struct attn__row_pass *ps, int64_t j0, int64_t nk, float *s, float *m,
+                  float *l, float *o)
+{
+    int64_t dv = ps->c->p->dv, n = ps->rows * dv;
+    float *part = ps->room->part;
+    bool seen = false, shown[ATTN__BLOCK_MAX];
+    for (int64_t j = 0; j < nk && ps->careful; j++)
+        shown[j] = s[j] != -INFINITY;
+    for (int64_t r = 0; r < ps->rows; r++) {
+        float f = ps->kern->row_softmax(s + r * SPAN, nk, &m[r], &l[r]);
+        if (f != 1)
+            ps->kern->vec_scale(o + r * dv, dv, f);
+        seen = seen || m[r] != -INFINITY;
+    }
+    if (!seen)
+        return;
+    /* By themselves: one chain of additions over all keys would gather an
+     * error that grows with their number. */
+    memset(part, 0, (size_t)n * sizeof *part);
+    if (!ps->careful)
+        row_pv(ps, j0, nk, s, part);
+    for (int64_t j = 0, end; j < nk && ps->careful; j = end) {
+        for (end = j; end < nk && shown[end] == shown[j];)
+            end++;
+        if (shown[j])
+            row_pv(ps, j0 + j, end - j, s + j, part);
+    }
+    for (int64_t e = 0; e < n; e++)
+        o[e] += part[e];
+}
+
+static void span(const struct attn__row_pass *ps, int64_t j0, int64_t j1, float *m, float *l,
+                 float *o)
+{
+    int64_t nk = j1 - j0, block_keys = attn__block_keys(ps->c->p);
+    float *s = ps->room->s;
+    enum attn__tile class = attn__vis_tile(&ps->vis, ps->r0, ps->r0 + ps->rows, j0, j1);
+    if (class == ATTN__TILE_EMPTY)
+        return;
+    row_qk(ps, j0, nk);
+    for (int64_t r = 0; r < ps->rows; r++) {
+        if (ps->c->p->score.steps) {
+            attn__score_row_steps(&ps->score, ATTN__STEPS_ALL, ps->r0 + r, j0, nk, s + r * SPAN);
+            ps->kern->vec_scale(s + r * SPAN, nk, (float)M_LOG2E);
+        }
+        if (class == ATTN__TILE_PARTIAL)
+            attn__vis_hide(&ps->vis, ps->r0 + r, j0, j1, s + r * SPAN);
+    }
+    for (int64_t j = j0, end; j < j1; j = end) {
+        end = attn__min_i64(j1, j + block_keys - j % block_keys);
+        block(ps, j, end - j, s + (j - j0), m, l, o);
+    }
+}
+
+void attn__row_pass_chunk(const struct attn__row_pass *ps, int64_t n, float *m, float *l, float *o)
+{
+    int64_t lo = attn__max_i64(n * ATTN__CHUNK, ps->lo - ps->lo % ALIGN);
+    int64_t hi = attn__min_i64(attn__min_i64((n + 1) * ATTN__CHUNK, ps->s->nk), ps->hi);
+    for (int64_t r = 0; r < ps->rows; r++) {
+        m[r] = -INFINITY;
+        l[r] = 0;
+    }
+    if (lo < hi)
+        memset(o, 0, (size_t)(ps->rows * ps->c->p->dv) * sizeof *o);
+    for (int64_t j = lo, end; j < hi; j = end) {
+        end = attn__min_i64(hi, j + SPAN - j % SPAN);
+        span(ps, j, end, m, l, o);
+    }
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A few query rows of heads that share K and V against chunks of keys: K and
+ * V are read once, in order, for all of the rows. The result of a chunk is the
+ * state (m, l, o) of the online softmax of each row. What a row gets does not
+ * depend on the other rows.
+ */
+#ifndef ATTN_SOLVERS_ROW_PASS_H
+#define ATTN_SOLVERS_ROW_PASS_H
+
+#include "kernels/kernels.h"
+#include "problem/call.h"
+#include "solvers/score_steps.h"
+#include "solvers/scratch.h"
+
+/* Memory of a pass; one for each worker. */
+struct attn__row_room {
+    float *q;     /* [rows][d], scaled */
+    float *s;     /* [rows][SPAN] */
+    float *part;  /* [rows][dv], sums of a block */
+    float *k, *v; /* [SPAN][d], [block][dv]: only for odd strides */
+    struct attn__score_work score;
+};
+
+void attn__row_room_take(struct attn__scratch *s, const struct attn__problem *p, int64_t rows,
+                         struct attn__row_room *room);
+
+/* Row r is query i0 + r / heads of output head h0 + r % heads. */
+struct attn__row_pass {
+    const struct attn__call *c;
+    const struct attn__kernels *kern;
+    const struct attn__seq *s;
+    const struct attn__row_room *room;
+    int64_t h0, heads, i0, rows;
+    /* Values of keys that a row does not see are not even multiplied by
+     * zero; for one row at a time. */
+    bool careful;
+    struct attn__rows k, v;
+    int64_t r0;           /* its first row, as visibility counts them */
+    struct attn__vis vis;
+    struct attn__score score;
+    int64_t lo, hi;       /* no row sees a key outside */
+    int64_t fetch;
+};
+
+/* c, kern, s, room, h0, heads, i0, rows and careful are set: fills in the
+ * rest and loads the queries. */
+void attn__row_pass_begin(struct attn__row_pass *ps);
+
+/* State of all rows after the keys of chunk n, beginning with none: m[r] in
+ * base 2, l[r], o[r * dv + e]. A row with l = 0 has seen no key, and its o has
+ * no meaning. */
+void attn__row_pass_chunk(const struct attn__row_pass *ps, int64_t n, float *m, float *l,
+                          float *o);
+
+#endif /* ATTN_SOLVERS_ROW_PASS_H */
