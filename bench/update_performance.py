@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Measures what docs/performance.md shows and writes its tables and its plot anew.
+
+    bench/update_performance.py --bench build/bench/attn-bench \\
+        --library build/src/libattn.so --peers peers/bin/python
+
+The text is left alone: only what stands between <!-- NAME --> and <!-- end -->
+is replaced. --only suite,suite does a part; without --peers the comparison
+stays as it is.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+SUITES = ("prefill", "small", "decode", "masks", "dtypes", "threads", "scaling")
+PARTS = ("limits", "plot") + SUITES + ("peers",)
+
+
+def run(command, **env):
+    print("+ " + " ".join(map(str, command)), file=sys.stderr, flush=True)
+    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, env={**os.environ, **env})
+    if done.returncode:
+        sys.stderr.write(done.stderr)
+        raise SystemExit("%s failed with %d" % (command[0], done.returncode))
+    return done.stdout, done.stderr
+
+
+def short(problem):
+    """Without what every row says, and n= where queries are as many as keys."""
+    words = problem.replace("softmax ", "")
+    return "`%s`" % re.sub(r"\bq=(\d+) k=\1\b", r"n=\1", words)
+
+
+def table(head, rows):
+    lines = ["| %s |" % " | ".join(head), "|---|" + "---:|" * (len(head) - 1)]
+    return "\n".join(lines + ["| %s |" % " | ".join(row) for row in rows])
+
+
+def number(value, digits=2):
+    return "-" if value is None else "%.*f" % (digits, value)
+
+
+def time_of(ns):
+    return "%.1f us" % (ns * 1e-3) if ns < 1e6 else "%.1f ms" % (ns * 1e-6)
+
+
+def compute_table(rows):
+    return table(
+        ("problem", "solver", "time", "GF/s", "of peak", "of sgemm", "times gemm"),
+        [(short(r["problem"]), r["solver"], time_of(r["ns_median"]), number(r["gflops"], 1),
+          number(r["of_peak"]), number(r["of_sgemm"]), number(r["of_materialised"]))
+         for r in rows])
+
+
+def memory_table(rows):
+    return table(
+        ("problem", "solver", "time", "GB/s", "of reading RAM", "of peak", "times gemm"),
+        [(short(r["problem"]), r["solver"], time_of(r["ns_median"]), number(r["gbps"], 1),
+          number(r["of_bandwidth"]), number(r["of_peak"]), number(r["of_materialised"], 1))
+         for r in rows])
+
+
+def both_table(rows):
+    return table(
+        ("problem", "time", "GF/s", "of peak", "GB/s", "of reading RAM", "times gemm"),
+        [(short(r["problem"]), time_of(r["ns_median"]), number(r["gflops"], 1),
+          number(r["of_peak"]), number(r["gbps"], 1), number(r["of_bandwidth"]),
+          number(r["of_materialised"])) for r in rows])
+
+
+def threads_table(rows):
+    counts = sorted({r["threads"] for r in rows})
+    best = {(r["problem"], r["threads"]): r["ns_min"] for r in rows}
+    problems = list(dict.fromkeys(r["problem"] for r in rows))
+    return table(
+        ("problem, best runs",) + tuple("%d thread%s" % (n, "s" * (n > 1)) for n in counts)
+        + tuple("times as fast with %d" % n for n in counts[1:]),
+        [(short(p),) + tuple(time_of(best[p, n]) for n in counts)
+         + tuple(number(best[p, counts[0]] / best[p, n]) for n in counts[1:]) for p in problems])
+
+
+def peers_table(rows):
+    lines = []
+    for row in rows:
+        if row["ratio"] is None:
+            continue
+        ours, peer = row["peers"]["attn"], row["peers"][row["best_peer"]]
+        others = sorted((p["rate"], name) for name, p in row["peers"].items()
+                        if name not in ("attn", row["best_peer"]) and not p["fault"])
+        lines.append((
+            short(row["problem"]).replace("b=1 ", ""), "%.1f %s" % (ours["rate"], row["unit"]),
+            "%s %.1f" % (row["best_peer"], peer["rate"]),
+            "%s %.1f" % (others[-1][1], others[-1][0]) if others else "-",
+            "**%.2f**" % row["ratio"], number(row["ratio_of_best"]),
+            "%.0e" % ours["max_error"], "%.0e" % peer["max_error"]))
+    return table(("problem", "attn", "best peer", "next", "ratio", "of best runs", "error",
+                  "peer's error"), lines)
+
+
+TABLES = {"prefill": compute_table, "small": compute_table, "decode": memory_table,
+          "masks": compute_table, "dtypes": both_table, "threads": threads_table,
+          "scaling": compute_table}
+
+
+def limits_of(text):
+    """The lines about limits that attn-bench puts above its table."""
+    return "```\n%s\n```" % "\n".join(re.findall(r"^(?:limits,|  \S).*$", text, re.M)[:4])
+
+
+def replace(name, text):
+    page = DOCS / "performance.md"
+    old = page.read_text()
+    new, n = re.subn(r"(<!-- %s -->\n).*?(<!-- end -->)" % name,
+                     lambda m: m.group(1) + text + "\n" + m.group(2), old, flags=re.S)
+    if n != 1:
+        raise SystemExit("%s has %d blocks named %s, expected 1" % (page, n, name))
+    page.write_text(new)
+
+
+def main(argv):
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--bench", required=True, help="attn-bench")
+    parser.add_argument("--library", help="libattn.so, for the comparison")
+    parser.add_argument("--peers", metavar="PYTHON", help="the interpreter that has the peers")
+    parser.add_argument("--grid", choices=("small", "full"), default="small")
+    parser.add_argument("--seconds", default="0.3", help="least time for a row")
+    parser.add_argument("--only", help="parts by comma: " + ", ".join(PARTS))
+    args = parser.parse_args(argv)
+    parts = args.only.split(",") if args.only else PARTS
+    for suite in SUITES:
+        if suite in parts:
+            out, err = run([args.bench, "--seconds", args.seconds, "--suite", suite, "--json", "-"])
+            replace(suite, TABLES[suite](json.loads(out)))
+            if suite == "prefill":
+                replace("limits", limits_of(err))
+    if "plot" in parts:
+        run([args.bench, "--seconds", args.seconds, "--suite", "prefill", "--suite", "decode",
+             "--plot", DOCS / "performance.svg"])
+    if "peers" in parts and args.peers:
+        env = {"ATTN_LIBRARY": str(Path(args.library).resolve())} if args.library else {}
+        out, _ = run([args.peers, Path(__file__).with_name("compare_peers.py"), "--grid",
+                      args.grid, "--seconds", args.seconds, "--json", "-"], **env)
+        replace("peers", peers_table(json.loads(out)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
