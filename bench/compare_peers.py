@@ -54,10 +54,6 @@ def pin_threads(threads):
     os.environ["XLA_FLAGS"] = ("--xla_cpu_multi_thread_eigen=%s intra_op_parallelism_threads=%d"
                                % ("true" if threads > 1 else "false", threads))
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    cpus = sorted(os.sched_getaffinity(0))
-    if threads < len(cpus):
-        # Whoever counts CPUs counts these.
-        os.sched_setaffinity(0, cpus[:threads])
 
 
 class Entry:
@@ -65,12 +61,12 @@ class Entry:
 
     def __init__(self, peer, run, result, case):
         self.peer, self.run = peer, run
-        self.samples, self.spent = [], 0.0
+        self.samples, self.spent, self.worked = [], 0.0, 0.0
         self.run()
         self.error, self.rms = case.errors(result())
 
     def turn(self):
-        begin = now = time.perf_counter()
+        begin, work = time.perf_counter(), time.process_time()
         if self.samples and self.samples[-1] < SLICE / 4:
             self.run()  # somebody else has had the caches
         while True:
@@ -81,6 +77,11 @@ class Entry:
             if now - begin >= SLICE:
                 break
         self.spent += now - begin
+        self.worked += time.process_time() - work
+
+    def threads(self):
+        """CPUs' worth of time that it used: more than was given is no comparison."""
+        return self.worked / self.spent
 
     def done(self, seconds):
         return len(self.samples) >= LEAST_RUNS and self.spent >= seconds
@@ -101,33 +102,45 @@ def prepare(peers, case, say):
     return entries, refused
 
 
-def measure(peers, case, seconds, say):
+def fault(entry, case, threads):
+    """Why it does not count, or None."""
+    if not entry.error <= WRONG[case.dtype]:
+        return "wrong result"
+    if entry.threads() > threads + 0.3:
+        return "uses %.1f CPUs" % entry.threads()
+    return None
+
+
+def measure(peers, case, threads, seconds, say):
     entries, refused = prepare(peers, case, say)
     more = list(entries)
     while more:
         for entry in more:
             entry.turn()
         more = [entry for entry in more if not entry.done(seconds)]
-    row = {"problem": case.text, "unit": case.unit, "skipped": refused, "peers": {}}
+    row = {"problem": case.text, "threads": threads, "unit": case.unit, "skipped": refused,
+           "peers": {}}
     for entry in entries:
         ns = median(entry.samples) * 1e9
         row["peers"][entry.peer.name] = {
             "ns_median": ns, "ns_min": min(entry.samples) * 1e9, "runs": len(entry.samples),
             "rate": case.work / ns, "best_rate": case.work / (min(entry.samples) * 1e9),
             "max_error": entry.error, "rms_error": entry.rms,
-            "wrong": not entry.error <= WRONG[case.dtype],
+            "cpus": entry.threads(), "fault": fault(entry, case, threads),
         }
     return judged(row)
 
 
 def judged(row):
-    """Adds the best peer and our ratio to it."""
-    right = {name: p for name, p in row["peers"].items() if not p["wrong"]}
+    """Adds the best peer, and our ratio to it by medians and by the best runs."""
+    right = {name: p for name, p in row["peers"].items() if p["fault"] is None}
     ours = right.pop("attn", None)
     best = max(right, key=lambda name: right[name]["rate"], default=None)
-    row["best_peer"], row["ratio"] = best, None
+    row["best_peer"] = row["ratio"] = row["ratio_of_best"] = None
     if ours and best:
+        row["best_peer"] = best
         row["ratio"] = ours["rate"] / right[best]["rate"]
+        row["ratio_of_best"] = ours["best_rate"] / max(p["best_rate"] for p in right.values())
     return row
 
 
@@ -136,21 +149,23 @@ def print_row(row, say):
     for name, p in sorted(row["peers"].items(), key=lambda item: -item[1]["rate"]):
         say("    %-14s %8.1f (best %8.1f)   %10.1f us   max error %.1e, rms %.1e%s"
             % (name, p["rate"], p["best_rate"], p["ns_median"] * 1e-3, p["max_error"],
-               p["rms_error"], "   WRONG, does not count" if p["wrong"] else ""))
+               p["rms_error"], "   DOES NOT COUNT: " + p["fault"] if p["fault"] else ""))
     if row["ratio"] is not None:
-        say("    attn / %s = %.2f" % (row["best_peer"], row["ratio"]))
+        say("    attn / %s = %.2f (best runs %.2f)" % (row["best_peer"], row["ratio"],
+                                                       row["ratio_of_best"]))
 
 
 def print_summary(rows, say):
-    say("\n%-52s %7s %-14s %7s %6s %9s" % ("problem", "attn", "best peer", "", "ratio",
-                                           "max error"))
+    say("\n%-52s %7s %-14s %7s %6s %6s %9s" % ("problem", "attn", "best peer", "", "ratio",
+                                               "best", "max error"))
     for row in rows:
         if row["ratio"] is None:
             continue
         ours, best = row["peers"]["attn"], row["peers"][row["best_peer"]]
-        say("%-52s %7.1f %-14s %7.1f %6.2f %9.1e" % (
+        say("%-52s %7.1f %-14s %7.1f %6.2f %6.2f %9.1e" % (
             row["problem"].replace("softmax ", "").replace("b=1 ", ""), ours["rate"],
-            row["best_peer"], best["rate"], row["ratio"], ours["max_error"]))
+            row["best_peer"], best["rate"], row["ratio"], row["ratio_of_best"],
+            ours["max_error"]))
 
 
 def main(argv):
@@ -181,8 +196,7 @@ def main(argv):
         except ImportError as error:  # arrays of bfloat16 are a package of their own
             say("%s: skipped, %s" % (text, error))
             continue
-        row = measure(peers, case, args.seconds, say)
-        row["threads"] = args.threads
+        row = measure(peers, case, args.threads, args.seconds, say)
         print_row(row, say)
         rows.append(row)
     print_summary(rows, say)

@@ -262,7 +262,7 @@ int bench_measure(const bench_options *options, const bench_limits *limits, cons
     if (rc == 0)
         rc = add_runners(g, ctx, problem, all);
     if (rc == 0)
-        rc = bench_data_make(g->desc, &g->size, options->seed, options->huge, &g->data);
+        rc = bench_data_make(g->runner[0].plan, &g->size, options->seed, options->huge, &g->data);
     if (rc == 0)
         rc = measure_all(g, problem);
     if (rc == 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
+ * Which tensors there are, the plan says; only what is in them is known here.
  * A pool of normal numbers is converted once per type and drawn from, so that
  * hundreds of megabytes take a fraction of a second.
  */
@@ -8,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "bench_options.h"
+#include "bench_library.h"
 #include "pages.h"
 
 enum { POOL = 1 << 14 };
@@ -137,12 +138,6 @@ static int add(bench_data *data, int32_t role, int32_t dtype, int32_t rank, cons
     return 0;
 }
 
-static int64_t get(const attn_desc *desc, int32_t param)
-{
-    int64_t value;
-    return attn_desc_get_i64(desc, param, &value) == ATTN_OK ? value : 0;
-}
-
 /* Copies of K and V, so many that together they exceed the cache by far. What
  * fits in half of it is left to stay there. */
 static int add_copies(const bench_size *size, bool huge, bench_data *data)
@@ -170,14 +165,68 @@ static int add_copies(const bench_size *size, bool huge, bench_data *data)
     return 0;
 }
 
-int bench_data_make(const attn_desc *desc, const bench_size *size, uint64_t seed, bool huge,
+static enum contents contents_of(int32_t role, int32_t dtype)
+{
+    static const struct {
+        int32_t role;
+        enum contents contents;
+    } special[] = {
+        {ATTN_ROLE_MASK, HIDDEN},
+        {ATTN_ROLE_SEG_Q, SEGMENTS_Q},
+        {ATTN_ROLE_SEG_K, SEGMENTS_K},
+    };
+    for (size_t i = 0; i < sizeof special / sizeof special[0]; i++)
+        if (special[i].role == role)
+            return special[i].contents;
+    bool real = dtype == ATTN_DTYPE_F32 || dtype == ATTN_DTYPE_F64 || dtype == ATTN_DTYPE_F16 ||
+                dtype == ATTN_DTYPE_BF16;
+    return real && !attn_role_is_output(role) ? NORMAL : NOTHING;
+}
+
+/* Batch and heads share where they may: a mask or bias is one for all. */
+static void share(int32_t role, attn_tensor *t)
+{
+    const char *at = attn_role_shape(role);
+    for (int32_t i = 0; i < t->rank && at && *at; i++) {
+        size_t n = strcspn(at, ",|");
+        if (at[n > 0 ? n - 1 : 0] == '?' && *at != 'Q' && *at != 'K' && *at != 'N')
+            t->shape[i] = 1;
+        at += n + (at[n] == ',');
+    }
+}
+
+/* What the plan asks for besides Q, K, V and offsets, and what it offers but LSE. */
+static int add_others(const attn_plan *plan, const bench_size *size, uint64_t *seed, bool huge,
+                      bench_data *data)
+{
+    const size_t known = data->n_args;
+    int32_t role, required;
+    for (size_t i = 0; (role = attn_plan_role_at(plan, i, &required)) != 0; i++) {
+        attn_tensor t;
+        bool have = role == ATTN_ROLE_LSE;
+        for (size_t j = 0; j < known; j++)
+            have = have || data->args[0][j].role == role;
+        if (have || !(required || attn_role_is_output(role)))
+            continue;
+        if (data->n_args == BENCH_MOST_ARGS)
+            return bench_failed("more than %d arguments", BENCH_MOST_ARGS);
+        if (attn_plan_shape(plan, data->args[0], known, role, &t) != ATTN_OK)
+            return bench_library_failed(attn_role_name(role));
+        share(role, &t);
+        int rc = add(data, role, t.dtype, t.rank, t.shape, contents_of(role, t.dtype), size, seed,
+                     huge);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+int bench_data_make(const attn_plan *plan, const bench_size *size, uint64_t seed, bool huge,
                     bench_data *data)
 {
     const bench_size *z = size;
     const int64_t b = z->packed ? 1 : z->b, q = z->packed ? z->b * z->q : z->q,
                   k = z->packed ? z->b * z->k : z->k;
-    const int32_t wide = z->dtype == ATTN_DTYPE_F64 ? ATTN_DTYPE_F64 : ATTN_DTYPE_F32;
-    const int64_t want = get(desc, ATTN_PARAM_WANT);
     const struct {
         bool wanted;
         int32_t role, dtype, rank;
@@ -187,24 +236,8 @@ int bench_data_make(const attn_desc *desc, const bench_size *size, uint64_t seed
         {true, ATTN_ROLE_Q, z->dtype, 4, NORMAL, {b, z->hq, q, z->d}},
         {true, ATTN_ROLE_K, z->kv_dtype, 4, NORMAL, {b, z->hk, k, z->d}},
         {true, ATTN_ROLE_V, z->kv_dtype, 4, NORMAL, {b, z->hv, k, z->dv}},
-        {true, ATTN_ROLE_OUT, z->dtype, 4, NOTHING, {b, z->hout, q, z->dv}},
-        {get(desc, ATTN_PARAM_BIAS), ATTN_ROLE_BIAS, wide, 4, NORMAL, {1, 1, z->q, z->k}},
-        {get(desc, ATTN_PARAM_MASK), ATTN_ROLE_MASK, ATTN_DTYPE_BOOL, 4, HIDDEN,
-         {1, 1, z->q, z->k}},
-        {get(desc, ATTN_PARAM_SINK_LOGITS), ATTN_ROLE_SINK_LOGITS, wide, 1, NORMAL, {z->hout}},
-        {get(desc, ATTN_PARAM_SEGMENTS), ATTN_ROLE_SEG_Q, ATTN_DTYPE_I32, 2, SEGMENTS_Q, {1, q}},
-        {get(desc, ATTN_PARAM_SEGMENTS), ATTN_ROLE_SEG_K, ATTN_DTYPE_I32, 2, SEGMENTS_K, {1, k}},
         {z->packed, ATTN_ROLE_Q_OFFSETS, ATTN_DTYPE_I64, 1, OFFSETS_Q, {z->b + 1}},
         {z->packed, ATTN_ROLE_K_OFFSETS, ATTN_DTYPE_I64, 1, OFFSETS_K, {z->b + 1}},
-#define PER_PAIR(name) \
-    {want & ATTN_WANT_##name, ATTN_ROLE_##name, wide, 4, NOTHING, {z->b, z->hout, z->q, z->k}}
-        PER_PAIR(PROBS),
-        PER_PAIR(SCORES_RAW),
-        PER_PAIR(SCORES_CAPPED),
-        PER_PAIR(SCORES_BIASED),
-        {want & ATTN_WANT_COLSUM, ATTN_ROLE_COLSUM, wide, 3, NOTHING, {z->b, z->hout, z->k}},
-        {want & ATTN_WANT_ROWMAX, ATTN_ROLE_ROWMAX, wide, 3, NOTHING, {b, z->hout, q}},
-        {want & ATTN_WANT_ENTROPY, ATTN_ROLE_ENTROPY, wide, 3, NOTHING, {b, z->hout, q}},
     };
     int rc = 0;
     memset(data, 0, sizeof *data);
@@ -212,6 +245,8 @@ int bench_data_make(const attn_desc *desc, const bench_size *size, uint64_t seed
         if (list[i].wanted)
             rc = add(data, list[i].role, list[i].dtype, list[i].rank, list[i].shape,
                      list[i].contents, size, &seed, huge);
+    if (rc == 0)
+        rc = add_others(plan, size, &seed, huge, data);
     return rc == 0 ? add_copies(size, huge, data) : rc;
 }
 

@@ -19,12 +19,12 @@ typedef struct bench_data {
 } bench_data;
 
 /*
- * Makes them from the descriptor's numbers: Q, K, V, biases and sink logits
- * of a standard normal distribution, one hidden pair in eight where there is
- * a mask, equal segments, sequences of the greatest length. 0, or BENCH_FAILED
- * after a message. *data is to be freed in either case.
+ * Makes what the plan requires and every output it declares, at the greatest
+ * lengths: numbers of a standard normal distribution, one hidden pair in eight
+ * where there is a mask, equal segments. 0, or BENCH_FAILED after a message.
+ * *data is to be freed in either case.
  */
-int bench_data_make(const attn_desc *desc, const bench_size *size,
+int bench_data_make(const attn_plan *plan, const bench_size *size,
                     uint64_t seed, bool huge, bench_data *data);
 void bench_data_free(bench_data *data);
 

@@ -81,12 +81,19 @@ static const char *const masks[] = {
 };
 
 static const char *const dtypes[] = {
+    BASE,
+    BASE "dtype=f16",
+    BASE "dtype=bf16",
+    BASE "dtype=bf16 compute=bf16",
     BASE "causal",
-    "softmax h=2 n=512 d=64 causal dtype=f64",
     BASE "causal dtype=f16",
     BASE "causal dtype=bf16",
+    BASE "causal dtype=bf16 compute=bf16",
     BASE "causal kv_dtype=f16",
     BASE "causal kv_dtype=bf16",
+    "softmax h=2 n=512 d=64 causal dtype=f64",
+    "softmax h=16/4 n=1024 d=128",
+    "softmax h=16/4 n=1024 d=128 dtype=bf16 compute=bf16",
     "softmax h=32/8 q=1 k=32768 d=128",
     "softmax h=32/8 q=1 k=32768 d=128 dtype=f16",
     "softmax h=32/8 q=1 k=32768 d=128 dtype=bf16",

@@ -11,7 +11,6 @@
 #include "base/dtype.h"
 #include "base/error.h"
 #include "mech/mech.h"
-#include "mech/normalizer.h"
 #include "mech/score_options.h"
 #include "problem/mech_list.h"
 #include "problem/text.h"
@@ -187,9 +186,6 @@ static int32_t fill(const struct attn__params *v, const struct attn__params *tex
     p->check = (int32_t)i64_or(v, ATTN_PARAM_CHECK, ATTN_CHECK_INDICES);
     p->executors = i64_or(v, ATTN_PARAM_EXECUTORS, 1);
     attn__mech_roles(v, p);
-    status = attn__mech_normalizer(v, p);
-    if (status != ATTN_OK)
-        return status;
 
     const char *solver = attn__params_text_or(v, ATTN_PARAM_SOLVER, NULL);
     if (solver) {

@@ -45,13 +45,6 @@ struct attn__extent {
 enum { ATTN__MAX_EXTENTS = 6 };
 
 struct attn__recipe; /* problem/recipe.h */
-/* How scores become weights; the meaning of the numbers is in desc.h. */
-struct attn__norm {
-    int32_t kind;  /* ATTN_NORMALIZER_* */
-    int32_t count; /* ATTN_NORM_COUNT_* */
-    double power, n, gamma;
-    double bias; /* NAN: minus the logarithm of the number of keys */
-};
 
 struct attn__problem {
     int32_t mech;
@@ -88,7 +81,6 @@ struct attn__problem {
     const double *slopes; /* ALiBi, [hout]; NULL: none */
     bool bias, sink_logits;
     struct attn__score_spec score;
-    struct attn__norm norm;
 
     int32_t want;
 

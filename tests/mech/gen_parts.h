@@ -51,10 +51,6 @@ attn_tensor *gen_index_list(struct maker *m, int32_t role, const int64_t *values
 void gen_pair_shape(struct maker *m, int64_t *shape);
 
 /* The parts. */
-void gen_norm(struct maker *m);
 void gen_score(struct maker *m);
-
-/* The weights of a row sum to 1, so that it has an entropy. */
-bool gen_is_distribution(int32_t normalizer);
 
 #endif /* ATTN_MECH_GEN_PARTS_H */
