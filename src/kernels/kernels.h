@@ -8,6 +8,7 @@
 #ifndef ATTN__KERNELS_KERNELS_H
 #define ATTN__KERNELS_KERNELS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define KERNEL(ret, name, args) typedef ret attn__##name##_fn args;

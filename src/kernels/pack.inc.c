@@ -40,3 +40,21 @@ static void tile_unpack_o(const float *restrict ot, int64_t w, int64_t rows, int
         }
     }
 }
+
+/* True if every element is finite: x * 0 is 0 for those and NaN for others, so
+ * one sum tells about all. */
+static bool rows_finite(const float *restrict o, int64_t ldo, int64_t rows, int64_t n)
+{
+    const vf zero = v_zero();
+    vf a = zero, b = zero;
+    for (int64_t i = 0; i < rows; i++, o += ldo) {
+        int64_t c = 0;
+        for (; c + 2 * VF_LANES <= n; c += 2 * VF_LANES) {
+            a = v_fma(v_load(o + c), zero, a);
+            b = v_fma(v_load(o + c + VF_LANES), zero, b);
+        }
+        for (; c < n; c += VF_LANES)
+            a = v_fma(v_loadn(o + c, n - c < VF_LANES ? n - c : VF_LANES), zero, a);
+    }
+    return !m_any(v_isnan(v_add(a, b)));
+}

@@ -36,19 +36,13 @@ float attn__finish_factor(const struct attn__call *c, const struct attn__seq *s,
     return *l == 0 ? 0 : f / *l;
 }
 
-/* x * 0 is 0 for every finite x, so one sum tells about all. */
-static bool finite_row(const float *o, int64_t n)
+static void store_lse(const struct attn__call *c, const struct attn__seq *s, int64_t h, int64_t i,
+                      float m, float l)
 {
-    float s[8] = {0};
-    int64_t e = 0;
-    for (; e + 8 <= n; e += 8)
-        for (int lane = 0; lane < 8; lane++)
-            s[lane] += o[e + lane] * 0.0f;
-    for (; e < n; e++)
-        s[0] += o[e] * 0.0f;
-    for (int lane = 1; lane < 8; lane++)
-        s[0] += s[lane];
-    return s[0] == 0;
+    if (!c->has[ATTN__SLOT_LSE])
+        return;
+    struct attn__rows lse = attn__call_per_row(c, ATTN__SLOT_LSE, s, h);
+    attn__rows_store(&lse, i, 0, l == 0 ? -INFINITY : ((double)m + log2((double)l)) * M_LN2);
 }
 
 void attn__finish_rows(const struct attn__call *c, const struct attn__kernels *kern,
@@ -56,19 +50,23 @@ void attn__finish_rows(const struct attn__call *c, const struct attn__kernels *k
                        int64_t rows, const float *o, int64_t ldo, const float *m, const float *l,
                        const struct attn__row_scratch *exact)
 {
-    for (int64_t n = 0; n < rows; n++, o += ldo) {
-        int64_t i = (r0 + n) / group, h = h0 + (r0 + n) % group;
-        if (!isfinite(l[n]) || !finite_row(o, c->p->dv)) {
-            struct attn__vis v = attn__call_vis(c, s, h, 1);
-            attn__row_exact(c, s, &v, h, i, exact);
-            continue;
-        }
+    int64_t dv = c->p->dv, heads = group < rows ? group : rows;
+    bool finite = kern->rows_finite(l, rows, 1, rows) && kern->rows_finite(o, ldo, rows, dv);
+    for (int64_t n0 = 0; n0 < heads; n0++) {
+        int64_t h = h0 + (r0 + n0) % group, i0 = (r0 + n0) / group;
         struct attn__rows out = attn__call_out(c, s, h);
-        attn__rows_from_f32(kern, o, ldo, 1, c->p->dv, &out, i);
-        if (c->has[ATTN__SLOT_LSE]) {
-            struct attn__rows lse = attn__call_per_row(c, ATTN__SLOT_LSE, s, h);
-            double x = l[n] == 0 ? -INFINITY : ((double)m[n] + log2((double)l[n])) * M_LN2;
-            attn__rows_store(&lse, i, 0, x);
+        if (finite)
+            attn__rows_from_f32(kern, o + n0 * ldo, group * ldo, (rows - n0 + group - 1) / group,
+                                dv, &out, i0);
+        for (int64_t n = n0, i = i0; n < rows; n += group, i++) {
+            if (!finite && !(isfinite(l[n]) && kern->rows_finite(o + n * ldo, ldo, 1, dv))) {
+                struct attn__vis v = attn__call_vis(c, s, h, 1);
+                attn__row_exact(c, s, &v, h, i, exact);
+                continue;
+            }
+            if (!finite)
+                attn__rows_from_f32(kern, o + n * ldo, ldo, 1, dv, &out, i);
+            store_lse(c, s, h, i, m[n], l[n]);
         }
     }
 }

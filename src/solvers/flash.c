@@ -17,6 +17,7 @@
  * fetched, and converted if its storage is not f32, once. A row's bits do not
  * depend on the other rows of its tile.
  */
+#include "solvers/ahead.h"
 #include "solvers/blocks.h"
 #include "solvers/finish.h"
 #include "solvers/flash_bf16.h"
@@ -27,6 +28,9 @@
 
 /* Query rows of a unit at most. */
 enum { PASS_ROWS = 128 };
+
+/* Keys whose visibility is judged as one before it is looked up singly. */
+enum { PART_KEYS = 16 };
 
 /* Rows r0..r0+n-1 of a head group, row r being query r / group of its head
  * r % group. */
@@ -163,6 +167,7 @@ struct pass {
     float scale;
     int64_t h0, group; /* the heads */
     struct attn__score score;
+    int64_t rows;      /* of all tiles */
     struct attn__rows k, v;
     struct attn__vis vis;
     /* The block at hand. */
@@ -236,20 +241,44 @@ static void load_block(struct pass *ps)
     ps->vf = attn__rows_f32(ps->kern, &ps->v, ps->j0, n, p->dv, wk->v, &ps->ldv);
 }
 
+/*
+ * Which rows of the tile see keys j0..j1-1 of a block that is PARTIAL: looked
+ * up pair by pair only where a part of the block is PARTIAL too.
+ */
+static void look_up(const struct pass *ps, const struct tile *t, int64_t j0, int64_t j1,
+                    uint64_t *bits)
+{
+    int64_t r1 = t->r0 + t->n, from = j0; /* from..: keys still to be looked up */
+    for (int64_t j = j0, end; j < j1; j = end) {
+        end = attn__min_i64(j + PART_KEYS, j1);
+        enum attn__tile class = attn__vis_tile(&ps->vis, t->r0, r1, j, end);
+        if (class == ATTN__TILE_PARTIAL && end < j1)
+            continue;
+        int64_t to = class == ATTN__TILE_PARTIAL ? end : j;
+        if (from < to)
+            attn__vis_bits(&ps->vis, t->r0, r1, from, to, bits + (from - j0));
+        for (int64_t n = to; n < end; n++)
+            bits[n - j0] = class == ATTN__TILE_FULL ? UINT64_MAX : 0;
+        from = end;
+    }
+}
+
 /* The block against one tile. */
 static void tile_block(struct pass *ps, struct tile *t)
 {
     const struct attn__problem *p = ps->c->p;
     struct worker *wk = ps->wk;
-    int64_t j0 = ps->j0, j1 = ps->j1;
+    /* Keys that no row sees are not computed; by fours, which the products
+     * like. In front of those looked at is a multiple of the lanes, see below. */
+    int64_t lanes = ps->kern->lanes;
+    int64_t j0 = ps->j0 + attn__max_i64(t->lo - ps->j0, 0) / lanes * lanes;
+    int64_t j1 = attn__min_i64(ps->j1, ps->j0 + (t->hi - ps->j0 + 3) / 4 * 4);
     enum attn__tile class = attn__vis_tile(&ps->vis, t->r0, t->r0 + t->n, j0, j1);
     if (class == ATTN__TILE_EMPTY)
         return;
     const uint64_t *bits = wk->bits;
     if (class == ATTN__TILE_PARTIAL) {
-        attn__vis_bits(&ps->vis, t->r0, t->r0 + t->n, j0, j1, wk->bits);
-        /* Keys that no lane sees are not computed; by fours, which the
-         * products like. */
+        look_up(ps, t, j0, j1, wk->bits);
         while (j1 - j0 >= 4 && !(bits[0] | bits[1] | bits[2] | bits[3])) {
             bits += 4;
             j0 += 4;
@@ -264,7 +293,7 @@ static void tile_block(struct pass *ps, struct tile *t)
     load_block(ps);
     /* Those in front are masked back to a multiple of the lanes: where a
      * weight is summed goes by its key's number. */
-    int64_t nk = j1 - j0, skip = j0 - ps->j0, front = skip % ps->kern->lanes;
+    int64_t nk = j1 - j0, skip = j0 - ps->j0, front = skip % lanes;
     float *st = wk->st + front * ps->w;
     if (ps->bf16)
         attn__flash_bf16_scores(ps->kern, &ps->pairs, skip, nk, t->qt_bf16, ps->w, ps->scale, st);
@@ -317,13 +346,62 @@ static int64_t count(const struct attn__exec *x, const struct attn__seq *s)
     return attn__units_of_groups(x, s, group_units);
 }
 
+static void next_block(const struct pass *ps, struct attn__ahead *a)
+{
+    int64_t n = attn__min_i64(ps->j1 - ps->j0, ps->s->nk - ps->j1);
+    attn__ahead_add(a, &ps->k, ps->j1, n, ps->c->p->d);
+    attn__ahead_add(a, &ps->v, ps->j1, n, ps->c->p->dv);
+}
+
+/*
+ * Where the results go, and what the unit that this worker probably does next
+ * begins with: a guess that only costs time where it is wrong.
+ */
+static void next_unit(const struct pass *ps, const struct state *st, int64_t index, int64_t g,
+                      struct attn__ahead *a)
+{
+    const struct attn__call *c = ps->c;
+    const struct attn__problem *p = c->p;
+    const struct attn__seq *s = ps->s;
+    struct attn__seq next = *s;
+    if (ps->group == 1) {
+        struct attn__rows out = attn__call_out(c, s, ps->h0);
+        attn__ahead_add(a, &out, ps->wk->tile[0].r0, ps->rows, p->dv);
+    }
+    index += st->x->machine->threads;
+    int64_t units = count(st->x, s);
+    if (index >= units) {
+        if (s->index + 1 >= c->n_seq)
+            return;
+        next = attn__call_seq(c, s->index + 1);
+        index -= units;
+        if (!attn__exec_mine(st->x, &next) || index >= count(st->x, &next))
+            return;
+    }
+    const struct attn__tiles *tl = &attn__exec_choice(st->x, &next)->tiles;
+    int64_t g1 = attn__units_find_group(st->x, &next, group_units, &index);
+    int64_t h0 = p->group[g1], group = p->group[g1 + 1] - h0;
+    int64_t rows = (int64_t)tl->pass * tl->rows;
+    int64_t r0 = (group_units(st->x, &next, g1) - 1 - index) * rows;
+    if (group == 1) {
+        struct attn__rows q = attn__call_q(c, &next, h0);
+        attn__ahead_add(a, &q, r0, attn__min_i64(rows, next.nq - r0), p->d);
+    }
+    if (g1 != g || next.index != s->index) { /* else K and V are there already */
+        int64_t n = attn__min_i64(tl->keys, next.nk);
+        struct attn__rows k = attn__call_k(c, &next, h0), v = attn__call_v(c, &next, h0);
+        attn__ahead_add(a, &k, 0, n, p->d);
+        attn__ahead_add(a, &v, 0, n, p->dv);
+    }
+}
+
 static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t index)
 {
     struct state *st = arg;
     const struct attn__call *c = st->x->call;
     const struct attn__problem *p = c->p;
     const struct attn__tiles *tl = &attn__exec_choice(st->x, s)->tiles;
-    int64_t g = attn__units_find_group(st->x, s, group_units, &index);
+    int64_t index_all = index, g = attn__units_find_group(st->x, s, group_units, &index);
     if (index == 0)
         for (int64_t h = p->group[g]; h < p->group[g + 1]; h++)
             attn__rows_pad(c, s, h);
@@ -355,6 +433,7 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
         t->ot = room->ot + i * ps.w * p->dv;
         t->m = room->m + i * ps.w;
         t->l = room->l + i * ps.w;
+        ps.rows += t->n;
         begin_tile(&ps, t);
         lo = attn__min_i64(lo, t->lo);
         hi = attn__max_i64(hi, t->hi);
@@ -363,9 +442,17 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
         ps.j0 = j;
         ps.j1 = attn__min_i64(j + tl->keys, s->nk);
         ps.loaded = false;
-        for (int64_t i = 0; i < n; i++)
+        struct attn__ahead ahead = {.runs = 0};
+        if (ps.j1 < hi)
+            next_block(&ps, &ahead);
+        else
+            next_unit(&ps, st, index_all, g, &ahead);
+        int64_t each = (attn__ahead_rows(&ahead) + n - 1) / n;
+        for (int64_t i = 0; i < n; i++) {
+            attn__ahead_fetch(&ahead, each);
             if (wk->tile[i].lo < ps.j1 && wk->tile[i].hi > ps.j0)
                 tile_block(&ps, &wk->tile[i]);
+        }
     }
     for (int64_t i = 0; i < n; i++)
         finish_tile(&ps, &wk->tile[i]);

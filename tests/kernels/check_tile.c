@@ -163,3 +163,21 @@ void check_tile_unpack_o(struct ck *c)
         }
     }
 }
+
+void check_rows_finite(struct ck *c)
+{
+    static const float bad[] = { NAN, INFINITY, -INFINITY };
+    for (int64_t rows = 1; rows <= 3; rows++) {
+        for (int64_t n = 1; n <= 4 * c->k->lanes + 3; n++) {
+            int64_t ld = n + ck_range(c, 0, 3);
+            size_t all = (size_t)((rows - 1) * ld + n);
+            float *o = ck_floats(c, 0, all);
+            for (size_t i = 0; i < all; i++) /* what is between rows does not count */
+                o[i] = (int64_t)i % ld < n ? (float)(i % 2 ? 3e38 : -1e-42) : NAN;
+            ck_true(c, "finite", c->k->rows_finite(o, ld, rows, n));
+            o[ck_range(c, 0, rows - 1) * ld + ck_range(c, 0, n - 1)] = bad[n % 3];
+            ck_true(c, "not finite", !c->k->rows_finite(o, ld, rows, n));
+        }
+    }
+    ck_true(c, "nothing is finite", c->k->rows_finite(NULL, 0, 0, 5));
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Fetching rows into the cache ahead of their use, a few at a time between
+ * other work, so that the memory is never waited for and never flooded.
+ */
+#ifndef ATTN_SOLVERS_AHEAD_H
+#define ATTN_SOLVERS_AHEAD_H
+
+#include "problem/call.h"
+
+/* Runs of rows that will be wanted soon, in that order. */
+enum { ATTN__AHEAD_RUNS = 4 };
+
+struct attn__ahead {
+    struct {
+        const char *at;
+        int64_t step, bytes, rows; /* of a row; rows left */
+    } run[ATTN__AHEAD_RUNS];
+    int64_t runs, now; /* how many there are, the first that is not done */
+};
+
+/* Adds rows i0..i0+n-1 of `width` elements; scattered elements are left out. */
+static inline void attn__ahead_add(struct attn__ahead *a, const struct attn__rows *r, int64_t i0,
+                                   int64_t n, int64_t width)
+{
+    int64_t size = (int64_t)attn__dtype_size(r->dtype);
+    if (r->col != 1 || n <= 0 || a->runs == ATTN__AHEAD_RUNS)
+        return;
+    a->run[a->runs].at = attn__rows_at(r, i0);
+    a->run[a->runs].step = r->row * size;
+    a->run[a->runs].bytes = width * size;
+    a->run[a->runs++].rows = n;
+}
+
+static inline int64_t attn__ahead_rows(const struct attn__ahead *a)
+{
+    int64_t n = 0;
+    for (int64_t i = a->now; i < a->runs; i++)
+        n += a->run[i].rows;
+    return n;
+}
+
+/* Asks for the next n rows. */
+static inline void attn__ahead_fetch(struct attn__ahead *a, int64_t n)
+{
+    for (; n > 0 && a->now < a->runs; n--) {
+        for (int64_t b = 0; b < a->run[a->now].bytes; b += 64)
+            __builtin_prefetch(a->run[a->now].at + b, 0, 2);
+        a->run[a->now].at += a->run[a->now].step;
+        if (--a->run[a->now].rows == 0)
+            a->now++;
+    }
+}
+
+#endif /* ATTN_SOLVERS_AHEAD_H */
