@@ -16,6 +16,7 @@
  *     tensor.h    element types and the tensor view
  *     context.h   attn_ctx: threads, ISA ceiling, allocator, logger
  *     desc.h      attn_desc: what to compute; the table of parameters
+ *     pieces.h    which keys a query sees, beyond the parameters
  *     plan.h      attn_plan: how it is computed; execute; the table of roles
  *     helpers.h   merge of partial results, one-shot calls
  *
@@ -42,6 +43,7 @@
 #include <attn/tensor.h>
 #include <attn/context.h>
 #include <attn/desc.h>
+#include <attn/pieces.h>
 #include <attn/plan.h>
 #include <attn/helpers.h>
 

@@ -13,6 +13,7 @@
 #include "mech/mech.h"
 #include "mech/score_options.h"
 #include "problem/mech_list.h"
+#include "problem/pieces.h"
 #include "problem/text.h"
 
 static int64_t i64_or(const struct attn__params *v, int32_t param, int64_t fallback)
@@ -111,54 +112,11 @@ static void groups(struct attn__problem *p, int64_t *group)
     p->even_groups = n * p->max_group == p->hout;
 }
 
-static void add_piece(struct attn__problem *p, int32_t kind, bool any, int64_t lo, int64_t hi)
-{
-    if (!any && lo == ATTN_UNBOUNDED && hi == ATTN_UNBOUNDED)
-        return;
-    p->piece[p->n_pieces++] = (struct attn__piece){kind, any, lo, hi};
-}
-
-/*
- * causal & (window | sink_tokens) | prefix. With a prefix, causal and window
- * are one band; sink tokens inside a prefix add nothing.
- */
-static int32_t pieces(const struct attn__params *v, struct attn__problem *p)
-{
-    bool causal = i64_or(v, ATTN_PARAM_CAUSAL, 0) != 0;
-    int64_t left = i64_or(v, ATTN_PARAM_WINDOW_LEFT, ATTN_UNBOUNDED);
-    int64_t right = i64_or(v, ATTN_PARAM_WINDOW_RIGHT, ATTN_UNBOUNDED);
-    int64_t sink = i64_or(v, ATTN_PARAM_SINK_TOKENS, 0);
-    int64_t prefix = i64_or(v, ATTN_PARAM_PREFIX, 0);
-    int64_t lo = left == ATTN_UNBOUNDED ? ATTN_UNBOUNDED : -left, last = causal ? 0 : INT64_MAX;
-    bool window = left != ATTN_UNBOUNDED || right != ATTN_UNBOUNDED;
-    p->align = (int32_t)i64_or(v, ATTN_PARAM_ALIGN, ATTN_ALIGN_BOTTOM_RIGHT);
-    if (prefix > 0 && sink > prefix)
-        return attn__error_set(ATTN_ERR_UNSUPPORTED,
-                               "sink_tokens=%" PRId64 " is more than prefix=%" PRId64
-                               ": expected at most as many",
-                               sink, prefix);
-    if (prefix > 0) {
-        int64_t hi = right == ATTN_UNBOUNDED ? last : attn__min_i64(last, right);
-        if (!causal && !window)
-            return ATTN_OK; /* everything is visible as it is */
-        add_piece(p, ATTN__PIECE_BAND, true, lo, hi == INT64_MAX ? ATTN_UNBOUNDED : hi);
-        add_piece(p, ATTN__PIECE_RECT, true, 0, prefix);
-        return ATTN_OK;
-    }
-    if (causal)
-        add_piece(p, ATTN__PIECE_BAND, false, ATTN_UNBOUNDED, 0);
-    if (window) {
-        add_piece(p, ATTN__PIECE_BAND, sink > 0, lo, right);
-        if (sink > 0)
-            add_piece(p, ATTN__PIECE_RECT, true, 0, sink);
-    }
-    return ATTN_OK;
-}
-
 static int32_t fill(const struct attn__params *v, const struct attn__params *text,
                     struct attn__problem *p, int64_t *lists, char *chars)
 {
     int64_t *q = lists, *k = q + p->hout, *vm = k + p->hout, *group = vm + p->hout;
+    int64_t *values = group + p->hout + 1; /* of pieces */
     int32_t status = ATTN_OK;
     /* Without a list the output heads are the query heads, one by one. */
     status = head_map(v, p, ATTN_PARAM_Q_HEAD, "q_head", p->hq, q);
@@ -172,9 +130,9 @@ static int32_t fill(const struct attn__params *v, const struct attn__params *tex
     p->k_head = k;
     p->v_head = vm;
     groups(p, group);
-    status = attn__score_options(v, p, group + p->hout + 1);
+    status = attn__score_options(v, p, values + attn__pieces_room(v));
     if (status == ATTN_OK)
-        status = pieces(v, p);
+        status = attn__pieces_fill(v, p, values);
     if (status != ATTN_OK)
         return status;
 
@@ -219,8 +177,9 @@ int32_t attn__mech_attend(const struct attn__params *v, const struct attn__param
     attn__textout_start(&out, NULL, 0);
     attn__text_print(text, &out);
     attn__textout_finish(&out, &text_bytes);
-    /* hout is at most 65536, so none of this can overflow */
-    size_t list_bytes = ((size_t)p->hout * 4 + 1) * 8 + attn__score_options_bytes(p->hout);
+    /* hout is at most 65536, lists of pieces are bounded: no overflow */
+    size_t list_bytes = ((size_t)p->hout * 4 + 1 + attn__pieces_room(v)) * 8 +
+                        attn__score_options_bytes(p->hout);
     p->block_bytes =
         list_bytes + text_bytes + strlen(attn__params_text_or(v, ATTN_PARAM_SOLVER, "")) + 1;
     p->block = attn__mem_alloc(mem, p->block_bytes, 64);

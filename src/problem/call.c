@@ -108,29 +108,3 @@ double attn__call_sink(const struct attn__call *c, const struct attn__seq *s, in
     return attn__load_f64(t->data, b * t->stride[0] + h * t->stride[1] + n * t->stride[2],
                           t->dtype);
 }
-
-struct attn__vis attn__call_vis(const struct attn__call *c, const struct attn__seq *s, int64_t h,
-                                int64_t group)
-{
-    struct attn__vis v = {.p = c->p, .nk = s->nk, .off = s->off, .group = group};
-    if (c->has[ATTN__SLOT_SEG_Q]) {
-        const attn_tensor *q = &c->t[ATTN__SLOT_SEG_Q], *k = &c->t[ATTN__SLOT_SEG_K];
-        v.seg_q = q->data;
-        v.seg_k = k->data;
-        v.seg_q_dtype = q->dtype;
-        v.seg_k_dtype = k->dtype;
-        v.seg_q_at = (q->shape[0] == 1 ? 0 : s->b * q->stride[0]) + s->q0 * q->stride[1];
-        v.seg_k_at = (k->shape[0] == 1 ? 0 : s->b * k->stride[0]) + s->k0 * k->stride[1];
-        v.seg_q_stride = q->stride[1];
-        v.seg_k_stride = k->stride[1];
-    }
-    if (c->has[ATTN__SLOT_MASK]) {
-        struct attn__rows m = attn__call_pairs(c, ATTN__SLOT_MASK, s, h);
-        const attn_tensor *t = &c->t[ATTN__SLOT_MASK];
-        v.mask = (const uint8_t *)m.base;
-        v.mask_head = t->shape[1] == 1 ? 0 : t->stride[1];
-        v.mask_row = m.row;
-        v.mask_col = m.col;
-    }
-    return v;
-}

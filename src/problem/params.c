@@ -110,6 +110,7 @@ void attn__params_destroy(struct attn__params *p)
 {
     for (size_t slot = 0; slot < ATTN__PARAM_COUNT; slot++)
         clear(p, slot);
+    attn__piece_list_clear(&p->pieces, p->mem);
 }
 
 /* A list's value with memory of its own. */
@@ -141,7 +142,10 @@ int32_t attn__params_copy(struct attn__params *dst, const struct attn__mem *mem,
             return ATTN_ERR_NOMEM;
         }
     }
-    return ATTN_OK;
+    int32_t status = attn__piece_list_copy(&dst->pieces, mem, &src->pieces);
+    if (status != ATTN_OK)
+        attn__params_destroy(dst);
+    return status;
 }
 
 static int32_t list_set(struct attn__params *p, const struct attn__param_info *info,

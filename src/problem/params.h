@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "base/textout.h"
 #include "problem/param_table.h"
+#include "problem/piece_list.h"
 
 /* Longest list that a parameter takes: one entry per head. */
 enum { ATTN__PARAMS_LIST_MAX = 65536 };
@@ -34,6 +35,7 @@ struct attn__params {
     const struct attn__mem *mem; /* the owner keeps it alive */
     int32_t mech;
     struct attn__param_value values[ATTN__PARAM_COUNT];
+    struct attn__piece_list pieces;
 };
 
 /* Nothing set. Allocates nothing; destroy also fits a zeroed struct. */

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include <attn/desc.h>
+#include <attn/pieces.h>
 
 #include "base/memory.h"
 #include "problem/roles.h"
@@ -19,22 +20,20 @@
 enum { ATTN__VERB_ATTEND = 1 };
 
 /*
- * Static visibility is a short list of pieces. A pair (i, j) is visible if
- * every MUST piece shows it and, where there are ANY pieces, at least one of
- * them does. Lengths, segments and mask tensors come on top at execute.
- *
- * BAND: lo <= j - (i + off) <= hi.  RECT: all rows, lo <= j < hi.
- * ATTN_UNBOUNDED on a side means no limit there.
+ * Static visibility is a short list of pieces, see <attn/pieces.h>: a pair is
+ * visible if every MUST piece shows it and, where there are ANY pieces, at
+ * least one of them does. Lengths, segments and masks come on top.
  */
-enum { ATTN__PIECE_BAND = 1, ATTN__PIECE_RECT = 2 };
-
 struct attn__piece {
-    int32_t kind;
+    int32_t kind; /* ATTN_PIECE_* */
     bool any;
-    int64_t lo, hi;
+    int32_t n;            /* values of one head */
+    int64_t v[4];         /* they, where all heads share them */
+    const int64_t *heads; /* [hout][n], or NULL */
 };
 
-enum { ATTN__MAX_PIECES = 4 };
+/* Those of a descriptor, and causal, window and sink_tokens. */
+enum { ATTN__MAX_PIECES = ATTN_PIECES_MAX + 3 };
 
 /* An extent that shapes of roles name besides the sizes below. */
 struct attn__extent {
@@ -74,6 +73,9 @@ struct attn__problem {
     int32_t align;
     int32_t n_pieces;
     struct attn__piece piece[ATTN__MAX_PIECES];
+    /* Each piece is one run of keys per query, the same for all heads, that
+     * never moves left as the query grows or is there for some queries. */
+    bool plain_pieces;
     bool segments, mask;
 
     double scale;

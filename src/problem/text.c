@@ -249,6 +249,8 @@ static int32_t unknown_key(struct span key)
             attn__nearest_offer(&near, attn__param_table[slot].name);
     for (const struct attn__param_compound *c = attn__param_compounds; c->key; c++)
         attn__nearest_offer(&near, c->key);
+    attn__nearest_offer(&near, "must");
+    attn__nearest_offer(&near, "any");
     attn__nearest_quote(quote, key.at, key.len);
     if (!near.best)
         return attn__error_set(ATTN_ERR_UNKNOWN_NAME, "'%s' is no key, expected one such as q",
@@ -265,6 +267,11 @@ static int32_t set_word(struct attn__params *p, struct word word)
     for (const struct attn__param_compound *c = attn__param_compounds; c->key; c++)
         if (attn__param_same(c->key, key.at, key.len))
             return set_compound(p, c, word.value);
+
+    bool must = attn__param_same("must", key.at, key.len);
+    if (must || attn__param_same("any", key.at, key.len))
+        return attn__piece_list_parse(&p->pieces, p->mem, must ? ATTN_MODE_MUST : ATTN_MODE_ANY,
+                                      word.value.at, word.value.len);
 
     if (attn__param_same("n", key.at, key.len)) {
         int32_t status = set_param(p, &attn__param_table[ATTN__PARAM_SLOT_Q], word.value);
@@ -456,4 +463,5 @@ void attn__text_print(const struct attn__params *p, struct attn__textout *out)
             put_param(out, p, slot);
         }
     }
+    attn__piece_list_print(&p->pieces, out);
 }

@@ -1,125 +1,124 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tile classes, hulls and per-pair bits of the visibility pieces. Each piece
- * is an interval of keys per row whose ends never move left as the row
- * grows, so a tile is judged from its first and last row.
+ * Tile classes, hulls and per-pair bits, put together from the pieces: a tile
+ * is EMPTY if one MUST piece is or all ANY pieces are, FULL if all MUST pieces
+ * are and one ANY piece is.
+ *
+ * Plain pieces, the usual ones, show each query one run of keys: bits of a
+ * tile are made column by column and a row is hidden run by run. The others
+ * are asked for words of 64 keys of a row, and a tile of those is turned.
  */
 #include "problem/visibility.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "base/dtype.h"
+#include "problem/vis_piece.h"
 
-struct span {
-    int64_t lo, hi; /* keys lo..hi-1 */
-};
+/* ---- one piece ---- */
 
-/* The keys a piece shows to row i, within [0, nk). */
-static struct span piece_span(const struct attn__vis *v, const struct attn__piece *e, int64_t i)
+static enum attn__tile head_tile(const struct attn__vis *v, const struct attn__piece *e, int64_t h,
+                                 const struct attn__vis_rows *r, int64_t j0, int64_t j1)
 {
-    struct span s = {0, v->nk};
-    int64_t at = e->kind == ATTN__PIECE_BAND ? i + v->off : 0;
-    if (e->lo != ATTN_UNBOUNDED) {
-        int64_t lo;
-        s.lo = __builtin_add_overflow(at, e->lo, &lo) ? (e->lo > 0 ? v->nk : 0) : lo;
+    const int64_t *val = attn__vis_values(e, h);
+
+    if (e->kind == ATTN_PIECE_STRIDE)
+        return attn__vis_stride_tile(val, j0, j1);
+    return attn__vis_span_tile(v, e->kind, val, r, j0, j1);
+}
+
+/* Of all heads of the group, seen or not. */
+static enum attn__tile piece_tile(const struct attn__vis *v, const struct attn__piece *e,
+                                  const struct attn__vis_rows *r, int64_t j0, int64_t j1)
+{
+    enum attn__tile all = head_tile(v, e, v->h0, r, j0, j1);
+
+    for (int64_t h = 1; e->heads && h < v->group && all != ATTN__TILE_PARTIAL; h++)
+        if (head_tile(v, e, v->h0 + h, r, j0, j1) != all)
+            all = ATTN__TILE_PARTIAL;
+    return all;
+}
+
+static struct attn__vis_span piece_hull(const struct attn__vis *v, const struct attn__piece *e,
+                                        const struct attn__vis_rows *r)
+{
+    struct attn__vis_span all = {v->nk, 0};
+
+    if (e->kind == ATTN_PIECE_STRIDE)
+        return (struct attn__vis_span){0, v->nk};
+    for (int64_t h = 0; h < (e->heads ? v->group : 1); h++) {
+        struct attn__vis_span s =
+            attn__vis_span_hull(v, e->kind, attn__vis_values(e, v->h0 + h), r);
+        if (s.lo >= s.hi)
+            continue;
+        all.lo = s.lo < all.lo ? s.lo : all.lo;
+        all.hi = s.hi > all.hi ? s.hi : all.hi;
     }
-    if (e->hi != ATTN_UNBOUNDED) {
-        int64_t hi, last = e->kind == ATTN__PIECE_BAND; /* a band includes its right end */
-        if (__builtin_add_overflow(at, e->hi, &hi) || __builtin_add_overflow(hi, last, &hi))
-            hi = e->hi > 0 ? v->nk : 0;
-        s.hi = hi;
-    }
-    s.lo = s.lo < 0 ? 0 : s.lo > v->nk ? v->nk : s.lo;
-    s.hi = s.hi > v->nk ? v->nk : s.hi;
-    if (s.hi < s.lo)
-        s.hi = s.lo;
-    return s;
+    return all;
 }
 
-static int64_t seg_at(const void *data, int64_t at, int64_t stride, int32_t dtype, int64_t i)
+/* Keys j0..j0+n-1 that query i of head h sees. */
+static uint64_t piece_word(const struct attn__vis *v, const struct attn__piece *e, int64_t h,
+                           int64_t i, int64_t j0, int64_t n)
 {
-    return attn__load_i64(data, at + i * stride, dtype);
+    const int64_t *val = attn__vis_values(e, h);
+
+    if (e->kind == ATTN_PIECE_STRIDE)
+        return attn__vis_stride_word(val, j0, n);
+    struct attn__vis_span s = attn__vis_span(v, e->kind, val, i);
+    return attn__vis_run(j0, n, s.lo, s.hi);
 }
 
-static int64_t seg_q(const struct attn__vis *v, int64_t i)
-{
-    return seg_at(v->seg_q, v->seg_q_at, v->seg_q_stride, v->seg_q_dtype, i);
-}
-
-static int64_t seg_k(const struct attn__vis *v, int64_t j)
-{
-    return seg_at(v->seg_k, v->seg_k_at, v->seg_k_stride, v->seg_k_dtype, j);
-}
-
-/* From the extremes of the ids on both sides. */
-static enum attn__tile segment_tile(const struct attn__vis *v, int64_t i0, int64_t i1, int64_t j0,
-                                    int64_t j1)
-{
-    int64_t qmin = INT64_MAX, qmax = INT64_MIN, kmin = INT64_MAX, kmax = INT64_MIN;
-    for (int64_t i = i0; i < i1; i++) {
-        int64_t id = seg_q(v, i);
-        qmin = id < qmin ? id : qmin;
-        qmax = id > qmax ? id : qmax;
-    }
-    for (int64_t j = j0; j < j1; j++) {
-        int64_t id = seg_k(v, j);
-        kmin = id < kmin ? id : kmin;
-        kmax = id > kmax ? id : kmax;
-    }
-    if (qmax < kmin || kmax < qmin)
-        return ATTN__TILE_EMPTY;
-    return qmin == qmax && kmin == kmax ? ATTN__TILE_FULL : ATTN__TILE_PARTIAL;
-}
+/* ---- all of them ---- */
 
 enum attn__tile attn__vis_tile(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t j0,
                                int64_t j1)
 {
-    int64_t i0 = r0 / v->group, i1 = (r1 - 1) / v->group + 1;
-    bool must_full = true, any_seen = false, any_full = false, any_empty = true;
+    struct attn__vis_rows r = attn__vis_rows_of(v, r0, r1);
+    bool full = !v->mask, any_seen = false, any_full = false, any_empty = true;
+
     for (int32_t n = 0; n < v->p->n_pieces; n++) {
         const struct attn__piece *e = &v->p->piece[n];
-        struct span first = piece_span(v, e, i0), last = piece_span(v, e, i1 - 1);
-        bool empty = last.hi <= j0 || first.lo >= j1;
-        bool full = last.lo <= j0 && first.hi >= j1;
+        enum attn__tile t = piece_tile(v, e, &r, j0, j1);
         if (e->any) {
             any_seen = true;
-            any_full |= full;
-            any_empty &= empty;
+            any_full |= t == ATTN__TILE_FULL;
+            any_empty &= t == ATTN__TILE_EMPTY;
         } else {
-            if (empty)
-                return ATTN__TILE_EMPTY;
-            must_full &= full;
+            if (t == ATTN__TILE_EMPTY)
+                return t;
+            full &= t == ATTN__TILE_FULL;
         }
     }
     if (any_seen && any_empty)
         return ATTN__TILE_EMPTY;
-    bool full = must_full && (!any_seen || any_full);
-    if (v->seg_q) {
-        enum attn__tile t = segment_tile(v, i0, i1, j0, j1);
+    full &= !any_seen || any_full;
+    if (v->seg_q.data) {
+        enum attn__tile t = attn__vis_segment_tile(v, &r, j0, j1);
         if (t == ATTN__TILE_EMPTY)
             return t;
         full &= t == ATTN__TILE_FULL;
     }
-    return full && !v->mask ? ATTN__TILE_FULL : ATTN__TILE_PARTIAL;
+    return full ? ATTN__TILE_FULL : ATTN__TILE_PARTIAL;
 }
 
 void attn__vis_hull(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t *j0, int64_t *j1)
 {
-    int64_t i0 = r0 / v->group, i1 = (r1 - 1) / v->group + 1;
-    struct span must = {0, v->nk}, any = {v->nk, 0};
+    struct attn__vis_rows r = attn__vis_rows_of(v, r0, r1);
+    struct attn__vis_span must = {0, v->nk}, any = {v->nk, 0};
     bool any_seen = false;
+
     for (int32_t n = 0; n < v->p->n_pieces; n++) {
         const struct attn__piece *e = &v->p->piece[n];
-        int64_t lo = piece_span(v, e, i0).lo, hi = piece_span(v, e, i1 - 1).hi;
+        struct attn__vis_span s = piece_hull(v, e, &r);
         if (!e->any) {
-            must.lo = lo > must.lo ? lo : must.lo;
-            must.hi = hi < must.hi ? hi : must.hi;
+            must.lo = s.lo > must.lo ? s.lo : must.lo;
+            must.hi = s.hi < must.hi ? s.hi : must.hi;
         } else {
             any_seen = true;
-            if (lo < hi) {
-                any.lo = lo < any.lo ? lo : any.lo;
-                any.hi = hi > any.hi ? hi : any.hi;
+            if (s.lo < s.hi) {
+                any.lo = s.lo < any.lo ? s.lo : any.lo;
+                any.hi = s.hi > any.hi ? s.hi : any.hi;
             }
         }
     }
@@ -131,141 +130,122 @@ void attn__vis_hull(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t *
     *j1 = must.hi > must.lo ? must.hi : must.lo;
 }
 
-/* Rows r0..r1-1, at most 64, as bits of a word. */
-struct rows {
-    int64_t r0, r1;
-    int64_t i0, i1; /* the queries they belong to */
-    int64_t group;
-};
-
-/* The bits of those rows whose query is one of lo..hi-1. */
-static uint64_t row_bits(const struct rows *r, int64_t lo, int64_t hi)
+static bool has_any(const struct attn__problem *p)
 {
-    lo = lo <= r->i0 ? r->r0 : lo >= r->i1 ? r->r1 : lo * r->group;
-    hi = hi >= r->i1 ? r->r1 : hi <= r->i0 ? r->r0 : hi * r->group;
-    if (lo >= hi)
-        return 0;
-    uint64_t up_to = hi - r->r0 >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << (hi - r->r0)) - 1;
-    return up_to & ~((UINT64_C(1) << (lo - r->r0)) - 1);
+    for (int32_t n = 0; n < p->n_pieces; n++)
+        if (p->piece[n].any)
+            return true;
+    return false;
 }
 
-/* The rows that see key j through a piece: the band read the other way. */
-static uint64_t piece_bits(const struct attn__vis *v, const struct attn__piece *e,
-                           const struct rows *r, int64_t j)
+/* Keys j0..j1-1, at most 64, that an ANY piece shows, all of them plain. */
+static void any_bits(const struct attn__vis *v, const struct attn__vis_rows *r, int64_t j0,
+                     int64_t j1, uint64_t *bits)
 {
-    int64_t lo = r->i0, hi = r->i1, edge;
-    if (e->kind == ATTN__PIECE_RECT) {
-        struct span s = piece_span(v, e, lo);
-        return j >= s.lo && j < s.hi ? row_bits(r, lo, hi) : 0;
+    uint64_t any[ATTN__VIS_WORD] = {0}, one[ATTN__VIS_WORD];
+
+    for (int32_t k = 0; k < v->p->n_pieces; k++) {
+        const struct attn__piece *e = &v->p->piece[k];
+        if (!e->any)
+            continue;
+        memset(one, 0xff, sizeof one);
+        attn__vis_span_bits(v, e->kind, e->v, r, j0, j1, one);
+        for (int64_t j = 0; j < j1 - j0; j++)
+            any[j] |= one[j];
     }
-    if (e->hi != ATTN_UNBOUNDED) /* i >= j - off - hi */
-        lo = __builtin_sub_overflow(j - v->off, e->hi, &edge) ? (e->hi < 0 ? hi : lo) : edge;
-    if (e->lo != ATTN_UNBOUNDED) /* i <= j - off - lo */
-        hi = __builtin_sub_overflow(j - v->off, e->lo, &edge) || edge == INT64_MAX
-                 ? (e->lo < 0 ? r->i1 : r->i0)
-                 : edge + 1;
-    return row_bits(r, lo, hi);
+    for (int64_t j = 0; j < j1 - j0; j++)
+        bits[j] &= any[j];
 }
 
-/* 1 in each byte that is not 0. */
-static uint64_t nonzero_bytes(uint64_t x)
+static void plain_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t j0, int64_t j1,
+                       uint64_t *bits)
 {
-    const uint64_t low7 = UINT64_C(0x7f7f7f7f7f7f7f7f);
-    return (((x & low7) + low7) | x) >> 7 & ~low7 >> 7;
+    struct attn__vis_rows r = attn__vis_rows_of(v, r0, r1);
+    uint64_t all = attn__vis_low(r1 - r0);
+
+    for (int64_t j = j0; j < j1; j++)
+        bits[j - j0] = all;
+    for (int32_t k = 0; k < v->p->n_pieces; k++) {
+        const struct attn__piece *e = &v->p->piece[k];
+        if (!e->any)
+            attn__vis_span_bits(v, e->kind, e->v, &r, j0, j1, bits);
+    }
+    for (int64_t j = j0; j < j1 && has_any(v->p); j += ATTN__VIS_WORD)
+        any_bits(v, &r, j, j1 - j < ATTN__VIS_WORD ? j1 : j + ATTN__VIS_WORD, bits + (j - j0));
 }
 
-/* Eight keys of a mask with dense rows: row r's eight bytes become bit r % 8
- * of a word's bytes, one byte a key. */
-static void mask_eight(const uint8_t *const *row, int64_t rows, int64_t j, uint64_t *bits)
+static uint64_t row_word(const struct attn__vis *v, int64_t h, int64_t i, int64_t j0, int64_t n)
 {
-    uint64_t seen[8] = {0};
-    for (int64_t r = 0; r < rows; r += 8) {
-        uint64_t word = 0;
-        for (int64_t n = 0; n < 8 && r + n < rows; n++) {
-            uint64_t x;
-            memcpy(&x, row[r + n] + j, sizeof x);
-            word |= nonzero_bytes(x) << n;
+    uint64_t must = attn__vis_low(n), any = 0;
+    bool any_seen = false;
+
+    for (int32_t k = 0; k < v->p->n_pieces; k++) {
+        const struct attn__piece *e = &v->p->piece[k];
+        uint64_t keys = piece_word(v, e, h, i, j0, n);
+        if (e->any) {
+            any_seen = true;
+            any |= keys;
+        } else {
+            must &= keys;
         }
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-        word = __builtin_bswap64(word);
-#endif
-        for (int k = 0; k < 8; k++)
-            seen[k] |= (word >> (8 * k) & 0xff) << r;
     }
-    for (int k = 0; k < 8; k++)
-        bits[k] &= seen[k];
+    return any_seen ? must & any : must;
 }
 
-static const uint8_t *mask_row(const struct attn__vis *v, int64_t r)
+/* Bit c of word r becomes bit r of word c (Warren, Hacker's Delight, 2003). */
+static void turn(uint64_t word[ATTN__VIS_WORD])
 {
-    return v->mask + r / v->group * v->mask_row + r % v->group * v->mask_head;
+    uint64_t mask = UINT64_C(0xffffffff);
+
+    for (int width = 32; width > 0; width >>= 1, mask ^= mask << width)
+        for (int r = 0; r < ATTN__VIS_WORD; r = ((r | width) + 1) & ~width) {
+            uint64_t swap = (word[r] >> width ^ word[r | width]) & mask;
+            word[r] ^= swap << width;
+            word[r | width] ^= swap;
+        }
 }
 
-static void mask_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t j0, int64_t j1,
+/* Keys j0..j0+n-1, at most 64. */
+static void word_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t j0, int64_t n,
                       uint64_t *bits)
 {
-    const uint8_t *row[64];
-    int64_t rows = r1 - r0, j = j0;
-    for (int64_t r = 0; r < rows; r++)
-        row[r] = mask_row(v, r0 + r);
-    for (; v->mask_col == 1 && j + 8 <= j1; j += 8)
-        mask_eight(row, rows, j, bits + (j - j0));
-    for (; j < j1; j++)
-        for (int64_t r = 0; r < rows; r++)
-            bits[j - j0] &= ~((uint64_t)(row[r][j * v->mask_col] == 0) << r);
-}
+    uint64_t word[ATTN__VIS_WORD] = {0};
 
-static void segment_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t j0, int64_t j1,
-                         uint64_t *bits)
-{
-    int64_t id[64];
     for (int64_t r = r0; r < r1; r++)
-        id[r - r0] = seg_q(v, r / v->group);
-    for (int64_t j = j0; j < j1; j++) {
-        int64_t key = seg_k(v, j);
-        uint64_t same = 0;
-        for (int64_t r = 0; r < r1 - r0; r++)
-            same |= (uint64_t)(id[r] == key) << r;
-        bits[j - j0] &= same;
-    }
+        word[r - r0] = row_word(v, v->h0 + r % v->group, r / v->group, j0, n);
+    turn(word);
+    memcpy(bits, word, (size_t)n * sizeof *bits);
 }
 
 void attn__vis_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t j0, int64_t j1,
                     uint64_t *bits)
 {
-    struct rows r = {r0, r1, r0 / v->group, (r1 - 1) / v->group + 1, v->group};
-    uint64_t all = row_bits(&r, r.i0, r.i1);
-    bool any_seen = false;
-    for (int32_t n = 0; n < v->p->n_pieces; n++)
-        any_seen |= v->p->piece[n].any;
-    for (int64_t j = j0; j < j1; j++) {
-        uint64_t must = all, any = 0;
-        for (int32_t n = 0; n < v->p->n_pieces; n++) {
-            const struct attn__piece *e = &v->p->piece[n];
-            uint64_t rows = piece_bits(v, e, &r, j);
-            if (e->any)
-                any |= rows;
-            else
-                must &= rows;
-        }
-        bits[j - j0] = any_seen ? must & any : must;
+    if (v->p->plain_pieces) {
+        plain_bits(v, r0, r1, j0, j1, bits);
+    } else {
+        for (int64_t j = j0; j < j1; j += ATTN__VIS_WORD)
+            word_bits(v, r0, r1, j, j1 - j < ATTN__VIS_WORD ? j1 - j : ATTN__VIS_WORD,
+                      bits + (j - j0));
     }
-    if (v->seg_q)
-        segment_bits(v, r0, r1, j0, j1, bits);
+    if (v->seg_q.data)
+        attn__vis_segment_bits(v, r0, r1, j0, j1, bits);
     if (v->mask)
-        mask_bits(v, r0, r1, j0, j1, bits);
+        attn__vis_mask_bits(v, r0, r1, j0, j1, bits);
 }
 
-/* The keys of row i by position: at most ATTN__MAX_PIECES runs, in order,
- * apart from each other. Returns how many. */
-static int row_spans(const struct attn__vis *v, int64_t i, struct span out[ATTN__MAX_PIECES])
+/* The keys of query i by plain pieces: at most ATTN__MAX_PIECES runs, in
+ * order, apart from each other. Returns how many. */
+static int row_spans(const struct attn__vis *v, int64_t i,
+                     struct attn__vis_span out[ATTN__MAX_PIECES])
 {
-    struct span must = {0, v->nk};
+    struct attn__vis_span must = {0, v->nk};
     bool any_seen = false;
     int n = 0;
-    for (int32_t e = 0; e < v->p->n_pieces; e++) {
-        struct span s = piece_span(v, &v->p->piece[e], i);
-        if (!v->p->piece[e].any) {
+
+    for (int32_t k = 0; k < v->p->n_pieces; k++) {
+        const struct attn__piece *e = &v->p->piece[k];
+        struct attn__vis_span s = attn__vis_span(v, e->kind, e->v, i);
+        if (!e->any) {
             must.lo = s.lo > must.lo ? s.lo : must.lo;
             must.hi = s.hi < must.hi ? s.hi : must.hi;
             continue;
@@ -282,7 +262,7 @@ static int row_spans(const struct attn__vis *v, int64_t i, struct span out[ATTN_
     }
     int kept = 0;
     for (int k = 0; k < n; k++) {
-        struct span s = out[k];
+        struct attn__vis_span s = out[k];
         s.lo = s.lo < must.lo ? must.lo : s.lo;
         s.hi = s.hi > must.hi ? must.hi : s.hi;
         if (s.lo >= s.hi)
@@ -303,26 +283,58 @@ static void hide_run(float *s, int64_t j0, int64_t j1, int64_t lo, int64_t hi)
         s[j - j0] = -INFINITY;
 }
 
-void attn__vis_hide(const struct attn__vis *v, int64_t r, int64_t j0, int64_t j1, float *s)
+static void hide_spans(const struct attn__vis *v, int64_t i, int64_t j0, int64_t j1, float *s)
 {
-    struct span see[ATTN__MAX_PIECES];
-    int64_t i = r / v->group, at = j0;
+    struct attn__vis_span see[ATTN__MAX_PIECES];
+    int64_t at = j0;
     int n = row_spans(v, i, see);
+
     for (int k = 0; k < n; k++) {
         hide_run(s, j0, j1, at, see[k].lo);
         at = see[k].hi > at ? see[k].hi : at;
     }
     hide_run(s, j0, j1, at, j1);
-    if (v->seg_q) {
-        int64_t id = seg_q(v, i);
-        for (int64_t j = j0; j < j1; j++)
-            s[j - j0] = seg_k(v, j) == id ? s[j - j0] : -INFINITY;
+}
+
+static void hide_words(const struct attn__vis *v, int64_t r, int64_t j0, int64_t j1, float *s)
+{
+    for (int64_t j = j0; j < j1; j += ATTN__VIS_WORD, s += ATTN__VIS_WORD) {
+        int64_t n = j1 - j < ATTN__VIS_WORD ? j1 - j : ATTN__VIS_WORD;
+        uint64_t word = row_word(v, v->h0 + r % v->group, r / v->group, j, n);
+        if (word == attn__vis_low(n))
+            continue;
+        for (int64_t k = 0; k < n; k++)
+            s[k] = word >> k & 1 ? s[k] : -INFINITY;
     }
-    if (v->mask) {
-        const uint8_t *row = mask_row(v, r);
-        for (int64_t j = j0; j < j1; j++)
-            s[j - j0] = row[j * v->mask_col] ? s[j - j0] : -INFINITY;
+}
+
+void attn__vis_hide(const struct attn__vis *v, int64_t r, int64_t j0, int64_t j1, float *s)
+{
+    if (v->p->plain_pieces)
+        hide_spans(v, r / v->group, j0, j1, s);
+    else
+        hide_words(v, r, j0, j1, s);
+    if (v->seg_q.data)
+        attn__vis_segment_hide(v, r, j0, j1, s);
+    if (v->mask)
+        attn__vis_mask_hide(v, r, j0, j1, s);
+}
+
+/* Keys of query i of head h that are visible, from at most SAMPLES words. */
+static double sampled(const struct attn__vis *v, int64_t h, int64_t i)
+{
+    enum { SAMPLES = 64 };
+    int64_t words = (v->nk + ATTN__VIS_WORD - 1) / ATTN__VIS_WORD;
+    int64_t samples = words < SAMPLES ? words : SAMPLES, keys = 0, seen = 0;
+
+    for (int64_t k = 0; k < samples; k++) {
+        int64_t w = (int64_t)(((double)k + 0.5) * (double)words / (double)samples);
+        int64_t j0 = w * ATTN__VIS_WORD, rest = v->nk - j0;
+        int64_t n = rest < ATTN__VIS_WORD ? rest : ATTN__VIS_WORD;
+        seen += __builtin_popcountll(row_word(v, h, i, j0, n));
+        keys += n;
     }
+    return (double)seen / (double)keys * (double)v->nk;
 }
 
 double attn__vis_share(const struct attn__problem *p, int64_t nq, int64_t nk)
@@ -335,8 +347,12 @@ double attn__vis_share(const struct attn__problem *p, int64_t nq, int64_t nk)
     int64_t samples = nq < SAMPLES ? nq : SAMPLES;
     double seen = 0;
     for (int64_t n = 0; n < samples; n++) {
-        struct span see[ATTN__MAX_PIECES];
+        struct attn__vis_span see[ATTN__MAX_PIECES];
         int64_t i = (int64_t)(((double)n + 0.5) * (double)nq / (double)samples);
+        if (!p->plain_pieces) {
+            seen += sampled(&v, n % p->hout, i);
+            continue;
+        }
         int spans = row_spans(&v, i, see);
         for (int k = 0; k < spans; k++)
             seen += (double)(see[k].hi - see[k].lo);

@@ -111,6 +111,13 @@ VALUE(ATTN_PARAM_CHECK, 603);
 
 VALUE(ATTN_ALIGN_BOTTOM_RIGHT, 0);
 VALUE(ATTN_ALIGN_TOP_LEFT, 1);
+VALUE(ATTN_PIECE_BAND, 1);
+VALUE(ATTN_PIECE_RECT, 2);
+VALUE(ATTN_PIECE_PREFIX, 3);
+VALUE(ATTN_PIECE_STRIDE, 4);
+VALUE(ATTN_MODE_MUST, 0);
+VALUE(ATTN_MODE_ANY, 1);
+VALUE(ATTN_PIECES_MAX, 16);
 
 VALUE(ATTN_COMPUTE_F32, 0);
 VALUE(ATTN_COMPUTE_BF16, 1);
@@ -259,6 +266,14 @@ FUNCTION(attn_desc_get_i64s, int32_t (*)(const attn_desc *, int32_t, int64_t *, 
 FUNCTION(attn_desc_get_f64s, int32_t (*)(const attn_desc *, int32_t, double *, size_t, size_t *));
 FUNCTION(attn_desc_unset, int32_t (*)(attn_desc *, int32_t));
 FUNCTION(attn_desc_is_set, int32_t (*)(const attn_desc *, int32_t, int32_t *));
+FUNCTION(attn_desc_add_piece, int32_t (*)(attn_desc *, int32_t, int32_t, const int64_t *, size_t));
+FUNCTION(attn_desc_piece_count, int32_t (*)(const attn_desc *, size_t *));
+FUNCTION(attn_desc_piece_at, int32_t (*)(const attn_desc *, size_t, int32_t *, int32_t *, int64_t *,
+                                         size_t, size_t *));
+FUNCTION(attn_desc_clear_pieces, int32_t (*)(attn_desc *));
+FUNCTION(attn_piece_kind_at, int32_t (*)(size_t));
+FUNCTION(attn_piece_name, const char *(*)(int32_t));
+FUNCTION(attn_piece_find, int32_t (*)(const char *, int32_t *));
 FUNCTION(attn_param_at, int32_t (*)(size_t));
 FUNCTION(attn_param_name, const char *(*)(int32_t));
 FUNCTION(attn_param_find, int32_t (*)(const char *, int32_t *));

@@ -51,6 +51,7 @@ attn_tensor *gen_index_list(struct maker *m, int32_t role, const int64_t *values
 void gen_pair_shape(struct maker *m, int64_t *shape);
 
 /* The parts. */
+void gen_pieces(struct maker *m);
 void gen_score(struct maker *m);
 
 #endif /* ATTN_MECH_GEN_PARTS_H */

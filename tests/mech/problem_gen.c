@@ -521,6 +521,7 @@ bool gen_make(struct gen_problem *p, uint64_t seed)
         gen_say(p, " packed");
     heads(&m);
     visibility(&m);
+    gen_pieces(&m);
     segments(&m);
     mask(&m);
     scores(&m);

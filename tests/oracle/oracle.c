@@ -175,8 +175,11 @@ static struct seq seq_of(const struct oracle_options *o, const struct oracle_inp
     return s;
 }
 
-/* len & segment & mask & ((causal & (window | sink_tokens)) | prefix); j is
- * counted from the first key of the sequence in the tensors. */
+/* len & segment & mask & ((causal & (window | sink_tokens)) | prefix) where
+ * no pieces were added. In general all MUST pieces and, if there are any, one
+ * of the ANY pieces: window is one of them with sink_tokens, and causal &
+ * window is one with a prefix. j is counted from the first key of the
+ * sequence in the tensors. */
 static bool pair_visible(const struct oracle_options *o, const struct oracle_inputs *in,
                          const struct seq *s, int64_t h, int64_t i, int64_t j)
 {
@@ -188,13 +191,34 @@ static bool pair_visible(const struct oracle_options *o, const struct oracle_inp
         return false;
     if (in->mask && load4(in->mask, s->n, h, i, j) == 0)
         return false;
-    int64_t off = o->top_left ? 0 : s->k_len - s->q_len;
-    int64_t distance = key - (i + off);
+    int64_t at = i + (o->top_left ? 0 : s->k_len - s->q_len), distance = key - at;
+    struct oracle_pair x = {o->hout, s->n, h, i, key, at, key};
     bool causal = !o->causal || distance <= 0;
     bool left = o->window_left == ATTN_UNBOUNDED || distance >= -o->window_left;
     bool right = o->window_right == ATTN_UNBOUNDED || distance <= o->window_right;
-    bool window = left && right, sink = key < o->sink_tokens, prefix = key < o->prefix;
-    return (causal && (window || sink)) || prefix;
+    bool is_window = o->window_left != ATTN_UNBOUNDED || o->window_right != ATTN_UNBOUNDED;
+    bool added = false, must = true, any_seen = false, any = false;
+    for (int64_t n = 0; n < o->n_pieces; n++) {
+        bool shows = oracle_piece_shows(&o->pieces[n], &x);
+        if (o->pieces[n].any) {
+            added = any_seen = true;
+            any |= shows;
+        } else {
+            must &= shows;
+        }
+    }
+    if (o->prefix > 0) {
+        bool narrow = o->causal || is_window;
+        any_seen |= narrow;
+        any |= (narrow && causal && left && right) || key < o->prefix;
+    } else if (o->sink_tokens > 0 && (is_window || added)) {
+        must &= causal;
+        any_seen = true;
+        any |= (is_window && left && right) || key < o->sink_tokens;
+    } else {
+        must &= causal && left && right;
+    }
+    return must && (!any_seen || any);
 }
 
 bool oracle_visible(const struct oracle_options *o, const struct oracle_inputs *in, int64_t n,

@@ -12,6 +12,7 @@
 
 #include <attn/attn.h>
 
+#include "oracle_pieces.h"
 #include "oracle_score.h"
 
 /* The options. Lists may be NULL for the default of the header. */
@@ -21,6 +22,8 @@ struct oracle_options {
     bool packed, causal, top_left, alibi;
     int64_t window_left, window_right; /* ATTN_UNBOUNDED: none */
     int64_t sink_tokens, prefix;
+    int64_t n_pieces; /* added ones */
+    const struct oracle_piece *pieces;
     double scale;         /* NAN: 1/sqrt(d) */
     double softcap;       /* 0: none */
     const double *slopes; /* [hout] */

@@ -34,7 +34,10 @@ int main(void)
                               .kv_dtype = ATTN_DTYPE_F32, .q_head = &zero, .k_head = &zero,
                               .v_head = &zero, .align = ATTN_ALIGN_BOTTOM_RIGHT, .scale = 1,
                               .n_pieces = 1,
-                              .piece = {{ATTN__PIECE_BAND, false, ATTN_UNBOUNDED, -1}}};
+                              .plain_pieces = true,
+                              .piece = {{.kind = ATTN_PIECE_BAND,
+                                         .n = 4,
+                                         .v = {ATTN_UNBOUNDED, -1, 0, 1}}}};
     struct attn__call c = {.p = &p, .n_seq = 1};
     double room[8 * WIDTH + 64];
     struct attn__scratch s = {.base = (char *)room, .ok = true};

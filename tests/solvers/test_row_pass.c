@@ -66,7 +66,10 @@ int main(void)
                               .kv_dtype = ATTN_DTYPE_F32, .q_head = one, .k_head = zero,
                               .v_head = zero, .n_groups = 1, .max_group = HEADS, .scale = 0.5,
                               .n_pieces = 1,
-                              .piece = {{ATTN__PIECE_BAND, false, -KEYS + 200, 0}}};
+                              .plain_pieces = true,
+                              .piece = {{.kind = ATTN_PIECE_BAND,
+                                         .n = 4,
+                                         .v = {KEYS - 200, 0, 0, 1}}}};
     struct attn__call c = {.p = &p, .n_seq = 1};
     const struct {
         enum attn__slot slot;

@@ -349,6 +349,41 @@ ATTN_API int32_t attn_mech_find(const char *name, int32_t *id);
 }
 #endif
 
+enum {
+    ATTN_PIECE_BAND = 1,
+    ATTN_PIECE_RECT = 2,
+    ATTN_PIECE_PREFIX = 3,
+    ATTN_PIECE_STRIDE = 4
+};
+
+enum { ATTN_MODE_MUST = 0, ATTN_MODE_ANY = 1 };
+
+enum { ATTN_PIECES_MAX = 16 };
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+ATTN_API int32_t attn_desc_add_piece(attn_desc *desc, int32_t kind,
+                                     int32_t mode, const int64_t *values,
+                                     size_t n);
+
+ATTN_API int32_t attn_desc_piece_count(const attn_desc *desc, size_t *n);
+
+ATTN_API int32_t attn_desc_piece_at(const attn_desc *desc, size_t index,
+                                    int32_t *kind, int32_t *mode,
+                                    int64_t *values, size_t room, size_t *n);
+
+ATTN_API int32_t attn_desc_clear_pieces(attn_desc *desc);
+
+ATTN_API int32_t attn_piece_kind_at(size_t index);
+ATTN_API const char *attn_piece_name(int32_t kind);
+ATTN_API int32_t attn_piece_find(const char *name, int32_t *kind);
+
+#ifdef __cplusplus
+}
+#endif
+
 typedef struct attn_plan attn_plan;
 
 enum {

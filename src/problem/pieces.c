@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the visibility parameters mean as pieces.
+ */
+#include "problem/pieces.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/error.h"
+
+static void add(struct attn__problem *p, int32_t kind, bool any, int32_t n, const int64_t v[4])
+{
+    struct attn__piece *e = &p->piece[p->n_pieces++];
+
+    *e = (struct attn__piece){.kind = kind, .any = any, .n = n};
+    memcpy(e->v, v, sizeof e->v);
+}
+
+static void add_band(struct attn__problem *p, bool any, int64_t left, int64_t right)
+{
+    if (any || left != ATTN_UNBOUNDED || right != ATTN_UNBOUNDED)
+        add(p, ATTN_PIECE_BAND, any, 4, (int64_t[4]){left, right, 0, 1});
+}
+
+static void add_prefix(struct attn__problem *p, int64_t n)
+{
+    add(p, ATTN_PIECE_PREFIX, true, 1, (int64_t[4]){n});
+}
+
+static bool any_added(const struct attn__params *v)
+{
+    for (size_t i = 0; i < v->pieces.n; i++)
+        if (v->pieces.piece[i].mode == ATTN_MODE_ANY)
+            return true;
+    return false;
+}
+
+/*
+ * causal & (window | sink_tokens) | prefix. With a prefix, causal and window
+ * are one band; sink tokens inside a prefix add nothing. Neither does a prefix
+ * or a sink token where everything is visible, unless an added ANY piece
+ * narrows that down.
+ */
+static int32_t shorthand(const struct attn__params *v, struct attn__problem *p)
+{
+    bool causal = attn__params_i64_or(v, ATTN_PARAM_CAUSAL, 0) != 0;
+    int64_t left = attn__params_i64_or(v, ATTN_PARAM_WINDOW_LEFT, ATTN_UNBOUNDED);
+    int64_t right = attn__params_i64_or(v, ATTN_PARAM_WINDOW_RIGHT, ATTN_UNBOUNDED);
+    int64_t sink = attn__params_i64_or(v, ATTN_PARAM_SINK_TOKENS, 0);
+    int64_t prefix = attn__params_i64_or(v, ATTN_PARAM_PREFIX, 0);
+    bool window = left != ATTN_UNBOUNDED || right != ATTN_UNBOUNDED, any = any_added(v);
+
+    if (prefix > 0 && sink > prefix)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "sink_tokens=%" PRId64 " is more than prefix=%" PRId64
+                               ": expected at most as many",
+                               sink, prefix);
+    if (prefix > 0) {
+        if (causal)
+            right = right == ATTN_UNBOUNDED ? 0 : attn__min_i64(right, 0);
+        if (causal || window)
+            add_band(p, true, left, right);
+        if (causal || window || any)
+            add_prefix(p, prefix);
+        return ATTN_OK;
+    }
+    if (causal)
+        add_band(p, false, ATTN_UNBOUNDED, 0);
+    if (window)
+        add_band(p, sink > 0, left, right);
+    if (sink > 0 && (window || any))
+        add_prefix(p, sink);
+    return ATTN_OK;
+}
+
+static bool per_head(const struct attn__piece_value *v)
+{
+    const struct attn__piece_kind *k = attn__piece_kind_by_number(v->kind);
+
+    return k->flags & ATTN__PIECE_HEADS && v->n > k->n_values;
+}
+
+size_t attn__pieces_room(const struct attn__params *v)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < v->pieces.n; i++)
+        n += per_head(&v->pieces.piece[i]) ? v->pieces.piece[i].n : 0;
+    return n;
+}
+
+/* A piece of the descriptor; *room moves past what it took. */
+static int32_t added(struct attn__problem *p, const struct attn__piece_value *v, int64_t **room)
+{
+    const struct attn__piece_kind *k = attn__piece_kind_by_number(v->kind);
+    int64_t first[4] = {0};
+
+    for (size_t i = 0; i < v->n && i < k->n_values; i++)
+        first[i] = v->values[i];
+    add(p, v->kind, v->mode == ATTN_MODE_ANY, (int32_t)k->n_values, first);
+    if (!per_head(v))
+        return ATTN_OK;
+    if (v->n != k->n_values * (size_t)p->hout)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "piece %s has %zu values, expected %zu, or as many for each of the "
+                               "%" PRId64 " output heads",
+                               k->name, v->n, k->n_values, p->hout);
+    p->piece[p->n_pieces - 1].heads = memcpy(*room, v->values, v->n * sizeof **room);
+    *room += v->n;
+    return ATTN_OK;
+}
+
+static bool is_plain(const struct attn__piece *e)
+{
+    return !e->heads && (e->kind == ATTN_PIECE_BAND || e->kind == ATTN_PIECE_RECT ||
+                         e->kind == ATTN_PIECE_PREFIX);
+}
+
+int32_t attn__pieces_fill(const struct attn__params *v, struct attn__problem *p, int64_t *room)
+{
+    p->align = (int32_t)attn__params_i64_or(v, ATTN_PARAM_ALIGN, ATTN_ALIGN_BOTTOM_RIGHT);
+    int32_t status = shorthand(v, p);
+    for (size_t i = 0; i < v->pieces.n && status == ATTN_OK; i++)
+        status = added(p, &v->pieces.piece[i], &room);
+    p->plain_pieces = true;
+    for (int32_t n = 0; n < p->n_pieces; n++)
+        p->plain_pieces &= is_plain(&p->piece[n]);
+    return status;
+}
