@@ -34,9 +34,14 @@ enum {
     /* Scaled dot-product softmax attention (Vaswani et al., 2017), with the
      * online softmax of Milakov and Gimelshein (2018) where it is tiled. */
     ATTN_MECH_SOFTMAX = 100,
+    /* Third-order attention (Alman and Song, 2023): the keys are all products
+     * of a key of K and one of K2, s = scale * sum_c q_c k_c k2_c. */
+    ATTN_MECH_TENSOR_ATTENTION = 104,
     /* Pair-wise cross attention (Dual Cross-Attention Learning, Zhu et al.,
      * 2022): one softmax over the keys of two sources, K and K2. */
-    ATTN_MECH_PWCA = 131
+    ATTN_MECH_PWCA = 131,
+    /* Its global-local form: the rows in ROWS alone attend to all keys. */
+    ATTN_MECH_GLCA = 132
 };
 
 /*

@@ -25,6 +25,7 @@ typedef struct attn_plan attn_plan;
  * |   3 | V             | [B,Hv,Nk,Dv]         | kv_dtype     | in  | always|
  * |   4 | K2            | [B,Hk,N2,D]          | kv_dtype     | in  | mech. |
  * |   5 | V2            | [B,Hv,N2,Dv]         | kv_dtype     | in  | mech. |
+ * |   6 | ROWS          | [B|1,R]              | i32 i64      | in  | mech. |
  * |  10 | BIAS          | [B|1,Hout|1,Nq|1,    | f32 or dtype | in  | bias  |
  * |     |               |  Nk|1]               |              |     |       |
  * |  11 | MASK          | same as BIAS         | bool u8      | in  | mask  |
@@ -49,7 +50,8 @@ typedef struct attn_plan attn_plan;
  * | 108 | ENTROPY       | [B,Hout,Nq]          | f32, f64     | out | want  |
  *
  * "mech.": only mechanisms whose text says so have the role. N2: keys of a
- * second source, at most k.
+ * second source, at most k. R: rows that are picked, at most q. A mechanism
+ * may give a role another shape, as its text then says.
  *
  * Outputs of type "f32, f64" are f64 exactly if dtype is. Wanted outputs may
  * be left out of an execute.
@@ -75,6 +77,7 @@ enum {
     ATTN_ROLE_V = 3,
     ATTN_ROLE_K2 = 4,
     ATTN_ROLE_V2 = 5,
+    ATTN_ROLE_ROWS = 6,
     ATTN_ROLE_BIAS = 10,
     ATTN_ROLE_MASK = 11,
     ATTN_ROLE_SINK_LOGITS = 12,
@@ -195,9 +198,9 @@ ATTN_API int32_t attn_role_is_output(int32_t role);
  * The shape of a role as text, such as "B,Hq,Nq,D" or "Hout | S?,Hout,Q?";
  * NULL for a number that is none. B: batch, 1 if packed; S: sequences; Hq Hk
  * Hv Hout D Dv: as in the descriptor; Nq Nk: all rows and keys of the
- * tensors; N2: keys of K2; Q K: those of the longest sequence, or more if
- * packed; a number; other letters: a size of the mechanism; *: any. ? behind:
- * or 1. Static string. Any thread. Since 0.1.
+ * tensors; N2: keys of K2; R: entries of ROWS; Q K: those of the longest
+ * sequence, or more if packed; a number; other letters: a size of the
+ * mechanism; *: any. ? behind: or 1. Static string. Any thread. Since 0.1.
  */
 ATTN_API const char *attn_role_shape(int32_t role);
 

@@ -116,6 +116,7 @@ static int32_t measure(struct attn__dims *d)
     d->nq = extent_of(c, q, 2);
     d->nk = extent_of(c, k, 2);
     d->n2 = extent_of(c, ATTN__SLOT_K2, 2);
+    d->picked = extent_of(c, ATTN__SLOT_ROWS, 1);
     int32_t status = c->has[q] ? attn__bind_shape(d, q) : ATTN_OK;
     if (status == ATTN_OK && c->has[k])
         status = attn__bind_shape(d, k);
@@ -147,6 +148,8 @@ int32_t attn__bind(const struct attn__problem *p, const attn_arg *args, size_t n
             status = attn__bind_shape(&d, (enum attn__slot)slot);
     if (status == ATTN_OK)
         status = attn__bind_values(&d);
+    if (status == ATTN_OK && p->check_call)
+        status = p->check_call(call);
     call->n_seq = d.s;
     return status;
 }

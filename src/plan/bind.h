@@ -17,6 +17,7 @@ struct attn__dims {
     int64_t s;             /* sequences */
     int64_t nq, nk;        /* rows and keys of Q and K: all tokens if packed */
     int64_t n2;            /* keys of K2 */
+    int64_t picked;        /* entries of ROWS */
     int64_t max_q, max_k;  /* of one sequence */
 };
 

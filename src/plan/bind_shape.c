@@ -44,11 +44,20 @@ static struct extent extent_of(const struct attn__dims *d, const char *text, siz
         int64_t value;
         bool longest; /* packed data may have more, for other sequences' sake */
     } words[] = {
-        {"B", d->b, false},        {"S", d->s, false},        {"S+1", d->s + 1, false},
-        {"Nq", d->nq, false},      {"Nk", d->nk, false},      {"N2", d->n2, false},
+        {"B", d->b, false},
+        {"S", d->s, false},
+        {"S+1", d->s + 1, false},
+        {"Nq", d->nq, false},
+        {"Nk", d->nk, false},
+        {"N2", d->n2, false},
+        {"R", d->picked, false},
         {"Q", d->max_q, true},
-        {"K", d->max_k, true},     {"Hq", p->hq, false},      {"Hk", p->hk, false},
-        {"Hv", p->hv, false},      {"Hout", p->hout, false},  {"D", p->d, false},
+        {"K", d->max_k, true},
+        {"Hq", p->hq, false},
+        {"Hk", p->hk, false},
+        {"Hv", p->hv, false},
+        {"Hout", p->hout, false},
+        {"D", p->d, false},
         {"Dv", p->dv, false},
     };
     if (text[0] == '*') {
@@ -88,7 +97,7 @@ static struct shape parse(const struct attn__dims *d, const char *text, const ch
 /* Of several shapes the first of that rank, else the last. */
 static struct shape shape_of(const struct attn__dims *d, enum attn__slot slot, int32_t rank)
 {
-    const char *text = attn__role_table[slot].shape;
+    const char *text = d->p->shape[slot] ? d->p->shape[slot] : attn__role_table[slot].shape;
     struct shape s;
     do
         s = parse(d, text, &text);

@@ -44,6 +44,7 @@ struct attn__extent {
 enum { ATTN__MAX_EXTENTS = 6 };
 
 struct attn__recipe; /* problem/recipe.h */
+struct attn__call;   /* problem/call.h */
 
 struct attn__problem {
     int32_t mech;
@@ -51,8 +52,12 @@ struct attn__problem {
     /* NULL: one ATTEND, told by all that follows. Else several stages; of
      * what follows roles, extents, sizes, types and `how` count. */
     const struct attn__recipe *recipe;
+    /* What a mechanism checks of an execute besides types and shapes; NULL:
+     * nothing. */
+    int32_t (*check_call)(const struct attn__call *c);
 
     uint8_t takes[ATTN__ROLE_COUNT]; /* enum attn__takes of each role */
+    const char *shape[ATTN__ROLE_COUNT]; /* instead of roles.def's; NULL: that */
     int32_t n_extents;
     struct attn__extent extent[ATTN__MAX_EXTENTS];
 

@@ -208,7 +208,11 @@ enum {
 
     ATTN_MECH_SOFTMAX = 100,
 
-    ATTN_MECH_PWCA = 131
+    ATTN_MECH_TENSOR_ATTENTION = 104,
+
+    ATTN_MECH_PWCA = 131,
+
+    ATTN_MECH_GLCA = 132
 };
 
 enum {
@@ -392,6 +396,7 @@ enum {
     ATTN_ROLE_V = 3,
     ATTN_ROLE_K2 = 4,
     ATTN_ROLE_V2 = 5,
+    ATTN_ROLE_ROWS = 6,
     ATTN_ROLE_BIAS = 10,
     ATTN_ROLE_MASK = 11,
     ATTN_ROLE_SINK_LOGITS = 12,

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bad input of mechanisms other than softmax: the status, a text that names
+ * the culprit, nothing written. The steps between stages (src/solvers/
+ * map_kron.c, map_pick.c) are held against golden files by test_mechs.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "../unit/unit.h"
+#include "dense.h"
+
+static const struct {
+    const char *text;
+    int32_t status;
+    const char *word; /* in the message */
+} plans[] = {
+    {"pwca q=1 k=1 d=1", ATTN_ERR_UNSET, "pwca needs h"},
+    {"pwca h=1 q=1 k=1 d=1 causal", ATTN_ERR_INVALID, "causal is set, but pwca"},
+    {"pwca h=1 q=1 k=1 d=1 want=probs", ATTN_ERR_INVALID, "want is set, but pwca"},
+    {"pwca h=65536 q=1000000000 k=1 d=65536", ATTN_ERR_OVERFLOW, "pwca"},
+    {"glca h=1 q=1 k=1 d=1 packed", ATTN_ERR_INVALID, "packed is set, but glca"},
+    {"tensor_attention h=1 q=1 k=inf d=1", ATTN_ERR_UNSUPPORTED, "at most 1024"},
+    {"tensor_attention h=1 q=1 k=1025 d=1", ATTN_ERR_UNSUPPORTED, "k is 1025"},
+    {"tensor_attention h=1 q=1 k=1 d=1 window=1,1", ATTN_ERR_INVALID, "window_left is set"},
+};
+
+START_TEST(plan_create)
+{
+    attn_ctx *ctx = dense_ctx(1);
+    for (size_t n = 0; n < sizeof plans / sizeof plans[0]; n++) {
+        attn_desc *desc;
+        attn_plan *plan = (attn_plan *)(void *)ctx;
+        ck_assert_int_eq(attn_desc_parse(ctx, plans[n].text, &desc), ATTN_OK);
+        ck_assert_msg(attn_plan_create(ctx, desc, &plan) == plans[n].status, "%s: %s",
+                      plans[n].text, dense_error());
+        ck_assert_ptr_null(plan);
+        ck_assert_msg(strstr(dense_error(), plans[n].word), "%s: %s", plans[n].text,
+                      dense_error());
+        attn_desc_destroy(desc);
+    }
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
+/* Executes and expects a failure; nothing was written. */
+static void refused(const char *text, struct dense *x, int32_t status, const char *word)
+{
+    attn_ctx *ctx = dense_ctx(1);
+    attn_plan *plan = dense_plan(ctx, text, NULL);
+    dense_clear(x);
+    ck_assert_int_eq(attn_plan_execute(plan, x->arg, x->n, NULL, 0), status);
+    ck_assert_msg(strstr(dense_error(), word), "%s: %s", text, dense_error());
+    for (size_t n = 0; n < x->n_out; n++)
+        ck_assert(isnan(x->out[n]));
+    attn_plan_destroy(plan);
+    attn_ctx_destroy(ctx);
+}
+
+START_TEST(two_sources)
+{
+    static const int64_t k2[4] = {1, 2, 3, 4}, v2[4] = {1, 2, 2, 4}, long_k[4] = {1, 2, 9, 4};
+    struct dense x;
+    dense_make(&x, 1, 2, 2, 5, 5, 4, 4);
+    refused("pwca h=2 q=5 k=5 d=4", &x, ATTN_ERR_ROLE, "k2 is missing");
+    dense_add(&x, ATTN_ROLE_K2, ATTN_DTYPE_F32, 4, k2, NULL);
+    refused("pwca h=2 q=5 k=5 d=4", &x, ATTN_ERR_ROLE, "v2 is missing");
+    attn_tensor *t = dense_add(&x, ATTN_ROLE_V2, ATTN_DTYPE_F32, 4, v2, NULL);
+    refused("pwca h=2 q=5 k=5 d=4", &x, ATTN_ERR_SHAPE, "v2 has extent 2 in dimension 2");
+    refused("softmax h=2 q=5 k=5 d=4", &x, ATTN_ERR_ROLE, "k2 was not declared");
+    attn_tensor_init(t, t->data, ATTN_DTYPE_F32, 4, k2);
+    refused("tensor_attention h=2 q=5 k=5 d=4 causal", &x, ATTN_ERR_SHAPE, "k2 have 5, 5 and 3");
+    dense_free(&x);
+    dense_make(&x, 1, 2, 2, 5, 5, 4, 4);
+    dense_add(&x, ATTN_ROLE_K2, ATTN_DTYPE_F32, 4, long_k, NULL);
+    dense_add(&x, ATTN_ROLE_V2, ATTN_DTYPE_F32, 4, long_k, NULL);
+    refused("pwca h=2 q=5 k=5 d=4", &x, ATTN_ERR_SHAPE, "k2 has extent 9 in dimension 2");
+    dense_free(&x);
+}
+END_TEST
+
+START_TEST(picked_rows)
+{
+    static const int64_t three[2] = {1, 3}, six[2] = {1, 6}, outs[4] = {1, 2, 3, 4};
+    static const int64_t lses[3] = {1, 2, 3};
+    static int32_t rows[6] = {0, 4, 5, 0, 0, 0};
+    struct dense x;
+    dense_make(&x, 1, 2, 2, 5, 5, 4, 4);
+    attn_tensor *t = dense_view(&x, ATTN_ROLE_OUT);
+    attn_tensor_init(t, t->data, ATTN_DTYPE_F32, 4, outs);
+    t = dense_view(&x, ATTN_ROLE_LSE);
+    attn_tensor_init(t, t->data, ATTN_DTYPE_F32, 3, lses);
+    refused("glca h=2 q=5 k=5 d=4", &x, ATTN_ERR_ROLE, "rows is missing");
+    t = dense_add(&x, ATTN_ROLE_ROWS, ATTN_DTYPE_I32, 2, three, rows);
+    refused("glca h=2 q=5 k=5 d=4", &x, ATTN_ERR_RANGE, "rows[0,2] is 5, expected 0 to 4");
+    rows[1] = -1;
+    refused("glca h=2 q=5 k=5 d=4", &x, ATTN_ERR_RANGE, "rows[0,1] is -1, expected 0 to 4");
+    attn_tensor_init(t, rows, ATTN_DTYPE_I32, 2, six);
+    refused("glca h=2 q=5 k=5 d=4", &x, ATTN_ERR_SHAPE, "out has extent 3 in dimension 2");
+    dense_free(&x);
+}
+END_TEST
+
+UNIT_MAIN("mech_errors", plan_create, two_sources, picked_rows)
