@@ -18,6 +18,7 @@
  *     desc.h      attn_desc: what to compute; the table of parameters
  *     pieces.h    which keys a query sees, beyond the parameters
  *     plan.h      attn_plan: how it is computed; execute; the table of roles
+ *     wisdom.h    what measured plans have learnt, to be kept
  *     helpers.h   merge of partial results, one-shot calls
  *
  * Rules that hold everywhere:
@@ -45,6 +46,7 @@
 #include <attn/desc.h>
 #include <attn/pieces.h>
 #include <attn/plan.h>
+#include <attn/wisdom.h>
 #include <attn/helpers.h>
 
 #endif /* ATTN_ATTN_H */

@@ -96,6 +96,8 @@ enum {
  * | 602 | executors       | i64    | 0..1024           | 1                  |
  * | 603 | check           | enum   | shapes indices    | indices            |
  * |     |                 |        | data              |                    |
+ * | 604 | effort          | enum   | estimate measure  | estimate           |
+ * |     |                 |        | exhaustive        |                    |
  *
  * b, q and k are maxima: every execute may have fewer. With k=inf the
  * workspace does not grow with k and nothing of the size of the scores is
@@ -155,7 +157,8 @@ enum {
     ATTN_PARAM_SOLVER = 600,
     ATTN_PARAM_BLAS = 601,
     ATTN_PARAM_EXECUTORS = 602,
-    ATTN_PARAM_CHECK = 603
+    ATTN_PARAM_CHECK = 603,
+    ATTN_PARAM_EFFORT = 604
 };
 
 /* Values of `align`. */
@@ -173,6 +176,19 @@ enum { ATTN_BLAS_AUTO = 0, ATTN_BLAS_NEVER = 1 };
  * LOGITS hold no NaN and no +inf.
  */
 enum { ATTN_CHECK_SHAPES = 0, ATTN_CHECK_INDICES = 1, ATTN_CHECK_DATA = 2 };
+
+/*
+ * Values of `effort`. estimate: by a cost model, and by what the context has
+ * as wisdom (wisdom.h). measure: what wisdom does not know is tried out on
+ * made-up data of the plan's own memory, for about a second at most;
+ * exhaustive: more candidates, longer runs, about twenty seconds. What was
+ * found becomes wisdom of the context. Problems with callbacks are estimated.
+ */
+enum {
+    ATTN_EFFORT_ESTIMATE = 0,
+    ATTN_EFFORT_MEASURE = 1,
+    ATTN_EFFORT_EXHAUSTIVE = 2
+};
 
 /* Bits of `want`: further outputs that execute may be asked for. */
 enum {

@@ -12,6 +12,7 @@
 #include "base/checked.h"
 #include "cpu/cpu.h"
 #include "kernels/kernels.h"
+#include "plan/wisdom.h"
 #include "thread/blas.h"
 #include "thread/parallel.h"
 
@@ -23,6 +24,7 @@ static void ctx_free(struct attn_ctx *ctx)
     struct attn__mem mem = ctx->mem;
 
     attn__threads_destroy(ctx->threads);
+    attn__wisdom_clear(ctx);
     attn__lock_destroy(&ctx->lock);
     attn__mem_free(&mem, ctx->kernels, sizeof *ctx->kernels);
     attn__mem_free(&mem, ctx, sizeof *ctx);

@@ -20,6 +20,7 @@
 
 struct attn__kernels;
 struct attn__threads;
+struct attn__wisdom;
 
 struct attn_ctx {
     atomic_size_t refs;
@@ -32,8 +33,9 @@ struct attn_ctx {
 
     struct attn__kernels *kernels; /* of the level in use, never NULL */
 
-    struct attn__lock lock;        /* over the making of threads */
+    struct attn__lock lock;        /* over what follows */
     struct attn__threads *threads; /* NULL until the first plan */
+    struct attn__wisdom *wisdom;   /* NULL: none */
 
     /* Frees everything once refs is 0. */
     void (*destroy)(struct attn_ctx *ctx);

@@ -49,6 +49,7 @@ static void describe_attend(const struct attn_plan *plan, int64_t q, int64_t k,
     put_range(out, ", k", k0, attn__problem_k_top(kc));
     attn__textout_printf(out, "\nsolver: %s", choice->solver->name);
     put_tiles(out, &choice->tiles);
+    attn__textout_printf(out, "\nchosen: by %s", plan->wise[qc][kc] ? "wisdom" : "estimate");
     attn__textout_printf(out, "\nisa: %s, %" PRId64 " thread%s\n", plan->machine.kern->isa_name,
                          plan->machine.threads, plan->machine.threads == 1 ? "" : "s");
     attn__textout_printf(out, "pairs visible: %.3g %% by position\n",

@@ -26,6 +26,7 @@ struct attn_plan {
     struct attn__machine machine;
     struct attn__threads *threads;
     struct attn__choice choice[ATTN__Q_CLASSES][ATTN__K_CLASSES];
+    bool wise[ATTN__Q_CLASSES][ATTN__K_CLASSES]; /* chosen by wisdom */
     size_t ws_bytes;
     struct attn__executor *executor; /* [problem.executors] */
     /* With a recipe: the plans of its stages and where their workspace
@@ -69,8 +70,22 @@ int32_t attn__planner_choose(struct attn_plan *plan);
 bool attn__planner_allows(const struct attn_plan *plan, const struct attn__solver *s,
                           char why[ATTN__WHY_MAX]);
 
+/* All tiles of a solver for sequences of q rows and k keys, those of the
+ * estimate first; returns how many. */
+int32_t attn__planner_tiles(const struct attn__solver *s, const struct attn__problem *p,
+                            const struct attn__machine *m, int64_t q, int64_t k,
+                            struct attn__tiles out[1 + ATTN__MORE_TILES]);
+bool attn__planner_same_tiles(const struct attn__tiles *a, const struct attn__tiles *b);
+
+/* Is this a choice that the plan could have come to by itself? */
+bool attn__planner_can_take(const struct attn_plan *plan, const struct attn__choice *choice,
+                            int64_t q, int64_t k);
+
 /* Solver number `index` in order of preference, NULL past the last. */
 const struct attn__solver *attn__planner_solver_at(size_t index);
+
+/* learn.c: replaces choices by what is known or measured. */
+int32_t attn__learn(struct attn_plan *plan);
 
 /* describe.c */
 void attn__describe(const struct attn_plan *plan, int64_t q, int64_t k,

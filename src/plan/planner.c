@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The planner: for every class of lengths the cheapest solver that can serve
- * the problem. A pure function of problem and machine.
+ * the problem. A pure function of problem, machine and wisdom.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -50,6 +50,32 @@ bool attn__planner_allows(const struct attn_plan *plan, const struct attn__solve
         }
     }
     return true;
+}
+
+int32_t attn__planner_tiles(const struct attn__solver *s, const struct attn__problem *p,
+                            const struct attn__machine *m, int64_t q, int64_t k,
+                            struct attn__tiles out[1 + ATTN__MORE_TILES])
+{
+    out[0] = s->tiles(p, m, q, k);
+    return 1 + (s->more_tiles ? s->more_tiles(p, m, q, k, out + 1) : 0);
+}
+
+bool attn__planner_same_tiles(const struct attn__tiles *a, const struct attn__tiles *b)
+{
+    return a->rows == b->rows && a->keys == b->keys && a->chunk == b->chunk && a->pass == b->pass;
+}
+
+bool attn__planner_can_take(const struct attn_plan *plan, const struct attn__choice *choice,
+                            int64_t q, int64_t k)
+{
+    struct attn__tiles tiles[1 + ATTN__MORE_TILES];
+    char why[ATTN__WHY_MAX];
+    if (!attn__planner_allows(plan, choice->solver, why))
+        return false;
+    int32_t n = attn__planner_tiles(choice->solver, &plan->problem, &plan->machine, q, k, tiles);
+    while (n > 0 && !attn__planner_same_tiles(&tiles[n - 1], &choice->tiles))
+        n--;
+    return n > 0;
 }
 
 static int32_t check_name(const char *name)
@@ -123,5 +149,5 @@ int32_t attn__planner_choose(struct attn_plan *plan)
             choice->tiles = choice->solver->tiles(p, &plan->machine, q, k);
         }
     }
-    return ATTN_OK;
+    return attn__learn(plan);
 }

@@ -94,6 +94,7 @@ struct attn__problem {
     const char *solver; /* forced by name; NULL: the planner chooses */
     int32_t blas;
     int32_t check;
+    int32_t effort; /* nothing that changes results hangs on it but through wisdom */
     int64_t executors;
 
     /* The canonical problem string, for describe and logs. */

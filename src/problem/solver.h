@@ -43,7 +43,7 @@ struct attn__tiles {
     int32_t pass;  /* tiles that go over the keys together */
 };
 
-enum { ATTN__WHY_MAX = 160 };
+enum { ATTN__WHY_MAX = 160, ATTN__MORE_TILES = 4 };
 
 struct attn__exec;
 
@@ -55,11 +55,16 @@ struct attn__solver {
     bool (*applicable)(const struct attn__problem *p, char why[ATTN__WHY_MAX]);
     struct attn__tiles (*tiles)(const struct attn__problem *p, const struct attn__machine *m,
                                 int64_t q, int64_t k);
+    /* Other tiles that may turn out faster, likely ones first; returns how many.
+     * NULL: there are none. */
+    int32_t (*more_tiles)(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
+                          int64_t k, struct attn__tiles out[ATTN__MORE_TILES]);
     /* Expected time for one sequence of q rows and k keys with all heads, in
      * units of 16 multiply-adds; only ratios between solvers mean anything. */
     double (*cost)(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
                    int64_t k);
-    /* False if the size overflows. Enough for every class of the problem. */
+    /* False if the size overflows. Enough for every class of the problem and
+     * all tiles of them. */
     bool (*workspace)(const struct attn__problem *p, const struct attn__machine *m,
                       size_t *bytes);
     void (*run)(const struct attn__exec *x);

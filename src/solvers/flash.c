@@ -106,6 +106,27 @@ static struct attn__tiles tiles(const struct attn__problem *p, const struct attn
                                 .pass = (int32_t)attn__max_i64(pass_rows(p, q) / w, 1)};
 }
 
+/* The other width, longer or shorter passes, and both. */
+static int32_t more_tiles(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
+                          int64_t k, struct attn__tiles out[ATTN__MORE_TILES])
+{
+    struct attn__tiles t = tiles(p, m, q, k), other = t;
+    int64_t rows = p->max_group * q, lanes = m->kern->lanes;
+    int32_t pass = pass_rows(p, q) == PASS_ROWS ? PASS_ROWS / 2 : PASS_ROWS, n = 0;
+    if (rows > lanes) {
+        other.rows = t.rows == lanes ? 2 * t.rows : t.rows / 2;
+        other.pass = (int32_t)attn__max_i64(pass_rows(p, q) / other.rows, 1);
+        out[n++] = other;
+    }
+    if (rows > PASS_ROWS / 2 && pass >= 2 * lanes) {
+        out[n] = t;
+        out[n++].pass = pass / t.rows;
+        out[n] = other;
+        out[n++].pass = pass / other.rows;
+    }
+    return n;
+}
+
 static double cost(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
                    int64_t k)
 {
@@ -472,6 +493,7 @@ const struct attn__solver attn__solver_flash = {
     .verb = ATTN__VERB_ATTEND,
     .applicable = attn__finish_applicable,
     .tiles = tiles,
+    .more_tiles = more_tiles,
     .cost = cost,
     .workspace = workspace,
     .run = run,

@@ -74,6 +74,15 @@ static struct attn__tiles tiles(const struct attn__problem *p, const struct attn
     return (struct attn__tiles){.rows = (int32_t)block_rows(k)};
 }
 
+/* Blocks of half the scores: where L2 is small. */
+static int32_t more_tiles(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
+                          int64_t k, struct attn__tiles out[ATTN__MORE_TILES])
+{
+    out[0] = tiles(p, m, q, k);
+    out[0].rows /= 2;
+    return out[0].rows >= LEAST_ROWS && q > out[0].rows;
+}
+
 static double cost(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
                    int64_t k)
 {
@@ -357,6 +366,7 @@ const struct attn__solver attn__solver_gemm = {
     .calls_blas = true,
     .applicable = applicable,
     .tiles = tiles,
+    .more_tiles = more_tiles,
     .cost = cost,
     .workspace = workspace,
     .run = run,

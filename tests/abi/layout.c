@@ -110,6 +110,7 @@ VALUE(ATTN_PARAM_SOLVER, 600);
 VALUE(ATTN_PARAM_BLAS, 601);
 VALUE(ATTN_PARAM_EXECUTORS, 602);
 VALUE(ATTN_PARAM_CHECK, 603);
+VALUE(ATTN_PARAM_EFFORT, 604);
 
 VALUE(ATTN_ALIGN_BOTTOM_RIGHT, 0);
 VALUE(ATTN_ALIGN_TOP_LEFT, 1);
@@ -130,6 +131,10 @@ VALUE(ATTN_BLAS_NEVER, 1);
 VALUE(ATTN_CHECK_SHAPES, 0);
 VALUE(ATTN_CHECK_INDICES, 1);
 VALUE(ATTN_CHECK_DATA, 2);
+
+VALUE(ATTN_EFFORT_ESTIMATE, 0);
+VALUE(ATTN_EFFORT_MEASURE, 1);
+VALUE(ATTN_EFFORT_EXHAUSTIVE, 2);
 
 VALUE(ATTN_WANT_PROBS, 1);
 VALUE(ATTN_WANT_SCORES_RAW, 2);
@@ -307,5 +312,8 @@ FUNCTION(attn_role_find, int32_t (*)(const char *, int32_t *));
 FUNCTION(attn_role_is_output, int32_t (*)(int32_t));
 FUNCTION(attn_merge, int32_t (*)(size_t, const attn_tensor *, const attn_tensor *,
          const attn_tensor *, const attn_tensor *));
+FUNCTION(attn_wisdom_export, int32_t (*)(const attn_ctx *, char *, size_t, size_t *));
+FUNCTION(attn_wisdom_import, int32_t (*)(attn_ctx *, const char *, size_t *, size_t *));
+FUNCTION(attn_wisdom_clear, int32_t (*)(attn_ctx *));
 FUNCTION(attn_softmax_f32, int32_t (*)(attn_ctx *, int64_t, int64_t, int64_t, int64_t,
          int64_t, int64_t, int32_t, const float *, const float *, const float *, float *));

@@ -254,7 +254,8 @@ enum {
     ATTN_PARAM_SOLVER = 600,
     ATTN_PARAM_BLAS = 601,
     ATTN_PARAM_EXECUTORS = 602,
-    ATTN_PARAM_CHECK = 603
+    ATTN_PARAM_CHECK = 603,
+    ATTN_PARAM_EFFORT = 604
 };
 
 enum { ATTN_ALIGN_BOTTOM_RIGHT = 0, ATTN_ALIGN_TOP_LEFT = 1 };
@@ -264,6 +265,12 @@ enum { ATTN_COMPUTE_F32 = 0, ATTN_COMPUTE_BF16 = 1 };
 enum { ATTN_BLAS_AUTO = 0, ATTN_BLAS_NEVER = 1 };
 
 enum { ATTN_CHECK_SHAPES = 0, ATTN_CHECK_INDICES = 1, ATTN_CHECK_DATA = 2 };
+
+enum {
+    ATTN_EFFORT_ESTIMATE = 0,
+    ATTN_EFFORT_MEASURE = 1,
+    ATTN_EFFORT_EXHAUSTIVE = 2
+};
 
 enum {
     ATTN_WANT_PROBS = 1,
@@ -463,6 +470,22 @@ ATTN_API int32_t attn_plan_role_at(const attn_plan *plan, size_t index,
 ATTN_API int32_t attn_plan_shape(const attn_plan *plan, const attn_arg *args,
                                  size_t n_args, int32_t role,
                                  attn_tensor *shape);
+
+#ifdef __cplusplus
+}
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+ATTN_API int32_t attn_wisdom_export(const attn_ctx *ctx, char *buf, size_t len,
+                                    size_t *needed);
+
+ATTN_API int32_t attn_wisdom_import(attn_ctx *ctx, const char *text,
+                                    size_t *taken, size_t *skipped);
+
+ATTN_API int32_t attn_wisdom_clear(attn_ctx *ctx);
 
 #ifdef __cplusplus
 }
