@@ -80,9 +80,18 @@ enum {
  * | 304 | alibi_slopes    | f64s   | one per out head  | the paper's        |
  * | 305 | sink_logits     | bool   | SINK_LOGITS       | 0                  |
  * | 320 | head_scale      | f64s   | one per out head  | 1                  |
+ * | 321 | row_scale       | bool   | ROW_SCALE         | 0                  |
  * | 322 | logn_train      | f64    | > 1               | none               |
  * | 323 | ssmax           | bool   |                   | 0                  |
  * | 324 | logn_count      | enum   | position keys     | position           |
+ * | 325 | bias_table      | bool   | BIAS_TABLE        | 0                  |
+ * | 326 | table_zero      | i64    | 0..               | half its entries   |
+ * | 327 | t5_buckets      | i64    | 2..65536          | none               |
+ * | 328 | t5_max_distance | i64    | 2..65536          | 128                |
+ * | 329 | t5_bidirectional| bool   |                   | 0                  |
+ * | 330 | grid_w          | i64    | 1..               | none               |
+ * | 331 | swin_h          | i64    | 1..1024           | none               |
+ * | 332 | swin_w          | i64    | 1..1024           | none               |
  * | 400 | dtype           | enum   | f32 f64 f16 bf16  | f32                |
  * | 401 | kv_dtype        | enum   | f32 f64 f16 bf16  | dtype              |
  * | 402 | compute         | enum   | f32 bf16          | f32                |
@@ -147,9 +156,18 @@ enum {
     ATTN_PARAM_ALIBI_SLOPES = 304,
     ATTN_PARAM_SINK_LOGITS = 305,
     ATTN_PARAM_HEAD_SCALE = 320,
+    ATTN_PARAM_ROW_SCALE = 321,
     ATTN_PARAM_LOGN_TRAIN = 322,
     ATTN_PARAM_SSMAX = 323,
     ATTN_PARAM_LOGN_COUNT = 324,
+    ATTN_PARAM_BIAS_TABLE = 325,
+    ATTN_PARAM_TABLE_ZERO = 326,
+    ATTN_PARAM_T5_BUCKETS = 327,
+    ATTN_PARAM_T5_MAX_DISTANCE = 328,
+    ATTN_PARAM_T5_BIDIRECTIONAL = 329,
+    ATTN_PARAM_GRID_W = 330,
+    ATTN_PARAM_SWIN_H = 331,
+    ATTN_PARAM_SWIN_W = 332,
     ATTN_PARAM_DTYPE = 400,
     ATTN_PARAM_KV_DTYPE = 401,
     ATTN_PARAM_COMPUTE = 402,

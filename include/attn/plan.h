@@ -39,6 +39,18 @@ typedef struct attn_plan attn_plan;
  * |  23 | K_LEN         | [B] or [S]           | i32 i64      | in  | may   |
  * |  24 | K_START       | [B] or [S]           | i32 i64      | in  | may   |
  * |  29 | USER          | any pointer, NULL    | -            | in  | may   |
+ * |  60 | ROW_SCALE     | [B|1,Hout|1,Nq|1]    | f32, f64     | in  | row_  |
+ * |     |               |                      |              |     | scale |
+ * |  61 | BIAS_TABLE    | [Hout,any]           | as BIAS      | in  | bias_ |
+ * |     |               |                      |              |     | table |
+ * |  62 | T5_WEIGHT     | [t5_buckets,Hout]    | as BIAS      | in  | t5_   |
+ * |     |               |                      |              |     | ...   |
+ * |  63 | GRID_Y        | [B|1,Hout|1,Nq|1,    | as BIAS      | in  | grid_w|
+ * |     |               |  rows]               |              |     |       |
+ * |  64 | GRID_X        | [B|1,Hout|1,Nq|1,    | as BIAS      | in  | grid_w|
+ * |     |               |  grid_w]             |              |     |       |
+ * |  65 | SWIN_TABLE    | [(2h-1)*(2w-1),Hout] | as BIAS      | in  | swin_h|
+ * |     |               | h, w: swin_h, swin_w |              |     |       |
  * | 100 | OUT           | [B,Hout,Nq,Dv]       | dtype        | out | always|
  * | 101 | LSE           | [B,Hout,Nq]          | f32, f64     | out | may   |
  * | 102 | PROBS         | [B,Hout,Nq,Nk]       | f32, f64     | out | want  |
@@ -89,6 +101,12 @@ enum {
     ATTN_ROLE_K_LEN = 23,
     ATTN_ROLE_K_START = 24,
     ATTN_ROLE_USER = 29,
+    ATTN_ROLE_ROW_SCALE = 60,
+    ATTN_ROLE_BIAS_TABLE = 61,
+    ATTN_ROLE_T5_WEIGHT = 62,
+    ATTN_ROLE_GRID_Y = 63,
+    ATTN_ROLE_GRID_X = 64,
+    ATTN_ROLE_SWIN_TABLE = 65,
     ATTN_ROLE_OUT = 100,
     ATTN_ROLE_LSE = 101,
     ATTN_ROLE_PROBS = 102,

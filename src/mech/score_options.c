@@ -12,10 +12,20 @@
 
 #include "base/error.h"
 
-size_t attn__score_options_bytes(int64_t hout)
+enum { T5_MAX_DISTANCE = 128 };
+
+/* Distances past the last bucket's first are in it as well. */
+static int64_t t5_entries(const struct attn__params *v)
 {
-    /* slopes and head_scale; hout is at most 65536 */
-    return (size_t)hout * 2 * sizeof(double);
+    bool t5 = attn__params_i64_or(v, ATTN_PARAM_T5_BUCKETS, 0) > 0;
+    return t5 ? 4 * attn__params_i64_or(v, ATTN_PARAM_T5_MAX_DISTANCE, T5_MAX_DISTANCE) + 1 : 0;
+}
+
+size_t attn__score_options_bytes(const struct attn__params *v, int64_t hout)
+{
+    /* slopes, head_scale, buckets; hout is at most 65536 */
+    size_t buckets = (size_t)t5_entries(v) * sizeof(int32_t);
+    return (size_t)hout * 2 * sizeof(double) + (buckets + 7) / 8 * 8;
 }
 
 /* A list with one entry per output head. */
@@ -85,13 +95,122 @@ static int32_t factors(const struct attn__params *v, struct attn__problem *p, do
                    ATTN_LOGN_COUNT_KEYS;
     if (given)
         e->head_scale = memcpy(room, given, (size_t)p->hout * sizeof *room);
-    e->row_factor = e->head_scale || e->logn != ATTN__LOGN_NONE;
+    e->row_factor = e->head_scale || e->logn != ATTN__LOGN_NONE ||
+                    attn__params_i64_or(v, ATTN_PARAM_ROW_SCALE, 0) != 0;
     return ATTN_OK;
 }
 
 static void add_step(struct attn__problem *p, enum attn__step step, bool active)
 {
     p->score.steps |= (uint32_t)active << step;
+}
+
+/*
+ * The bucket of distance d >= 0 among n: one each up to n / 2, then by
+ * logarithm up to max_distance. In f32 as T5 does it, so that edges agree.
+ */
+static int32_t t5_bucket(int64_t d, int64_t n, int64_t max_distance)
+{
+    int64_t exact = n / 2;
+    if (d < exact)
+        return (int32_t)d;
+    float part = logf((float)d / (float)exact) /
+                 (float)log((double)max_distance / (double)exact) * (float)(n - exact);
+    return (int32_t)fmin((double)exact + floor((double)part), (double)(n - 1));
+}
+
+static int32_t t5(const struct attn__params *v, struct attn__problem *p, int32_t *room)
+{
+    struct attn__score_spec *e = &p->score;
+    int64_t max = attn__params_i64_or(v, ATTN_PARAM_T5_MAX_DISTANCE, T5_MAX_DISTANCE);
+    bool both = attn__params_i64_or(v, ATTN_PARAM_T5_BIDIRECTIONAL, 0) != 0;
+    int64_t all = attn__params_i64_or(v, ATTN_PARAM_T5_BUCKETS, 0), n = both ? all / 2 : all;
+    if (all == 0)
+        return ATTN_OK;
+    if (n < 2 || (both && all % 2 != 0))
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "t5_buckets is %" PRId64 ", expected an even number of at least 4 "
+                               "with t5_bidirectional",
+                               all);
+    if (max <= n / 2)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "t5_max_distance is %" PRId64 ", expected more than the %" PRId64
+                               " distances that have a bucket of their own",
+                               max, n / 2);
+    while (e->t5_reach < 2 * max && t5_bucket(e->t5_reach, n, max) < n - 1)
+        e->t5_reach++;
+    for (int64_t d = -e->t5_reach; d <= e->t5_reach; d++)
+        room[d + e->t5_reach] = both ? t5_bucket(d < 0 ? -d : d, n, max) + (int32_t)(d > 0 ? n : 0)
+                                     : t5_bucket(d < 0 ? -d : 0, n, max);
+    e->t5_bucket = room;
+    e->t5_buckets = all;
+    return ATTN_OK;
+}
+
+/* The sources of bias besides the dense one: one of them at most. */
+static int32_t sources(const struct attn__params *v, struct attn__problem *p, int32_t *room)
+{
+    struct attn__score_spec *e = &p->score;
+    bool table = attn__params_i64_or(v, ATTN_PARAM_BIAS_TABLE, 0) != 0;
+    int32_t status = t5(v, p, room);
+    e->table_zero = attn__params_i64_or(v, ATTN_PARAM_TABLE_ZERO, ATTN_UNBOUNDED);
+    e->grid_w = attn__params_i64_or(v, ATTN_PARAM_GRID_W, 0);
+    e->swin_h = attn__params_i64_or(v, ATTN_PARAM_SWIN_H, 0);
+    e->swin_w = attn__params_i64_or(v, ATTN_PARAM_SWIN_W, 0);
+    if (status != ATTN_OK)
+        return status;
+    if ((e->swin_h > 0) != (e->swin_w > 0))
+        return attn__error_set(ATTN_ERR_INVALID, "swin_h and swin_w: only one of them is set");
+    if (e->table_zero != ATTN_UNBOUNDED && !table)
+        return attn__error_set(ATTN_ERR_INVALID, "table_zero is set, but bias_table is not");
+    if (!e->t5_bucket && (attn__params_i64_or(v, ATTN_PARAM_T5_MAX_DISTANCE, 0) > 0 ||
+                          attn__params_i64_or(v, ATTN_PARAM_T5_BIDIRECTIONAL, 0) != 0))
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "t5_max_distance or t5_bidirectional is set, but t5_buckets is not");
+    const struct {
+        const char *name;
+        bool set;
+    } each[] = {{"alibi", p->slopes != NULL},
+                {"bias_table", table},
+                {"t5_buckets", e->t5_bucket != NULL},
+                {"swin_h", e->swin_h > 0},
+                {"grid_w", e->grid_w > 0}};
+    const char *first = NULL;
+    for (size_t n = 0; n < sizeof each / sizeof each[0]; n++) {
+        if (each[n].set && first)
+            return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                                   "%s and %s are both set, expected one of them at most (bias "
+                                   "may be added to it)",
+                                   first, each[n].name);
+        first = each[n].set ? each[n].name : first;
+    }
+    add_step(p, ATTN__STEP_DISTANCE, table || e->t5_bucket);
+    add_step(p, ATTN__STEP_SWIN, e->swin_h > 0);
+    add_step(p, ATTN__STEP_GRID, e->grid_w > 0);
+    return ATTN_OK;
+}
+
+static void takes(struct attn__problem *p, enum attn__slot slot, bool must)
+{
+    if (must)
+        p->takes[slot] = ATTN__TAKES_MUST;
+}
+
+static void extent(struct attn__problem *p, const char *name, int64_t value)
+{
+    p->extent[p->n_extents++] = (struct attn__extent){name, value};
+}
+
+void attn__score_roles(struct attn__problem *p)
+{
+    const struct attn__score_spec *e = &p->score;
+    takes(p, ATTN__SLOT_T5_WEIGHT, e->t5_bucket);
+    takes(p, ATTN__SLOT_GRID_Y, e->grid_w > 0);
+    takes(p, ATTN__SLOT_GRID_X, e->grid_w > 0);
+    takes(p, ATTN__SLOT_SWIN_TABLE, e->swin_h > 0);
+    extent(p, "Buckets", e->t5_buckets);
+    extent(p, "W", e->grid_w);
+    extent(p, "Window", (2 * e->swin_h - 1) * (2 * e->swin_w - 1));
 }
 
 int32_t attn__score_options(const struct attn__params *v, struct attn__problem *p, void *room)
@@ -103,6 +222,8 @@ int32_t attn__score_options(const struct attn__params *v, struct attn__problem *
     int32_t status = slopes(v, p, heads);
     if (status == ATTN_OK)
         status = factors(v, p, heads + p->hout);
+    if (status == ATTN_OK)
+        status = sources(v, p, (int32_t *)(void *)(heads + 2 * p->hout));
     add_step(p, ATTN__STEP_SOFTCAP, p->softcap > 0);
     add_step(p, ATTN__STEP_ALIBI, p->slopes != NULL);
     add_step(p, ATTN__STEP_BIAS, p->bias);

@@ -145,6 +145,7 @@ static int32_t fill(const struct attn__params *v, const struct attn__params *tex
     p->effort = (int32_t)i64_or(v, ATTN_PARAM_EFFORT, ATTN_EFFORT_ESTIMATE);
     p->executors = i64_or(v, ATTN_PARAM_EXECUTORS, 1);
     attn__mech_roles(v, p);
+    attn__score_roles(p);
 
     const char *solver = attn__params_text_or(v, ATTN_PARAM_SOLVER, NULL);
     if (solver) {
@@ -180,7 +181,7 @@ int32_t attn__mech_attend(const struct attn__params *v, const struct attn__param
     attn__textout_finish(&out, &text_bytes);
     /* hout is at most 65536, lists of pieces are bounded: no overflow */
     size_t list_bytes = ((size_t)p->hout * 4 + 1 + attn__pieces_room(v)) * 8 +
-                        attn__score_options_bytes(p->hout);
+                        attn__score_options_bytes(v, p->hout);
     p->block_bytes =
         list_bytes + text_bytes + strlen(attn__params_text_or(v, ATTN_PARAM_SOLVER, "")) + 1;
     p->block = attn__mem_alloc(mem, p->block_bytes, 64);

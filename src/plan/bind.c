@@ -148,6 +148,8 @@ int32_t attn__bind(const struct attn__problem *p, const attn_arg *args, size_t n
             status = attn__bind_shape(&d, (enum attn__slot)slot);
     if (status == ATTN_OK)
         status = attn__bind_values(&d);
+    if (status == ATTN_OK)
+        status = attn__bind_score(&d);
     if (status == ATTN_OK && p->check_call)
         status = p->check_call(call);
     call->n_seq = d.s;

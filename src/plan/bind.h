@@ -39,4 +39,7 @@ int32_t attn__bind_tell(const struct attn__dims *d, enum attn__slot slot, attn_t
 int32_t attn__bind_offsets(struct attn__dims *d);
 int32_t attn__bind_values(const struct attn__dims *d);
 
+/* bind_score.c: do biases fit the lengths? */
+int32_t attn__bind_score(const struct attn__dims *d);
+
 #endif /* ATTN_PLAN_BIND_H */

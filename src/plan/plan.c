@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "solvers/score_steps.h"
 #include "thread/blas.h"
 
 /* Enough for each solver that some class chose: they run one after another. */
@@ -23,6 +24,12 @@ static int32_t size_workspace(struct attn_plan *plan)
                 plan->ws_bytes = bytes;
         }
     }
+    struct attn__scratch s = {.ok = true};
+    struct attn__score_tables tables;
+    attn__score_tables_take(&s, p, &tables);
+    plan->table_bytes = s.used;
+    if (!s.ok || !attn__add_size(plan->ws_bytes, s.used, &plan->ws_bytes))
+        return attn__error_set(ATTN_ERR_OVERFLOW, "the workspace does not fit in 64 bits");
     return ATTN_OK;
 }
 
@@ -109,13 +116,20 @@ void attn__plan_solve(const struct attn_plan *plan, const struct attn__call *cal
         attn__staged_run(plan, call, ws);
         return;
     }
+    struct attn__call with_tables;
     struct attn__exec x = {
-        .call = call,
+        .call = plan->table_bytes > 0 ? &with_tables : call,
         .machine = &plan->machine,
         .threads = plan->threads,
         .choice = plan->choice,
-        .ws = ws,
+        .ws = ws + plan->table_bytes,
     };
+    if (plan->table_bytes > 0) {
+        struct attn__scratch s = {.base = ws, .ok = true};
+        with_tables = *call;
+        attn__score_tables_take(&s, &plan->problem, &with_tables.tables);
+        attn__score_tables_make(call, &with_tables.tables);
+    }
     for (size_t n = 0; (x.self = attn__planner_solver_at(n)) != NULL; n++)
         if (has_work_for(&x))
             x.self->run(&x);

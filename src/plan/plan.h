@@ -28,6 +28,7 @@ struct attn_plan {
     struct attn__choice choice[ATTN__Q_CLASSES][ATTN__K_CLASSES];
     bool wise[ATTN__Q_CLASSES][ATTN__K_CLASSES]; /* chosen by wisdom */
     size_t ws_bytes;
+    size_t table_bytes; /* of those, in front: tables made of arguments */
     struct attn__executor *executor; /* [problem.executors] */
     /* With a recipe: the plans of its stages and where their workspace
      * begins; `choice` is not used then. */

@@ -75,6 +75,18 @@ struct attn__rows attn__call_pairs(const struct attn__call *c, enum attn__slot s
     return r;
 }
 
+struct attn__rows attn__call_per_query(const struct attn__call *c, enum attn__slot slot,
+                                       const struct attn__seq *s, int64_t h)
+{
+    const attn_tensor *t = &c->t[slot];
+    struct attn__rows r = {.dtype = t->dtype, .col = t->rank > 3 ? t->stride[3] : 0};
+    int64_t at = (t->shape[0] == 1 ? 0 : s->index * t->stride[0]) +
+                 (t->shape[1] == 1 ? 0 : h * t->stride[1]);
+    r.row = t->shape[2] == 1 ? 0 : t->stride[2];
+    r.base = (char *)t->data + at * (int64_t)attn__dtype_size(t->dtype);
+    return r;
+}
+
 struct attn__rows attn__call_per_row(const struct attn__call *c, enum attn__slot slot,
                                      const struct attn__seq *s, int64_t h)
 {

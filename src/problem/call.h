@@ -15,11 +15,17 @@
 #include "problem/roles.h"
 #include "problem/visibility.h"
 
+/* Made of arguments when an execute begins; [hout][entries] each. */
+struct attn__score_tables {
+    float *t5, *swin; /* biases by distance, by distance in a window */
+};
+
 struct attn__call {
     const struct attn__problem *p;
     int64_t n_seq;
     bool has[ATTN__ROLE_COUNT];
     attn_tensor t[ATTN__ROLE_COUNT];
+    struct attn__score_tables tables;
     const void *object[ATTN__ROLE_COUNT]; /* of roles that are no tensors */
 };
 
@@ -66,6 +72,10 @@ struct attn__rows attn__call_out(const struct attn__call *c, const struct attn__
  * with broadcast extents given stride 0. */
 struct attn__rows attn__call_pairs(const struct attn__call *c, enum attn__slot slot,
                                    const struct attn__seq *s, int64_t h);
+/* Data of query rows, [S?, Hout?, Q?] or with one more extent: row i, element
+ * e at column e. */
+struct attn__rows attn__call_per_query(const struct attn__call *c, enum attn__slot slot,
+                                       const struct attn__seq *s, int64_t h);
 /* A per-row output (lse, rowmax, entropy) as a column: element i at row i. */
 struct attn__rows attn__call_per_row(const struct attn__call *c, enum attn__slot slot,
                                      const struct attn__seq *s, int64_t h);

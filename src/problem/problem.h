@@ -41,7 +41,7 @@ struct attn__extent {
     int64_t value;
 };
 
-enum { ATTN__MAX_EXTENTS = 6 };
+enum { ATTN__MAX_EXTENTS = 12 };
 
 struct attn__recipe; /* problem/recipe.h */
 struct attn__call;   /* problem/call.h */

@@ -14,7 +14,10 @@
 enum attn__step {
     ATTN__STEP_SOFTCAP,
     ATTN__STEP_ALIBI,
-    ATTN__STEP_BIAS,
+    ATTN__STEP_DISTANCE, /* bias from a table by distance */
+    ATTN__STEP_SWIN,     /* bias from a table by distance in two dimensions */
+    ATTN__STEP_GRID,     /* bias of a key's row plus bias of its column */
+    ATTN__STEP_BIAS,     /* dense */
     ATTN__STEP_COUNT
 };
 
@@ -30,12 +33,24 @@ enum attn__logn { ATTN__LOGN_NONE, ATTN__LOGN_TRAIN, ATTN__LOGN_SSMAX };
 
 struct attn__score_spec {
     uint32_t steps; /* bit n: step n */
+
     /* The factor of a row besides `scale`. */
     bool row_factor;          /* is there one? */
     const double *head_scale; /* [hout]; NULL: none */
     enum attn__logn logn;
-    bool logn_keys;  /* n_i is the number of keys, not the position + 1 */
+    bool logn_keys;   /* n_i is the number of keys, not the position + 1 */
     double log_train; /* ln L */
+
+    /* DISTANCE: entry zero of a table is distance 0, further ones than it has
+     * take its first or last entry. */
+    int64_t table_zero; /* ATTN_UNBOUNDED: the middle */
+    /* ... with T5's buckets: distance d, within -reach to reach, is in bucket
+     * t5_bucket[d + reach]; NULL: BIAS_TABLE has entries by distance. */
+    const int32_t *t5_bucket;
+    int64_t t5_reach, t5_buckets;
+
+    int64_t swin_h, swin_w; /* 0: none */
+    int64_t grid_w;         /* keys of a row of the grid; 0: none */
 };
 
 #endif /* ATTN_PROBLEM_SCORE_SPEC_H */

@@ -1,45 +1,198 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Dense bias: BIAS[b, h, i, j] on the score of the pair.
+ * Where each kind of bias comes from. Tables whose entries lie apart (those of
+ * T5 and of windows are [entries, heads]) are turned into one run per head
+ * when an execute begins.
  */
 #include "solvers/score_bias.h"
 
 #include "solvers/rows_load.h"
 
-static struct attn__rows bias_of(const struct attn__score *x, int64_t r)
+/* ---- dense: BIAS[b, h, i, j] ---- */
+
+void attn__score_bias_dense(const struct attn__score *x, int64_t h, int64_t i, int64_t j0,
+                            int64_t nk, float *dst)
 {
-    return attn__call_pairs(x->c, ATTN__SLOT_BIAS, x->s, x->h0 + r % x->group);
+    struct attn__rows b = attn__call_pairs(x->c, ATTN__SLOT_BIAS, x->s, h);
+    attn__rows_to_f32(x->kern, &b, i, 1, j0, nk, dst, nk);
 }
 
-void attn__score_bias_tile(const struct attn__score *x, const struct attn__score_tile *t)
+struct attn__score_bias_plain attn__score_bias_dense_plain(const struct attn__score *x,
+                                                           const struct attn__score_tile *t)
 {
-    struct attn__rows b = bias_of(x, 0);
-    float *room = x->work->bias;
-    bool plain = b.dtype == ATTN_DTYPE_F32 && (uintptr_t)b.base % sizeof(float) == 0;
-    if (plain && x->group == 1) {
-        const float *at = (const float *)attn__rows_at(&b, t->r0) + t->j0 * b.col;
-        x->kern->tile_bias(t->st, t->nk, t->w, t->n, at, b.row, b.col);
-        return;
-    }
-    for (int64_t n = 0; n < t->n; n++) {
-        b = bias_of(x, t->r0 + n);
-        attn__rows_to_f32(x->kern, &b, (t->r0 + n) / x->group, 1, t->j0, t->nk, room + n * t->nk,
-                          t->nk);
-    }
-    x->kern->tile_bias(t->st, t->nk, t->w, t->n, room, t->nk, 1);
+    struct attn__rows b = attn__call_pairs(x->c, ATTN__SLOT_BIAS, x->s, x->h0);
+    if (b.dtype != ATTN_DTYPE_F32 || (uintptr_t)b.base % sizeof(float) != 0)
+        return (struct attn__score_bias_plain){0};
+    return (struct attn__score_bias_plain){
+        (const float *)attn__rows_at(&b, t->r0) + t->j0 * b.col, b.row, b.col};
 }
 
-void attn__score_bias_row(const struct attn__score *x, int64_t r, int64_t j0, int64_t nk, float *s)
-{
-    struct attn__rows b = bias_of(x, r);
-    float *add = x->work->bias;
-    attn__rows_to_f32(x->kern, &b, r / x->group, 1, j0, nk, add, nk);
-    for (int64_t j = 0; j < nk; j++)
-        s[j] += add[j];
-}
-
-double attn__score_bias_pair(const struct attn__score_exact *x, int64_t j, double s)
+double attn__score_bias_dense_pair(const struct attn__score_exact *x, int64_t j)
 {
     struct attn__rows b = attn__call_pairs(x->c, ATTN__SLOT_BIAS, x->s, x->h);
-    return s + attn__rows_load(&b, x->i, j);
+    return attn__rows_load(&b, x->i, j);
+}
+
+/* ---- by distance: entry clamp(j - (i + off) + zero) of the head ---- */
+
+struct distance_table {
+    struct attn__rows heads; /* row h: the entries of head h */
+    int64_t n, zero;
+};
+
+static int64_t zero_of(const struct attn__problem *p, int64_t n)
+{
+    return p->score.table_zero == ATTN_UNBOUNDED ? n / 2 : p->score.table_zero;
+}
+
+static struct distance_table distance_table(const struct attn__score *x)
+{
+    const struct attn__score_spec *e = &x->c->p->score;
+    struct distance_table d;
+    if (e->t5_bucket) {
+        d.n = 2 * e->t5_reach + 1;
+        d.zero = e->t5_reach;
+        d.heads = (struct attn__rows){(char *)x->c->tables.t5, d.n, 1, ATTN_DTYPE_F32};
+        return d;
+    }
+    const attn_tensor *t = &x->c->t[ATTN__SLOT_BIAS_TABLE];
+    d.heads = (struct attn__rows){t->data, t->stride[0], t->stride[1], t->dtype};
+    d.n = t->shape[1];
+    d.zero = zero_of(x->c->p, d.n);
+    return d;
+}
+
+void attn__score_bias_distance(const struct attn__score *x, int64_t h, int64_t i, int64_t j0,
+                               int64_t nk, float *dst)
+{
+    struct distance_table d = distance_table(x);
+    int64_t first = j0 - (i + x->s->off) + d.zero; /* the entry of key j0, if there is one */
+    int64_t lo = attn__min_i64(attn__max_i64(-first, 0), nk);
+    int64_t hi = attn__max_i64(attn__min_i64(d.n - first, nk), lo);
+    float left = lo > 0 ? (float)attn__rows_load(&d.heads, h, 0) : 0;
+    float right = hi < nk ? (float)attn__rows_load(&d.heads, h, d.n - 1) : 0;
+    for (int64_t j = 0; j < lo; j++)
+        dst[j] = left;
+    attn__rows_to_f32(x->kern, &d.heads, h, 1, first + lo, hi - lo, dst + lo, hi - lo);
+    for (int64_t j = hi; j < nk; j++)
+        dst[j] = right;
+}
+
+struct attn__score_bias_plain attn__score_bias_distance_plain(const struct attn__score *x,
+                                                              const struct attn__score_tile *t)
+{
+    struct distance_table d = distance_table(x);
+    int64_t first = t->j0 - (t->r0 + x->s->off) + d.zero;
+    if (!attn__rows_plain(&d.heads, ATTN_DTYPE_F32) || first - (t->n - 1) < 0 ||
+        first + t->nk > d.n)
+        return (struct attn__score_bias_plain){0};
+    return (struct attn__score_bias_plain){(const float *)attn__rows_at(&d.heads, x->h0) + first,
+                                           -1, 1};
+}
+
+double attn__score_bias_distance_pair(const struct attn__score_exact *x, int64_t j)
+{
+    const struct attn__score_spec *e = &x->c->p->score;
+    int64_t distance = j - (x->i + x->s->off);
+    if (e->t5_bucket) {
+        const attn_tensor *w = &x->c->t[ATTN__SLOT_T5_WEIGHT];
+        int64_t at = attn__max_i64(attn__min_i64(distance, e->t5_reach), -e->t5_reach);
+        return attn__load_f64(w->data,
+                              e->t5_bucket[at + e->t5_reach] * w->stride[0] + x->h * w->stride[1],
+                              w->dtype);
+    }
+    const attn_tensor *t = &x->c->t[ATTN__SLOT_BIAS_TABLE];
+    int64_t n = t->shape[1], at = distance + zero_of(x->c->p, n);
+    at = attn__max_i64(attn__min_i64(at, n - 1), 0);
+    return attn__load_f64(t->data, x->h * t->stride[0] + at * t->stride[1], t->dtype);
+}
+
+/* ---- windows: token i is at row i / w, column i % w of h x w ---- */
+
+static int64_t swin_rows(const struct attn__score_spec *e)
+{
+    return (2 * e->swin_h - 1) * (2 * e->swin_w - 1);
+}
+
+/* The run of a head is the table backwards: by key minus query. */
+void attn__score_bias_swin(const struct attn__score *x, int64_t h, int64_t i, int64_t j0,
+                           int64_t nk, float *dst)
+{
+    const struct attn__score_spec *e = &x->c->p->score;
+    const float *run = x->c->tables.swin + h * swin_rows(e);
+    int64_t w = e->swin_w, yi = i / w, xi = i % w;
+    for (int64_t j = j0; j < j0 + nk;) {
+        int64_t y = j / w, end = attn__min_i64((y + 1) * w, j0 + nk);
+        const float *at = run + (y - yi + e->swin_h - 1) * (2 * w - 1) + w - 1 - xi - y * w;
+        for (; j < end; j++)
+            *dst++ = at[j];
+    }
+}
+
+double attn__score_bias_swin_pair(const struct attn__score_exact *x, int64_t j)
+{
+    const struct attn__score_spec *e = &x->c->p->score;
+    const attn_tensor *t = &x->c->t[ATTN__SLOT_SWIN_TABLE];
+    int64_t w = e->swin_w, dy = x->i / w - j / w + e->swin_h - 1, dx = x->i % w - j % w + w - 1;
+    return attn__load_f64(t->data, (dy * (2 * w - 1) + dx) * t->stride[0] + x->h * t->stride[1],
+                          t->dtype);
+}
+
+/* ---- grids: GRID_Y[b, h, i, j / w] + GRID_X[b, h, i, j % w] ---- */
+
+void attn__score_bias_grid(const struct attn__score *x, int64_t h, int64_t i, int64_t j0,
+                           int64_t nk, float *dst)
+{
+    struct attn__rows gy = attn__call_per_query(x->c, ATTN__SLOT_GRID_Y, x->s, h);
+    struct attn__rows gx = attn__call_per_query(x->c, ATTN__SLOT_GRID_X, x->s, h);
+    int64_t w = x->c->p->score.grid_w;
+    for (int64_t j = j0; j < j0 + nk;) {
+        int64_t y = j / w, n = attn__min_i64((y + 1) * w, j0 + nk) - j;
+        float add = (float)attn__rows_load(&gy, i, y);
+        attn__rows_to_f32(x->kern, &gx, i, 1, j - y * w, n, dst, n);
+        for (int64_t k = 0; k < n; k++)
+            dst[k] += add;
+        dst += n;
+        j += n;
+    }
+}
+
+double attn__score_bias_grid_pair(const struct attn__score_exact *x, int64_t j)
+{
+    struct attn__rows gy = attn__call_per_query(x->c, ATTN__SLOT_GRID_Y, x->s, x->h);
+    struct attn__rows gx = attn__call_per_query(x->c, ATTN__SLOT_GRID_X, x->s, x->h);
+    int64_t w = x->c->p->score.grid_w;
+    return attn__rows_load(&gy, x->i, j / w) + attn__rows_load(&gx, x->i, j % w);
+}
+
+/* ---- tables of an execute ---- */
+
+void attn__score_bias_take(struct attn__scratch *s, const struct attn__problem *p,
+                           struct attn__score_tables *out)
+{
+    const struct attn__score_spec *e = &p->score;
+    int64_t t5 = 0, swin = 0;
+    if (e->t5_bucket)
+        s->ok = s->ok && attn__mul_i64(p->hout, 2 * e->t5_reach + 1, &t5);
+    if (e->swin_h > 0)
+        s->ok = s->ok && attn__mul_i64(p->hout, swin_rows(e), &swin);
+    out->t5 = ATTN__TAKE(s, t5, float);
+    out->swin = ATTN__TAKE(s, swin, float);
+}
+
+void attn__score_bias_make(const struct attn__call *c, const struct attn__score_tables *tables)
+{
+    const struct attn__score_spec *e = &c->p->score;
+    const attn_tensor *t5 = &c->t[ATTN__SLOT_T5_WEIGHT], *swin = &c->t[ATTN__SLOT_SWIN_TABLE];
+    int64_t entries = 2 * e->t5_reach + 1;
+    for (int64_t h = 0; h < c->p->hout && e->t5_bucket; h++)
+        for (int64_t n = 0; n < entries; n++)
+            tables->t5[h * entries + n] = (float)attn__load_f64(
+                t5->data, e->t5_bucket[n] * t5->stride[0] + h * t5->stride[1], t5->dtype);
+    entries = swin_rows(e);
+    for (int64_t h = 0; h < c->p->hout && e->swin_h > 0; h++)
+        for (int64_t n = 0; n < entries; n++)
+            tables->swin[h * entries + n] = (float)attn__load_f64(
+                swin->data, (entries - 1 - n) * swin->stride[0] + h * swin->stride[1],
+                swin->dtype);
 }

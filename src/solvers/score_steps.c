@@ -55,23 +55,67 @@ static double alibi_pair(const struct attn__score_exact *x, int64_t j, double s)
     return s - x->c->p->slopes[x->h] * fabs((double)(x->i + x->s->off - j));
 }
 
-/* ---- the table ---- */
+/* ---- the table: of a step that adds a bias, its sources ---- */
 
 static const struct {
     void (*tile)(const struct attn__score *x, const struct attn__score_tile *t);
     void (*row)(const struct attn__score *x, int64_t r, int64_t j0, int64_t nk, float *s);
     double (*pair)(const struct attn__score_exact *x, int64_t j, double s);
+    attn__score_bias_fn *bias;
+    attn__score_bias_pair_fn *bias_pair;
+    struct attn__score_bias_plain (*plain)(const struct attn__score *x,
+                                           const struct attn__score_tile *t);
     double cost; /* of a score, in multiply-adds of a lane */
 } steps[ATTN__STEP_COUNT] = {
-    [ATTN__STEP_SOFTCAP] = {softcap_tile, softcap_row, softcap_pair, 25},
-    [ATTN__STEP_ALIBI] = {alibi_tile, alibi_row, alibi_pair, 3},
-    [ATTN__STEP_BIAS] = {attn__score_bias_tile, attn__score_bias_row, attn__score_bias_pair, 8},
+    [ATTN__STEP_SOFTCAP] = {.tile = softcap_tile, .row = softcap_row, .pair = softcap_pair,
+                            .cost = 25},
+    [ATTN__STEP_ALIBI] = {.tile = alibi_tile, .row = alibi_row, .pair = alibi_pair, .cost = 3},
+    [ATTN__STEP_DISTANCE] = {.bias = attn__score_bias_distance,
+                             .bias_pair = attn__score_bias_distance_pair,
+                             .plain = attn__score_bias_distance_plain, .cost = 8},
+    [ATTN__STEP_SWIN] = {.bias = attn__score_bias_swin, .bias_pair = attn__score_bias_swin_pair,
+                         .cost = 16},
+    [ATTN__STEP_GRID] = {.bias = attn__score_bias_grid, .bias_pair = attn__score_bias_grid_pair,
+                         .cost = 12},
+    [ATTN__STEP_BIAS] = {.bias = attn__score_bias_dense,
+                         .bias_pair = attn__score_bias_dense_pair,
+                         .plain = attn__score_bias_dense_plain, .cost = 8},
 };
+
+static void add_bias_tile(const struct attn__score *x, int step, const struct attn__score_tile *t)
+{
+    float *room = x->work->bias;
+    if (x->group == 1 && steps[step].plain) {
+        struct attn__score_bias_plain b = steps[step].plain(x, t);
+        if (b.at) {
+            x->kern->tile_bias(t->st, t->nk, t->w, t->n, b.at, b.row, b.col);
+            return;
+        }
+    }
+    for (int64_t n = 0; n < t->n; n++)
+        steps[step].bias(x, head_of(x, t->r0 + n), (t->r0 + n) / x->group, t->j0, t->nk,
+                         room + n * t->nk);
+    x->kern->tile_bias(t->st, t->nk, t->w, t->n, room, t->nk, 1);
+}
+
+static void add_bias_row(const struct attn__score *x, int step, int64_t r, int64_t j0, int64_t nk,
+                         float *s)
+{
+    float *add = x->work->bias;
+    steps[step].bias(x, head_of(x, r), r / x->group, j0, nk, add);
+    for (int64_t j = 0; j < nk; j++)
+        s[j] += add[j];
+}
 
 void attn__score_tile_steps(const struct attn__score *x, const struct attn__score_tile *t)
 {
-    for (uint32_t left = x->c->p->score.steps; left; left &= left - 1)
-        steps[__builtin_ctz(left)].tile(x, t);
+    for (uint32_t left = x->c->p->score.steps; left; left &= left - 1) {
+        int step = __builtin_ctz(left);
+        if (steps[step].bias)
+            add_bias_tile(x, step, t);
+        else
+            steps[step].tile(x, t);
+    }
     x->kern->vec_scale(t->st, t->nk * t->w, (float)M_LOG2E);
 }
 
@@ -81,15 +125,22 @@ void attn__score_row_steps(const struct attn__score *x, uint32_t set, int64_t r,
     set &= x->c->p->score.steps;
     for (int64_t at = 0; set && at < nk; at += ATTN__SCORE_RUN) {
         int64_t n = attn__min_i64(ATTN__SCORE_RUN, nk - at);
-        for (uint32_t left = set; left; left &= left - 1)
-            steps[__builtin_ctz(left)].row(x, r, j0 + at, n, s + at);
+        for (uint32_t left = set; left; left &= left - 1) {
+            int step = __builtin_ctz(left);
+            if (steps[step].bias)
+                add_bias_row(x, step, r, j0 + at, n, s + at);
+            else
+                steps[step].row(x, r, j0 + at, n, s + at);
+        }
     }
 }
 
 double attn__score_pair_steps(const struct attn__score_exact *x, uint32_t set, int64_t j, double s)
 {
-    for (uint32_t left = set & x->c->p->score.steps; left; left &= left - 1)
-        s = steps[__builtin_ctz(left)].pair(x, j, s);
+    for (uint32_t left = set & x->c->p->score.steps; left; left &= left - 1) {
+        int step = __builtin_ctz(left);
+        s = steps[step].bias ? s + steps[step].bias_pair(x, j) : steps[step].pair(x, j, s);
+    }
     return s;
 }
 
@@ -112,6 +163,10 @@ double attn__score_scale(const struct attn__call *c, const struct attn__seq *s, 
         return f;
     if (e->head_scale)
         f *= e->head_scale[h];
+    if (c->has[ATTN__SLOT_ROW_SCALE]) {
+        struct attn__rows r = attn__call_per_query(c, ATTN__SLOT_ROW_SCALE, s, h);
+        f *= attn__rows_load(&r, i, 0);
+    }
     if (e->logn != ATTN__LOGN_NONE) {
         double n = (double)attn__max_i64(e->logn_keys ? s->nk : i + s->off + 1, 1);
         f *= e->logn == ATTN__LOGN_SSMAX ? log(n) : fmax(1, log(n) / e->log_train);
@@ -123,9 +178,22 @@ void attn__score_work_take(struct attn__scratch *s, const struct attn__problem *
                            int64_t keys, struct attn__score_work *out)
 {
     int64_t pairs = 0;
-    uint32_t bias = p->score.steps & 1u << ATTN__STEP_BIAS;
+    bool bias = false;
+    for (uint32_t left = p->score.steps; left; left &= left - 1)
+        bias = bias || steps[__builtin_ctz(left)].bias;
     s->ok = s->ok && attn__mul_i64(rows, keys, &pairs);
     out->bias = ATTN__TAKE(s, bias ? pairs : 0, float);
     out->slope = ATTN__TAKE(s, rows, float);
     out->dist = ATTN__TAKE(s, rows, float);
+}
+
+void attn__score_tables_take(struct attn__scratch *s, const struct attn__problem *p,
+                             struct attn__score_tables *out)
+{
+    attn__score_bias_take(s, p, out);
+}
+
+void attn__score_tables_make(const struct attn__call *c, const struct attn__score_tables *tables)
+{
+    attn__score_bias_make(c, tables);
 }

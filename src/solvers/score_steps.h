@@ -25,6 +25,12 @@ struct attn__score_work {
 void attn__score_work_take(struct attn__scratch *s, const struct attn__problem *p, int64_t rows,
                            int64_t keys, struct attn__score_work *out);
 
+/* Room for the tables that all solvers of an execute share, and filling them,
+ * which the plan does once. */
+void attn__score_tables_take(struct attn__scratch *s, const struct attn__problem *p,
+                             struct attn__score_tables *out);
+void attn__score_tables_make(const struct attn__call *c, const struct attn__score_tables *tables);
+
 /* One sequence and some heads: row r is query r / group of output head
  * h0 + r % group. */
 struct attn__score {

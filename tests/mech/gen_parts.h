@@ -19,6 +19,8 @@ struct maker {
     int64_t b, hq, n_seq, nq, nk; /* extents of Q and K; n_seq = b unless packed */
     int64_t q_rows[8], k_rows[8]; /* of each sequence in the tensors */
     int64_t longest_q, longest_k;
+    int64_t grid_h, grid_w; /* every sequence has that many keys; 0: no such */
+    bool square;            /* ... and as many rows */
     double amplitude; /* of the logits, about a quarter of the largest */
     bool ok;
 };
@@ -53,5 +55,6 @@ void gen_pair_shape(struct maker *m, int64_t *shape);
 /* The parts. */
 void gen_pieces(struct maker *m);
 void gen_score(struct maker *m);
+void gen_score_tensors(struct maker *m); /* when types are known */
 
 #endif /* ATTN_MECH_GEN_PARTS_H */

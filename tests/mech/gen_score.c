@@ -40,7 +40,94 @@ static void factors(struct maker *m)
     }
 }
 
+/* The sources of bias that are tables: one at most, none with ALiBi. */
+static void sources(struct maker *m)
+{
+    struct oracle_score *o = &m->p->options.score;
+    struct rng *r = &m->rng;
+    int kind = (int)rng_int(r, 0, 19);
+    o->table_zero = -1;
+    if (m->p->options.alibi)
+        return;
+    if (m->grid_h > 0 && m->square && kind < 16) {
+        o->swin_h = m->grid_h;
+        o->swin_w = m->grid_w;
+        gen_say(m->p, " swin_h=%d swin_w=%d", (int)o->swin_h, (int)o->swin_w);
+    } else if (m->grid_h > 0) {
+        o->grid_w = m->grid_w;
+        gen_say(m->p, " grid_w=%d", (int)o->grid_w);
+    } else if (kind == 0) {
+        o->t5_bidirectional = rng_percent(r, 50);
+        o->t5_buckets = 2 * rng_int(r, 2, 20);
+        o->t5_max_distance = rng_percent(r, 40) ? 128 : rng_int(r, o->t5_buckets, 200);
+        gen_say(m->p, " t5_buckets=%d", (int)o->t5_buckets);
+        if (o->t5_max_distance != 128)
+            gen_say(m->p, " t5_max_distance=%d", (int)o->t5_max_distance);
+        if (o->t5_bidirectional)
+            gen_say(m->p, " t5_bidirectional");
+    } else if (kind == 1) {
+        m->p->table_entries = rng_int(r, 1, rng_percent(r, 50) ? 30 : 700);
+        gen_say(m->p, " bias_table");
+        if (rng_percent(r, 50)) {
+            o->table_zero = rng_int(r, 0, m->p->table_entries - 1);
+            gen_say(m->p, " table_zero=%d", (int)o->table_zero);
+        }
+    }
+}
+
 void gen_score(struct maker *m)
 {
     factors(m);
+    sources(m);
+    if (rng_percent(&m->rng, 5)) {
+        m->p->row_scale = true;
+        gen_say(m->p, " row_scale");
+    }
+}
+
+static int32_t bias_type(struct maker *m)
+{
+    return rng_percent(&m->rng, 50) ? m->p->row_dtype : m->p->dtype;
+}
+
+static const attn_tensor *table(struct maker *m, int32_t role, int64_t rows, int64_t columns)
+{
+    int64_t shape[2] = {rows, columns};
+    return gen_fill_normal(m, gen_add(m, role, bias_type(m), 2, shape), 2);
+}
+
+/* Data of query rows: each of the first three extents may be 1. */
+static void row_shape(struct maker *m, int64_t *shape)
+{
+    int64_t spare = m->p->options.packed && rng_percent(&m->rng, 30);
+    int64_t full[3] = {m->n_seq, m->p->options.hout, m->longest_q + spare};
+    for (int n = 0; n < 3; n++)
+        shape[n] = rng_percent(&m->rng, 30) ? 1 : full[n];
+}
+
+void gen_score_tensors(struct maker *m)
+{
+    const struct oracle_score *o = &m->p->options.score;
+    struct oracle_score_inputs *in = &m->p->inputs.score;
+    int64_t hout = m->p->options.hout, shape[4];
+    if (m->p->row_scale) {
+        row_shape(m, shape);
+        in->row_scale =
+            gen_fill_normal(m, gen_add(m, ATTN_ROLE_ROW_SCALE, m->p->row_dtype, 3, shape), 1);
+    }
+    if (m->p->table_entries > 0)
+        in->bias_table = table(m, ATTN_ROLE_BIAS_TABLE, hout, m->p->table_entries);
+    if (o->t5_buckets > 0)
+        in->t5_weight = table(m, ATTN_ROLE_T5_WEIGHT, o->t5_buckets, hout);
+    if (o->swin_h > 0)
+        in->swin_table = table(m, ATTN_ROLE_SWIN_TABLE,
+                               (2 * o->swin_h - 1) * (2 * o->swin_w - 1), hout);
+    if (o->grid_w > 0) {
+        row_shape(m, shape);
+        shape[3] = m->grid_h;
+        in->grid_y = gen_fill_normal(m, gen_add(m, ATTN_ROLE_GRID_Y, bias_type(m), 4, shape), 2);
+        row_shape(m, shape);
+        shape[3] = o->grid_w;
+        in->grid_x = gen_fill_normal(m, gen_add(m, ATTN_ROLE_GRID_X, bias_type(m), 4, shape), 2);
+    }
 }

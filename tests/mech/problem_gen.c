@@ -48,12 +48,21 @@ static void sizes(struct maker *m)
         if (most_q * most_k == 1)
             break;
     }
+    if (rng_percent(r, 5)) {
+        m->grid_h = rng_int(r, 1, 7);
+        m->grid_w = rng_int(r, 1, 9);
+        m->square = rng_percent(r, 50);
+    }
     for (int64_t n = 0; n < m->n_seq; n++) {
         m->q_rows[n] = rng_percent(r, 6) ? rng_int(r, 0, 1) : rng_int(r, 1, most_q);
         m->k_rows[n] = rng_percent(r, 6) ? rng_int(r, 0, 1) : rng_int(r, 1, most_k);
         if (!o->packed && n > 0) {
             m->q_rows[n] = m->q_rows[0];
             m->k_rows[n] = m->k_rows[0];
+        }
+        if (m->grid_h > 0) {
+            m->k_rows[n] = m->grid_h * m->grid_w;
+            m->q_rows[n] = m->square ? m->k_rows[n] : m->q_rows[n];
         }
         m->longest_q = m->q_rows[n] > m->longest_q ? m->q_rows[n] : m->longest_q;
         m->longest_k = m->k_rows[n] > m->longest_k ? m->k_rows[n] : m->longest_k;
@@ -527,6 +536,7 @@ bool gen_make(struct gen_problem *p, uint64_t seed)
     scores(&m);
     gen_score(&m);
     types(&m);
+    gen_score_tensors(&m);
     bias(&m);
     sinks(&m);
     main_tensors(&m);

@@ -8,7 +8,7 @@
 
 #include "oracle.h"
 
-enum { GEN_ROLES = 22, GEN_HEADS = 12, GEN_PIECES = 4 };
+enum { GEN_ROLES = 32, GEN_HEADS = 12, GEN_PIECES = 4 };
 
 /* One tensor and the block of memory that it is a view of. */
 struct gen_tensor {
@@ -29,6 +29,8 @@ struct gen_problem {
     double slopes[GEN_HEADS], head_scale[GEN_HEADS];
     struct oracle_piece piece[GEN_PIECES];
     int64_t piece_value[GEN_PIECES][4 * GEN_HEADS];
+    int64_t table_entries; /* of BIAS_TABLE; 0: none */
+    bool row_scale;
     int32_t dtype, kv_dtype, row_dtype, want;
     bool compute_bf16;
     int64_t pair_q, pair_k; /* room per sequence of the per-pair outputs */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The score options (mech/score_options, solvers/score_steps, score_bias):
+ * The score options (mech/score_options, solvers/score_steps, score_bias,
+ * plan/bind_score):
  * what must be equal to what, a step that equals its row of the prefill, and
  * what is refused.
  */
@@ -102,6 +103,14 @@ static const struct {
     {"head_scale=[1,2]", ATTN_ERR_INVALID, "head_scale has 2"},
     {"logn_train=20 ssmax", ATTN_ERR_INVALID, "ssmax"},
     {"logn_count=keys", ATTN_ERR_INVALID, "logn_count"},
+    {"bias_table alibi", ATTN_ERR_UNSUPPORTED, "alibi and bias_table"},
+    {"grid_w=2 t5_buckets=8", ATTN_ERR_UNSUPPORTED, "t5_buckets and grid_w"},
+    {"table_zero=3", ATTN_ERR_INVALID, "bias_table"},
+    {"swin_h=3", ATTN_ERR_INVALID, "swin_w"},
+    {"t5_bidirectional", ATTN_ERR_INVALID, "t5_buckets"},
+    {"t5_buckets=7 t5_bidirectional", ATTN_ERR_INVALID, "t5_buckets is 7"},
+    {"t5_buckets=2 t5_bidirectional", ATTN_ERR_INVALID, "t5_buckets is 2"},
+    {"t5_buckets=32 t5_max_distance=16", ATTN_ERR_INVALID, "t5_max_distance is 16"},
 };
 
 START_TEST(refused_options)
@@ -122,4 +131,53 @@ START_TEST(refused_options)
 }
 END_TEST
 
-UNIT_MAIN("score", equal_options, step_is_last_row, refused_options)
+/* ---- tables that do not fit ---- */
+
+static const struct {
+    const char *options;
+    struct {
+        int32_t role, rank;
+        int64_t shape[4];
+    } in[2];
+    int32_t status;
+    const char *word;
+} unfit[] = {
+    {"bias_table", {{ATTN_ROLE_BIAS_TABLE, 2, {3, 0}}}, ATTN_ERR_SHAPE, "bias_table"},
+    {"bias_table table_zero=4", {{ATTN_ROLE_BIAS_TABLE, 2, {3, 4}}}, ATTN_ERR_SHAPE, "at least 5"},
+    {"bias_table", {{ATTN_ROLE_BIAS_TABLE, 2, {2, 4}}}, ATTN_ERR_SHAPE, "bias_table has extent 2"},
+    {"bias_table", {{0}}, ATTN_ERR_ROLE, "bias_table is missing"},
+    {"t5_buckets=8", {{ATTN_ROLE_T5_WEIGHT, 2, {3, 8}}}, ATTN_ERR_SHAPE, "t5_weight"},
+    {"grid_w=3", {{ATTN_ROLE_GRID_X, 4, {1, 3, 5, 3}}, {ATTN_ROLE_GRID_Y, 4, {1, 3, 5, 3}}},
+     ATTN_ERR_SHAPE, "has 6 keys, expected 3 x 3"},
+    {"grid_w=3", {{ATTN_ROLE_GRID_X, 4, {1, 3, 5, 2}}, {ATTN_ROLE_GRID_Y, 4, {1, 3, 5, 2}}},
+     ATTN_ERR_SHAPE, "grid_x has extent 2"},
+    {"swin_h=2 swin_w=3", {{ATTN_ROLE_SWIN_TABLE, 2, {15, 3}}}, ATTN_ERR_SHAPE, "has 5 rows"},
+    {"swin_h=2 swin_w=3", {{ATTN_ROLE_SWIN_TABLE, 2, {14, 3}}}, ATTN_ERR_SHAPE, "swin_table"},
+    {"", {{ATTN_ROLE_ROW_SCALE, 3, {1, 1, 1}}}, ATTN_ERR_ROLE, "row_scale"},
+    {"row_scale", {{ATTN_ROLE_ROW_SCALE, 3, {1, 2, 1}}}, ATTN_ERR_SHAPE, "row_scale has extent 2"},
+};
+
+START_TEST(unfit_tables)
+{
+    attn_ctx *ctx = dense_ctx(1);
+    for (size_t n = 0; n < sizeof unfit / sizeof unfit[0]; n++) {
+        struct dense x;
+        char text[256];
+        dense_make(&x, 1, 3, 3, 5, 6, 16, 8);
+        snprintf(text, sizeof text, "softmax h=3 q=5 k=6 d=16/8 %s", unfit[n].options);
+        for (int i = 0; i < 2 && unfit[n].in[i].role; i++)
+            dense_add(&x, unfit[n].in[i].role, ATTN_DTYPE_F32, unfit[n].in[i].rank,
+                      unfit[n].in[i].shape, NULL);
+        attn_plan *plan = dense_plan(ctx, text, NULL);
+        ck_assert_int_eq(attn_plan_execute(plan, x.arg, x.n, NULL, 0), unfit[n].status);
+        ck_assert_msg(strstr(dense_error(), unfit[n].word), "%s: '%s' does not say '%s'", text,
+                      dense_error(), unfit[n].word);
+        ck_assert_msg(isnan(x.out[0]), "%s: out was written", text);
+        attn_plan_destroy(plan);
+        dense_free(&x);
+    }
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
+UNIT_MAIN("score", unfit_tables, equal_options, step_is_last_row, refused_options)

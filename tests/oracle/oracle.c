@@ -130,8 +130,7 @@ double oracle_load(const attn_tensor *t, const int64_t *index)
 
 /* ---- reading tensors by role ---- */
 
-/* Indices along extents of 1 are 0: broadcast. */
-static double load4(const attn_tensor *t, int64_t a, int64_t b, int64_t c, int64_t d)
+double oracle_load4(const attn_tensor *t, int64_t a, int64_t b, int64_t c, int64_t d)
 {
     int64_t index[4] = {a, b, c, d};
     for (int32_t n = 0; n < t->rank; n++)
@@ -186,10 +185,10 @@ static bool pair_visible(const struct oracle_options *o, const struct oracle_inp
     int64_t key = j - s->start; /* as the rules count it */
     if (i >= s->q_len || key < 0 || key >= s->k_len)
         return false;
-    if (in->seg_q && load4(in->seg_q, s->b, s->q0 + i, 0, 0) !=
-                         load4(in->seg_k, s->b, s->k0 + j, 0, 0))
+    if (in->seg_q && oracle_load4(in->seg_q, s->b, s->q0 + i, 0, 0) !=
+                         oracle_load4(in->seg_k, s->b, s->k0 + j, 0, 0))
         return false;
-    if (in->mask && load4(in->mask, s->n, h, i, j) == 0)
+    if (in->mask && oracle_load4(in->mask, s->n, h, i, j) == 0)
         return false;
     int64_t at = i + (o->top_left ? 0 : s->k_len - s->q_len), distance = key - at;
     struct oracle_pair x = {o->hout, s->n, h, i, key, at, key};
@@ -260,22 +259,22 @@ static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t 
     int64_t vh = o->v_head ? o->v_head[h] : h / (o->hout / o->hv);
     double scale = isnan(o->scale) ? 1 / sqrt((double)o->d) : o->scale;
     int64_t off = o->top_left ? 0 : s->k_len - s->q_len;
-    struct oracle_row w = {.h = h, .i = i, .at = i + off, .k_len = s->k_len};
+    struct oracle_row w = {.n = s->n, .h = h, .i = i, .at = i + off, .k_len = s->k_len};
     int64_t pair0 = ((s->n * o->hout + h) * r->pair_q + i) * r->pair_k;
     double *raw = r->scores_raw + pair0, *capped = r->scores_capped + pair0;
     double *biased = r->scores_biased + pair0, *probs = r->probs + pair0;
     unsigned char *counted = r->counted + pair0;
     bool *visible = x->visible;
 
-    scale *= oracle_row_factor(&o->score, &w);
+    scale *= oracle_row_factor(&o->score, &in->score, &w);
     for (int64_t j = 0; j < s->keys; j++)
         visible[j] = false;
     for (int64_t e = 0; e < o->d && i < s->q_len; e++)
-        x->q[e] = load4(in->q, s->b, qh, s->q0 + i, e);
+        x->q[e] = oracle_load4(in->q, s->b, qh, s->q0 + i, e);
     for (int64_t j = s->start; i < s->q_len && j < s->start + s->k_len; j++) {
         double dot = 0, terms = 0, score;
         for (int64_t e = 0; e < o->d; e++) {
-            double term = x->q[e] * load4(in->k, s->b, kh, s->k0 + j, e);
+            double term = x->q[e] * oracle_load4(in->k, s->b, kh, s->k0 + j, e);
             dot += term;
             terms += term * term;
         }
@@ -288,8 +287,9 @@ static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t 
         score = capped[j];
         if (o->alibi)
             score -= slope_of(o, h) * fabs((double)(i + off - (j - s->start)));
+        score += oracle_table_bias(&o->score, &in->score, &w, j - s->start);
         if (in->bias)
-            score += load4(in->bias, s->n, h, i, j);
+            score += oracle_load4(in->bias, s->n, h, i, j);
         biased[j] = score;
         /* A single logit may cancel to nothing; it was rounded at the size
          * that such sums have. */
@@ -302,7 +302,7 @@ static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t 
     double sink = -INFINITY;
     if (in->sink_logits && i < s->q_len)
         sink = in->sink_logits->rank == 1 ? oracle_load(in->sink_logits, &h)
-                                          : load4(in->sink_logits, s->n, h, i, 0);
+                                          : oracle_load4(in->sink_logits, s->n, h, i, 0);
     double max = -INFINITY, sum = 0;
     long double entropy = 0; /* many equal terms: a double would show its own error */
     bool nan = isnan(sink), nan_score = false;
@@ -336,7 +336,7 @@ static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t 
             probs[j] = p;
             entropy -= p > 0 ? p * log(p) : 0;
             for (int64_t e = 0; e < o->dv; e++) {
-                double term = p * load4(in->v, s->b, vh, s->k0 + j, e);
+                double term = p * oracle_load4(in->v, s->b, vh, s->k0 + j, e);
                 out[e] += term;
                 size[e] += fabs(term);
             }

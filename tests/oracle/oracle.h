@@ -34,6 +34,7 @@ struct oracle_options {
 struct oracle_inputs {
     const attn_tensor *q, *k, *v, *bias, *mask, *sink_logits, *seg_q, *seg_k;
     const attn_tensor *q_offsets, *k_offsets, *q_len, *k_len, *k_start;
+    struct oracle_score_inputs score;
 };
 
 /*
@@ -66,6 +67,8 @@ bool oracle_visible(const struct oracle_options *o, const struct oracle_inputs *
 /* Element at coordinates of a view of any type, and one element. */
 double oracle_load(const attn_tensor *t, const int64_t *index);
 double oracle_element(const void *data, int32_t dtype);
+/* The same with indices along extents of 1 taken as 0: broadcast. */
+double oracle_load4(const attn_tensor *t, int64_t a, int64_t b, int64_t c, int64_t d);
 
 /* x rounded to the type once, to nearest and ties to even. */
 double oracle_round(double x, int32_t dtype);

@@ -6,7 +6,10 @@
 
 #include <math.h>
 
-double oracle_row_factor(const struct oracle_score *o, const struct oracle_row *w)
+#include "oracle.h"
+
+double oracle_row_factor(const struct oracle_score *o, const struct oracle_score_inputs *in,
+                         const struct oracle_row *w)
 {
     double f = o->head_scale ? o->head_scale[w->h] : 1;
     int64_t n = o->logn_keys ? w->k_len : w->at + 1;
@@ -15,5 +18,52 @@ double oracle_row_factor(const struct oracle_score *o, const struct oracle_row *
         f *= log_n;
     if (o->logn_train > 0)
         f *= fmax(1, log_n / log(o->logn_train));
+    if (in->row_scale)
+        f *= oracle_load4(in->row_scale, w->n, w->h, w->i, 0);
     return f;
+}
+
+/* As T5 does it, in single precision where T5 has it. */
+static int64_t t5_bucket(const struct oracle_score *o, int64_t distance)
+{
+    int64_t n = o->t5_buckets, first = 0, d = distance < 0 ? -distance : 0;
+    if (o->t5_bidirectional) {
+        n /= 2;
+        first = distance > 0 ? n : 0;
+        d = distance < 0 ? -distance : distance;
+    }
+    int64_t exact = n / 2;
+    if (d < exact)
+        return first + d;
+    float x = logf((float)d / (float)exact);
+    x /= (float)log((double)o->t5_max_distance / (double)exact);
+    x *= (float)(n - exact);
+    int64_t bucket = exact + (int64_t)x;
+    return first + (bucket < n - 1 ? bucket : n - 1);
+}
+
+double oracle_table_bias(const struct oracle_score *o, const struct oracle_score_inputs *in,
+                         const struct oracle_row *w, int64_t j)
+{
+    double sum = 0;
+    if (in->bias_table) {
+        int64_t last = in->bias_table->shape[1] - 1;
+        int64_t at = j - w->at + (o->table_zero < 0 ? (last + 1) / 2 : o->table_zero);
+        int64_t index[2] = {w->h, at < 0 ? 0 : at > last ? last : at};
+        sum += oracle_load(in->bias_table, index);
+    }
+    if (in->t5_weight) {
+        int64_t index[2] = {t5_bucket(o, j - w->at), w->h};
+        sum += oracle_load(in->t5_weight, index);
+    }
+    if (in->swin_table) {
+        int64_t dy = w->i / o->swin_w - j / o->swin_w, dx = w->i % o->swin_w - j % o->swin_w;
+        int64_t index[2] = {
+            (dy + o->swin_h - 1) * (2 * o->swin_w - 1) + dx + o->swin_w - 1, w->h};
+        sum += oracle_load(in->swin_table, index);
+    }
+    if (in->grid_y)
+        sum += oracle_load4(in->grid_y, w->n, w->h, w->i, j / o->grid_w) +
+               oracle_load4(in->grid_x, w->n, w->h, w->i, j % o->grid_w);
+    return sum;
 }
