@@ -2,27 +2,31 @@
 """A plan tied to its arrays: a call is one call of the library."""
 from __future__ import annotations
 
-import ctypes
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping, Union
 
 import numpy as np
 
 from ._errors import check
 from ._lib import Arg, lib, roles
+from ._pointers import Pointer
 from ._tensor import Array, View
 
 if TYPE_CHECKING:
     from ._plan import Plan, Result
 
 
-def make_args(views: Mapping[str, View]) -> Any:
+# What stands for an argument: it has an address, and is released once.
+Argument = Union[View, Pointer]
+
+
+def make_args(views: Mapping[str, Argument]) -> Any:
     """The argument array of an execute; the views must outlive it."""
     args = (Arg * len(views))()
     for arg, (name, seen) in zip(args, views.items()):
         arg.role = roles[name].number
-        arg.object = ctypes.addressof(seen.tensor)
+        arg.object = seen.address
     return args
 
 
@@ -39,7 +43,7 @@ class Bound:
     threads take turns.
     """
 
-    def __init__(self, plan: "Plan", handle: Any, views: Mapping[str, View], results: "Result",
+    def __init__(self, plan: "Plan", handle: Any, views: Mapping[str, Argument], results: "Result",
                  size: int, align: int) -> None:
         self.plan = plan
         self.results = results

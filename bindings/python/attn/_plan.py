@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, 
 
 import numpy as np
 
-from ._bound import Bound, aligned, make_args
+from ._bound import Argument, Bound, aligned, make_args
 from ._errors import INVALID, ROLE, SHAPE, ArgumentError, check, read_text
 from ._lib import (
     PARAM_EXECUTORS, TYPE_I64, TYPE_I64S, Role, Tensor, lib, params, roles, text,
 )
+from ._pointers import Pointer
 from ._tensor import Array, View, numpy_dtype, view
 from ._values import is_set, read_all
 from ._words import Problem
@@ -29,7 +30,7 @@ LAYOUTS = ("bhnd", "bnhd")
 _SPARE = 16
 
 
-def _release(views: Mapping[str, View]) -> None:
+def _release(views: Mapping[str, Argument]) -> None:
     for item in views.values():
         item.release()
 
@@ -227,16 +228,18 @@ class Plan:
         views, results = self._take(layout, arrays)
         return Bound(self, self._handle, views, results, self._bytes, self._align)
 
-    def _take(self, layout: str, arrays: Mapping[str, Any]) -> Tuple[Dict[str, View], Result]:
+    def _take(self, layout: str, arrays: Mapping[str, Any]) -> Tuple[Dict[str, Argument], Result]:
         """Views of all arguments, to be released once, and the outputs among them."""
         swapped = check_layout(layout)
-        views: Dict[str, View] = {}
+        views: Dict[str, Argument] = {}
         outputs: Dict[str, Any] = dict.fromkeys(("out",) + self._facts.wants, True)
         results: Dict[str, Any] = {}
         try:
             for name, value in arrays.items():
                 if find_role(name).output:
                     outputs[name] = value
+                elif not roles[name].is_tensor:
+                    views[name] = Pointer(value, name)
                 elif value is not None:
                     views[name] = self._view(name, value, swapped, False)
             given = dict(views)
@@ -263,7 +266,7 @@ class Plan:
                 raise
         return seen
 
-    def _allocate(self, name: str, given: Mapping[str, View], swapped: bool) -> Array:
+    def _allocate(self, name: str, given: Mapping[str, Argument], swapped: bool) -> Array:
         """An array for an output, as the library says for these inputs."""
         told = Tensor()
         args = make_args(given)
@@ -274,7 +277,7 @@ class Plan:
             shape[1], shape[2] = shape[2], shape[1]
         return np.empty(shape, numpy_dtype(text(lib.attn_dtype_name(told.dtype))))
 
-    def _execute(self, views: Mapping[str, View]) -> None:
+    def _execute(self, views: Mapping[str, Argument]) -> None:
         args = make_args(views)
         with self._lock:
             block = self._spare.pop() if self._spare else None

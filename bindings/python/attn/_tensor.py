@@ -79,6 +79,11 @@ class View:
         self._release = release
 
     @property
+    def address(self) -> int:
+        """Of the `attn_tensor`."""
+        return ctypes.addressof(self.tensor)
+
+    @property
     def shape(self) -> Tuple[int, ...]:
         return tuple(self.tensor.shape[: self.tensor.rank])
 
