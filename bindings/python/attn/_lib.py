@@ -21,6 +21,7 @@ UNBOUNDED = -(2**63)
 CTX_THREADS, CTX_MAX_ISA, CTX_LOG_LEVEL, CTX_ISA, CTX_BLAS = 1, 2, 3, 4, 5
 LOG_LEVELS = {"silent": 0, "error": 1, "warning": 2, "info": 3, "trace": 4}
 PARAM_EXECUTORS = 602
+MODES = ("must", "any")  # by number
 TYPE_I64, TYPE_BOOL, TYPE_ENUM, TYPE_SET, TYPE_F64, TYPE_TEXT = 1, 2, 3, 4, 5, 6
 TYPE_I64S, TYPE_F64S = 7, 8
 
@@ -84,6 +85,11 @@ _PROTOTYPES: Dict[str, Any] = {
     "attn_desc_get_i64s": (c_int32, [_handle, c_int32, _i64p, c_size_t, _sizep]),
     "attn_desc_get_f64s": (c_int32, [_handle, c_int32, _f64p, c_size_t, _sizep]),
     "attn_desc_is_set": (c_int32, [_handle, c_int32, _i32p]),
+    "attn_desc_add_piece": (c_int32, [_handle, c_int32, c_int32, _i64p, c_size_t]),
+    "attn_desc_piece_count": (c_int32, [_handle, _sizep]),
+    "attn_desc_piece_at": (c_int32, [_handle, c_size_t, _i32p, _i32p, _i64p, c_size_t, _sizep]),
+    "attn_piece_name": (c_char_p, [c_int32]),
+    "attn_piece_find": (c_int32, [c_char_p, _i32p]),
     "attn_param_at": (c_int32, [c_size_t]),
     "attn_param_name": (c_char_p, [c_int32]),
     "attn_param_type": (c_int32, [c_int32]),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, 
 
 import numpy as np
 
+from . import _pieces
 from ._bound import Argument, Bound, aligned, make_args
 from ._errors import INVALID, ROLE, SHAPE, ArgumentError, check, read_text
 from ._lib import (
@@ -107,6 +108,7 @@ class _Facts:
         self.problem = read_text(
             lambda buf, n, needed: lib.attn_desc_print(desc, buf, n, needed))
         self.said = said = read_all(desc)
+        self.pieces = _pieces.read(desc)
         self.q, self.k = said.get("q", 0), said.get("k", 0)
         self.dtype: str = said.get("dtype", "f32")
         self.wants: Tuple[str, ...] = said.get("want", ())
@@ -142,6 +144,7 @@ class Plan:
         check(lib.attn_desc_parse(context._handle, problem.text.encode(), byref(desc)))
         try:
             _apply(desc, problem)
+            _pieces.add(desc, problem.pieces)
             self._facts = _Facts(desc)
             # Runs bring their own workspace, so the plan needs to own none.
             check(lib.attn_desc_set_i64(desc, PARAM_EXECUTORS, 0))
@@ -170,6 +173,11 @@ class Plan:
     def parameters(self) -> Dict[str, Any]:
         """What the problem sets, by the names of `attn.parameters()`; inf for no limit."""
         return dict(self._facts.said)
+
+    @property
+    def pieces(self) -> List[Tuple[str, str, List[Any]]]:
+        """The added pieces of visibility: (mode, kind, values)."""
+        return list(self._facts.pieces)
 
     @property
     def dtype(self) -> str:

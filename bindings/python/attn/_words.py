@@ -15,6 +15,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from . import _pieces
 from ._errors import INVALID, SYNTAX, ArgumentError
 from ._lib import (
     TYPE_BOOL, TYPE_ENUM, TYPE_F64S, TYPE_I64, TYPE_I64S, TYPE_SET, UNBOUNDED, Param, params,
@@ -31,6 +32,7 @@ class Problem(NamedTuple):
     text: str
     # name of an i64, i64s or f64s parameter, and its values as bytes
     setters: Tuple[Tuple[str, bytes], ...]
+    pieces: Tuple[_pieces.Packed, ...] = ()
 
 
 def _scalar(key: str, value: Any) -> str:
@@ -116,8 +118,12 @@ def problem(start: Optional[str], keywords: Mapping[str, Any]) -> Problem:
     """Puts a problem string and keywords together; None means not given."""
     words: List[str] = ["softmax" if start is None else start]
     setters: Dict[str, bytes] = {}
+    pieces: Tuple[_pieces.Packed, ...] = ()
     for key, value in keywords.items():
         if value is None:
+            continue
+        if key == "pieces":
+            pieces = _pieces.pack(value, _integer)
             continue
         param = params.get(key)
         kind = 0 if param is None or key in _JOINTS else param.type
@@ -130,4 +136,4 @@ def problem(start: Optional[str], keywords: Mapping[str, Any]) -> Problem:
     text = " ".join(words)
     if "\0" in text:
         raise ArgumentError(SYNTAX, "a problem string cannot hold a NUL character: %r" % text)
-    return Problem(text, tuple(setters.items()))
+    return Problem(text, tuple(setters.items()), pieces)

@@ -70,10 +70,41 @@ SIZES = [
 ]
 
 
-def test_every_parameter_is_here():
+# A value for each type, as a word and as a keyword. Lists have one entry a head.
+BY_TYPE = {
+    _lib.TYPE_I64: ("{}=1", 1),
+    _lib.TYPE_BOOL: ("{}", True),
+    _lib.TYPE_F64: ("{}=0.5", 0.5),
+    _lib.TYPE_I64S: ("{}=[0,0,0,0,0,0,0,0]", [0] * 8),
+    _lib.TYPE_F64S: ("{}=[1,1,1,1,1,1,1,1]", [1.0] * 8),
+}
+
+
+def outcome(ctx, *words, **keywords):
+    """The canonical problem, or the kind of error."""
+    try:
+        return ctx.plan(*words, **keywords).problem
+    except attn.AttnError as error:
+        return error.name
+
+
+@pytest.mark.parametrize("param", _lib.params.values(), ids=lambda param: param.name)
+def test_every_parameter(ctx, param):
+    """Also those that came after this test, and combinations that are refused."""
     spelled = {key for _, keywords in SIZES for key in keywords}
-    assert set(_lib.params) <= set(PAIRS) | spelled
-    assert set(attn.parameters()) == set(_lib.params)
+    if param.name in spelled or param.name in PAIRS:
+        return
+    for word in param.words:
+        assert outcome(ctx, BASE, **{param.name: word}) == outcome(
+            ctx, "%s %s=%s" % (BASE, param.name, word))
+    if param.type in BY_TYPE:
+        word, value = BY_TYPE[param.type]
+        assert outcome(ctx, BASE, **{param.name: value}) == outcome(
+            ctx, BASE + " " + word.format(param.name))
+
+
+def test_parameters_are_told():
+    assert set(attn.parameters()) == set(_lib.params) >= set(PAIRS)
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -94,15 +125,27 @@ def test_sizes(ctx, word, keywords):
     assert ctx.plan(rest, **keywords).problem == ctx.plan(rest + " " + word).problem
 
 
-def test_every_word_of_enums_and_sets(ctx):
-    for param in _lib.params.values():
-        for word in param.words:
-            try:
-                plan = ctx.plan(BASE, **{param.name: word})
-            except attn.AttnError as error:
-                assert not isinstance(error, attn.ArgumentError) or param.name == "kv_dtype", error
-            else:
-                assert "%s=%s" % (param.name, word) in plan.problem
+def test_pieces(ctx):
+    said = ctx.plan(BASE + " must=band[255,0,0,1] any=rect[0,4,0,inf] any=prefix[3]")
+    given = [("must", "band", [255, 0, 0, 1]), ("any", "rect", (0, 4, 0, None)),
+             ("any", "prefix", np.array([3]))]
+    assert ctx.plan(BASE, pieces=given).problem == said.problem
+    assert ctx.plan(BASE + " must=band[255,0,0,1]", pieces=given[1:]).problem == said.problem
+    assert said.pieces == [("must", "band", [255, 0, 0, 1]),
+                           ("any", "rect", [0, 4, 0, math.inf]), ("any", "prefix", [3])]
+    assert ctx.plan(BASE, pieces=said.pieces).problem == said.problem
+    assert ctx.plan(BASE, pieces=[]).pieces == []
+    for wrong in ([("perhaps", "band", [1])], ["must"], [("must", "band")],
+                  [("must", "band", [1, 2])], [("must", "bend", [255, 0, 0, 1])]):
+        with pytest.raises(attn.ArgumentError):
+            ctx.plan(BASE, pieces=wrong)
+
+
+def test_pieces_hide_what_a_window_hides(ctx, qkv):
+    q, k, v = qkv()
+    assert np.array_equal(
+        attn.attention(q, k, v, pieces=[("must", "band", [3, 0, 0, 1])], ctx=ctx),
+        attn.attention(q, k, v, causal=True, window=(3, 0), ctx=ctx))
 
 
 def test_keywords_alone_and_none(ctx):
