@@ -13,7 +13,6 @@ typedef struct bench_size {
     int32_t dtype, kv_dtype;
     bool packed;
     int64_t off;        /* of the diagonal: key i + off is row i's own */
-    double pairs;       /* visible ones of one head and sequence */
     double skipped;     /* what part of all pairs is not visible */
     double flops;       /* 2 (D + Dv) for every visible pair */
     double kv_bytes;    /* stored K and V that some row sees */
@@ -22,9 +21,9 @@ typedef struct bench_size {
 /*
  * Reads the sizes; inf_k stands for k=inf (0: refuse that). MASK and the
  * lengths of sequences do not count: what a mask hides is not known ahead.
- * A status of the library, ATTN_ERR_INVALID if k is inf and inf_k is 0.
+ * 0, or BENCH_FAILED after a message.
  */
-int32_t bench_size_read(const attn_desc *desc, int64_t inf_k, bench_size *size);
+int bench_size_read(const attn_desc *desc, int64_t inf_k, bench_size *size);
 
 /* The segment of the key at position `at`: equal runs of keys. */
 int32_t bench_size_segment(const bench_size *size, int64_t at);
