@@ -367,6 +367,8 @@ static int64_t count(const struct attn__exec *x, const struct attn__seq *s)
     return attn__units_of_groups(x, s, group_units);
 }
 
+/* For the first unit of a head; it leaves K and V in a nearer cache for the
+ * others, or they are too long for that and come in order. */
 static void next_block(const struct pass *ps, struct attn__ahead *a)
 {
     int64_t n = attn__min_i64(ps->j1 - ps->j0, ps->s->nk - ps->j1);
@@ -464,9 +466,9 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
         ps.j1 = attn__min_i64(j + tl->keys, s->nk);
         ps.loaded = false;
         struct attn__ahead ahead = {.runs = 0};
-        if (ps.j1 < hi)
+        if (ps.j1 < hi && index == 0)
             next_block(&ps, &ahead);
-        else
+        else if (ps.j1 >= hi)
             next_unit(&ps, st, index_all, g, &ahead);
         int64_t each = (attn__ahead_rows(&ahead) + n - 1) / n;
         for (int64_t i = 0; i < n; i++) {

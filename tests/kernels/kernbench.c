@@ -99,6 +99,7 @@ struct data {
     float *qt;   /* DEPTH x QUERIES */
     float *st;   /* KEYS x QUERIES */
     float *ot;   /* DEPTH x QUERIES */
+    float *pt;   /* BLOCK x QUERIES, for weights that leave st */
     float *m, *l;
     int64_t d, w;
 };
@@ -127,6 +128,25 @@ static void run_pv(const struct data *x)
 static void run_softmax(const struct data *x)
 {
     x->k->tile_softmax(x->st, BLOCK, x->w, x->m, x->l, x->ot, x->d);
+}
+
+/* The same memory holds half as many pairs. */
+static void run_qk_bf16(const struct data *x)
+{
+    x->k->tile_qk_bf16((const uint16_t *)(const void *)x->rows, x->d, BLOCK, x->d / 2,
+                       (const uint32_t *)(const void *)x->qt, x->w, 1, x->st);
+}
+
+static void run_pv_bf16(const struct data *x)
+{
+    x->k->tile_pv_bf16((const uint32_t *)(const void *)x->rows, BLOCK / 2, x->d,
+                       (const uint32_t *)(const void *)x->st, x->w, x->ot);
+}
+
+static void run_softmax_bf16(const struct data *x)
+{
+    x->k->tile_softmax_bf16(x->st, BLOCK, x->w, x->m, x->l, x->ot, x->d,
+                            (uint32_t *)(void *)x->pt);
 }
 
 static void run_prefill(const struct data *x)
@@ -162,6 +182,25 @@ static void time_tile(const char *what, void (*run)(const struct data *), const 
            (long long)x->d, (long long)x->w, best, 100 * best / limit, limit);
 }
 
+/* how long one vector of scores takes, in multiply-adds at the peak */
+static void time_softmax(const char *what, void (*run)(const struct data *), const struct data *x)
+{
+    int lanes = (int)x->k->lanes;
+    double best = 1e9, limit = 0;
+    for (int i = 0; i < 50; i++) {
+        double g = peak(lanes);
+        limit = g > limit ? g : limit;
+        run(x);
+        double t = now();
+        for (int r = 0; r < 50; r++)
+            run(x);
+        t = (now() - t) / (50.0 * BLOCK * 2);
+        best = t < best ? t : best;
+    }
+    printf("%-12s %-14s %.2f ns a vector of %d: the time of %.1f multiply-adds of one\n",
+           x->k->isa_name, what, best * 1e9, lanes, best * limit * 1e9 / (2.0 * lanes));
+}
+
 static void bench_tiles(const struct attn__kernels *k, const char *filter)
 {
     struct ck c = { .rng = 1 };
@@ -169,6 +208,7 @@ static void bench_tiles(const struct attn__kernels *k, const char *filter)
                       .qt = aligned(sizeof(float) * DEPTH * QUERIES),
                       .st = aligned(sizeof(float) * KEYS * QUERIES),
                       .ot = aligned(sizeof(float) * DEPTH * QUERIES),
+                      .pt = aligned(sizeof(float) * BLOCK * QUERIES),
                       .m = aligned(sizeof(float) * QUERIES),
                       .l = aligned(sizeof(float) * QUERIES) };
     ck_fill(&c, x.rows, KEYS * DEPTH, CK_RANDOM);
@@ -182,33 +222,26 @@ static void bench_tiles(const struct attn__kernels *k, const char *filter)
                 ck_fill(&c, x.st, BLOCK * QUERIES, CK_RANDOM);
                 time_tile("tile_pv", run_pv, &x, tile, 20);
             }
+            if (strstr("tile_qk_bf16", filter))
+                time_tile("tile_qk_bf16", run_qk_bf16, &x, tile, 20);
+            if (strstr("tile_pv_bf16", filter))
+                time_tile("tile_pv_bf16", run_pv_bf16, &x, tile, 20);
             if (strstr("tile_prefill", filter))
                 time_tile("tile_prefill", run_prefill, &x, 2 * tile * KEYS / BLOCK, 2);
         }
     }
 
-    /* how long one vector of scores takes, in multiply-adds at the peak */
     x.d = 0;
     x.w = 2 * k->lanes;
-    double best = 1e9, limit = 0;
-    for (int i = 0; i < 50 && strstr("tile_softmax", filter); i++) {
-        double g = peak(k->lanes);
-        limit = g > limit ? g : limit;
-        run_softmax(&x);
-        double t = now();
-        for (int r = 0; r < 50; r++)
-            run_softmax(&x);
-        t = (now() - t) / (50.0 * BLOCK * 2);
-        best = t < best ? t : best;
-    }
-    if (limit > 0)
-        printf("%-12s %-14s %.2f ns a vector of %d: the time of %.1f multiply-adds of one\n",
-               k->isa_name, "tile_softmax", best * 1e9, (int)k->lanes,
-               best * limit * 1e9 / (2.0 * k->lanes));
+    if (strstr("tile_softmax", filter))
+        time_softmax("tile_softmax", run_softmax, &x);
+    if (strstr("tile_softmax_bf16", filter))
+        time_softmax("softmax_bf16", run_softmax_bf16, &x);
     free(x.rows);
     free(x.qt);
     free(x.st);
     free(x.ot);
+    free(x.pt);
     free(x.m);
     free(x.l);
 }
