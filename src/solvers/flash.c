@@ -29,7 +29,8 @@
 /* Query rows of a unit at most. */
 enum { PASS_ROWS = 128 };
 
-/* Keys whose visibility is judged as one before it is looked up singly. */
+/* Keys whose visibility is judged as one before it is looked up singly, and
+ * between which other memory may be asked for. */
 enum { PART_KEYS = 16 };
 
 /* Rows r0..r0+n-1 of a head group, row r being query r / group of its head
@@ -197,6 +198,8 @@ struct pass {
     int64_t ldk, ldv;
     const float *kf, *vf;
     struct attn__flash_bf16_block pairs;
+    struct attn__ahead ahead;
+    int64_t fetch; /* rows to fetch per part of a product */
 };
 
 static int64_t head_of(const struct pass *ps, int64_t r)
@@ -224,10 +227,11 @@ static void begin_tile(const struct pass *ps, struct tile *t)
         struct attn__rows from = attn__call_q(ps->c, ps->s, ps->h0);
         q = attn__rows_f32(ps->kern, &from, t->r0, t->n, p->d, ps->wk->rows, &ld);
     } else {
-        for (int64_t n = 0; n < t->n; n++) {
+        for (int64_t n = 0; n < t->n && n < ps->group; n++) {
             struct attn__rows from = attn__call_q(ps->c, ps->s, head_of(ps, t->r0 + n));
-            attn__rows_to_f32(ps->kern, &from, (t->r0 + n) / ps->group, 1, 0, p->d,
-                              ps->wk->rows + n * p->d, p->d);
+            attn__rows_to_f32(ps->kern, &from, (t->r0 + n) / ps->group,
+                              (t->n - n + ps->group - 1) / ps->group, 0, p->d,
+                              ps->wk->rows + n * p->d, ps->group * p->d);
         }
         if (factor)
             scale_rows(ps, t, ps->wk->rows);
@@ -284,6 +288,22 @@ static void look_up(const struct pass *ps, const struct tile *t, int64_t j0, int
     }
 }
 
+/* Products of the block's keys skip..skip+nk-1 with the queries of a tile. What
+ * is fetched ahead is asked for in between: all at once would be waited for. */
+static void product(struct pass *ps, const struct tile *t, int64_t skip, int64_t nk, float *st)
+{
+    int64_t step = ps->fetch > 0 ? PART_KEYS : nk;
+    for (int64_t j = 0; j < nk; j += step, st += step * ps->w) {
+        const struct attn__kernels *kern = ps->kern;
+        int64_t at = skip + j, n = attn__min_i64(step, nk - j);
+        attn__ahead_fetch(&ps->ahead, ps->fetch);
+        if (ps->bf16)
+            attn__flash_bf16_scores(kern, &ps->pairs, at, n, t->qt_bf16, ps->w, ps->scale, st);
+        else
+            kern->tile_qk(ps->kf + at * ps->ldk, ps->ldk, n, ps->c->p->d, t->qt, ps->w, st);
+    }
+}
+
 /* The block against one tile. */
 static void tile_block(struct pass *ps, struct tile *t)
 {
@@ -316,10 +336,7 @@ static void tile_block(struct pass *ps, struct tile *t)
      * weight is summed goes by its key's number. */
     int64_t nk = j1 - j0, skip = j0 - ps->j0, front = skip % lanes;
     float *st = wk->st + front * ps->w;
-    if (ps->bf16)
-        attn__flash_bf16_scores(ps->kern, &ps->pairs, skip, nk, t->qt_bf16, ps->w, ps->scale, st);
-    else
-        ps->kern->tile_qk(ps->kf + skip * ps->ldk, ps->ldk, nk, p->d, t->qt, ps->w, st);
+    product(ps, t, skip, nk, st);
     if (p->score.steps) {
         struct attn__score_tile at = {st, ps->w, t->r0, t->n, j0, nk};
         attn__score_tile_steps(&ps->score, &at);
@@ -465,14 +482,17 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
         ps.j0 = j;
         ps.j1 = attn__min_i64(j + tl->keys, s->nk);
         ps.loaded = false;
-        struct attn__ahead ahead = {.runs = 0};
+        ps.ahead = (struct attn__ahead){.runs = 0};
         if (ps.j1 < hi && index == 0)
-            next_block(&ps, &ahead);
+            next_block(&ps, &ps.ahead);
         else if (ps.j1 >= hi)
-            next_unit(&ps, st, index_all, g, &ahead);
-        int64_t each = (attn__ahead_rows(&ahead) + n - 1) / n;
+            next_unit(&ps, st, index_all, g, &ps.ahead);
+        int64_t parts = 1;
+        for (int64_t i = 0; i < n; i++)
+            parts += attn__max_i64(attn__min_i64(wk->tile[i].hi, ps.j1) -
+                                       attn__max_i64(wk->tile[i].lo, ps.j0), 0) / PART_KEYS;
+        ps.fetch = (attn__ahead_rows(&ps.ahead) + parts - 1) / parts;
         for (int64_t i = 0; i < n; i++) {
-            attn__ahead_fetch(&ahead, each);
             if (wk->tile[i].lo < ps.j1 && wk->tile[i].hi > ps.j0)
                 tile_block(&ps, &wk->tile[i]);
         }
