@@ -15,7 +15,8 @@
  *
  * with cap(x) = softcap * tanh(x / softcap), r the row's factor (1 unless
  * head_scale, logn_train or ssmax is set), and sink logits adding to the sum
- * without a value. A key is visible if
+ * without a value; `normalizer` puts something else in softmax's place. A key
+ * is visible if
  *
  *     len & segment & mask & ((causal & (window | sink_tokens)) | prefix);
  *
@@ -79,6 +80,20 @@ enum {
  * | 303 | alibi           | bool   |                   | 0                  |
  * | 304 | alibi_slopes    | f64s   | one per out head  | the paper's        |
  * | 305 | sink_logits     | bool   | SINK_LOGITS       | 0                  |
+ * | 310 | normalizer      | enum   | softmax exp_n     | softmax            |
+ * |     |                 |        | exp_sum relu      |                    |
+ * |     |                 |        | sigmoid none      |                    |
+ * |     |                 |        | softplus taylor2  |                    |
+ * |     |                 |        | gelu_l2 l2_gelu   |                    |
+ * |     |                 |        | lssar sparsemax   |                    |
+ * |     |                 |        | entmax            |                    |
+ * | 311 | norm_power      | f64    | > 0; entmax: > 1  | 1; lssar 15,       |
+ * |     |                 |        |                   | entmax 1.5         |
+ * | 312 | norm_bias       | f64    | finite            | -ln(keys)          |
+ * | 313 | norm_count      | enum   | visible keys one  | visible            |
+ * |     |                 |        | given             |                    |
+ * | 314 | norm_n          | f64    | > 0               | needed with given  |
+ * | 315 | norm_gamma      | f64    | finite            | 1                  |
  * | 320 | head_scale      | f64s   | one per out head  | 1                  |
  * | 321 | row_scale       | bool   | ROW_SCALE         | 0                  |
  * | 322 | logn_train      | f64    | > 1               | none               |
@@ -155,6 +170,12 @@ enum {
     ATTN_PARAM_ALIBI = 303,
     ATTN_PARAM_ALIBI_SLOPES = 304,
     ATTN_PARAM_SINK_LOGITS = 305,
+    ATTN_PARAM_NORMALIZER = 310,
+    ATTN_PARAM_NORM_POWER = 311,
+    ATTN_PARAM_NORM_BIAS = 312,
+    ATTN_PARAM_NORM_COUNT = 313,
+    ATTN_PARAM_NORM_N = 314,
+    ATTN_PARAM_NORM_GAMMA = 315,
     ATTN_PARAM_HEAD_SCALE = 320,
     ATTN_PARAM_ROW_SCALE = 321,
     ATTN_PARAM_LOGN_TRAIN = 322,
@@ -185,6 +206,59 @@ enum { ATTN_ALIGN_BOTTOM_RIGHT = 0, ATTN_ALIGN_TOP_LEFT = 1 };
 /* Values of `compute`: what the factors of products may be rounded to. */
 enum { ATTN_COMPUTE_F32 = 0, ATTN_COMPUTE_BF16 = 1 };
 
+/*
+ * Values of `normalizer`: how the scores s_j of a row become the weights p_j
+ * of out = sum_j p_j v_j. Sums are over the visible keys; keys that are not
+ * visible, and those whose score is -inf, have weight 0; a row of nothing
+ * else gives 0. "keys" is the number of keys of the sequence that count,
+ * `visible` how many of them the row sees. All are since 0.1.
+ *
+ * softmax    e^s / sum e^s. The only ones with sink logits are this and
+ *            exp_n; with LSE this, exp_n and exp_sum.
+ * exp_n      keys * softmax (TokenFormer, 2024)
+ * exp_sum    e^s, not divided by anything
+ * relu       max(0, s)^norm_power / n^norm_gamma, n by norm_count (Wortsman
+ *            et al., 2023); it reads these parameters and no other does
+ * sigmoid    1 / (1 + e^-(s + norm_bias)) (Ramapuram et al., 2024). A
+ *            norm_bias that is not set is -ln(keys): set it where prefill
+ *            and decode must agree
+ * none       s
+ * softplus   ln(1 + e^s) / sum (LSSA; Gao and Spratling, 2025)
+ * taylor2    (1 + s + s^2/2) / sum (Arora et al., 2024)
+ * gelu_l2    sqrt(keys) * gelu(s) / |gelu(s)|_2 (TokenFormer)
+ * l2_gelu    gelu(sqrt(keys) * s / |s|_2) (TokenFormer)
+ * lssar      b / sum b, b = max(0, visible * a - o)^norm_power with a the
+ *            softplus weights, o = 0 in the rows at positions i + off below
+ *            3, else 1 (Gao and Spratling, 2025)
+ * sparsemax  max(0, s - t), t such that the sum is 1 (Martins and Astudillo,
+ *            2016); needs a finite k
+ * entmax     max(0, (a - 1) s - t)^(1/(a - 1)), a = norm_power, t such that
+ *            the sum is 1 (Peters et al., 2019); needs a finite k
+ */
+enum {
+    ATTN_NORMALIZER_SOFTMAX = 0,
+    ATTN_NORMALIZER_EXP_N = 1,
+    ATTN_NORMALIZER_EXP_SUM = 2,
+    ATTN_NORMALIZER_RELU = 3,
+    ATTN_NORMALIZER_SIGMOID = 4,
+    ATTN_NORMALIZER_NONE = 5,
+    ATTN_NORMALIZER_SOFTPLUS = 6,
+    ATTN_NORMALIZER_TAYLOR2 = 7,
+    ATTN_NORMALIZER_GELU_L2 = 8,
+    ATTN_NORMALIZER_L2_GELU = 9,
+    ATTN_NORMALIZER_LSSAR = 10,
+    ATTN_NORMALIZER_SPARSEMAX = 11,
+    ATTN_NORMALIZER_ENTMAX = 12
+};
+
+/* Values of `norm_count`: the n of relu. given: norm_n. */
+enum {
+    ATTN_NORM_COUNT_VISIBLE = 0,
+    ATTN_NORM_COUNT_KEYS = 1,
+    ATTN_NORM_COUNT_ONE = 2,
+    ATTN_NORM_COUNT_GIVEN = 3
+};
+
 /* Values of `blas`. never: no solver that calls BLAS. */
 enum { ATTN_BLAS_AUTO = 0, ATTN_BLAS_NEVER = 1 };
 
@@ -210,13 +284,14 @@ enum {
 
 /* Bits of `want`: further outputs that execute may be asked for. */
 enum {
-    ATTN_WANT_PROBS = 1,
+    ATTN_WANT_PROBS = 1,         /* the weights p */
     ATTN_WANT_SCORES_RAW = 2,    /* scale * q.k */
     ATTN_WANT_SCORES_CAPPED = 4, /* after softcap */
     ATTN_WANT_SCORES_BIASED = 8, /* after bias; -inf where not visible */
-    ATTN_WANT_COLSUM = 16,       /* sum over queries of the probabilities */
+    ATTN_WANT_COLSUM = 16,       /* sum over queries of the weights */
     ATTN_WANT_ROWMAX = 32,       /* the largest visible score of each row */
-    ATTN_WANT_ENTROPY = 64       /* -sum p ln p of each row, in nats */
+    ATTN_WANT_ENTROPY = 64       /* -sum p ln p of each row, in nats; where
+                                  * the weights sum to 1 */
 };
 
 /* Values of `logn_count`: the n in a row's factor made of ln n. */

@@ -11,6 +11,7 @@
 #include "base/dtype.h"
 #include "base/error.h"
 #include "mech/mech.h"
+#include "mech/normalizer.h"
 #include "mech/score_options.h"
 #include "problem/mech_list.h"
 #include "problem/pieces.h"
@@ -146,6 +147,9 @@ static int32_t fill(const struct attn__params *v, const struct attn__params *tex
     p->executors = i64_or(v, ATTN_PARAM_EXECUTORS, 1);
     attn__mech_roles(v, p);
     attn__score_roles(p);
+    status = attn__mech_normalizer(v, p);
+    if (status != ATTN_OK)
+        return status;
 
     const char *solver = attn__params_text_or(v, ATTN_PARAM_SOLVER, NULL);
     if (solver) {

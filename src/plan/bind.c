@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/view.h"
+#include "problem/norm.h"
 
 /*
  * Views of empty tensors may hold anything, and NULL is legal. Solvers compute
@@ -61,6 +62,10 @@ static int32_t collect(const struct attn__problem *p, const attn_arg *args, size
                                    (int)args[n].zero);
         if (call->has[slot])
             return attn__error_set(ATTN_ERR_ROLE, "role %s is given twice", r->name);
+        if (slot == ATTN__SLOT_LSE && !attn__norm_traits(p->norm.kind)->lse)
+            return attn__error_set(ATTN_ERR_ROLE,
+                                   "role lse is given, but normalizer=%s has no log-sum-exp",
+                                   attn__norm_traits(p->norm.kind)->name);
         if (p->takes[slot] == ATTN__TAKES_NOT)
             return attn__error_set(ATTN_ERR_ROLE,
                                    "role %s was not declared in the descriptor of this plan",

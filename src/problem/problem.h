@@ -46,6 +46,14 @@ enum { ATTN__MAX_EXTENTS = 12 };
 struct attn__recipe; /* problem/recipe.h */
 struct attn__call;   /* problem/call.h */
 
+/* How scores become weights; the meaning of the numbers is in desc.h. */
+struct attn__norm {
+    int32_t kind;  /* ATTN_NORMALIZER_* */
+    int32_t count; /* ATTN_NORM_COUNT_* */
+    double power, n, gamma;
+    double bias; /* NAN: minus the logarithm of the number of keys */
+};
+
 struct attn__problem {
     int32_t mech;
     int32_t verb;
@@ -88,6 +96,7 @@ struct attn__problem {
     const double *slopes; /* ALiBi, [hout]; NULL: none */
     bool bias, sink_logits;
     struct attn__score_spec score;
+    struct attn__norm norm;
 
     int32_t want;
 

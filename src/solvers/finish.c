@@ -13,6 +13,8 @@ bool attn__finish_applicable(const struct attn__problem *p, char why[ATTN__WHY_M
     const char *reason = NULL;
     if (p->dtype == ATTN_DTYPE_F64)
         reason = "computes in f32, dtype is f64";
+    else if (p->norm.kind != ATTN_NORMALIZER_SOFTMAX)
+        reason = "its normaliser is the softmax only";
     else if (p->want)
         reason = "keeps no scores, and want= asks for outputs made from them";
     if (reason)

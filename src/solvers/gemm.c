@@ -50,6 +50,8 @@ static bool applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
         reason = "blas=never";
     else if (p->dtype == ATTN_DTYPE_F64)
         reason = "computes in f32, dtype is f64";
+    else if (p->norm.kind != ATTN_NORMALIZER_SOFTMAX)
+        reason = "its normaliser is the softmax only";
     else if (p->k == ATTN_UNBOUNDED)
         reason = "keeps whole rows of scores, and k is inf";
     else if (!attn__blas_fits(p->q) || !attn__blas_fits(p->k))

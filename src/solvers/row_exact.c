@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A row by the definition. One pass over the visible keys with the online
- * softmax in double, so that no array grows with the number of keys; outputs
- * per pair take a second pass that computes the scores again.
+ * A row by the definition, in double. The softmax goes once over the visible
+ * keys, online; other normalisers as often as their statistics need; outputs
+ * per pair take one more pass. Every pass computes the scores again, so that
+ * no array grows with the number of keys, except where a normaliser needs
+ * all scores of a row at once.
  */
 #include "solvers/row_exact.h"
 
+#include "problem/vis_count.h"
+#include "solvers/norm_exact.h"
 #include "solvers/score_steps.h"
 
 /* Keys whose visibility is looked up at a time. */
@@ -18,6 +22,7 @@ void attn__row_scratch_take(struct attn__scratch *s, const struct attn__problem 
     out->k = ATTN__TAKE(s, p->d, double);
     out->v = ATTN__TAKE(s, p->dv, double);
     out->acc = ATTN__TAKE(s, p->dv, double);
+    out->x = ATTN__TAKE(s, attn__norm_traits(p->norm.kind)->whole_row ? p->k : 0, double);
 }
 
 /* Row i as doubles: the caller's memory itself, or a copy in `room`. */
@@ -98,41 +103,67 @@ static bool wants_pairs(const struct attn__call *c)
            c->has[ATTN__SLOT_COLSUM];
 }
 
-void attn__row_exact(const struct attn__call *c, const struct attn__seq *s,
-                     const struct attn__vis *v, int64_t h, int64_t i,
-                     const struct attn__row_scratch *w)
-{
-    const struct attn__problem *p = c->p;
-    struct terms t = {.x = {c, s, h, i}, .k = attn__call_k(c, s, h)};
-    struct attn__rows q = attn__call_q(c, s, h), vr = attn__call_v(c, s, h);
-    struct attn__rows out = attn__call_out(c, s, h);
-    t.scale = attn__score_scale(c, s, h, i);
-    /* A copy in any case: OUT may be Q's memory. */
-    t.q = row_f64(&q, i, p->d, w->q);
-    if (t.q != w->q)
-        t.q = memcpy(w->q, t.q, (size_t)p->d * sizeof *w->q);
-    for (int64_t e = 0; e < p->dv; e++)
-        w->acc[e] = 0;
-
-    /* max, sum of w = e^(s - max), sum of w (s - max); a sink logit starts max
-     * and sum and has no value */
-    double sink = attn__call_sink(c, s, h, i);
-    double max = sink, sum = sink == -INFINITY ? 0 : sink == sink ? 1 : NAN;
-    double sink_part = sum, moment = 0;
-    double top = -INFINITY;
-    int64_t j0, j1;
-    attn__vis_hull(v, i, i + 1, &j0, &j1);
+/* A row being worked on, and what has become of it. */
+struct row {
+    const struct attn__call *c;
+    const struct attn__seq *s;
+    const struct attn__vis *v;
+    const struct attn__row_scratch *w;
+    struct terms t;
+    struct attn__rows value;
+    int64_t h, i;
+    /* the walk over the visible keys whose score is not -inf */
+    int64_t j, end;
     uint64_t bits[BLOCK];
-    for (int64_t j = j0; j < j1; j++) {
-        if ((j - j0) % BLOCK == 0)
-            attn__vis_bits(v, i, i + 1, j, attn__min_i64(j + BLOCK, j1), bits);
-        if (!bits[(j - j0) % BLOCK])
+    int64_t first; /* the key of bits[0] */
+    /* results; w->acc is the row times 1 / out_factor */
+    double top, lse, entropy, out_factor;
+    double prob_factor; /* of e^(x - lse) */
+    struct attn__norm_exact norm;
+};
+
+static void walk(struct row *r)
+{
+    attn__vis_hull(r->v, r->i, r->i + 1, &r->j, &r->end);
+    r->first = r->j;
+}
+
+/* The next key and its score; false after the last. */
+static bool next_key(struct row *r, int64_t *j, double *x)
+{
+    while (r->j < r->end) {
+        *j = r->j++;
+        if ((*j - r->first) % BLOCK == 0)
+            attn__vis_bits(r->v, r->i, r->i + 1, *j, attn__min_i64(*j + BLOCK, r->end), r->bits);
+        if (!r->bits[(*j - r->first) % BLOCK])
             continue;
-        double x = score_of(&t, w, j).biased;
-        if (x == -INFINITY)
-            continue; /* weight exactly 0 */
-        if (!(x <= top) && top == top)
-            top = x;
+        *x = score_of(&r->t, r->w, *j).biased;
+        if (*x != -INFINITY) /* else weight exactly 0 */
+            return true;
+    }
+    return false;
+}
+
+static void add_value(struct row *r, double weight, int64_t j)
+{
+    int64_t dv = r->c->p->dv;
+    const double *value = row_f64(&r->value, j, dv, r->w->v);
+    for (int64_t e = 0; e < dv; e++)
+        r->w->acc[e] += weight * value[e];
+}
+
+/* Weights that are powers of e: max, sum of w = e^(s - max), sum of
+ * w (s - max); a sink logit starts max and sum and has no value. */
+static void softmax_row(struct row *r)
+{
+    const struct attn__problem *p = r->c->p;
+    double sink = attn__call_sink(r->c, r->s, r->h, r->i);
+    double max = sink, sum = sink == -INFINITY ? 0 : sink == sink ? 1 : NAN;
+    double sink_part = sum, moment = 0, x;
+    walk(r);
+    for (int64_t j; next_key(r, &j, &x);) {
+        if (!(x <= r->top) && r->top == r->top)
+            r->top = x;
         if (!(x <= max)) { /* also when x is NaN: the row becomes NaN */
             double f = max == -INFINITY ? 0 : exp(max - x);
             if (sum > sink_part) /* keys so far: their distances grow */
@@ -140,45 +171,116 @@ void attn__row_exact(const struct attn__call *c, const struct attn__seq *s,
             sum *= f;
             sink_part *= f;
             for (int64_t e = 0; e < p->dv; e++)
-                w->acc[e] *= f;
+                r->w->acc[e] *= f;
             max = x;
         }
         double weight = exp(x - max);
         sum += weight;
         moment += weight * (x - max);
-        const double *value = row_f64(&vr, j, p->dv, w->v);
-        for (int64_t e = 0; e < p->dv; e++)
-            w->acc[e] += weight * value[e];
+        add_value(r, weight, j);
     }
-    bool empty = sum == 0;
-    double lse = empty ? -INFINITY : max + log(sum);
-    for (int64_t e = 0; e < p->dv; e++)
-        attn__rows_store(&out, i, e, empty ? 0 : w->acc[e] / sum);
-    store_row(c, ATTN__SLOT_LSE, s, h, i, lse);
-    store_row(c, ATTN__SLOT_ROWMAX, s, h, i, top);
+    if (sum == 0)
+        return; /* an empty row */
+    r->lse = max + log(sum);
+    r->prob_factor = p->norm.kind == ATTN_NORMALIZER_EXP_N ? (double)r->s->nk : 1;
+    r->out_factor = r->prob_factor / sum;
+    if (p->norm.kind == ATTN_NORMALIZER_EXP_SUM)
+        r->out_factor = exp(max);
     /* -sum p ln p over the keys, p = w / sum; from the distances to the
      * maximum, because it may be small where the scores are large */
     double keys = sum - sink_part;
-    store_row(c, ATTN__SLOT_ENTROPY, s, h, i,
-              empty || keys == 0 ? 0 : (log(sum) * keys - moment) / sum);
+    r->entropy = keys == 0 ? 0 : (log(sum) * keys - moment) / sum;
+}
 
-    if (!wants_pairs(c))
-        return;
+/* The other normalisers. */
+static void normalised_row(struct row *r)
+{
+    int64_t visible, j;
+    double x;
+    attn__vis_count(r->v, r->i, r->i + 1, &visible);
+    int passes = attn__norm_exact_begin(&r->norm, &r->c->p->norm, r->s->nk, visible,
+                                        r->i + r->s->off, r->w->x);
+    for (int n = 0; n < passes; n++) {
+        for (walk(r); next_key(r, &j, &x);)
+            attn__norm_exact_see(&r->norm, x);
+        attn__norm_exact_next(&r->norm);
+    }
+    for (walk(r); next_key(r, &j, &x);) {
+        double weight = attn__norm_exact_weight(&r->norm, x);
+        if (!(x <= r->top) && r->top == r->top)
+            r->top = x;
+        if (weight == 0)
+            continue;
+        if (r->c->has[ATTN__SLOT_ENTROPY])
+            r->entropy -= weight * log(weight);
+        add_value(r, weight, j);
+    }
+    r->out_factor = 1;
+}
+
+static double weight_of(const struct row *r, double x)
+{
+    const struct attn__problem *p = r->c->p;
+    if (x == -INFINITY)
+        return 0;
+    if (!attn__norm_traits(p->norm.kind)->base2)
+        return attn__norm_exact_weight(&r->norm, x);
+    if (p->norm.kind == ATTN_NORMALIZER_EXP_SUM)
+        return r->lse == r->lse ? exp(x) : NAN;
+    return exp(x - r->lse) * r->prob_factor;
+}
+
+static void pairs_of_row(struct row *r)
+{
+    const struct attn__call *c = r->c;
+    const struct attn__seq *s = r->s;
+    int64_t h = r->h, i = r->i;
     for (int64_t j = 0; j < s->nk; j++) {
         if (j % BLOCK == 0)
-            attn__vis_bits(v, i, i + 1, j, attn__min_i64(j + BLOCK, s->nk), bits);
-        bool visible = bits[j % BLOCK] != 0;
-        struct score x = score_of(&t, w, j);
+            attn__vis_bits(r->v, i, i + 1, j, attn__min_i64(j + BLOCK, s->nk), r->bits);
+        bool visible = r->bits[j % BLOCK] != 0;
+        struct score x = score_of(&r->t, r->w, j);
         store_pair(c, ATTN__SLOT_SCORES_RAW, s, h, i, j, x.raw);
         store_pair(c, ATTN__SLOT_SCORES_CAPPED, s, h, i, j, x.capped);
         store_pair(c, ATTN__SLOT_SCORES_BIASED, s, h, i, j, visible ? x.biased : -INFINITY);
-        double prob = visible && !empty ? exp(x.biased - lse) : 0;
+        double prob = visible ? weight_of(r, x.biased) : 0;
         store_pair(c, ATTN__SLOT_PROBS, s, h, i, j, prob);
         if (c->has[ATTN__SLOT_COLSUM]) {
-            struct attn__rows r = attn__call_colsum(c, s, h);
-            attn__rows_store(&r, j, 0, attn__rows_load(&r, j, 0) + prob);
+            struct attn__rows sums = attn__call_colsum(c, s, h);
+            attn__rows_store(&sums, j, 0, attn__rows_load(&sums, j, 0) + prob);
         }
     }
+}
+
+void attn__row_exact(const struct attn__call *c, const struct attn__seq *s,
+                     const struct attn__vis *v, int64_t h, int64_t i,
+                     const struct attn__row_scratch *w)
+{
+    const struct attn__problem *p = c->p;
+    struct row r = {.c = c, .s = s, .v = v, .w = w, .h = h, .i = i, .top = -INFINITY,
+                    .lse = -INFINITY};
+    r.t = (struct terms){.x = {c, s, h, i}, .k = attn__call_k(c, s, h),
+                         .scale = attn__score_scale(c, s, h, i)};
+    r.value = attn__call_v(c, s, h);
+    struct attn__rows q = attn__call_q(c, s, h), out = attn__call_out(c, s, h);
+    /* A copy in any case: OUT may be Q's memory. */
+    r.t.q = row_f64(&q, i, p->d, w->q);
+    if (r.t.q != w->q)
+        r.t.q = memcpy(w->q, r.t.q, (size_t)p->d * sizeof *w->q);
+    for (int64_t e = 0; e < p->dv; e++)
+        w->acc[e] = 0;
+
+    if (attn__norm_traits(p->norm.kind)->base2)
+        softmax_row(&r);
+    else
+        normalised_row(&r);
+    for (int64_t e = 0; e < p->dv; e++)
+        attn__rows_store(&out, i, e, r.out_factor == 0 ? 0 : w->acc[e] * r.out_factor);
+    store_row(c, ATTN__SLOT_LSE, s, h, i, r.lse);
+    store_row(c, ATTN__SLOT_ROWMAX, s, h, i, r.top);
+    store_row(c, ATTN__SLOT_ENTROPY, s, h, i, r.entropy);
+    if (wants_pairs(c))
+        pairs_of_row(&r);
 }
 
 void attn__row_empty(const struct attn__call *c, const struct attn__seq *s, int64_t h, int64_t i)

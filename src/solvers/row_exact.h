@@ -14,6 +14,7 @@
 struct attn__row_scratch {
     double *q, *k; /* [d] */
     double *v, *acc; /* [dv] */
+    double *x; /* [k], for normalisers that need whole rows; else empty */
 };
 
 void attn__row_scratch_take(struct attn__scratch *s, const struct attn__problem *p,

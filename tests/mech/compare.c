@@ -61,6 +61,8 @@ static bool add(struct sums *s, const struct checked *c, const int64_t *index, i
                 struct compare_figures *f)
 {
     double want = c->reference[at], got = oracle_load(c->t, index);
+    if (isinf(oracle_round(want, c->t->dtype))) /* f16 ends at 65504 */
+        want = oracle_round(want, c->t->dtype);
     if (!same_kind(want, got)) {
         snprintf(f->why, sizeof f->why,
                  "is %g, expected %g at [%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 "]", got,

@@ -54,7 +54,11 @@ void gen_pair_shape(struct maker *m, int64_t *shape);
 
 /* The parts. */
 void gen_pieces(struct maker *m);
+void gen_norm(struct maker *m);
 void gen_score(struct maker *m);
 void gen_score_tensors(struct maker *m); /* when types are known */
+
+/* The weights of a row sum to 1, so that it has an entropy. */
+bool gen_is_distribution(int32_t normalizer);
 
 #endif /* ATTN_MECH_GEN_PARTS_H */

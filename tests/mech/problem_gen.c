@@ -287,7 +287,7 @@ static void sinks(struct maker *m)
 {
     struct rng *r = &m->rng;
     struct oracle_options *o = &m->p->options;
-    if (!rng_percent(r, 15))
+    if (o->norm.kind > ATTN_NORMALIZER_EXP_N || !rng_percent(r, 15))
         return;
     gen_say(m->p, " sink_logits");
     bool rows = rng_percent(r, 40);
@@ -336,7 +336,7 @@ static void main_tensors(struct maker *m)
     p->inputs.k = gen_fill_normal(m, gen_add(m, ATTN_ROLE_K, p->kv_dtype, 4, k), 1);
     p->inputs.v = gen_fill_normal(m, gen_add(m, ATTN_ROLE_V, p->kv_dtype, 4, v), 1);
     gen_add(m, ATTN_ROLE_OUT, p->dtype, 4, out);
-    if (rng_percent(&m->rng, 70))
+    if (o->norm.kind <= ATTN_NORMALIZER_EXP_SUM && rng_percent(&m->rng, 70))
         gen_add(m, ATTN_ROLE_LSE, p->row_dtype, 3, out);
 }
 
@@ -355,6 +355,10 @@ static void wanted(struct maker *m)
     if (!rng_percent(r, 20))
         return;
     p->want = (int32_t)rng_int(r, 1, 127);
+    if (!gen_is_distribution(p->options.norm.kind))
+        p->want &= ~ATTN_WANT_ENTROPY;
+    if (p->want == 0)
+        return;
     const char *between = " want=";
     for (int i = 0; i < 7; i++) {
         if (!(p->want & bits[i]))
@@ -519,7 +523,8 @@ bool gen_make(struct gen_problem *p, uint64_t seed)
         gen_say(p, "/%" PRId64, o->hv);
     int64_t spare = rng_percent(&m.rng, 50) ? PICK(&m.rng, 1, 30, 500) : 0;
     gen_say(p, " q=%" PRId64, m.longest_q + spare);
-    if (rng_percent(&m.rng, 20))
+    p->any_k = rng_percent(&m.rng, 20);
+    if (p->any_k)
         gen_say(p, " k=inf");
     else
         gen_say(p, " k=%" PRId64, m.longest_k + spare);
@@ -535,6 +540,7 @@ bool gen_make(struct gen_problem *p, uint64_t seed)
     mask(&m);
     scores(&m);
     gen_score(&m);
+    gen_norm(&m);
     types(&m);
     gen_score_tensors(&m);
     bias(&m);

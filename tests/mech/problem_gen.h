@@ -36,6 +36,7 @@ struct gen_problem {
     int64_t pair_q, pair_k; /* room per sequence of the per-pair outputs */
     int threads;            /* 1 to 3: what to run it with if nothing else is asked */
     bool own_workspace;     /* pass NULL */
+    bool any_k;             /* k=inf */
 };
 
 /* The problem of a seed. False if there is no memory. */

@@ -39,6 +39,17 @@ static const struct {
     {"softmax h=1 q=1 k=1 d=1 dtype=f64 solver=flash", ATTN_ERR_UNSUPPORTED, "f64"},
     {"softmax h=1 q=1 k=1 d=1 want=probs solver=decode", ATTN_ERR_UNSUPPORTED, "want"},
     {"softmax h=1 q=1 k=1 d=1 solver=flesh", ATTN_ERR_UNKNOWN_SOLVER, "'flash'"},
+    {"softmax h=1 q=1 k=1 d=1 norm_power=2", ATTN_ERR_INVALID, "norm_power is set"},
+    {"softmax h=1 q=1 k=1 d=1 normalizer=relu norm_bias=2", ATTN_ERR_INVALID, "norm_bias is set"},
+    {"softmax h=1 q=1 k=1 d=1 normalizer=sigmoid norm_gamma=2", ATTN_ERR_INVALID, "norm_gamma"},
+    {"softmax h=1 q=1 k=1 d=1 normalizer=relu norm_count=given", ATTN_ERR_UNSET, "norm_n"},
+    {"softmax h=1 q=1 k=1 d=1 normalizer=relu norm_n=3", ATTN_ERR_INVALID, "norm_count"},
+    {"softmax h=1 q=1 k=1 d=1 normalizer=entmax norm_power=1", ATTN_ERR_INVALID, "more than 1"},
+    {"softmax h=1 q=1 k=inf d=1 normalizer=entmax", ATTN_ERR_UNSUPPORTED, "k=inf"},
+    {"softmax h=1 q=1 k=inf d=1 normalizer=sparsemax", ATTN_ERR_UNSUPPORTED, "sparsemax"},
+    {"softmax h=1 q=1 k=1 d=1 normalizer=relu sink_logits", ATTN_ERR_UNSUPPORTED, "sink_logits"},
+    {"softmax h=1 q=1 k=1 d=1 normalizer=exp_sum sink_logits", ATTN_ERR_UNSUPPORTED, "exp_sum"},
+    {"softmax h=1 q=1 k=1 d=1 normalizer=exp_n want=entropy", ATTN_ERR_UNSUPPORTED, "entropy"},
     {"softmax b=9223372036854775807 h=1 q=1 k=1 d=1", ATTN_ERR_OVERFLOW, "workspace"},
 };
 

@@ -267,6 +267,8 @@ static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t 
     bool *visible = x->visible;
 
     scale *= oracle_row_factor(&o->score, &in->score, &w);
+    double logit = 0; /* of this row */
+
     for (int64_t j = 0; j < s->keys; j++)
         visible[j] = false;
     for (int64_t e = 0; e < o->d && i < s->q_len; e++)
@@ -294,10 +296,11 @@ static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t 
         /* A single logit may cancel to nothing; it was rounded at the size
          * that such sums have. */
         if (isfinite(raw[j]))
-            r->max_logit = fmax(r->max_logit, fmax(fabs(raw[j]), fabs(scale) * sqrt(terms)));
+            logit = fmax(logit, fmax(fabs(raw[j]), fabs(scale) * sqrt(terms)));
         if (isfinite(score))
-            r->max_logit = fmax(r->max_logit, fabs(score));
+            logit = fmax(logit, fabs(score));
     }
+    r->max_logit = fmax(r->max_logit, logit);
 
     double sink = -INFINITY;
     if (in->sink_logits && i < s->q_len)
@@ -317,7 +320,25 @@ static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t 
     double top = fmax(max, sink);
     double *out = r->out + row * o->dv, *size = r->out_size + row * o->dv;
     r->rowmax[row] = nan_score ? NAN : max;
-    if (nan) {
+    if (o->norm.kind > ATTN_NORMALIZER_EXP_SUM) {
+        double condition;
+        if (!oracle_norm_weights(&o->norm, biased, visible, s->keys, s->k_len, i + off, probs,
+                                 &condition))
+            abort();
+        if (condition > 1)
+            r->max_logit = fmax(r->max_logit, condition * (1 + logit));
+        for (int64_t j = 0; j < s->keys; j++) {
+            if (!visible[j] || probs[j] == 0)
+                continue;
+            entropy -= probs[j] * log(probs[j]);
+            for (int64_t e = 0; e < o->dv; e++) {
+                double term = probs[j] * oracle_load4(in->v, s->b, vh, s->k0 + j, e);
+                out[e] += term;
+                size[e] += fabs(term);
+            }
+        }
+        r->entropy[row] = (double)entropy;
+    } else if (nan) {
         for (int64_t e = 0; e < o->dv; e++)
             out[e] = NAN;
         for (int64_t j = 0; j < s->keys; j++)
@@ -333,8 +354,12 @@ static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t 
             if (!visible[j] || biased[j] == -INFINITY)
                 continue;
             double p = exp(biased[j] - top) / sum;
-            probs[j] = p;
             entropy -= p > 0 ? p * log(p) : 0;
+            if (o->norm.kind == ATTN_NORMALIZER_EXP_N)
+                p *= (double)s->k_len;
+            else if (o->norm.kind == ATTN_NORMALIZER_EXP_SUM)
+                p = exp(biased[j]);
+            probs[j] = p;
             for (int64_t e = 0; e < o->dv; e++) {
                 double term = p * oracle_load4(in->v, s->b, vh, s->k0 + j, e);
                 out[e] += term;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Softmax attention as the public headers define it, in double precision and
+ * Attention as the public headers define it, in double precision and
  * in the plainest way: every pair is judged by the visibility formula, every
  * row goes twice over its keys. It shares no line with the library and reads
  * the same tensor views, so it says what an execute must give.
@@ -14,6 +14,7 @@
 
 #include "oracle_pieces.h"
 #include "oracle_score.h"
+#include "oracle_norm.h"
 
 /* The options. Lists may be NULL for the default of the header. */
 struct oracle_options {
@@ -28,6 +29,7 @@ struct oracle_options {
     double softcap;       /* 0: none */
     const double *slopes; /* [hout] */
     struct oracle_score score;
+    struct oracle_norm norm;
 };
 
 /* The inputs; NULL where there is none. */
@@ -50,7 +52,8 @@ struct oracle_result {
     unsigned char *owned;   /* [b][nq]: the row belongs to a sequence */
     unsigned char *counted; /* [n_seq][hout][pair_q][pair_k]: row and key are no padding */
     double max_logit;       /* of the finite visible scores, capped or not, and of
-                             * the root of their squared terms */
+                             * the root of their squared terms; times what a
+                             * normaliser makes of their errors */
 };
 
 /* False if there is no memory; else oracle_free gives it back. pair_q and

@@ -111,6 +111,8 @@ START_TEST(words_as_in_the_header)
                   {"ATTN_BLAS_", ATTN_PARAM_BLAS},
                   {"ATTN_CHECK_", ATTN_PARAM_CHECK},
                   {"ATTN_COMPUTE_", ATTN_PARAM_COMPUTE},
+                  {"ATTN_NORMALIZER_", ATTN_PARAM_NORMALIZER},
+                  {"ATTN_NORM_COUNT_", ATTN_PARAM_NORM_COUNT},
                   {"ATTN_WANT_", ATTN_PARAM_WANT}};
 
     for (size_t g = 0; g < sizeof groups / sizeof groups[0]; g++) {
