@@ -107,6 +107,30 @@ enum {
  * | 330 | grid_w          | i64    | 1..               | none               |
  * | 331 | swin_h          | i64    | 1..1024           | none               |
  * | 332 | swin_w          | i64    | 1..1024           | none               |
+ * | 340 | qk_norm         | enum   | none rms layer l2 | none               |
+ * | 341 | qk_norm_eps     | f64    | >= 0              | 1e-6, l2: 1e-12    |
+ * | 342 | qk_norm_weight  | bool   | Q_NORM_W K_NORM_W | 0                  |
+ * | 343 | qk_norm_bias    | bool   | Q_NORM_B K_NORM_B | 0                  |
+ * | 344 | qk_norm_plus_one| bool   |                   | 0                  |
+ * | 350 | rope            | enum   | none half         | none               |
+ * |     |                 |        | interleaved       |                    |
+ * | 351 | rope_dim        | i64    | even, 2..D        | D                  |
+ * | 352 | rope_base       | f64    | > 0               | 10000              |
+ * | 353 | rope_scaling    | enum   | none linear ntk   | none               |
+ * |     |                 |        | dynamic_ntk yarn  |                    |
+ * |     |                 |        | llama3            |                    |
+ * | 354 | rope_factor     | f64    | > 0               | needed to scale    |
+ * | 355 | rope_original   | i64    | 1..               | llama3: 8192       |
+ * | 356 | rope_beta_fast  | f64    | > 0               | 32                 |
+ * | 357 | rope_beta_slow  | f64    | > 0               | 1                  |
+ * | 358 | rope_truncate   | bool   |                   | 1                  |
+ * | 359 | rope_low        | f64    | > 0               | 1                  |
+ * | 360 | rope_high       | f64    | > rope_low        | 4                  |
+ * | 361 | rope_apply      | enum   | qk q k            | qk                 |
+ * | 362 | rope_attention  | f64    | finite            | YaRN's, else 1     |
+ * | 363 | rope_mscale     | f64    | finite            | none               |
+ * | 364 | rope_freqs      | f64s   | one per pair      | base and scaling   |
+ * | 365 | rope_positions  | bool   | ROPE_POS_Q, _K    | 0                  |
  * | 400 | dtype           | enum   | f32 f64 f16 bf16  | f32                |
  * | 401 | kv_dtype        | enum   | f32 f64 f16 bf16  | dtype              |
  * | 402 | compute         | enum   | f32 bf16          | f32                |
@@ -141,6 +165,13 @@ enum {
  * where the processor multiplies that faster and K and V are bf16 (relative
  * RMS error of OUT up to 2^-8 * (1 + max|logit|/4)); sums stay f32, and
  * elsewhere it changes nothing.
+ *
+ * Rows of Q and K are first normalised (qk_norm: each row of D channels by
+ * itself, rms x / sqrt(mean x^2 + eps), layer also less its mean, l2
+ * x / max(|x|, eps); then times weight, plus bias), then turned by their
+ * positions (rope: Su et al., RoFormer, 2021), then multiplied. Query i is at
+ * position i + off and key j at j unless rope_positions tells; docs/
+ * mechanisms/rope.md has the scalings.
  */
 enum {
     ATTN_PARAM_B = 100,
@@ -189,6 +220,27 @@ enum {
     ATTN_PARAM_GRID_W = 330,
     ATTN_PARAM_SWIN_H = 331,
     ATTN_PARAM_SWIN_W = 332,
+    ATTN_PARAM_QK_NORM = 340,
+    ATTN_PARAM_QK_NORM_EPS = 341,
+    ATTN_PARAM_QK_NORM_WEIGHT = 342,
+    ATTN_PARAM_QK_NORM_BIAS = 343,
+    ATTN_PARAM_QK_NORM_PLUS_ONE = 344,
+    ATTN_PARAM_ROPE = 350,
+    ATTN_PARAM_ROPE_DIM = 351,
+    ATTN_PARAM_ROPE_BASE = 352,
+    ATTN_PARAM_ROPE_SCALING = 353,
+    ATTN_PARAM_ROPE_FACTOR = 354,
+    ATTN_PARAM_ROPE_ORIGINAL = 355,
+    ATTN_PARAM_ROPE_BETA_FAST = 356,
+    ATTN_PARAM_ROPE_BETA_SLOW = 357,
+    ATTN_PARAM_ROPE_TRUNCATE = 358,
+    ATTN_PARAM_ROPE_LOW = 359,
+    ATTN_PARAM_ROPE_HIGH = 360,
+    ATTN_PARAM_ROPE_APPLY = 361,
+    ATTN_PARAM_ROPE_ATTENTION = 362,
+    ATTN_PARAM_ROPE_MSCALE = 363,
+    ATTN_PARAM_ROPE_FREQS = 364,
+    ATTN_PARAM_ROPE_POSITIONS = 365,
     ATTN_PARAM_DTYPE = 400,
     ATTN_PARAM_KV_DTYPE = 401,
     ATTN_PARAM_COMPUTE = 402,
@@ -205,6 +257,33 @@ enum { ATTN_ALIGN_BOTTOM_RIGHT = 0, ATTN_ALIGN_TOP_LEFT = 1 };
 
 /* Values of `compute`: what the factors of products may be rounded to. */
 enum { ATTN_COMPUTE_F32 = 0, ATTN_COMPUTE_BF16 = 1 };
+/* Values of `qk_norm`. */
+enum {
+    ATTN_QK_NORM_NONE = 0,
+    ATTN_QK_NORM_RMS = 1,
+    ATTN_QK_NORM_LAYER = 2,
+    ATTN_QK_NORM_L2 = 3
+};
+
+/*
+ * Values of `rope`. half: channel c turns with channel c + rope_dim/2 (GPT-
+ * NeoX, Llama as Hugging Face stores it); interleaved: 2c with 2c + 1 (GPT-J,
+ * Llama as Meta stores it, DeepSeek).
+ */
+enum { ATTN_ROPE_NONE = 0, ATTN_ROPE_HALF = 1, ATTN_ROPE_INTERLEAVED = 2 };
+
+/* Values of `rope_scaling`. dynamic_ntk looks at the keys of each sequence. */
+enum {
+    ATTN_ROPE_SCALING_NONE = 0,
+    ATTN_ROPE_SCALING_LINEAR = 1,
+    ATTN_ROPE_SCALING_NTK = 2,
+    ATTN_ROPE_SCALING_DYNAMIC_NTK = 3,
+    ATTN_ROPE_SCALING_YARN = 4,
+    ATTN_ROPE_SCALING_LLAMA3 = 5
+};
+
+/* Values of `rope_apply`. q: the keys at hand were turned before. */
+enum { ATTN_ROPE_APPLY_QK = 0, ATTN_ROPE_APPLY_Q = 1, ATTN_ROPE_APPLY_K = 2 };
 
 /*
  * Values of `normalizer`: how the scores s_j of a row become the weights p_j

@@ -51,6 +51,15 @@ typedef struct attn_plan attn_plan;
  * |     |               |  grid_w]             |              |     |       |
  * |  65 | SWIN_TABLE    | [(2h-1)*(2w-1),Hout] | as BIAS      | in  | swin_h|
  * |     |               | h, w: swin_h, swin_w |              |     |       |
+ * |  80 | Q_NORM_W      | [D] or [Hq,D]        | f32, f64     | in  | qk_   |
+ * |  81 | K_NORM_W      | [D] or [Hk,D]        | f32, f64     | in  | norm_ |
+ * |     |               |                      |              |     | weight|
+ * |  82 | Q_NORM_B      | [D] or [Hq,D]        | f32, f64     | in  | qk_   |
+ * |  83 | K_NORM_B      | [D] or [Hk,D]        | f32, f64     | in  | norm_ |
+ * |     |               |                      |              |     | bias  |
+ * |  84 | ROPE_POS_Q    | [B|1,Nq]             | i32 i64      | in  | rope_ |
+ * |  85 | ROPE_POS_K    | [B|1,Nk]             | i32 i64      | in  | posi- |
+ * |     |               |                      |              |     | tions |
  * | 100 | OUT           | [B,Hout,Nq,Dv]       | dtype        | out | always|
  * | 101 | LSE           | [B,Hout,Nq]          | f32, f64     | out | may   |
  * | 102 | PROBS         | [B,Hout,Nq,Nk]       | f32, f64     | out | want  |
@@ -107,6 +116,12 @@ enum {
     ATTN_ROLE_GRID_Y = 63,
     ATTN_ROLE_GRID_X = 64,
     ATTN_ROLE_SWIN_TABLE = 65,
+    ATTN_ROLE_Q_NORM_W = 80,
+    ATTN_ROLE_K_NORM_W = 81,
+    ATTN_ROLE_Q_NORM_B = 82,
+    ATTN_ROLE_K_NORM_B = 83,
+    ATTN_ROLE_ROPE_POS_Q = 84,
+    ATTN_ROLE_ROPE_POS_K = 85,
     ATTN_ROLE_OUT = 100,
     ATTN_ROLE_LSE = 101,
     ATTN_ROLE_PROBS = 102,

@@ -35,6 +35,8 @@
 #include "kernels/row_f32.inc.c"
 #include "kernels/row_f16.inc.c"
 #include "kernels/row_bf16.inc.c"
+#include "kernels/rope.inc.c"
+#include "kernels/norm.inc.c"
 #include "kernels/convert.inc.c"
 #if defined ATTN__ISA_C
 #define ATTN__SLOT_BF16(name) name

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "mech/mech.h"
 #include "mech/normalizer.h"
+#include "mech/prologue.h"
 #include "mech/score_options.h"
 #include "problem/mech_list.h"
 #include "problem/pieces.h"
@@ -183,15 +184,21 @@ int32_t attn__mech_attend(const struct attn__params *v, const struct attn__param
     attn__textout_start(&out, NULL, 0);
     attn__text_print(text, &out);
     attn__textout_finish(&out, &text_bytes);
+    size_t prologue_bytes;
+    status = attn__prologue_read(v, p, &prologue_bytes);
+    if (status != ATTN_OK)
+        return status;
     /* hout is at most 65536, lists of pieces are bounded: no overflow */
     size_t list_bytes = ((size_t)p->hout * 4 + 1 + attn__pieces_room(v)) * 8 +
                         attn__score_options_bytes(v, p->hout);
     p->block_bytes =
-        list_bytes + text_bytes + strlen(attn__params_text_or(v, ATTN_PARAM_SOLVER, "")) + 1;
+        list_bytes + prologue_bytes + text_bytes +
+        strlen(attn__params_text_or(v, ATTN_PARAM_SOLVER, "")) + 1;
     p->block = attn__mem_alloc(mem, p->block_bytes, 64);
     if (!p->block)
         return ATTN_ERR_NOMEM;
-    status = fill(v, text, p, p->block, (char *)p->block + list_bytes);
+    status = fill(v, text, p, p->block, (char *)p->block + list_bytes + prologue_bytes);
+    attn__prologue_fill(v, p, (char *)p->block + list_bytes);
     if (status != ATTN_OK)
         attn__problem_free(p, mem);
     return status;

@@ -14,6 +14,7 @@
 
 #include "base/memory.h"
 #include "problem/roles.h"
+#include "problem/rope.h"
 #include "problem/score_spec.h"
 
 /* The execution kinds that solvers serve. */
@@ -42,6 +43,12 @@ struct attn__extent {
 };
 
 enum { ATTN__MAX_EXTENTS = 12 };
+
+struct attn__qk_norm {
+    int32_t kind; /* ATTN_QK_NORM_* */
+    double eps;
+    bool weight, bias, plus_one;
+};
 
 struct attn__recipe; /* problem/recipe.h */
 struct attn__call;   /* problem/call.h */
@@ -82,6 +89,10 @@ struct attn__problem {
     int64_t max_group;
     bool even_groups; /* all of them are of that length */
     const int64_t *group;
+
+    /* Rows of Q and K before their product: normalised, then turned. */
+    struct attn__qk_norm qk_norm;
+    struct attn__rope rope;
 
     int32_t align;
     int32_t n_pieces;

@@ -13,6 +13,7 @@
  *  - v_fma(a, b, c) is a * b + c and v_fnma(a, b, c) is c - a * b, fused
  *    where the instruction set can;
  *  - v_ldexp(a, n) is a * 2^n for integral n in -126..127;
+ *  - v_swap2 exchanges the lanes of each pair 2n, 2n + 1;
  *  - v_hsum4 adds up the lanes of four vectors with one tree of additions
  *    that is the same for each of them: first inside groups of four lanes (of
  *    lanes i and i + 2, or i and i + 1 with VF_HSUM_NEIGHBOURS), then the

@@ -42,6 +42,8 @@ ATTN__INLINE vf v_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); }
 ATTN__INLINE vf v_max(vf a, vf b) { return _mm512_max_ps(a, b); }
 ATTN__INLINE vf v_min(vf a, vf b) { return _mm512_min_ps(a, b); }
 
+ATTN__INLINE vf v_swap2(vf a) { return _mm512_permute_ps(a, 0xb1); }
+
 ATTN__INLINE vf v_abs(vf a)
 {
     return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a);

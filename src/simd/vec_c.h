@@ -84,6 +84,8 @@ ATTN__INLINE vf v_min(vf a, vf b)
     ATTN__EACH(vf, a.v[i] < b.v[i] ? a.v[i] : b.v[i]);
 }
 
+ATTN__INLINE vf v_swap2(vf a) { ATTN__EACH(vf, a.v[i ^ 1]); }
+
 ATTN__INLINE vf v_abs(vf a)
 {
     ATTN__EACH(vf, float_of(bits_of(a.v[i]) & 0x7fffffffu));

@@ -53,6 +53,7 @@ ATTN__INLINE vf v_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
 ATTN__INLINE vf v_fnma(vf a, vf b, vf c) { return vfmsq_f32(c, a, b); }
 ATTN__INLINE vf v_max(vf a, vf b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
 ATTN__INLINE vf v_min(vf a, vf b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+ATTN__INLINE vf v_swap2(vf a) { return vrev64q_f32(a); }
 ATTN__INLINE vf v_abs(vf a) { return vabsq_f32(a); }
 
 ATTN__INLINE vf v_copysign(vf a, vf sign)

@@ -63,6 +63,8 @@ ATTN__INLINE vf v_fnma(vf a, vf b, vf c)
 
 ATTN__INLINE vf v_max(vf a, vf b) { return _mm_max_ps(a, b); }
 ATTN__INLINE vf v_min(vf a, vf b) { return _mm_min_ps(a, b); }
+ATTN__INLINE vf v_swap2(vf a) { return _mm_shuffle_ps(a, a, 0xb1); }
+
 ATTN__INLINE vf v_abs(vf a) { return _mm_andnot_ps(_mm_set1_ps(-0.0f), a); }
 
 ATTN__INLINE vf v_copysign(vf a, vf sign)

@@ -67,6 +67,7 @@ static double cost(const struct attn__problem *p, const struct attn__machine *m,
         (double)p->n_groups * (double)((p->max_group * q + MAX_ROWS - 1) / MAX_ROWS);
     double score = 2.4 + attn__score_cost(p) / rate + (p->mask || p->segments ? 1 : 0);
     double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 0.35 * width / rate;
+    convert += attn__qk_cost_k(p) * (double)p->d / rate;
     return rows * (keys * (1.16 * width / rate + score) + 12.5 * width / rate + 150) +
            passes * (keys * convert + attn__stream_cost(p, k, keys, 2.5) + 720);
 }

@@ -20,6 +20,7 @@
 #include "solvers/ahead.h"
 #include "solvers/blocks.h"
 #include "solvers/finish.h"
+#include "solvers/qk_load.h"
 #include "solvers/flash_bf16.h"
 #include "solvers/rows_load.h"
 #include "solvers/score_steps.h"
@@ -90,6 +91,7 @@ static double group_cost(const struct attn__problem *p, const struct attn__machi
         product *= 1.2;
     double score = 9.5 + attn__score_cost(p) + (p->mask || p->segments ? 10 : 0);
     double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 3.4 * wide / rate;
+    convert += attn__qk_cost_k(p) * (double)p->d / rate;
     double lanes = tiles * (double)w / rate;
     return lanes * (keys * (product * wide + score) + 7.3 * wide) + tiles * 130 + rows * 107 +
            passes * (keys * convert + attn__stream_cost(p, k, keys, 4.5)) + 300;
@@ -191,6 +193,7 @@ struct pass {
     struct attn__score score;
     int64_t rows;      /* of all tiles */
     struct attn__rows k, v;
+    struct attn__qk qk;
     struct attn__vis vis;
     /* The block at hand. */
     int64_t j0, j1;
@@ -224,15 +227,12 @@ static void begin_tile(const struct pass *ps, struct tile *t)
     int64_t ld = p->d;
     const float *q = ps->wk->rows;
     if (ps->group == 1 && !factor) {
-        struct attn__rows from = attn__call_q(ps->c, ps->s, ps->h0);
-        q = attn__rows_f32(ps->kern, &from, t->r0, t->n, p->d, ps->wk->rows, &ld);
+        q = attn__qk_q(&ps->qk, ps->kern, ps->h0, t->r0, t->n, ps->wk->rows, &ld);
     } else {
-        for (int64_t n = 0; n < t->n && n < ps->group; n++) {
-            struct attn__rows from = attn__call_q(ps->c, ps->s, head_of(ps, t->r0 + n));
-            attn__rows_to_f32(ps->kern, &from, (t->r0 + n) / ps->group,
-                              (t->n - n + ps->group - 1) / ps->group, 0, p->d,
-                              ps->wk->rows + n * p->d, ps->group * p->d);
-        }
+        for (int64_t n = 0; n < t->n && n < ps->group; n++)
+            attn__qk_load_q(&ps->qk, ps->kern, head_of(ps, t->r0 + n), (t->r0 + n) / ps->group,
+                            (t->n - n + ps->group - 1) / ps->group, ps->wk->rows + n * p->d,
+                            ps->group * p->d);
         if (factor)
             scale_rows(ps, t, ps->wk->rows);
     }
@@ -258,11 +258,11 @@ static void load_block(struct pass *ps)
         return;
     ps->loaded = true;
     if (ps->bf16) {
-        ps->pairs = attn__flash_bf16_load(ps->kern, p, &ps->k, &ps->v, ps->j0, n, wk->k, wk->v,
-                                          &wk->bf16);
+        ps->pairs = attn__flash_bf16_load(ps->kern, &ps->qk, ps->h0, &ps->k, &ps->v, ps->j0, n,
+                                          wk->k, wk->v, &wk->bf16);
         return;
     }
-    ps->kf = attn__rows_f32(ps->kern, &ps->k, ps->j0, n, p->d, wk->k, &ps->ldk);
+    ps->kf = attn__qk_k(&ps->qk, ps->kern, ps->h0, &ps->k, ps->j0, n, wk->k, &ps->ldk);
     ps->vf = attn__rows_f32(ps->kern, &ps->v, ps->j0, n, p->dv, wk->v, &ps->ldv);
 }
 
@@ -455,6 +455,7 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
     ps.h0 = p->group[g];
     ps.group = p->group[g + 1] - ps.h0;
     ps.k = attn__call_k(c, s, ps.h0);
+    ps.qk = attn__qk_begin(c, s, wk->exact.qk);
     ps.v = attn__call_v(c, s, ps.h0);
     ps.vis = attn__call_vis(c, s, ps.h0, ps.group);
     ps.score = (struct attn__score){c, ps.kern, s, ps.h0, ps.group, &wk->score};

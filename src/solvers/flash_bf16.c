@@ -24,12 +24,10 @@ void attn__flash_bf16_take(struct attn__scratch *s, const struct attn__problem *
     out->pt = ATTN__TAKE(s, pairs * w, uint32_t);
 }
 
-/* Rows in other memory than plain one, through f32, which loses nothing. */
-static const uint16_t *copy(const struct attn__kernels *kern, const struct attn__rows *r,
-                            int64_t j0, int64_t n, int64_t width, float *room, uint16_t *out,
-                            int64_t ld)
+/* Rows that were in other memory than plain one, or changed, come as f32. */
+static const uint16_t *narrow(const struct attn__kernels *kern, const float *room, int64_t n,
+                              int64_t width, uint16_t *out, int64_t ld)
 {
-    attn__rows_to_f32(kern, r, j0, n, 0, width, room, width);
     kern->cvt_f32_bf16(out, ld, room, width, n, width);
     for (int64_t j = 0; j < n && ld > width; j++)
         out[j * ld + width] = 0;
@@ -37,25 +35,28 @@ static const uint16_t *copy(const struct attn__kernels *kern, const struct attn_
 }
 
 struct attn__flash_bf16_block
-attn__flash_bf16_load(const struct attn__kernels *kern, const struct attn__problem *p,
+attn__flash_bf16_load(const struct attn__kernels *kern, const struct attn__qk *qk, int64_t h,
                       const struct attn__rows *k, const struct attn__rows *v, int64_t j0,
                       int64_t n, float *k_room, float *v_room, const struct attn__flash_bf16 *wk)
 {
+    const struct attn__problem *p = qk->c->p;
     struct attn__flash_bf16_block b = {.pairs = (p->d + 1) / 2, .dv = p->dv, .vt = wk->vt,
                                        .pt = wk->pt};
-    if (attn__rows_plain(k, ATTN_DTYPE_BF16) && p->d % 2 == 0) {
+    if (!attn__qk_changes_k(p) && attn__rows_plain(k, ATTN_DTYPE_BF16) && p->d % 2 == 0) {
         b.k = (const uint16_t *)(const void *)attn__rows_at(k, j0);
         b.ldk = k->row;
     } else {
         b.ldk = p->d + p->d % 2;
-        b.k = copy(kern, k, j0, n, p->d, k_room, wk->k, b.ldk);
+        attn__qk_load_k(qk, kern, h, k, j0, n, k_room, p->d);
+        b.k = narrow(kern, k_room, n, p->d, wk->k, b.ldk);
     }
-    if (attn__rows_plain(v, ATTN_DTYPE_BF16))
+    if (attn__rows_plain(v, ATTN_DTYPE_BF16)) {
         kern->pack_v_bf16((const uint16_t *)(const void *)attn__rows_at(v, j0), v->row, n, p->dv,
                           wk->vt);
-    else
-        kern->pack_v_bf16(copy(kern, v, j0, n, p->dv, v_room, wk->v, p->dv), p->dv, n, p->dv,
-                          wk->vt);
+    } else {
+        attn__rows_to_f32(kern, v, j0, n, 0, p->dv, v_room, p->dv);
+        kern->pack_v_bf16(narrow(kern, v_room, n, p->dv, wk->v, p->dv), p->dv, n, p->dv, wk->vt);
+    }
     return b;
 }
 

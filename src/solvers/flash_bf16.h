@@ -9,6 +9,7 @@
 #define ATTN_SOLVERS_FLASH_BF16_H
 
 #include "problem/solver.h"
+#include "solvers/qk_load.h"
 #include "solvers/scratch.h"
 
 /* Of a worker; empty where bf16 does not serve. */
@@ -32,9 +33,9 @@ bool attn__flash_bf16_serves(const struct attn__problem *p, const struct attn__m
 void attn__flash_bf16_take(struct attn__scratch *s, const struct attn__problem *p, int64_t keys,
                            int64_t w, struct attn__flash_bf16 *out);
 
-/* Keys j0..j0+n-1. k_room and v_room are [keys][d] and [keys][dv]. */
+/* Keys j0..j0+n-1 of output head h. k_room and v_room are [keys][d] and [keys][dv]. */
 struct attn__flash_bf16_block
-attn__flash_bf16_load(const struct attn__kernels *kern, const struct attn__problem *p,
+attn__flash_bf16_load(const struct attn__kernels *kern, const struct attn__qk *qk, int64_t h,
                       const struct attn__rows *k, const struct attn__rows *v, int64_t j0,
                       int64_t n, float *k_room, float *v_room, const struct attn__flash_bf16 *wk);
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "solvers/finish.h"
+#include "solvers/qk_load.h"
 #include "solvers/rows_load.h"
 #include "solvers/score_steps.h"
 #include "solvers/solvers.h"
@@ -37,6 +38,7 @@ struct state {
     bool all_pairs; /* scores are wanted: invisible ones as well */
     /* the head at hand, and of it rows i0..i1-1 against keys j0..j1-1 */
     const struct attn__seq *seq;
+    struct attn__qk qk;
     struct attn__vis vis;
     int64_t h, i0, i1, j0, j1;
 };
@@ -98,6 +100,7 @@ static double cost(const struct attn__problem *p, const struct attn__machine *m,
     double score = 34 + attn__score_cost(p) + (p->n_pieces ? 2.5 : 0) +
                    (p->mask || p->segments ? 15 : 0) + (p->want ? 6 : 0);
     double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 3.7 * (double)k * width / rate;
+    convert += attn__qk_cost_k(p) * (double)k * (double)p->d / rate;
     /* BLAS is at its best with many rows, or with one; a few are in between */
     double few = q < 8 ? 1.5 * keys * width / rate + attn__stream_cost(p, k, keys, 10) : 0;
     double product = q > 512 ? 1.1 : q >= 64 ? 1.25 : q >= 8 ? 1.6 : 1.05;
@@ -302,8 +305,13 @@ static void block(struct state *st, const struct attn__rows *q, const float *k, 
         attn__vis_hull(&st->vis, st->i0, st->i1, &st->j0, &st->j1);
     int64_t keys = st->j1 - st->j0;
     if (keys > 0) {
-        const float *qm = matrix(st->x->machine->kern, q, st->i0, rows, p->d, st->q, &ldq);
+        const float *qm = st->q;
         float scale = p->score.row_factor ? 1 : (float)p->scale;
+        ldq = p->d;
+        if (attn__qk_changes_q(p))
+            attn__qk_load_q(&st->qk, st->x->machine->kern, st->h, st->i0, rows, st->q, ldq);
+        else
+            qm = matrix(st->x->machine->kern, q, st->i0, rows, p->d, st->q, &ldq);
         attn__blas_sgemm_nt(rows, keys, p->d, scale, qm, ldq, k + st->j0 * ldk, ldk, 0,
                             st->s, keys);
     }
@@ -331,7 +339,13 @@ static void head(struct state *st)
     st->vis = attn__call_vis(c, s, st->h, 1);
     for (int64_t j = 0; colsum && j < s->nk; j++)
         st->col[j] = 0;
-    const float *km = matrix(kern, &k, 0, s->nk, c->p->d, st->k, &ldk);
+    const float *km = st->k;
+    ldk = c->p->d;
+    st->qk = attn__qk_begin(c, s, st->exact[0].qk);
+    if (attn__qk_changes_k(c->p))
+        attn__qk_load_k(&st->qk, kern, st->h, &k, 0, s->nk, st->k, ldk);
+    else
+        km = matrix(kern, &k, 0, s->nk, c->p->d, st->k, &ldk);
     const float *vm = matrix(kern, &v, 0, s->nk, c->p->dv, st->v, &ldv);
     for (st->i0 = 0; st->i0 < s->nq; st->i0 = st->i1) {
         st->i1 = attn__min_i64(st->i0 + step, s->nq);

@@ -22,6 +22,7 @@ void attn__row_scratch_take(struct attn__scratch *s, const struct attn__problem 
     out->k = ATTN__TAKE(s, p->d, double);
     out->v = ATTN__TAKE(s, p->dv, double);
     out->acc = ATTN__TAKE(s, p->dv, double);
+    out->qk = attn__qk_room_take(s, p);
     out->x = ATTN__TAKE(s, attn__norm_traits(p->norm.kind)->whole_row ? p->k : 0, double);
 }
 
@@ -42,6 +43,11 @@ static const double *row_f64(const struct attn__rows *r, int64_t i, int64_t n, d
     return room;
 }
 
+static double *own_copy(const double *row, int64_t n, double *room)
+{
+    return row == room ? room : memcpy(room, row, (size_t)n * sizeof *room);
+}
+
 /* Eight partial sums: the order of the additions is fixed, and the compiler
  * may keep them in vector registers. */
 static double dot(const double *a, const double *b, int64_t n)
@@ -59,6 +65,7 @@ static double dot(const double *a, const double *b, int64_t n)
 /* What the score of a pair needs besides q.k. */
 struct terms {
     struct attn__score_exact x;
+    struct attn__qk qk;
     const double *q;
     struct attn__rows k;
     double scale;
@@ -72,7 +79,12 @@ static struct score score_of(const struct terms *t, const struct attn__row_scrat
 {
     struct score s;
     int64_t d = t->x.c->p->d;
-    s.raw = t->scale * dot(t->q, row_f64(&t->k, j, d, w->k), d);
+    const double *k = row_f64(&t->k, j, d, w->k);
+    if (attn__qk_changes_k(t->x.c->p)) {
+        k = own_copy(k, d, w->k);
+        attn__qk_change_k_f64(&t->qk, t->x.h, j, w->k);
+    }
+    s.raw = t->scale * dot(t->q, k, d);
     s.capped = attn__score_pair_steps(&t->x, ATTN__STEPS_CAP, j, s.raw);
     s.biased = attn__score_pair_steps(&t->x, ATTN__STEPS_BIAS, j, s.capped);
     return s;
@@ -260,13 +272,14 @@ void attn__row_exact(const struct attn__call *c, const struct attn__seq *s,
     struct row r = {.c = c, .s = s, .v = v, .w = w, .h = h, .i = i, .top = -INFINITY,
                     .lse = -INFINITY};
     r.t = (struct terms){.x = {c, s, h, i}, .k = attn__call_k(c, s, h),
+                         .qk = attn__qk_begin(c, s, w->qk),
                          .scale = attn__score_scale(c, s, h, i)};
     r.value = attn__call_v(c, s, h);
     struct attn__rows q = attn__call_q(c, s, h), out = attn__call_out(c, s, h);
     /* A copy in any case: OUT may be Q's memory. */
-    r.t.q = row_f64(&q, i, p->d, w->q);
-    if (r.t.q != w->q)
-        r.t.q = memcpy(w->q, r.t.q, (size_t)p->d * sizeof *w->q);
+    r.t.q = own_copy(row_f64(&q, i, p->d, w->q), p->d, w->q);
+    if (attn__qk_changes_q(p))
+        attn__qk_change_q_f64(&r.t.qk, h, i, w->q);
     for (int64_t e = 0; e < p->dv; e++)
         w->acc[e] = 0;
 

@@ -9,12 +9,14 @@
 #define ATTN_SOLVERS_ROW_EXACT_H
 
 #include "problem/call.h"
+#include "solvers/qk_load.h"
 #include "solvers/scratch.h"
 
 struct attn__row_scratch {
     double *q, *k; /* [d] */
     double *v, *acc; /* [dv] */
     double *x; /* [k], for normalisers that need whole rows; else empty */
+    struct attn__qk_room *qk;
 };
 
 void attn__row_scratch_take(struct attn__scratch *s, const struct attn__problem *p,

@@ -24,6 +24,7 @@ void attn__row_room_take(struct attn__scratch *s, const struct attn__problem *p,
     room->k = ATTN__TAKE(s, SPAN * p->d, float);
     room->v = ATTN__TAKE(s, attn__block_keys(p) * p->dv, float);
     attn__score_work_take(s, p, 1, SPAN, &room->score);
+    room->qk = attn__qk_room_take(s, p);
 }
 
 static int64_t head_of(const struct attn__row_pass *ps, int64_t r)
@@ -36,6 +37,7 @@ void attn__row_pass_begin(struct attn__row_pass *ps)
     const struct attn__problem *p = ps->c->p;
     bool factor = p->score.row_factor;
     double scale = (factor ? 1 : p->scale) * (p->score.steps ? 1 : M_LOG2E);
+    ps->qk = attn__qk_begin(ps->c, ps->s, ps->room->qk);
     ps->k = attn__call_k(ps->c, ps->s, ps->h0);
     ps->v = attn__call_v(ps->c, ps->s, ps->h0);
     ps->r0 = ps->i0 * ps->heads;
@@ -48,9 +50,8 @@ void attn__row_pass_begin(struct attn__row_pass *ps)
                    (double)attn__dtype_size(p->kv_dtype);
     ps->fetch = bytes * (double)p->n_groups * (double)ps->c->n_seq > NEAR ? FETCH : 0;
     for (int64_t r = 0; r < ps->rows; r++) {
-        struct attn__rows q = attn__call_q(ps->c, ps->s, head_of(ps, r));
         float *row = ps->room->q + r * p->d;
-        attn__rows_to_f32(ps->kern, &q, ps->i0 + r / ps->heads, 1, 0, p->d, row, p->d);
+        attn__qk_load_q(&ps->qk, ps->kern, head_of(ps, r), ps->i0 + r / ps->heads, 1, row, p->d);
         if (factor)
             ps->kern->vec_scale(row, p->d,
                                 (float)attn__score_scale(ps->c, ps->s, head_of(ps, r),
@@ -66,12 +67,13 @@ static void row_qk(const struct attn__row_pass *ps, int64_t j0, int64_t nk)
     const void *at = attn__rows_at(k, j0);
     const float *q = ps->room->q;
     float *s = ps->room->s;
-    if (attn__rows_plain(k, ATTN_DTYPE_F16)) {
+    bool changed = attn__qk_changes_k(ps->c->p);
+    if (!changed && attn__rows_plain(k, ATTN_DTYPE_F16)) {
         ps->kern->row_qk_f16(at, k->row, nk, d, q, d, rows, s, SPAN, fetch);
-    } else if (attn__rows_plain(k, ATTN_DTYPE_BF16)) {
+    } else if (!changed && attn__rows_plain(k, ATTN_DTYPE_BF16)) {
         ps->kern->row_qk_bf16(at, k->row, nk, d, q, d, rows, s, SPAN, fetch);
     } else {
-        const float *f = attn__rows_f32(ps->kern, k, j0, nk, d, ps->room->k, &ld);
+        const float *f = attn__qk_k(&ps->qk, ps->kern, ps->h0, k, j0, nk, ps->room->k, &ld);
         ps->kern->row_qk_f32(f, ld, nk, d, q, d, rows, s, SPAN, fetch);
     }
 }

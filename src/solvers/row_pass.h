@@ -10,6 +10,7 @@
 
 #include "kernels/kernels.h"
 #include "problem/call.h"
+#include "solvers/qk_load.h"
 #include "solvers/score_steps.h"
 #include "solvers/scratch.h"
 
@@ -18,8 +19,9 @@ struct attn__row_room {
     float *q;     /* [rows][d], scaled */
     float *s;     /* [rows][SPAN] */
     float *part;  /* [rows][dv], sums of a block */
-    float *k, *v; /* [SPAN][d], [block][dv]: only for odd strides */
+    float *k, *v; /* [SPAN][d], [block][dv]: for odd strides, changed rows */
     struct attn__score_work score;
+    struct attn__qk_room *qk;
 };
 
 void attn__row_room_take(struct attn__scratch *s, const struct attn__problem *p, int64_t rows,
@@ -36,6 +38,7 @@ struct attn__row_pass {
      * zero; for one row at a time. */
     bool careful;
     struct attn__rows k, v;
+    struct attn__qk qk;
     int64_t r0;           /* its first row, as visibility counts them */
     struct attn__vis vis;
     struct attn__score score;

@@ -57,6 +57,7 @@ void gen_pieces(struct maker *m);
 void gen_norm(struct maker *m);
 void gen_score(struct maker *m);
 void gen_score_tensors(struct maker *m); /* when types are known */
+void gen_rows(struct maker *m); /* after the types are chosen */
 
 /* The weights of a row sum to 1, so that it has an entropy. */
 bool gen_is_distribution(int32_t normalizer);

@@ -543,6 +543,7 @@ bool gen_make(struct gen_problem *p, uint64_t seed)
     gen_norm(&m);
     types(&m);
     gen_score_tensors(&m);
+    gen_rows(&m);
     bias(&m);
     sinks(&m);
     main_tensors(&m);

@@ -8,7 +8,7 @@
 
 #include "oracle.h"
 
-enum { GEN_ROLES = 32, GEN_HEADS = 12, GEN_PIECES = 4 };
+enum { GEN_ROLES = 50, GEN_HEADS = 12, GEN_PIECES = 4 };
 
 /* One tensor and the block of memory that it is a view of. */
 struct gen_tensor {
@@ -26,6 +26,7 @@ struct gen_problem {
     struct oracle_inputs inputs;
     struct gen_tensor tensor[GEN_ROLES];
     int64_t q_head[GEN_HEADS], k_head[GEN_HEADS], v_head[GEN_HEADS];
+    double rope_freqs[160];
     double slopes[GEN_HEADS], head_scale[GEN_HEADS];
     struct oracle_piece piece[GEN_PIECES];
     int64_t piece_value[GEN_PIECES][4 * GEN_HEADS];

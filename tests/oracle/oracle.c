@@ -246,8 +246,48 @@ struct run {
     const struct oracle_inputs *in;
     struct oracle_result *r;
     double *q;     /* [d] */
+    double *k;     /* [nk][d]: the keys that count of the head at hand */
+    double *w, *b; /* [d] */
     bool *visible; /* [nk] */
 };
+
+/* A vector of a head, or NULL. */
+static const double *vector(const attn_tensor *t, int64_t head, int64_t d, double *room)
+{
+    for (int64_t e = 0; t && e < d; e++)
+        room[e] = t->rank == 1 ? oracle_load4(t, e, 0, 0, 0) : oracle_load4(t, head, e, 0, 0);
+    return t ? room : NULL;
+}
+
+/* What happens to a row of Q or K before the product. */
+static void change(const struct run *x, const struct seq *s, bool keys, int64_t head, int64_t n,
+                   double *row)
+{
+    const struct oracle_options *o = x->o;
+    const struct oracle_inputs *in = x->in;
+    const attn_tensor *pos = keys ? in->rope_pos_k : in->rope_pos_q;
+    if (o->qk_norm.kind != ATTN_QK_NORM_NONE)
+        oracle_qk_norm(&o->qk_norm, o->d,
+                       vector(keys ? in->k_norm_w : in->q_norm_w, head, o->d, x->w),
+                       vector(keys ? in->k_norm_b : in->q_norm_b, head, o->d, x->b), row);
+    if (o->rope.pairing == ATTN_ROPE_NONE || !(keys ? o->rope.on_k : o->rope.on_q))
+        return;
+    int64_t at = keys ? n - s->start : n + (o->top_left ? 0 : s->k_len - s->q_len);
+    if (pos)
+        at = (int64_t)oracle_load4(pos, s->b, (keys ? s->k0 : s->q0) + n, 0, 0);
+    oracle_rope_row(&o->rope, s->k_len, at, row);
+}
+
+static void keys_of(const struct run *x, const struct seq *s, int64_t h)
+{
+    const struct oracle_options *o = x->o;
+    int64_t kh = o->k_head ? o->k_head[h] : h / (o->hout / o->hk);
+    for (int64_t j = s->start; j < s->start + s->k_len; j++) {
+        for (int64_t e = 0; e < o->d; e++)
+            x->k[j * o->d + e] = oracle_load4(x->in->k, s->b, kh, s->k0 + j, e);
+        change(x, s, true, kh, j, x->k + j * o->d);
+    }
+}
 
 static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t i)
 {
@@ -255,7 +295,6 @@ static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t 
     const struct oracle_inputs *in = x->in;
     struct oracle_result *r = x->r;
     int64_t qh = o->q_head ? o->q_head[h] : h;
-    int64_t kh = o->k_head ? o->k_head[h] : h / (o->hout / o->hk);
     int64_t vh = o->v_head ? o->v_head[h] : h / (o->hout / o->hv);
     double scale = isnan(o->scale) ? 1 / sqrt((double)o->d) : o->scale;
     int64_t off = o->top_left ? 0 : s->k_len - s->q_len;
@@ -266,17 +305,19 @@ static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t 
     unsigned char *counted = r->counted + pair0;
     bool *visible = x->visible;
 
-    scale *= oracle_row_factor(&o->score, &in->score, &w);
+    scale *= oracle_row_factor(&o->score, &in->score, &w) * oracle_rope_scale(&o->rope);
     double logit = 0; /* of this row */
 
     for (int64_t j = 0; j < s->keys; j++)
         visible[j] = false;
     for (int64_t e = 0; e < o->d && i < s->q_len; e++)
         x->q[e] = oracle_load4(in->q, s->b, qh, s->q0 + i, e);
+    if (i < s->q_len)
+        change(x, s, false, qh, i, x->q);
     for (int64_t j = s->start; i < s->q_len && j < s->start + s->k_len; j++) {
         double dot = 0, terms = 0, score;
         for (int64_t e = 0; e < o->d; e++) {
-            double term = x->q[e] * oracle_load4(in->k, s->b, kh, s->k0 + j, e);
+            double term = x->q[e] * x->k[j * o->d + e];
             dot += term;
             terms += term * term;
         }
@@ -417,20 +458,28 @@ bool oracle_run(const struct oracle_options *o, const struct oracle_inputs *in, 
         oracle_free(r);
         return false;
     }
-    struct run x = {o, in, r, filled(o->d, 0), calloc((size_t)r->nk + 1, sizeof(bool))};
-    if (!x.q || !x.visible) {
+    struct run x = {.o = o, .in = in, .r = r, .q = filled(3 * o->d, 0),
+                    .k = filled(r->nk * o->d, 0),
+                    .visible = calloc((size_t)r->nk + 1, sizeof(bool))};
+    if (!x.q || !x.k || !x.visible) {
         free(x.q);
+        free(x.k);
         free(x.visible);
         oracle_free(r);
         return false;
     }
+    x.w = x.q + o->d;
+    x.b = x.w + o->d;
     for (int64_t n = 0; n < r->n_seq; n++) {
         struct seq s = seq_of(o, in, n);
-        for (int64_t h = 0; h < o->hout; h++)
+        for (int64_t h = 0; h < o->hout; h++) {
+            keys_of(&x, &s, h);
             for (int64_t i = 0; i < s.rows; i++)
                 row_of(&x, &s, h, i);
+        }
     }
     free(x.q);
+    free(x.k);
     free(x.visible);
     return true;
 }

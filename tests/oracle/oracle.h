@@ -13,6 +13,7 @@
 #include <attn/attn.h>
 
 #include "oracle_pieces.h"
+#include "oracle_rows.h"
 #include "oracle_score.h"
 #include "oracle_norm.h"
 
@@ -30,11 +31,14 @@ struct oracle_options {
     const double *slopes; /* [hout] */
     struct oracle_score score;
     struct oracle_norm norm;
+    struct oracle_qk_norm qk_norm;
+    struct oracle_rope rope;
 };
 
 /* The inputs; NULL where there is none. */
 struct oracle_inputs {
     const attn_tensor *q, *k, *v, *bias, *mask, *sink_logits, *seg_q, *seg_k;
+    const attn_tensor *q_norm_w, *k_norm_w, *q_norm_b, *k_norm_b, *rope_pos_q, *rope_pos_k;
     const attn_tensor *q_offsets, *k_offsets, *q_len, *k_len, *k_start;
     struct oracle_score_inputs score;
 };

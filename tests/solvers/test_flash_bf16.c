@@ -43,6 +43,8 @@ static void check(const struct attn__kernels *kern, int64_t d, int64_t dv, int64
     struct attn__rows v = {(char *)v_mem, 2 * MOST, col, ATTN_DTYPE_BF16};
     struct attn__scratch s = {.base = ws, .ok = true};
     struct attn__flash_bf16 wk;
+    const struct attn__call call = {.p = &p};
+    const struct attn__qk qk = {.c = &call};
     attn__flash_bf16_take(&s, &p, KEYS, W, &wk);
     expect(s.ok && s.used <= sizeof ws, "the test's memory is too small", d, dv, col);
 
@@ -65,7 +67,7 @@ static void check(const struct attn__kernels *kern, int64_t d, int64_t dv, int64
     /* keys 1 to KEYS - 1, of which the first SKIP are left out: an odd rest */
     int64_t nk = KEYS - 1 - SKIP;
     struct attn__flash_bf16_block b =
-        attn__flash_bf16_load(kern, &p, &k, &v, 1, KEYS - 1, room, room2, &wk);
+        attn__flash_bf16_load(kern, &qk, 0, &k, &v, 1, KEYS - 1, room, room2, &wk);
     attn__flash_bf16_scores(kern, &b, SKIP, nk, qt, W, 0.25f, st);
     attn__flash_bf16_values(kern, &b, SKIP, nk, st, W, m, l, ot);
     double worst = 0;

@@ -113,6 +113,9 @@ START_TEST(words_as_in_the_header)
                   {"ATTN_COMPUTE_", ATTN_PARAM_COMPUTE},
                   {"ATTN_NORMALIZER_", ATTN_PARAM_NORMALIZER},
                   {"ATTN_NORM_COUNT_", ATTN_PARAM_NORM_COUNT},
+                  {"ATTN_QK_NORM_", ATTN_PARAM_QK_NORM},
+                  {"ATTN_ROPE_SCALING_", ATTN_PARAM_ROPE_SCALING},
+                  {"ATTN_ROPE_APPLY_", ATTN_PARAM_ROPE_APPLY},
                   {"ATTN_WANT_", ATTN_PARAM_WANT}};
 
     for (size_t g = 0; g < sizeof groups / sizeof groups[0]; g++) {

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What random problems do to rows: qk_norm and rope.
+ */
+#include <inttypes.h>
+#include <math.h>
+
+#include "gen_parts.h"
+
+/* A vector for all heads or one for each. */
+static attn_tensor *vector(struct maker *m, int32_t role, int64_t heads, double deviation)
+{
+    int64_t shape[2] = {heads, m->p->options.d};
+    bool per_head = rng_percent(&m->rng, 40);
+    struct gen_tensor *g = gen_add(m, role, m->p->row_dtype, per_head ? 2 : 1,
+                                   per_head ? shape : shape + 1);
+    return gen_fill_normal(m, g, deviation);
+}
+
+static void qk_norm(struct maker *m)
+{
+    struct oracle_options *o = &m->p->options;
+    struct oracle_inputs *in = &m->p->inputs;
+    struct rng *r = &m->rng;
+    static const char *const words[] = {"none", "rms", "layer", "l2"};
+    if (!rng_percent(r, 15))
+        return;
+    o->qk_norm.kind = (int32_t)rng_int(r, ATTN_QK_NORM_RMS, ATTN_QK_NORM_L2);
+    o->qk_norm.eps = o->qk_norm.kind == ATTN_QK_NORM_L2 ? 1e-12 : 1e-6;
+    gen_say(m->p, " qk_norm=%s", words[o->qk_norm.kind]);
+    if (rng_percent(r, 30)) {
+        o->qk_norm.eps = (double)PICK(r, 1, 3, 500) * 1e-3;
+        gen_say(m->p, " qk_norm_eps=%.17g", o->qk_norm.eps);
+    }
+    if (rng_percent(r, 50)) {
+        gen_say(m->p, " qk_norm_weight");
+        in->q_norm_w = vector(m, ATTN_ROLE_Q_NORM_W, m->hq, 0.5);
+        in->k_norm_w = vector(m, ATTN_ROLE_K_NORM_W, o->hk, 0.5);
+        if (rng_percent(r, 50)) {
+            o->qk_norm.plus_one = true;
+            gen_say(m->p, " qk_norm_plus_one");
+        }
+    }
+    if (rng_percent(r, 25)) {
+        gen_say(m->p, " qk_norm_bias");
+        in->q_norm_b = vector(m, ATTN_ROLE_Q_NORM_B, m->hq, 0.3);
+        in->k_norm_b = vector(m, ATTN_ROLE_K_NORM_B, o->hk, 0.3);
+    }
+}
+
+static double say_real(struct maker *m, const char *key, double x)
+{
+    gen_say(m->p, " %s=%.17g", key, x);
+    return x;
+}
+
+static void scaling(struct maker *m, struct oracle_rope *x)
+{
+    struct rng *r = &m->rng;
+    static const char *const words[] = {"none", "linear", "ntk", "dynamic_ntk", "yarn", "llama3"};
+    x->scaling = (int32_t)rng_int(r, ATTN_ROPE_SCALING_LINEAR, ATTN_ROPE_SCALING_LLAMA3);
+    if (x->dim < 4 || (x->scaling == ATTN_ROPE_SCALING_DYNAMIC_NTK && !(x->on_q && x->on_k)))
+        x->scaling = ATTN_ROPE_SCALING_LINEAR;
+    gen_say(m->p, " rope_scaling=%s", words[x->scaling]);
+    x->factor = say_real(m, "rope_factor", rng_percent(r, 20) ? 1 : 1 + 15 * rng_unit(r));
+    if (x->scaling >= ATTN_ROPE_SCALING_DYNAMIC_NTK) {
+        int64_t n = x->scaling == ATTN_ROPE_SCALING_DYNAMIC_NTK ? rng_int(r, 1, 100)
+                                                                : rng_int(r, 16, 9000);
+        x->original = (double)n;
+        gen_say(m->p, " rope_original=%" PRId64, n);
+    }
+    if (x->scaling == ATTN_ROPE_SCALING_YARN) {
+        if (rng_percent(r, 30))
+            x->beta_fast = say_real(m, "rope_beta_fast", 4 + 40 * rng_unit(r));
+        if (rng_percent(r, 30))
+            x->beta_slow = say_real(m, "rope_beta_slow", 0.5 + rng_unit(r));
+        if (rng_percent(r, 40)) {
+            x->truncate = false;
+            gen_say(m->p, " rope_truncate=0");
+        }
+        if (rng_percent(r, 30))
+            x->mscale = say_real(m, "rope_mscale", rng_unit(r));
+    }
+    if (x->scaling == ATTN_ROPE_SCALING_LLAMA3 && rng_percent(r, 50)) {
+        x->low = say_real(m, "rope_low", 0.5 + rng_unit(r));
+        x->high = say_real(m, "rope_high", 2 + 4 * rng_unit(r));
+    }
+}
+
+static void freqs(struct maker *m, struct oracle_rope *x)
+{
+    gen_say(m->p, " rope_freqs=[");
+    for (int64_t c = 0; c < x->dim / 2; c++) {
+        m->p->rope_freqs[c] = rng_normal(&m->rng);
+        gen_say(m->p, "%s%.17g", c == 0 ? "" : ",", m->p->rope_freqs[c]);
+    }
+    gen_say(m->p, "]");
+    x->freqs = m->p->rope_freqs;
+}
+
+/* Positions in order from anywhere, in any order, or huge. */
+static attn_tensor *positions(struct maker *m, int32_t role, int64_t n)
+{
+    struct rng *r = &m->rng;
+    int64_t shape[2] = {rng_percent(r, 40) ? 1 : m->b, n}, index[4] = {0};
+    struct gen_tensor *g = gen_add(m, role, gen_index_type(m), 2, shape);
+    int64_t kind = rng_int(r, 0, 2);
+    int64_t far = g->t.dtype == ATTN_DTYPE_I64 ? INT64_C(1) << 40 : 1 << 30;
+    int64_t start = kind == 0 ? rng_int(r, -100, 9000) : rng_int(r, -far, far);
+    for (int64_t i = 0; m->ok && i < gen_count(&g->t); i++) {
+        gen_unflatten(&g->t, i, index);
+        int64_t at = kind < 2 ? start + index[1] : rng_int(r, -4000, 4000);
+        oracle_store(gen_element(&g->t, index), g->t.dtype, (double)at);
+    }
+    return &g->t;
+}
+
+static void rope(struct maker *m)
+{
+    struct oracle_options *o = &m->p->options;
+    struct oracle_rope *x = &o->rope;
+    struct rng *r = &m->rng;
+    *x = (struct oracle_rope){.base = 10000, .factor = 1, .original = 8192, .beta_fast = 32,
+                              .beta_slow = 1, .truncate = true, .low = 1, .high = 4,
+                              .attention = NAN, .mscale = NAN};
+    if (o->d < 2 || !rng_percent(r, 25))
+        return;
+    int64_t apply = PICK(r, 0, 0, 0, 1, 2);
+    x->pairing = (int32_t)rng_int(r, ATTN_ROPE_HALF, ATTN_ROPE_INTERLEAVED);
+    x->on_q = apply != ATTN_ROPE_APPLY_K;
+    x->on_k = apply != ATTN_ROPE_APPLY_Q;
+    x->dim = o->d;
+    gen_say(m->p, " rope=%s", x->pairing == ATTN_ROPE_HALF ? "half" : "interleaved");
+    if (apply != 0)
+        gen_say(m->p, " rope_apply=%s", apply == ATTN_ROPE_APPLY_Q ? "q" : "k");
+    if (o->d % 2 != 0 || rng_percent(r, 25)) {
+        x->dim = 2 * rng_int(r, 1, o->d / 2);
+        gen_say(m->p, " rope_dim=%" PRId64, x->dim);
+    }
+    bool given = x->dim <= 64 && rng_percent(r, 10);
+    if (given)
+        freqs(m, x);
+    else if (rng_percent(r, 40))
+        x->base = say_real(m, "rope_base", (double)PICK(r, 100, 10000, 500000, 1000000));
+    if (!given && rng_percent(r, 50))
+        scaling(m, x);
+    if (rng_percent(r, 10) && isnan(x->mscale))
+        x->attention = say_real(m, "rope_attention", 0.5 + rng_unit(r));
+    if (rng_percent(r, 25)) {
+        gen_say(m->p, " rope_positions");
+        m->p->inputs.rope_pos_q = positions(m, ATTN_ROLE_ROPE_POS_Q, m->nq);
+        m->p->inputs.rope_pos_k = positions(m, ATTN_ROLE_ROPE_POS_K, m->nk);
+    }
+}
+
+void gen_rows(struct maker *m)
+{
+    qk_norm(m);
+    rope(m);
+}
