@@ -13,7 +13,7 @@
 
 #include "suites.h"
 
-enum kind { FLAG, COUNT, SEED, SECONDS, PATH, ISA, SUITE };
+enum kind { FLAG, COUNT, SEED, SECONDS, TEXT, ISA, SUITE };
 
 static const struct option {
     const char *name;
@@ -33,10 +33,12 @@ static const struct option {
     {"seconds", "T", "least time for a row (default 0.2)", SECONDS, AT(seconds), 0},
     {"k", "N", "keys where a problem has k=inf", COUNT, AT(k), 1},
     {"isa", "NAME", "highest instruction set to be used", ISA, AT(isa), 0},
-    {"huge", NULL, "2 MB pages for K and V", FLAG, AT(huge), 0},
-    {"json", "FILE", "write the rows as a JSON array; -: to stdout, alone there", PATH, AT(json),
+    {"effort", "NAME", "how the choice is planned: estimate, measure, exhaustive", TEXT, AT(effort),
      0},
-    {"plot", "FILE", "write a bar chart (SVG)", PATH, AT(plot), 0},
+    {"huge", NULL, "2 MB pages for K and V", FLAG, AT(huge), 0},
+    {"json", "FILE", "write the rows as a JSON array; -: to stdout, alone there", TEXT, AT(json),
+     0},
+    {"plot", "FILE", "write a bar chart (SVG)", TEXT, AT(plot), 0},
 #undef AT
 };
 
@@ -132,7 +134,7 @@ static int set_value(const struct option *o, const char *value, bench_options *o
         if (errno || end == value || *end || !(*(double *)at >= 0 && *(double *)at <= 3600))
             return usage("--%s is '%s', expected a number from 0 to 3600", o->name, value);
         return 0;
-    case PATH:
+    case TEXT:
         *(const char **)at = value;
         return 0;
     case ISA:

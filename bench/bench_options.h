@@ -20,6 +20,7 @@ typedef struct bench_options {
     int32_t isa;    /* the highest level to be used; -1: no cap */
     bool all_solvers, huge;
     const char *json, *plot;
+    const char *effort; /* of the planner's choice; NULL: as the problem says */
     size_t n_suites, n_problems;
     const char **suites, **problems; /* of argc entries each */
 } bench_options;

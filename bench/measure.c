@@ -75,6 +75,8 @@ static int32_t add_runner(struct group *g, attn_ctx *ctx, const char *name)
         return ATTN_OK;
     if (name)
         status = attn_desc_set_text(g->desc, ATTN_PARAM_SOLVER, name);
+    else if (g->options->effort)
+        status = attn_desc_set_text(g->desc, ATTN_PARAM_EFFORT, g->options->effort);
     if (status == ATTN_OK)
         status = attn_plan_create(ctx, g->desc, &r.plan);
     if (status != ATTN_OK)
@@ -102,6 +104,7 @@ static int add_runners(struct group *g, attn_ctx *ctx, const char *problem, bool
         return bench_library_failed(problem);
     g->runner[0].reported = true;
     g->runner[0].chosen = !forced;
+    attn_desc_unset(g->desc, ATTN_PARAM_EFFORT); /* what it is compared with has its own tiles */
     for (size_t i = 0; attn_solver_at(i); i++) {
         const char *name = attn_solver_at(i);
         bool baseline = strcmp(name, "gemm") == 0;

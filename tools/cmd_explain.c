@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPT_HELP, OPT_Q, OPT_K, OPT_THREADS, OPT_ISA, OPTIONS };
+enum { OPT_HELP, OPT_Q, OPT_K, OPT_WISDOM, OPT_THREADS, OPT_ISA, OPTIONS };
 
 /* Keys to describe when the problem sets no limit to them. */
 enum { MANY_KEYS = 32768, MAX_SIZES = 64 };
@@ -154,6 +154,7 @@ int cmd_explain(int argc, char **argv)
         [OPT_HELP] = {"help", NULL, "print this", NULL},
         [OPT_Q] = {"q", "N", "query rows of the sequence to explain (the maximum)", NULL},
         [OPT_K] = {"k", "N", "its keys (the maximum; 32768, or q if that is more, for inf)", NULL},
+        [OPT_WISDOM] = {"wisdom", "FILE", "as in attn run", NULL},
         [OPT_THREADS] = {"threads", "N", "as in attn run", NULL},
         [OPT_ISA] = {"isa", "NAME", "as in attn run", NULL},
     };
@@ -174,6 +175,8 @@ int cmd_explain(int argc, char **argv)
     if (!problem)
         return tool_usage("a problem is needed, such as \"softmax h=8 q=1 k=inf d=64\"");
     rc = tool_context(options[OPT_THREADS].value, options[OPT_ISA].value, &ctx);
+    if (rc == 0)
+        rc = tool_wisdom(ctx, options[OPT_WISDOM].value);
     if (rc == 0) {
         int32_t status = attn_desc_parse(ctx, problem, &desc);
         rc = status == ATTN_OK ? explain(ctx, desc, options) : tool_library(status);

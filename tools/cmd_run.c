@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPT_HELP, OPT_DTYPE, OPT_LAYOUT, OPT_THREADS, OPT_ISA, FIXED_OPTIONS };
+enum { OPT_HELP, OPT_DTYPE, OPT_LAYOUT, OPT_WISDOM, OPT_THREADS, OPT_ISA, FIXED_OPTIONS };
 
 /* Two numberings of the same types; bf16 has no .npy type of its own and is
  * written as the 16-bit words it is. */
@@ -245,6 +245,7 @@ int cmd_run(int argc, char **argv)
         [OPT_DTYPE] = {"dtype", "bf16", "u2 and V2 files hold bfloat16; so will the output (u2)",
                        NULL},
         [OPT_LAYOUT] = {"layout", "bhnd|bnhd", "order of q, k, v and out in files (bhnd)", NULL},
+        [OPT_WISDOM] = {"wisdom", "FILE", "what attn wisdom has found out", NULL},
         [OPT_THREADS] = {"threads", "N", "threads (1); 0: all CPUs this process may use", NULL},
         [OPT_ISA] = {"isa", "NAME", "highest instruction set: c sse2 avx2 avx512 ...", NULL},
     };
@@ -272,7 +273,8 @@ int cmd_run(int argc, char **argv)
     else if (layout && !r.bnhd && strcmp(layout, "bhnd") != 0)
         rc = tool_usage("--layout is '%s', expected bhnd or bnhd", layout);
     else if ((rc = fill_slots(&r, options + FIXED_OPTIONS)) == 0 &&
-             (rc = tool_context(options[OPT_THREADS].value, options[OPT_ISA].value, &r.ctx)) == 0)
+             (rc = tool_context(options[OPT_THREADS].value, options[OPT_ISA].value, &r.ctx)) == 0 &&
+             (rc = tool_wisdom(r.ctx, options[OPT_WISDOM].value)) == 0)
         rc = compute(&r, problem);
     release(&r);
     free(problem);

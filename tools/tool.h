@@ -54,6 +54,10 @@ bool tool_number(const char *text, int64_t *value);
 /* A context; threads and isa are option values, NULL for the default. */
 int tool_context(const char *threads, const char *isa, attn_ctx **ctx);
 
+/* Imports a file of wisdom; nothing if path is NULL. Damaged lines are told
+ * of, but are no failure. */
+int tool_wisdom(attn_ctx *ctx, const char *path);
+
 /*
  * The text of a function that writes like attn_desc_print, in memory to be
  * freed; NULL on failure, with *status set.
@@ -68,6 +72,7 @@ void tool_print_text(const char *text);
 /* The commands. argv[0] is the command's name. */
 int cmd_run(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
+int cmd_wisdom(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 
 #endif

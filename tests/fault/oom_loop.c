@@ -166,6 +166,55 @@ static bool out_written(const struct story *s)
     return false;
 }
 
+/* Wisdom that another context has measured; empty if that failed. */
+static char learnt[4096];
+
+static void learn(const char *problem)
+{
+    attn_ctx *ctx = NULL;
+    attn_desc *desc = NULL;
+    attn_plan *plan = NULL;
+    int32_t status = attn_ctx_create(NULL, &ctx);
+    if (status == ATTN_OK)
+        status = attn_desc_parse(ctx, problem, &desc);
+    if (status == ATTN_OK)
+        status = attn_plan_create(ctx, desc, &plan);
+    if (status == ATTN_OK)
+        status = attn_wisdom_export(ctx, learnt, sizeof learnt, NULL);
+    if (status != ATTN_OK || !strchr(learnt, '|'))
+        fault_report(problem, "nothing was learnt: status is %s", attn_status_name(status));
+    attn_plan_destroy(plan);
+    attn_desc_destroy(desc);
+    attn_ctx_destroy(ctx);
+}
+
+static int32_t wisdom_import(struct story *s)
+{
+    return attn_wisdom_import(s->ctx, learnt, NULL, NULL);
+}
+
+/* There is one line or none. */
+static bool wisdom_there(const struct story *s)
+{
+    size_t needed = 0;
+    attn_wisdom_export(s->ctx, NULL, 0, &needed);
+    return needed == strlen(learnt) + 1;
+}
+
+static const struct step measuring[] = {
+    {"attn_ctx_create", ctx_create, ctx_made},
+    {"attn_desc_parse", desc_parse, desc_made},
+    {"attn_plan_create", plan_create, plan_made},
+    {0},
+};
+static const struct step importing[] = {
+    {"attn_ctx_create", ctx_create, ctx_made},
+    {"attn_wisdom_import", wisdom_import, wisdom_there},
+    {"attn_desc_parse", desc_parse, desc_made},
+    {"attn_plan_create", plan_create, plan_made},
+    {"attn_wisdom_import", wisdom_import, NULL},
+    {0},
+};
 static const struct step setters[] = {
     {"attn_ctx_create", ctx_create, ctx_made},
     {"attn_desc_create", desc_create, desc_made},
@@ -287,6 +336,11 @@ int main(void)
     loop("setters", "", setters);
     loop("one shot", "", one_call);
     loop("lists", lists, planning);
+    /* One row: one class of lengths, so that little is measured. */
+    static const char measured[] = "softmax h=2 q=1 k=20 d=8 blas=never effort=measure";
+    learn(measured);
+    loop("measuring", measured, measuring);
+    loop("importing", measured, importing);
     for (size_t n = 0; (solver = attn_solver_at(n)) != NULL; n++) {
         char problem[128], title[64];
         snprintf(problem, sizeof problem, FAULT_PROBLEM " executors=3 solver=%s", solver);

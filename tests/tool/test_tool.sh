@@ -236,6 +236,25 @@ if [ "$(cat o.npy)" != old ]; then
 fi
 rm -f o.npy
 
+### wisdom.
+
+run 0 wisdom softmax h=2 q=1 k=20 d=8 blas=never
+says 'attn-wisdom 1'
+says 'softmax h=2 q=1 k=20 d=8 blas=never | '
+ok wisdom softmax h=2 q=1 k=20 d=8 blas=never --out found --effort exhaustive
+printf 'nonsense\n' >>found
+run 0 explain softmax h=2 q=1 k=20 d=8 blas=never --wisdom found
+says 'chosen: by wisdom'
+grep -q 'found: line 3 of the wisdom: .* (left out)' log/err || fail 'the damaged line was not named'
+run 0 explain softmax h=2 q=1 k=20 d=8 blas=never
+says 'chosen: by estimate'
+run 0 wisdom --wisdom found
+says 'softmax h=2 q=1 k=20 d=8 blas=never | '
+refuse 2 'a problem is needed' wisdom
+refuse 2 'effort' wisdom softmax h=2 q=1 k=20 d=8 --effort much
+refuse 1 'nowhere cannot be read' wisdom --wisdom nowhere
+refuse 1 'gone/found cannot be written' wisdom --wisdom found --out gone/found
+
 ### explain, info, help.
 
 run 0 explain softmax h=4/2 q=64 k=inf d=8 causal --q 1 --k 100
@@ -254,7 +273,7 @@ run 0 --version
 says "attn "
 run 0 --help
 says 'explain'
-for command in run explain info; do
+for command in run explain wisdom info; do
     run 0 $command --help
     says "usage: attn $command"
 done
