@@ -6,12 +6,13 @@ import ctypes
 import itertools
 import logging
 import threading
+import warnings
 import weakref
 from collections import OrderedDict
-from ctypes import byref, c_int64, c_void_p
+from ctypes import byref, c_int64, c_size_t, c_void_p
 from typing import Any, Callable, Dict, Optional, Union
 
-from ._errors import INVALID, ArgumentError, check, read_text
+from ._errors import INVALID, SYNTAX, ArgumentError, check, read_text
 from ._lib import (
     CTX_BLAS, CTX_ISA, CTX_LOG_LEVEL, CTX_MAX_ISA, CTX_THREADS, LOG_LEVELS, LogFn, Logger, lib,
     text,
@@ -113,6 +114,37 @@ class Context:
         """A few lines about the machine and the build."""
         return read_text(lambda buf, n, needed: lib.attn_ctx_describe(
             self._handle, buf, n, needed))
+
+    def wisdom_export(self) -> str:
+        """What plans with effort="measure" or "exhaustive" found out, as text."""
+        return read_text(lambda buf, n, needed: lib.attn_wisdom_export(
+            self._handle, buf, n, needed))
+
+    def wisdom_import(self, wisdom: str) -> Tuple[int, int]:
+        """Adds wisdom for plans made from now on; returns (taken, skipped) lines.
+
+        Lines of another machine or version are skipped. Damaged lines are left
+        out with a warning that tells of the first.
+        """
+        taken, skipped = c_size_t(), c_size_t()
+        try:
+            check(lib.attn_wisdom_import(self._handle, wisdom.encode(), byref(taken),
+                                         byref(skipped)))
+        except ArgumentError as error:
+            if error.status != SYNTAX:
+                raise
+            warnings.warn(error.message, stacklevel=2)
+        self._forget_plans()
+        return taken.value, skipped.value
+
+    def wisdom_clear(self) -> None:
+        """Forgets all wisdom."""
+        check(lib.attn_wisdom_clear(self._handle))
+        self._forget_plans()
+
+    def _forget_plans(self) -> None:
+        with self._lock:
+            self._kept.clear()
 
     def plan(self, problem: Optional[str] = None, /, **params: Any) -> Plan:
         """Plans a problem: a problem string, keywords of the same names, or both.

@@ -81,6 +81,8 @@ def read_text(call: Callable[[Optional[ctypes.Array[ctypes.c_char]], int, object
     """Text from a function that fills (buf, len, *needed)."""
     needed = ctypes.c_size_t(0)
     check(call(None, 0, ctypes.byref(needed)))
-    buf = ctypes.create_string_buffer(max(needed.value, 1))
-    check(call(buf, len(buf), ctypes.byref(needed)))
-    return buf.value.decode("utf-8", "replace")
+    while True:
+        buf = ctypes.create_string_buffer(max(needed.value, 1))
+        check(call(buf, len(buf), ctypes.byref(needed)))
+        if needed.value <= len(buf):  # wisdom may have grown meanwhile
+            return buf.value.decode("utf-8", "replace")

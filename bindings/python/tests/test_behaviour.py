@@ -260,3 +260,25 @@ def test_the_readme_runs():
     assert blocks
     done = run_python("\n".join(blocks))
     assert done.returncode == 0, done.stderr
+
+
+def test_wisdom_goes_from_context_to_context(recwarn):
+    first, second = attn.Context(), attn.Context()
+    problem = "softmax h=2 q=1 k=20 d=8 blas=never"
+    assert first.wisdom_export() == "attn-wisdom 1\n"
+    assert "chosen: by estimate" in second.plan(problem).describe()
+    measured = first.plan(problem, effort="measure")
+    assert "chosen: by wisdom" in measured.describe()
+    wisdom = first.wisdom_export()
+    assert wisdom.splitlines()[1].startswith(problem + " | ")
+    assert second.wisdom_import(wisdom) == (1, 0)
+    plan = second.plan(problem)
+    assert "chosen: by wisdom" in plan.describe() and plan.solver() == measured.solver()
+    assert second.wisdom_export() == wisdom
+    second.wisdom_clear()
+    assert second.wisdom_export() == "attn-wisdom 1\n"
+    assert not recwarn
+    other = problem + " | some CPU | c | 0.0.0 | 1x20 | none | 0"
+    with pytest.warns(UserWarning, match="line 2 of the wisdom"):
+        assert second.wisdom_import("attn-wisdom 1\nnonsense\n%s\n%s"
+                                    % (other, wisdom.splitlines()[1])) == (1, 1)
