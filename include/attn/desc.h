@@ -35,6 +35,9 @@ enum {
     /* Scaled dot-product softmax attention (Vaswani et al., 2017), with the
      * online softmax of Milakov and Gimelshein (2018) where it is tiled. */
     ATTN_MECH_SOFTMAX = 100,
+    /* DependencyViT (Ding et al., 2023): weights normalised over the keys and
+     * summed over the queries, out_j = sum_i p_ij g_i v_i. */
+    ATTN_MECH_REVERSED_ATTENTION = 103,
     /* Third-order attention (Alman and Song, 2023): the keys are all products
      * of a key of K and one of K2, s = scale * sum_c q_c k_c k2_c. */
     ATTN_MECH_TENSOR_ATTENTION = 104,

@@ -26,6 +26,7 @@ typedef struct attn_plan attn_plan;
  * |   4 | K2            | [B,Hk,N2,D]          | kv_dtype     | in  | mech. |
  * |   5 | V2            | [B,Hv,N2,Dv]         | kv_dtype     | in  | mech. |
  * |   6 | ROWS          | [B|1,R]              | i32 i64      | in  | mech. |
+ * |   7 | GATE          | [B,Hout,Nq]          | f32, f64     | in  | mech. |
  * |  10 | BIAS          | [B|1,Hout|1,Nq|1,    | f32 or dtype | in  | bias  |
  * |     |               |  Nk|1]               |              |     |       |
  * |  11 | MASK          | same as BIAS         | bool u8      | in  | mask  |
@@ -99,6 +100,7 @@ enum {
     ATTN_ROLE_K2 = 4,
     ATTN_ROLE_V2 = 5,
     ATTN_ROLE_ROWS = 6,
+    ATTN_ROLE_GATE = 7,
     ATTN_ROLE_BIAS = 10,
     ATTN_ROLE_MASK = 11,
     ATTN_ROLE_SINK_LOGITS = 12,

@@ -2,7 +2,7 @@
 /*
  * Bad input of mechanisms other than softmax: the status, a text that names
  * the culprit, nothing written. The steps between stages (src/solvers/
- * map_kron.c, map_pick.c) are held against golden files by test_mechs.
+ * map_kron.c, map_pick.c, map_gate.c) are held against golden files by test_mechs.
  */
 #include <math.h>
 #include <string.h>
@@ -20,6 +20,8 @@ static const struct {
     {"pwca h=1 q=1 k=1 d=1 want=probs", ATTN_ERR_INVALID, "want is set, but pwca"},
     {"pwca h=65536 q=1000000000 k=1 d=65536", ATTN_ERR_OVERFLOW, "pwca"},
     {"glca h=1 q=1 k=1 d=1 packed", ATTN_ERR_INVALID, "packed is set, but glca"},
+    {"reversed_attention h=1 q=1 k=inf d=1", ATTN_ERR_UNSUPPORTED, "k is inf"},
+    {"reversed_attention h=1 q=1 k=1 d=1 causal", ATTN_ERR_INVALID, "causal is set"},
     {"tensor_attention h=1 q=1 k=inf d=1", ATTN_ERR_UNSUPPORTED, "at most 1024"},
     {"tensor_attention h=1 q=1 k=1025 d=1", ATTN_ERR_UNSUPPORTED, "k is 1025"},
     {"tensor_attention h=1 q=1 k=1 d=1 window=1,1", ATTN_ERR_INVALID, "window_left is set"},
