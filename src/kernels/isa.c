@@ -30,6 +30,9 @@
 
 #include "kernels/tile_mm.inc.c"
 #include "kernels/tile_softmax.inc.c"
+#include "kernels/activation.h"
+#include "kernels/weights.h"
+#include "kernels/weights.inc.c"
 #include "kernels/score.inc.c"
 #include "kernels/pack.inc.c"
 #include "kernels/row_f32.inc.c"

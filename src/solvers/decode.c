@@ -65,7 +65,8 @@ static double cost(const struct attn__problem *p, const struct attn__machine *m,
     keys = keys > (double)k ? (double)k : keys;
     double passes =
         (double)p->n_groups * (double)((p->max_group * q + MAX_ROWS - 1) / MAX_ROWS);
-    double score = 2.4 + attn__score_cost(p) / rate + (p->mask || p->segments ? 1 : 0);
+    double score = 2.4 + (attn__score_cost(p) + attn__norm_pass_cost(&p->norm)) / rate +
+                   (p->mask || p->segments ? 1 : 0);
     double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 0.35 * width / rate;
     convert += attn__qk_cost_k(p) * (double)p->d / rate;
     return rows * (keys * (1.16 * width / rate + score) + 12.5 * width / rate + 150) +
@@ -185,10 +186,11 @@ static void finish_item(const struct attn__row_pass *ps, struct worker *w, struc
             memcpy(o, attn__tree_o(t, 0) + r * dv, (size_t)dv * sizeof *o);
         else
             memset(o, 0, (size_t)dv * sizeof *o);
-        float f = attn__finish_factor(ps->c, ps->s, ps->h0 + r % ps->heads,
-                                      ps->i0 + r / ps->heads, &w->m[r], &w->l[r]);
-        ps->kern->vec_scale(o, dv, f);
     }
+    float f[MAX_ROWS];
+    attn__finish_factors(ps->c, ps->s, &ps->vis, ps->h0, ps->r0, ps->rows, w->m, w->l, f);
+    for (int64_t r = 0; r < ps->rows; r++)
+        ps->kern->vec_scale(w->o + r * dv, dv, f[r]);
     for (int64_t h = 0; h < ps->heads && ps->i0 == 0; h++)
         attn__rows_pad(ps->c, ps->s, ps->h0 + h);
     attn__finish_rows(ps->c, ps->kern, ps->s, ps->h0, ps->heads, ps->r0, ps->rows, w->o, dv, w->m,

@@ -6,15 +6,16 @@
 
 #include <stdio.h>
 
+#include "problem/vis_count.h"
+#include "solvers/norm_pass.h"
 #include "solvers/rows_load.h"
 
 bool attn__finish_applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
 {
     const char *reason = NULL;
+    attn__norm_pass_serves(&p->norm, &reason);
     if (p->dtype == ATTN_DTYPE_F64)
         reason = "computes in f32, dtype is f64";
-    else if (p->norm.kind != ATTN_NORMALIZER_SOFTMAX)
-        reason = "its normaliser is the softmax only";
     else if (p->want)
         reason = "keeps no scores, and want= asks for outputs made from them";
     if (reason)
@@ -22,8 +23,8 @@ bool attn__finish_applicable(const struct attn__problem *p, char why[ATTN__WHY_M
     return !reason;
 }
 
-float attn__finish_factor(const struct attn__call *c, const struct attn__seq *s, int64_t h,
-                          int64_t i, float *m, float *l)
+static float factor(const struct attn__call *c, const struct attn__seq *s, int64_t h, int64_t i,
+                    const int64_t *visible, float *m, float *l)
 {
     float f = 1;
     double sink = -INFINITY;
@@ -35,7 +36,22 @@ float attn__finish_factor(const struct attn__call *c, const struct attn__seq *s,
         *l = *l * f + exp2f(extra - top);
         *m = top;
     }
-    return *l == 0 ? 0 : f / *l;
+    return f * attn__norm_pass_factor(c->p, s, *m, *l, visible);
+}
+
+void attn__finish_factors(const struct attn__call *c, const struct attn__seq *s,
+                          const struct attn__vis *v, int64_t h0, int64_t r0, int64_t rows,
+                          float *m, float *l, float *f)
+{
+    int64_t visible[64];
+    bool counts = attn__norm_counts(&c->p->norm);
+    for (int64_t n = 0; n < rows; n++) {
+        int64_t r = r0 + n;
+        if (counts && n % 64 == 0)
+            attn__vis_count(v, r, r + attn__min_i64(64, rows - n), visible);
+        f[n] = factor(c, s, h0 + r % v->group, r / v->group, counts ? &visible[n % 64] : NULL,
+                      &m[n], &l[n]);
+    }
 }
 
 static void store_lse(const struct attn__call *c, const struct attn__seq *s, int64_t h, int64_t i,
@@ -47,26 +63,36 @@ static void store_lse(const struct attn__call *c, const struct attn__seq *s, int
     attn__rows_store(&lse, i, 0, l == 0 ? -INFINITY : ((double)m + log2((double)l)) * M_LN2);
 }
 
+static bool none_lost(const struct attn__problem *p, const float *l, int64_t rows)
+{
+    bool lost = false;
+    for (int64_t n = 0; n < rows && attn__norm_traits(p->norm.kind)->summed; n++)
+        lost |= attn__norm_pass_lost(p, l[n]);
+    return !lost;
+}
+
 void attn__finish_rows(const struct attn__call *c, const struct attn__kernels *kern,
                        const struct attn__seq *s, int64_t h0, int64_t group, int64_t r0,
                        int64_t rows, const float *o, int64_t ldo, const float *m, const float *l,
                        const struct attn__row_scratch *exact)
 {
     int64_t dv = c->p->dv, heads = group < rows ? group : rows;
-    bool finite = kern->rows_finite(l, rows, 1, rows) && kern->rows_finite(o, ldo, rows, dv);
+    bool sound = none_lost(c->p, l, rows) && kern->rows_finite(l, rows, 1, rows) &&
+                 kern->rows_finite(o, ldo, rows, dv);
     for (int64_t n0 = 0; n0 < heads; n0++) {
         int64_t h = h0 + (r0 + n0) % group, i0 = (r0 + n0) / group;
         struct attn__rows out = attn__call_out(c, s, h);
-        if (finite)
+        if (sound)
             attn__rows_from_f32(kern, o + n0 * ldo, group * ldo, (rows - n0 + group - 1) / group,
                                 dv, &out, i0);
         for (int64_t n = n0, i = i0; n < rows; n += group, i++) {
-            if (!finite && !(isfinite(l[n]) && kern->rows_finite(o + n * ldo, ldo, 1, dv))) {
+            if (!sound && !(none_lost(c->p, l + n, 1) && isfinite(l[n]) &&
+                            kern->rows_finite(o + n * ldo, ldo, 1, dv))) {
                 struct attn__vis v = attn__call_vis(c, s, h, 1);
                 attn__row_exact(c, s, &v, h, i, exact);
                 continue;
             }
-            if (!finite)
+            if (!sound)
                 attn__rows_from_f32(kern, o + n * ldo, ldo, 1, dv, &out, i);
             store_lse(c, s, h, i, m[n], l[n]);
         }

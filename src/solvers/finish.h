@@ -16,7 +16,8 @@ bool attn__finish_applicable(const struct attn__problem *p, char why[ATTN__WHY_M
 /*
  * Writes rows r0..r0+rows-1, row r being query r / group of output head
  * h0 + r % group: o[n * ldo + e] finished values, m and l the row's maximum
- * (base 2) and sum, so that lse = (m + log2 l) * ln 2.
+ * (base 2) and sum, so that lse = (m + log2 l) * ln 2; or what norm_pass.h
+ * says of other normalisers.
  */
 void attn__finish_rows(const struct attn__call *c, const struct attn__kernels *kern,
                        const struct attn__seq *s, int64_t h0, int64_t group, int64_t r0,
@@ -24,11 +25,13 @@ void attn__finish_rows(const struct attn__call *c, const struct attn__kernels *k
                        const struct attn__row_scratch *exact);
 
 /*
- * Takes the sink logit of row (h, i), if the problem has them, into its maximum
- * *m (base 2) and sum *l, and returns the factor that makes its weighted sum
- * the result: 0 where the row saw nothing.
+ * Takes the sink logits of rows r0..r0+rows-1 of heads h0 on, if the problem
+ * has them, into their maxima m (base 2) and sums l, and fills f with the
+ * factors that make their weighted sums the results: 0 where a row saw
+ * nothing. v: the visibility of those heads, whose group rows alternate.
  */
-float attn__finish_factor(const struct attn__call *c, const struct attn__seq *s, int64_t h,
-                          int64_t i, float *m, float *l);
+void attn__finish_factors(const struct attn__call *c, const struct attn__seq *s,
+                          const struct attn__vis *v, int64_t h0, int64_t r0, int64_t rows,
+                          float *m, float *l, float *f);
 
 #endif /* ATTN_SOLVERS_FINISH_H */

@@ -22,6 +22,7 @@
 #include "solvers/finish.h"
 #include "solvers/qk_load.h"
 #include "solvers/flash_bf16.h"
+#include "solvers/norm_pass.h"
 #include "solvers/rows_load.h"
 #include "solvers/score_steps.h"
 #include "solvers/solvers.h"
@@ -89,7 +90,8 @@ static double group_cost(const struct attn__problem *p, const struct attn__machi
         product /= 2;
     if (w * width(p) * 4 > 24 << 10)
         product *= 1.2;
-    double score = 9.5 + attn__score_cost(p) + (p->mask || p->segments ? 10 : 0);
+    double score = 9.5 + attn__score_cost(p) + attn__norm_pass_cost(&p->norm) +
+                   (p->mask || p->segments ? 10 : 0);
     double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 3.4 * wide / rate;
     convert += attn__qk_cost_k(p) * (double)p->d / rate;
     double lanes = tiles * (double)w / rate;
@@ -189,6 +191,7 @@ struct pass {
     int64_t w;
     bool bf16;  /* products of pairs of bf16 */
     float scale;
+    struct attn__norm_pass norm;
     int64_t h0, group; /* the heads */
     struct attn__score score;
     int64_t rows;      /* of all tiles */
@@ -347,7 +350,10 @@ static void tile_block(struct pass *ps, struct tile *t)
         attn__flash_bf16_values(ps->kern, &ps->pairs, skip, nk, st, ps->w, t->m, t->l, t->ot);
         return;
     }
-    ps->kern->tile_softmax(wk->st, front + nk, ps->w, t->m, t->l, t->ot, p->dv);
+    if (ps->norm.kind < 0)
+        ps->kern->tile_softmax(wk->st, front + nk, ps->w, t->m, t->l, t->ot, p->dv);
+    else
+        ps->kern->tile_weights(ps->norm.kind, ps->norm.shift, wk->st, front + nk, ps->w, t->l);
     ps->kern->tile_pv(ps->vf + skip * ps->ldv, ps->ldv, nk, p->dv, st, ps->w, t->ot);
 }
 
@@ -355,11 +361,7 @@ static void finish_tile(const struct pass *ps, struct tile *t)
 {
     struct worker *wk = ps->wk;
     int64_t dv = ps->c->p->dv;
-    for (int64_t n = 0; n < t->n; n++) {
-        int64_t r = t->r0 + n;
-        wk->f[n] = attn__finish_factor(ps->c, ps->s, head_of(ps, r), r / ps->group, &t->m[n],
-                                       &t->l[n]);
-    }
+    attn__finish_factors(ps->c, ps->s, &ps->vis, ps->h0, t->r0, t->n, t->m, t->l, wk->f);
     ps->kern->tile_unpack_o(t->ot, ps->w, t->n, dv, wk->f, wk->rows, dv);
     attn__finish_rows(ps->c, ps->kern, ps->s, ps->h0, ps->group, t->r0, t->n, wk->rows, dv, t->m,
                       t->l, &wk->exact);
@@ -450,7 +452,9 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
 
     struct worker *wk = &st->worker[worker];
     struct pass ps = {.c = c, .kern = st->x->machine->kern, .s = s, .wk = wk, .w = tl->rows};
-    ps.scale = (float)((p->score.row_factor ? 1 : p->scale) * (p->score.steps ? 1 : M_LOG2E));
+    ps.scale = (float)((p->score.row_factor ? 1 : p->scale) *
+                       (p->score.steps ? 1 : attn__norm_pass_base(p)));
+    ps.norm = attn__norm_pass_of(p, s);
     ps.bf16 = attn__flash_bf16_serves(p, st->x->machine);
     ps.h0 = p->group[g];
     ps.group = p->group[g + 1] - ps.h0;

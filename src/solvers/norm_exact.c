@@ -14,9 +14,11 @@ static double softplus(double x)
     return (x > 0 ? x : 0) + log1p(exp(-fabs(x)));
 }
 
+/* 0 where the distribution function is hardly a double any more */
 static double gelu(double x)
 {
-    return 0.5 * x * erfc(-x * M_SQRT1_2);
+    double tail = 0.5 * erfc(-x * M_SQRT1_2);
+    return tail < 0x1p-1000 ? 0 : x * tail;
 }
 
 static double sigmoid(double x)

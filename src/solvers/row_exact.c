@@ -233,13 +233,14 @@ static void normalised_row(struct row *r)
 static double weight_of(const struct row *r, double x)
 {
     const struct attn__problem *p = r->c->p;
+    bool base2 = attn__norm_traits(p->norm.kind)->base2;
+    if (base2 && isnan(r->lse))
+        return NAN;
     if (x == -INFINITY)
         return 0;
-    if (!attn__norm_traits(p->norm.kind)->base2)
+    if (!base2)
         return attn__norm_exact_weight(&r->norm, x);
-    if (p->norm.kind == ATTN_NORMALIZER_EXP_SUM)
-        return r->lse == r->lse ? exp(x) : NAN;
-    return exp(x - r->lse) * r->prob_factor;
+    return p->norm.kind == ATTN_NORMALIZER_EXP_SUM ? exp(x) : exp(x - r->lse) * r->prob_factor;
 }
 
 static void pairs_of_row(struct row *r)

@@ -36,7 +36,8 @@ void attn__row_pass_begin(struct attn__row_pass *ps)
 {
     const struct attn__problem *p = ps->c->p;
     bool factor = p->score.row_factor;
-    double scale = (factor ? 1 : p->scale) * (p->score.steps ? 1 : M_LOG2E);
+    double scale = (factor ? 1 : p->scale) * (p->score.steps ? 1 : attn__norm_pass_base(p));
+    ps->norm = attn__norm_pass_of(p, ps->s);
     ps->qk = attn__qk_begin(ps->c, ps->s, ps->room->qk);
     ps->k = attn__call_k(ps->c, ps->s, ps->h0);
     ps->v = attn__call_v(ps->c, ps->s, ps->h0);
@@ -106,7 +107,13 @@ static void block(const struct attn__row_pass *ps, int64_t j0, int64_t nk, float
     for (int64_t j = 0; j < nk && ps->careful; j++)
         shown[j] = s[j] != -INFINITY;
     for (int64_t r = 0; r < ps->rows; r++) {
-        float f = ps->kern->row_softmax(s + r * SPAN, nk, &m[r], &l[r]);
+        float f = 1;
+        if (ps->norm.kind < 0) {
+            f = ps->kern->row_softmax(s + r * SPAN, nk, &m[r], &l[r]);
+        } else {
+            ps->kern->row_weights(ps->norm.kind, ps->norm.shift, s + r * SPAN, nk, &l[r]);
+            m[r] = l[r] == 0 ? -INFINITY : 0;
+        }
         if (f != 1)
             ps->kern->vec_scale(o + r * dv, dv, f);
         seen = seen || m[r] != -INFINITY;
@@ -140,7 +147,8 @@ static void span(const struct attn__row_pass *ps, int64_t j0, int64_t j1, float 
     for (int64_t r = 0; r < ps->rows; r++) {
         if (ps->c->p->score.steps) {
             attn__score_row_steps(&ps->score, ATTN__STEPS_ALL, ps->r0 + r, j0, nk, s + r * SPAN);
-            ps->kern->vec_scale(s + r * SPAN, nk, (float)M_LOG2E);
+            if (ps->norm.kind < 0)
+                ps->kern->vec_scale(s + r * SPAN, nk, (float)M_LOG2E);
         }
         if (class == ATTN__TILE_PARTIAL)
             attn__vis_hide(&ps->vis, ps->r0 + r, j0, j1, s + r * SPAN);

@@ -10,6 +10,7 @@
 
 #include "kernels/kernels.h"
 #include "problem/call.h"
+#include "solvers/norm_pass.h"
 #include "solvers/qk_load.h"
 #include "solvers/score_steps.h"
 #include "solvers/scratch.h"
@@ -37,6 +38,7 @@ struct attn__row_pass {
     /* Values of keys that a row does not see are not even multiplied by
      * zero; for one row at a time. */
     bool careful;
+    struct attn__norm_pass norm;
     struct attn__rows k, v;
     struct attn__qk qk;
     int64_t r0;           /* its first row, as visibility counts them */

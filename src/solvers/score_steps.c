@@ -4,6 +4,7 @@
  */
 #include "solvers/score_steps.h"
 
+#include "problem/norm.h"
 #include "solvers/score_bias.h"
 
 static int64_t head_of(const struct attn__score *x, int64_t r)
@@ -116,7 +117,8 @@ void attn__score_tile_steps(const struct attn__score *x, const struct attn__scor
         else
             steps[step].tile(x, t);
     }
-    x->kern->vec_scale(t->st, t->nk * t->w, (float)M_LOG2E);
+    if (attn__norm_traits(x->c->p->norm.kind)->base2)
+        x->kern->vec_scale(t->st, t->nk * t->w, (float)M_LOG2E);
 }
 
 void attn__score_row_steps(const struct attn__score *x, uint32_t set, int64_t r, int64_t j0,

@@ -56,7 +56,8 @@ static inline bool attn__score_any(const struct attn__problem *p)
 double attn__score_scale(const struct attn__call *c, const struct attn__seq *s, int64_t h,
                          int64_t i);
 
-/* All steps, from scale * q.k to final scores times log2 e. */
+/* All steps, from scale * q.k to final scores, times log2 e where weights are
+ * powers of e. */
 void attn__score_tile_steps(const struct attn__score *x, const struct attn__score_tile *t);
 
 /* The steps of a set on s[0..nk-1], natural scores of row r and keys j0... */

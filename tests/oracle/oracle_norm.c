@@ -26,10 +26,12 @@ static real soft(real x)
     return fmaxl(x, 0) + log1pl(expl(-fabsl(x))) + 0 * x;
 }
 
-/* x times the normal distribution function, kept small where it is small */
+/* x times the normal distribution function, kept small where it is small; 0
+ * where that is no double */
 static real gaussian(real x)
 {
-    return x * erfcl(-x / sqrtl(2)) / 2;
+    double tail = erfc((double)-x * sqrt(0.5)) / 2;
+    return tail < 0x1p-1000 ? 0 : x * (real)tail;
 }
 
 static real power_default(const struct oracle_norm *n)

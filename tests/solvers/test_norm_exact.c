@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * norm_exact and entmax: sums, thresholds of long rows and of rows made to be
- * nasty, rows of equal scores, and that NaN ends.
+ * nasty, rows of equal scores, and that NaN ends. norm_pass: what it gives the
+ * kernels, and the factors of rows.
  */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "solvers/entmax.h"
+#include "kernels/weights.h"
 #include "solvers/norm_exact.h"
+#include "solvers/norm_pass.h"
 
 enum { MOST = 20000 };
 
@@ -94,8 +97,29 @@ static void nan_row(void)
     }
 }
 
+static void passes(void)
+{
+    struct attn__problem p = {.norm = {.kind = ATTN_NORMALIZER_SIGMOID, .bias = NAN}};
+    struct attn__seq s = {.nk = 100};
+    int64_t visible = 16;
+    expect(fabs((double)attn__norm_pass_of(&p, &s).shift + log(100)) < 1e-6,
+           "the shift of sigmoid", (double)attn__norm_pass_of(&p, &s).shift, 0);
+    expect(attn__norm_pass_factor(&p, &s, 0, 3, NULL) == 1, "the factor of sigmoid", 0, 0);
+    p.norm = (struct attn__norm){.kind = ATTN_NORMALIZER_RELU, .power = 2, .gamma = 0.5};
+    expect(attn__norm_pass_of(&p, &s).kind == ATTN__WEIGHTS_relu_square, "relu squared", 0, 0);
+    expect(attn__norm_pass_factor(&p, &s, 0, 3, &visible) == 0.25f, "the factor of relu", 0, 0);
+    p.norm.kind = ATTN_NORMALIZER_GELU_L2;
+    expect(attn__norm_pass_factor(&p, &s, 0, 25, NULL) == 2, "the factor of gelu_l2", 0, 0);
+    expect(attn__norm_pass_lost(&p, 1e-30f) && !attn__norm_pass_lost(&p, 1), "lost sums", 0, 0);
+    p.norm.kind = ATTN_NORMALIZER_EXP_SUM;
+    expect(attn__norm_pass_of(&p, &s).kind < 0, "powers of e", 0, 0);
+    expect(attn__norm_pass_factor(&p, &s, 3, 1, NULL) == 8, "the factor of exp_sum", 0, 0);
+    expect(attn__norm_pass_factor(&p, &s, -INFINITY, 0, NULL) == 0, "an empty row", 0, 0);
+}
+
 int main(void)
 {
+    passes();
     thresholds();
     equal_scores();
     nan_row();
