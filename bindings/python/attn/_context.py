@@ -10,7 +10,7 @@ import warnings
 import weakref
 from collections import OrderedDict
 from ctypes import byref, c_int64, c_size_t, c_void_p
-from typing import Any, Callable, Dict, Optional, Union
+from typing import Any, Callable, Dict, Optional, Tuple, Union
 
 from ._errors import INVALID, SYNTAX, ArgumentError, check, read_text
 from ._lib import (
