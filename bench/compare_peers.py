@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 WRONG = {"f32": 1e-3, "f16": 2e-2, "bf16": 5e-2}
 SLICE = 0.04  # seconds of a turn, and at least one run
 LEAST_RUNS = 5
+FAR_BEHIND = 4  # times the fastest peer: two runs are enough
 
 
 def parse_args(argv):
@@ -83,7 +84,9 @@ class Entry:
         """CPUs' worth of time that it used: more than was given is no comparison."""
         return self.worked / self.spent
 
-    def done(self, seconds):
+    def done(self, seconds, fastest):
+        if min(self.samples) > FAR_BEHIND * fastest:
+            return len(self.samples) >= 2
         return len(self.samples) >= LEAST_RUNS and self.spent >= seconds
 
 
@@ -117,7 +120,8 @@ def measure(peers, case, threads, seconds, say):
     while more:
         for entry in more:
             entry.turn()
-        more = [entry for entry in more if not entry.done(seconds)]
+        fastest = min(min(entry.samples) for entry in entries)
+        more = [entry for entry in more if not entry.done(seconds, fastest)]
     row = {"problem": case.text, "threads": threads, "unit": case.unit, "skipped": refused,
            "peers": {}}
     for entry in entries:

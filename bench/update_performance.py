@@ -24,12 +24,14 @@ SUITES = ("prefill", "small", "decode", "masks", "dtypes", "threads", "scaling")
 PARTS = ("limits", "plot") + SUITES + ("peers",)
 
 
-def run(command, **env):
+def run(command, quiet=True, **env):
+    """Standard output and, unless it is to be seen, the table on standard error."""
     print("+ " + " ".join(map(str, command)), file=sys.stderr, flush=True)
-    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE if quiet else None,
                           text=True, env={**os.environ, **env})
     if done.returncode:
-        sys.stderr.write(done.stderr)
+        sys.stderr.write(done.stderr or "")
         raise SystemExit("%s failed with %d" % (command[0], done.returncode))
     return done.stdout, done.stderr
 
@@ -148,7 +150,7 @@ def main(argv):
     if "peers" in parts and args.peers:
         env = {"ATTN_LIBRARY": str(Path(args.library).resolve())} if args.library else {}
         out, _ = run([args.peers, Path(__file__).with_name("compare_peers.py"), "--grid",
-                      args.grid, "--seconds", args.seconds, "--json", "-"], **env)
+                      args.grid, "--seconds", args.seconds, "--json", "-"], quiet=False, **env)
         replace("peers", peers_table(json.loads(out)))
 
 
