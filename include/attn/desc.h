@@ -369,7 +369,7 @@ enum {
     ATTN_WANT_PROBS = 1,         /* the weights p */
     ATTN_WANT_SCORES_RAW = 2,    /* scale * q.k */
     ATTN_WANT_SCORES_CAPPED = 4, /* after softcap */
-    ATTN_WANT_SCORES_BIASED = 8, /* after bias; -inf where not visible */
+    ATTN_WANT_SCORES_BIASED = 8, /* final ones; -inf where not visible */
     ATTN_WANT_COLSUM = 16,       /* sum over queries of the weights */
     ATTN_WANT_ROWMAX = 32,       /* the largest visible score of each row */
     ATTN_WANT_ENTROPY = 64       /* -sum p ln p of each row, in nats; where
@@ -467,6 +467,29 @@ ATTN_API int32_t attn_desc_get_i64s(const attn_desc *desc, int32_t param,
                                     int64_t *values, size_t room, size_t *n);
 ATTN_API int32_t attn_desc_get_f64s(const attn_desc *desc, int32_t param,
                                     double *values, size_t room, size_t *n);
+
+/*
+ * A step of the caller's own in the scores, called from any thread: s has the
+ * natural scores of queries q0..q0+nq-1 of output head h in sequence b and
+ * keys k0..k0+nk-1, that of (q, k) at s[(q - q0) * q_stride + (k - k0) *
+ * k_stride], with everything added that comes before (scale, softcap, biases)
+ * and visibility still to come: pairs that are not visible are among them, and
+ * what becomes of those is thrown away. The function changes them in place.
+ * Queries and keys are counted in the sequence, keys from the first that
+ * counts (K_START). user is the object of role USER. It must not fail, touch
+ * nothing in between, and the score it gives a pair must not depend on the run
+ * that the pair comes in, or the same bits are not promised. Since 0.1.
+ */
+typedef void (*attn_score_fn)(void *user, float *s, int64_t q_stride,
+                              int64_t k_stride, int64_t b, int64_t h,
+                              int64_t q0, int64_t nq, int64_t k0, int64_t nk);
+
+/*
+ * Sets the function; NULL takes it away. Problem strings show it as
+ * score=user, which cannot be parsed. dtype=f64 refuses it when planning.
+ * ATTN_ERR_NULL (desc). One thread at a time per descriptor. Since 0.1.
+ */
+ATTN_API int32_t attn_desc_set_score_fn(attn_desc *desc, attn_score_fn fn);
 
 /*
  * Back to "not set". ATTN_ERR_NULL, ATTN_ERR_UNKNOWN_PARAM. Since 0.1.

@@ -74,6 +74,13 @@ int32_t attn_desc_print(const attn_desc *desc, char *buf, size_t len, size_t *ne
     return ATTN_OK;
 }
 
+int32_t attn_desc_set_score_fn(attn_desc *desc, attn_score_fn fn)
+{
+    ATTN__CHECK_POINTER(desc);
+    desc->params.score_fn = fn;
+    return ATTN_OK;
+}
+
 void attn_desc_destroy(attn_desc *desc)
 {
     if (!desc)

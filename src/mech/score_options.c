@@ -227,5 +227,10 @@ int32_t attn__score_options(const struct attn__params *v, struct attn__problem *
     add_step(p, ATTN__STEP_SOFTCAP, p->softcap > 0);
     add_step(p, ATTN__STEP_ALIBI, p->slopes != NULL);
     add_step(p, ATTN__STEP_BIAS, p->bias);
+    add_step(p, ATTN__STEP_USER, v->score_fn != NULL);
+    p->score.user = v->score_fn;
+    if (status == ATTN_OK && v->score_fn && p->dtype == ATTN_DTYPE_F64)
+        status = attn__error_set(ATTN_ERR_UNSUPPORTED,
+                                 "a score function with dtype=f64, expected another type");
     return status;
 }

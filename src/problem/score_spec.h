@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <attn/desc.h>
+
 /* The steps in the order in which they are taken. */
 enum attn__step {
     ATTN__STEP_SOFTCAP,
@@ -18,6 +20,7 @@ enum attn__step {
     ATTN__STEP_SWIN,     /* bias from a table by distance in two dimensions */
     ATTN__STEP_GRID,     /* bias of a key's row plus bias of its column */
     ATTN__STEP_BIAS,     /* dense */
+    ATTN__STEP_USER,     /* the caller's function */
     ATTN__STEP_COUNT
 };
 
@@ -51,6 +54,8 @@ struct attn__score_spec {
 
     int64_t swin_h, swin_w; /* 0: none */
     int64_t grid_w;         /* keys of a row of the grid; 0: none */
+
+    attn_score_fn user; /* NULL: none */
 };
 
 #endif /* ATTN_PROBLEM_SCORE_SPEC_H */

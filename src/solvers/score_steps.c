@@ -6,6 +6,7 @@
 
 #include "problem/norm.h"
 #include "solvers/score_bias.h"
+#include "solvers/score_user.h"
 
 static int64_t head_of(const struct attn__score *x, int64_t r)
 {
@@ -81,6 +82,8 @@ static const struct {
     [ATTN__STEP_BIAS] = {.bias = attn__score_bias_dense,
                          .bias_pair = attn__score_bias_dense_pair,
                          .plain = attn__score_bias_dense_plain, .cost = 8},
+    [ATTN__STEP_USER] = {.tile = attn__score_user_tile, .row = attn__score_user_row,
+                         .pair = attn__score_user_pair, .cost = 6},
 };
 
 static void add_bias_tile(const struct attn__score *x, int step, const struct attn__score_tile *t)

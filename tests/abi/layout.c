@@ -351,6 +351,7 @@ FUNCTION(attn_desc_set_f64, int32_t (*)(attn_desc *, int32_t, double));
 FUNCTION(attn_desc_set_text, int32_t (*)(attn_desc *, int32_t, const char *));
 FUNCTION(attn_desc_set_i64s, int32_t (*)(attn_desc *, int32_t, const int64_t *, size_t));
 FUNCTION(attn_desc_set_f64s, int32_t (*)(attn_desc *, int32_t, const double *, size_t));
+FUNCTION(attn_desc_set_score_fn, int32_t (*)(attn_desc *, attn_score_fn));
 FUNCTION(attn_desc_get_i64, int32_t (*)(const attn_desc *, int32_t, int64_t *));
 FUNCTION(attn_desc_get_f64, int32_t (*)(const attn_desc *, int32_t, double *));
 FUNCTION(attn_desc_get_text, int32_t (*)(const attn_desc *, int32_t, char *, size_t, size_t *));

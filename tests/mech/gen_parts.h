@@ -57,6 +57,9 @@ void gen_pieces(struct maker *m);
 void gen_norm(struct maker *m);
 void gen_score(struct maker *m);
 void gen_score_tensors(struct maker *m); /* when types are known */
+/* The function of those problems that have one; user: the problem. */
+void gen_score_fn(void *user, float *s, int64_t q_stride, int64_t k_stride, int64_t b, int64_t h,
+                  int64_t q0, int64_t nq, int64_t k0, int64_t nk);
 void gen_rows(struct maker *m); /* after the types are chosen */
 
 /* The weights of a row sum to 1, so that it has an entropy. */

@@ -85,6 +85,22 @@ void gen_score(struct maker *m)
     }
 }
 
+static double user_bias(int64_t n, int64_t h, int64_t i, int64_t j)
+{
+    return 0.25 * (double)(h % 3) + 0.125 * (double)(n % 4) -
+           0.03125 * fabs((double)((i - j) % 64));
+}
+
+/* A wrong run of the library's shows as a crash or as a wrong score. */
+void gen_score_fn(void *user, float *s, int64_t q_stride, int64_t k_stride, int64_t b, int64_t h,
+                  int64_t q0, int64_t nq, int64_t k0, int64_t nk)
+{
+    const struct gen_problem *p = user;
+    for (int64_t q = 0; q < nq; q++)
+        for (int64_t k = 0; k < nk; k++)
+            s[q * q_stride + k * k_stride] += (float)p->options.score.user(b, h, q0 + q, k0 + k);
+}
+
 static int32_t bias_type(struct maker *m)
 {
     return rng_percent(&m->rng, 50) ? m->p->row_dtype : m->p->dtype;
@@ -110,6 +126,10 @@ void gen_score_tensors(struct maker *m)
     const struct oracle_score *o = &m->p->options.score;
     struct oracle_score_inputs *in = &m->p->inputs.score;
     int64_t hout = m->p->options.hout, shape[4];
+    if (m->p->dtype != ATTN_DTYPE_F64 && rng_percent(&m->rng, 5)) {
+        m->p->score_fn = gen_score_fn;
+        m->p->options.score.user = user_bias;
+    }
     if (m->p->row_scale) {
         row_shape(m, shape);
         in->row_scale =

@@ -586,6 +586,8 @@ size_t gen_args(const struct gen_problem *p, attn_arg args[GEN_ROLES])
         if (g->used)
             args[n++] = (attn_arg){.role = g->role, .object = &g->t};
     }
+    if (p->score_fn)
+        args[n++] = (attn_arg){.role = ATTN_ROLE_USER, .object = p};
     return n;
 }
 

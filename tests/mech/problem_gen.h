@@ -32,6 +32,7 @@ struct gen_problem {
     int64_t piece_value[GEN_PIECES][4 * GEN_HEADS];
     int64_t table_entries; /* of BIAS_TABLE; 0: none */
     bool row_scale;
+    attn_score_fn score_fn; /* NULL: none */
     int32_t dtype, kv_dtype, row_dtype, want;
     bool compute_bf16;
     int64_t pair_q, pair_k; /* room per sequence of the per-pair outputs */

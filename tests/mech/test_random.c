@@ -56,8 +56,8 @@ static void report(struct test *t, int64_t index, struct gen_problem *p, const c
 {
     char views[4096];
     gen_describe(p, views, sizeof views);
-    printf("FAILED %s\n  solver %s, --seed %" PRIu64 " --first %" PRId64 " --count 1\n", p->text,
-           solver, t->opt.seed, index);
+    printf("FAILED %s%s\n  solver %s, --seed %" PRIu64 " --first %" PRId64 " --count 1\n", p->text,
+           p->score_fn ? " score=user" : "", solver, t->opt.seed, index);
     if (f && f->role)
         printf("  %s: %s: relative RMS %.3g (bound %.3g), largest error %.3g, 1 - correlation "
                "%.3g\n",
@@ -109,6 +109,7 @@ static void run_solver(struct test *t, int64_t index, struct gen_problem *p,
     }
     if (solver)
         attn_desc_set_text(desc, ATTN_PARAM_SOLVER, solver);
+    attn_desc_set_score_fn(desc, p->score_fn);
     int32_t status = attn_plan_create(ctx, desc, &plan);
     attn_desc_destroy(desc);
     if (status == ATTN_ERR_UNSUPPORTED && solver && strcmp(solver, "reference") != 0)

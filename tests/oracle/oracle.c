@@ -333,6 +333,8 @@ static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t 
         score += oracle_table_bias(&o->score, &in->score, &w, j - s->start);
         if (in->bias)
             score += oracle_load4(in->bias, s->n, h, i, j);
+        if (o->score.user)
+            score += o->score.user(s->n, h, i, j - s->start);
         biased[j] = score;
         /* A single logit may cancel to nothing; it was rounded at the size
          * that such sums have. */

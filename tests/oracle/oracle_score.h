@@ -19,6 +19,8 @@ struct oracle_score {
     int64_t t5_buckets, t5_max_distance; /* 0: none */
     bool t5_bidirectional;
     int64_t swin_h, swin_w, grid_w; /* 0: none */
+    /* What the caller's function adds; NULL: none. */
+    double (*user)(int64_t n, int64_t h, int64_t i, int64_t j);
 };
 
 /* NULL where there is none. */

@@ -417,6 +417,12 @@ ATTN_API int32_t attn_desc_get_i64s(const attn_desc *desc, int32_t param,
 ATTN_API int32_t attn_desc_get_f64s(const attn_desc *desc, int32_t param,
                                     double *values, size_t room, size_t *n);
 
+typedef void (*attn_score_fn)(void *user, float *s, int64_t q_stride,
+                              int64_t k_stride, int64_t b, int64_t h,
+                              int64_t q0, int64_t nq, int64_t k0, int64_t nk);
+
+ATTN_API int32_t attn_desc_set_score_fn(attn_desc *desc, attn_score_fn fn);
+
 ATTN_API int32_t attn_desc_unset(attn_desc *desc, int32_t param);
 
 ATTN_API int32_t attn_desc_is_set(const attn_desc *desc, int32_t param,
