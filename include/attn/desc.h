@@ -41,6 +41,9 @@ enum {
     /* Third-order attention (Alman and Song, 2023): the keys are all products
      * of a key of K and one of K2, s = scale * sum_c q_c k_c k2_c. */
     ATTN_MECH_TENSOR_ATTENTION = 104,
+    /* Attention calibration (ACT, Yu et al., 2024): sinks but the first keep a
+     * share of their weight, the other keys get the rest. */
+    ATTN_MECH_ACT = 120,
     /* Pair-wise cross attention (Dual Cross-Attention Learning, Zhu et al.,
      * 2022): one softmax over the keys of two sources, K and K2. */
     ATTN_MECH_PWCA = 131,
@@ -150,6 +153,14 @@ enum {
  * | 604 | effort          | enum   | estimate measure  | estimate           |
  * |     |                 |        | exhaustive        |                    |
  *
+ * Of one mechanism each, number / 100 (docs/mechanisms/ has its text):
+ *
+ * | no.   | key             | type   | values            | unset means      |
+ * |-------|-----------------|--------|-------------------|------------------|
+ * | 12000 | act_beta        | f64    | 0..1              | 0.4              |
+ * | 12001 | act_threshold   | f64    | 0..1              | 0.1              |
+ * | 12002 | act_heads       | i64s   | 0..Hout-1 each    | all              |
+ *
  * b, q and k are maxima: every execute may have fewer. With k=inf the
  * workspace does not grow with k and nothing of the size of the scores is
  * kept. `packed`: sequences lie end to end in tensors with B = 1; b is then
@@ -252,7 +263,11 @@ enum {
     ATTN_PARAM_BLAS = 601,
     ATTN_PARAM_EXECUTORS = 602,
     ATTN_PARAM_CHECK = 603,
-    ATTN_PARAM_EFFORT = 604
+    ATTN_PARAM_EFFORT = 604,
+    /* From 10000 on: of mechanism number / 100 alone. */
+    ATTN_PARAM_ACT_BETA = 12000,
+    ATTN_PARAM_ACT_THRESHOLD = 12001,
+    ATTN_PARAM_ACT_HEADS = 12002
 };
 
 /* Values of `align`. */

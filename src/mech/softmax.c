@@ -193,12 +193,13 @@ int32_t attn__mech_attend(const struct attn__params *v, const struct attn__param
                         attn__score_options_bytes(v, p->hout);
     p->block_bytes =
         list_bytes + prologue_bytes + text_bytes +
-        strlen(attn__params_text_or(v, ATTN_PARAM_SOLVER, "")) + 1;
+        strlen(attn__params_text_or(v, ATTN_PARAM_SOLVER, "")) + 1 + (size_t)p->hout;
     p->block = attn__mem_alloc(mem, p->block_bytes, 64);
     if (!p->block)
         return ATTN_ERR_NOMEM;
     status = fill(v, text, p, p->block, (char *)p->block + list_bytes + prologue_bytes);
     attn__prologue_fill(v, p, (char *)p->block + list_bytes);
+    p->own_heads = (uint8_t *)p->block + p->block_bytes - p->hout;
     if (status != ATTN_OK)
         attn__problem_free(p, mem);
     return status;

@@ -2,7 +2,8 @@
 /*
  * Bad input of mechanisms other than softmax: the status, a text that names
  * the culprit, nothing written. The steps between stages (src/solvers/
- * map_kron.c, map_pick.c, map_gate.c) are held against golden files by test_mechs.
+ * map_kron.c, map_pick.c, map_gate.c, map_act.c,
+ * map_classes.c, src/mech/class_merge.c) are held against golden files by test_mechs.
  */
 #include <math.h>
 #include <string.h>
@@ -20,6 +21,10 @@ static const struct {
     {"pwca h=1 q=1 k=1 d=1 want=probs", ATTN_ERR_INVALID, "want is set, but pwca"},
     {"pwca h=65536 q=1000000000 k=1 d=65536", ATTN_ERR_OVERFLOW, "pwca"},
     {"glca h=1 q=1 k=1 d=1 packed", ATTN_ERR_INVALID, "packed is set, but glca"},
+    {"act h=2 q=4 k=4 d=1 act_heads=[0,2]", ATTN_ERR_INVALID, "act_heads[1] is 2"},
+    {"act h=2 q=4 k=4 d=1 causal=0", ATTN_ERR_INVALID, "causal is 0, but act settles it as 1"},
+    {"act h=2 q=4 k=inf d=1", ATTN_ERR_UNSUPPORTED, "k is inf"},
+    {"softmax h=2 q=4 k=4 d=1 act_beta=0.5", ATTN_ERR_INVALID, "act_beta is set, which is of act"},
     {"reversed_attention h=1 q=1 k=inf d=1", ATTN_ERR_UNSUPPORTED, "k is inf"},
     {"reversed_attention h=1 q=1 k=1 d=1 causal", ATTN_ERR_INVALID, "causal is set"},
     {"tensor_attention h=1 q=1 k=inf d=1", ATTN_ERR_UNSUPPORTED, "at most 1024"},
