@@ -197,7 +197,7 @@ def main(argv):
     for text in args.problems or GRIDS[args.grid]:
         try:
             case = Case(text, args.seed)
-        except ImportError as error:  # arrays of bfloat16 are a package of their own
+        except (ImportError, ValueError) as error:  # bfloat16 is a package of its own
             say("%s: skipped, %s" % (text, error))
             continue
         row = measure(peers, case, args.threads, args.seconds, say)

@@ -28,14 +28,14 @@ class Case:
         said = attn.Context().plan(text).parameters
         unknown = sorted(set(said) - _KNOWN)
         if unknown:
-            raise SystemExit("%s: the peers are not given %s" % (text, ", ".join(unknown)))
+            raise ValueError("%s: the peers are not given %s" % (text, ", ".join(unknown)))
         self.text = text
         self.b, self.hq = said.get("b", 1), said["hq"]
         self.hk = said.get("hk", self.hq)
         self.n, self.m, self.d = said["q"], said["k"], said["d"]
         self.dv = said.get("dv", self.d)
         if said.get("hv", self.hk) != self.hk or math.inf in (self.m,):
-            raise SystemExit("%s: the peers want as many heads of K as of V and a finite k" % text)
+            raise ValueError("%s: the peers want as many heads of K as of V and a finite k" % text)
         self.dtype = said.get("dtype", "f32")
         self.scale = said.get("scale", 1 / math.sqrt(self.d))
         self.softcap = said.get("softcap")
