@@ -68,7 +68,8 @@ ensure_venv "$venv"
 "$MESON" install -C "$lib" --quiet
 "$venv/bin/pip" install --quiet --disable-pip-version-check numpy ml_dtypes pytest
 ATTN_LIBRARY=$build/prefix/lib/libattn.so PYTHONPATH=$root/bindings/python \
-    "$venv/bin/python" -m pytest -q -p no:cacheprovider "$root/bindings/python/tests" || failed=1
+    "$venv/bin/python" -m pytest -q -p no:cacheprovider "$root/bindings/python/tests" \
+    "$root/bench/tests" || failed=1
 
 [ "$failed" = 0 ] || die "some tests failed"
 say "all tests passed"
