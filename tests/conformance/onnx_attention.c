@@ -23,7 +23,9 @@ struct run {
     const onnx_tensor *in;
     onnx_tensor *out;
     int64_t b, hq, hk, q, k, past, d, dv; /* k counts the past keys too */
-    onnx_tensor mask;                     /* a padded copy, or what score_mod adds */
+    onnx_tensor mask;                     /* a padded copy, if one is needed */
+    double *scores;                       /* of score_mod: before and after */
+    bool score_failed;
     onnx_tensor present[2];               /* past and new, key and value */
     attn_tensor view[MAX_ARGS];
     attn_arg arg[MAX_ARGS];
@@ -197,32 +199,35 @@ static int bind_mask(struct run *r, bool *is_bool)
     return 0;
 }
 
-/* score_mod of FlexAttention where it adds something that the scores do not
- * change: -inf for pairs that are masked, or a number. That is a BIAS. */
+/*
+ * score_mod as a score function: the graph wants the scores of all pairs, so
+ * those of the run stand among zeros; it treats every pair by itself.
+ */
+static void score_mod(void *user, float *s, int64_t q_stride, int64_t k_stride, int64_t b,
+                      int64_t h, int64_t q0, int64_t nq, int64_t k0, int64_t nk)
+{
+    struct run *r = user;
+    const int64_t shape[4] = {r->b, r->hq, r->q, r->k};
+    const int64_t count = r->b * r->hq * r->q * r->k, first = (b * r->hq + h) * r->q;
+    double *out = r->scores + count;
+    memset(r->scores, 0, (size_t)count * sizeof *r->scores);
+    for (int64_t i = 0; i < nq; i++)
+        for (int64_t j = 0; j < nk; j++)
+            r->scores[(first + q0 + i) * r->k + k0 + j] = s[i * q_stride + j * k_stride];
+    if (onnx_graph_run(r->model->score_mod, shape, r->scores, out, r->err))
+        r->score_failed = true;
+    for (int64_t i = 0; i < nq; i++)
+        for (int64_t j = 0; j < nk; j++)
+            s[i * q_stride + j * k_stride] = (float)out[(first + q0 + i) * r->k + k0 + j];
+}
+
 static int bind_score_mod(struct run *r)
 {
-    const int64_t shape[4] = {r->b, r->hq, r->q, r->k};
-    if (onnx_tensor_make(&r->mask, ATTN_DTYPE_F32, 4, shape, r->err))
-        return -1;
-    size_t n = (size_t)r->mask.count;
-    double *in = calloc(2 * n + 1, sizeof *in), *out = in + n;
-    int rc = in ? 0 : fail(r, "no memory for score_mod");
-    for (double x = 0; rc == 0 && x <= 1; x++) {
-        for (size_t i = 0; i < n; i++)
-            in[i] = x * (double)(1 + i % 7);
-        rc = onnx_graph_run(r->model->score_mod, shape, in, out, r->err);
-        for (size_t i = 0; i < n && rc == 0; i++) {
-            float *bias = (float *)r->mask.data + i;
-            if (x == 0)
-                *bias = (float)out[i];
-            else if (out[i] != in[i] + (double)*bias)
-                rc = fail(r, "score_mod does more than to add");
-        }
-    }
-    free(in);
-    if (rc == 0)
-        attn_tensor_init(add(r, ATTN_ROLE_BIAS), r->mask.data, ATTN_DTYPE_F32, 4, shape);
-    return rc;
+    r->scores = calloc((size_t)(2 * r->b * r->hq * r->q * r->k + 1), sizeof *r->scores);
+    if (!r->scores)
+        return fail(r, "no memory for score_mod");
+    r->arg[r->n_args++] = (attn_arg){ATTN_ROLE_USER, 0, r};
+    return 0;
 }
 
 /* Y, and qk_matmul_output where the node names it. */
@@ -266,6 +271,10 @@ static int execute(struct run *r, attn_ctx *ctx, const char *problem)
     attn_plan *plan = NULL;
     const char *what = "attn_desc_parse";
     int32_t status = attn_desc_parse(ctx, problem, &desc);
+    if (status == ATTN_OK && r->model->score_mod) {
+        what = "attn_desc_set_score_fn";
+        status = attn_desc_set_score_fn(desc, score_mod);
+    }
     if (status == ATTN_OK) {
         what = "attn_plan_create";
         status = attn_plan_create(ctx, desc, &plan);
@@ -274,7 +283,7 @@ static int execute(struct run *r, attn_ctx *ctx, const char *problem)
         what = "attn_plan_execute";
         status = attn_plan_execute(plan, r->arg, r->n_args, NULL, 0);
     }
-    int rc = status == ATTN_OK ? 0 : fail_attn(r, what, status);
+    int rc = status != ATTN_OK ? fail_attn(r, what, status) : r->score_failed ? -1 : 0;
     attn_plan_destroy(plan);
     attn_desc_destroy(desc);
     return rc;
@@ -314,8 +323,7 @@ static int run(struct run *r, attn_ctx *ctx, char *problem, size_t len)
              "softmax b=%" PRId64 " h=%" PRId64 "/%" PRId64 " q=%" PRId64 " k=%" PRId64
              " d=%" PRId64 "/%" PRId64 "%s%s%s%s dtype=%s%s",
              r->b, r->hq, r->hk, r->q, r->k, r->d, r->dv, causal,
-             is_bool ? " mask" : r->in[ONNX_IN_MASK].present || m->score_mod ? " bias" : "",
-             scale, softcap,
+             r->in[ONNX_IN_MASK].present ? (is_bool ? " mask" : " bias") : "", scale, softcap,
              attn_dtype_name(r->in[ONNX_IN_Q].dtype), want);
     if (execute(r, ctx, problem))
         return -1;
@@ -334,6 +342,7 @@ int onnx_attention_run(attn_ctx *ctx, const onnx_attention *model,
     struct run r = {.model = model, .in = in, .out = out, .err = err};
     problem[0] = 0;
     int rc = run(&r, ctx, problem, len);
+    free(r.scores);
     onnx_tensor_free(&r.mask);
     onnx_tensor_free(&r.present[0]);
     onnx_tensor_free(&r.present[1]);
