@@ -14,6 +14,8 @@
  *    where the instruction set can;
  *  - v_ldexp(a, n) is a * 2^n for integral n in -126..127;
  *  - v_swap2 exchanges the lanes of each pair 2n, 2n + 1;
+ *  - v_columns4(x, p, ld): x[e] holds element e of VF_LANES rows at p, ld
+ *    apart;
  *  - v_hsum4 adds up the lanes of four vectors with one tree of additions
  *    that is the same for each of them: first inside groups of four lanes (of
  *    lanes i and i + 2, or i and i + 1 with VF_HSUM_NEIGHBOURS), then the
@@ -67,6 +69,15 @@ ATTN__INLINE vf v_add4(vf a, vf b, vf c, vf d)
     return v_add(v_add(a, c), v_add(b, d));
 #endif
 }
+
+#if VF_LANES == 4
+ATTN__INLINE void v_columns4(vf x[4], const float *p, int64_t ld)
+{
+    for (int i = 0; i < 4; i++)
+        x[i] = v_load(p + i * ld);
+    v_transpose(x);
+}
+#endif
 
 /* sum of all lanes, added in the order of v_hsum4 */
 ATTN__INLINE float v_hsum(vf a)

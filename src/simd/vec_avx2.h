@@ -118,6 +118,24 @@ ATTN__INLINE void v_transpose(vf r[VF_LANES])
 #undef ATTN__OCT
 }
 
+ATTN__INLINE vf halves(const float *p, int64_t ld)
+{
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)),
+                                _mm_loadu_ps(p + 4 * ld), 1);
+}
+
+ATTN__INLINE void v_columns4(vf x[4], const float *p, int64_t ld)
+{
+    vf a = halves(p, ld), b = halves(p + ld, ld);
+    vf c = halves(p + 2 * ld, ld), d = halves(p + 3 * ld, ld);
+    vf ab0 = _mm256_unpacklo_ps(a, b), ab1 = _mm256_unpackhi_ps(a, b);
+    vf cd0 = _mm256_unpacklo_ps(c, d), cd1 = _mm256_unpackhi_ps(c, d);
+    x[0] = _mm256_shuffle_ps(ab0, cd0, 0x44);
+    x[1] = _mm256_shuffle_ps(ab0, cd0, 0xee);
+    x[2] = _mm256_shuffle_ps(ab1, cd1, 0x44);
+    x[3] = _mm256_shuffle_ps(ab1, cd1, 0xee);
+}
+
 ATTN__INLINE vf v_load_f16(const uint16_t *p)
 {
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));

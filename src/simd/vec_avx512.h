@@ -128,6 +128,29 @@ ATTN__INLINE void v_transpose(vf r[VF_LANES])
 #undef ATTN__COLS
 }
 
+/* 32 bytes at a time: an insertion into 512 bits costs twice that into 256. */
+ATTN__INLINE vf quarters(const float *p, int64_t ld)
+{
+    __m256 a = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)),
+                                    _mm_loadu_ps(p + 4 * ld), 1);
+    __m256 b =
+        _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p + 8 * ld)),
+                             _mm_loadu_ps(p + 12 * ld), 1);
+    return _mm512_insertf32x8(_mm512_castps256_ps512(a), b, 1);
+}
+
+ATTN__INLINE void v_columns4(vf x[4], const float *p, int64_t ld)
+{
+    vf a = quarters(p, ld), b = quarters(p + ld, ld);
+    vf c = quarters(p + 2 * ld, ld), d = quarters(p + 3 * ld, ld);
+    vf ab0 = _mm512_unpacklo_ps(a, b), ab1 = _mm512_unpackhi_ps(a, b);
+    vf cd0 = _mm512_unpacklo_ps(c, d), cd1 = _mm512_unpackhi_ps(c, d);
+    x[0] = _mm512_shuffle_ps(ab0, cd0, 0x44);
+    x[1] = _mm512_shuffle_ps(ab0, cd0, 0xee);
+    x[2] = _mm512_shuffle_ps(ab1, cd1, 0x44);
+    x[3] = _mm512_shuffle_ps(ab1, cd1, 0xee);
+}
+
 ATTN__INLINE vf widen_bf16(__m256i h)
 {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));

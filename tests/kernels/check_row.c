@@ -5,7 +5,7 @@
  */
 #include "checkkern.h"
 
-enum type { F32, F16, BF16 };
+enum type { F32, F16, BF16, CHAIN };
 
 static const int64_t some_rows[] = { 1, 2, 3, 4, 5, 7, 8, 9, 32 };
 static const int64_t some_keys[] = { 0, 1, 2, 3, 4, 5, 8, 11, 37 };
@@ -16,7 +16,7 @@ static const int64_t some_keys[] = { 0, 1, 2, 3, 4, 5, 8, 11, 37 };
 static void *fill_typed(struct ck *c, enum type t, int slot, float *f, size_t n, int kind)
 {
     ck_fill(c, f, n, t == F16 && kind == CK_HUGE ? CK_RANDOM : kind);
-    if (t == F32) {
+    if (t == F32 || t == CHAIN) {
         float *p = ck_floats(c, slot, n);
         memcpy(p, f, n * sizeof *p);
         return p;
@@ -39,7 +39,7 @@ static size_t extent(int64_t rows, int64_t ld, int64_t cols)
 
 static const void *at(enum type t, const void *p, int64_t i)
 {
-    return (const char *)p + i * (t == F32 ? 4 : 2);
+    return (const char *)p + i * (t == F32 || t == CHAIN ? 4 : 2);
 }
 
 static void run_qk(struct ck *c, enum type t, const void *k, int64_t ldk, int64_t nk, int64_t d,
@@ -48,6 +48,8 @@ static void run_qk(struct ck *c, enum type t, const void *k, int64_t ldk, int64_
     int64_t fetch = ck_range(c, 0, 1) * 4096;
     if (t == F32)
         c->k->row_qk_f32(k, ldk, nk, d, q, ldq, nr, s, lds, fetch);
+    else if (t == CHAIN)
+        c->k->row_chain(k, ldk, nk, d, q, ldq, nr, s, lds, fetch);
     else
         (t == F16 ? c->k->row_qk_f16 : c->k->row_qk_bf16)(k, ldk, nk, d, q, ldq, nr, s, lds,
                                                           fetch);
@@ -97,6 +99,24 @@ static void qk_case(struct ck *c, enum type t, int64_t nr, int64_t nk, int64_t d
     memcpy(q1 + 1, q + r * ldq, (size_t)d * sizeof *q);
     run_qk(c, t, at(t, k, j * ldk), ldk, nk - j, d, q1 + 1, d, 1, s1, 1);
     ck_same(c, "row alone", s1, s + r * lds + j, (size_t)(nk - j), true);
+}
+
+/* the bits of tile_qk */
+static void chain_case(struct ck *c, enum type t, int64_t nr, int64_t nk, int64_t d, int kind)
+{
+    int64_t w = (nr + c->k->lanes - 1) / c->k->lanes * c->k->lanes;
+    qk_case(c, t, nr, nk, d, kind);
+    float *k = ck_floats(c, 0, (size_t)(nk * d)), *q = ck_floats(c, 1, (size_t)(nr * d));
+    float *s = ck_floats(c, 2, (size_t)(nr * nk)), *st = ck_floats(c, 3, (size_t)(w * nk));
+    float *qt = ck_floats(c, 4, (size_t)(w * d));
+    ck_fill(c, k, (size_t)(nk * d), kind);
+    ck_fill(c, q, (size_t)(nr * d), CK_RANDOM);
+    c->k->row_chain(k, d, nk, d, q, d, nr, s, nk, 0);
+    c->k->tile_pack_q(q, d, nr, d, 1.0f, w, qt);
+    c->k->tile_qk(k, d, nk, d, qt, w, st);
+    for (int64_t r = 0; r < nr; r++)
+        for (int64_t j = 0; j < nk; j++)
+            ck_same(c, "score of a tile", &s[r * nk + j], &st[j * w + r], 1, true);
 }
 
 static void pv_case(struct ck *c, enum type t, int64_t nr, int64_t nk, int64_t dv, int kind)
@@ -158,3 +178,4 @@ void check_row_qk_bf16(struct ck *c) { check_rows(c, BF16, qk_case); }
 void check_row_pv_f32(struct ck *c) { check_rows(c, F32, pv_case); }
 void check_row_pv_f16(struct ck *c) { check_rows(c, F16, pv_case); }
 void check_row_pv_bf16(struct ck *c) { check_rows(c, BF16, pv_case); }
+void check_row_chain(struct ck *c) { check_rows(c, CHAIN, chain_case); }
