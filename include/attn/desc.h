@@ -152,6 +152,7 @@ enum {
  * |     |                 |        | data              |                    |
  * | 604 | effort          | enum   | estimate measure  | estimate           |
  * |     |                 |        | exhaustive        |                    |
+ * | 605 | invariant       | enum   | batch chunk       | batch              |
  *
  * Of one mechanism each, number / 100 (docs/mechanisms/ has its text):
  *
@@ -264,6 +265,7 @@ enum {
     ATTN_PARAM_EXECUTORS = 602,
     ATTN_PARAM_CHECK = 603,
     ATTN_PARAM_EFFORT = 604,
+    ATTN_PARAM_INVARIANT = 605,
     /* From 10000 on: of mechanism number / 100 alone. */
     ATTN_PARAM_ACT_BETA = 12000,
     ATTN_PARAM_ACT_THRESHOLD = 12001,
@@ -378,6 +380,16 @@ enum {
     ATTN_EFFORT_MEASURE = 1,
     ATTN_EFFORT_EXHAUSTIVE = 2
 };
+
+/*
+ * Values of `invariant`: what leaves every bit of a row as it is, on one
+ * machine, instruction set and build. batch: threads and the rest of the
+ * batch. chunk: also how the sequence is fed: a row's result depends on the
+ * data and positions of the keys it sees alone, so that a prefill, the same
+ * in pieces and one token at a time agree (align=bottom_right, and nothing
+ * that counts keys beyond a row's own, as logn with k_len does).
+ */
+enum { ATTN_INVARIANT_BATCH = 0, ATTN_INVARIANT_CHUNK = 1 };
 
 /* Bits of `want`: further outputs that execute may be asked for. */
 enum {

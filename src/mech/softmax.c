@@ -143,6 +143,7 @@ static int32_t fill(const struct attn__params *v, const struct attn__params *tex
     p->sink_logits = i64_or(v, ATTN_PARAM_SINK_LOGITS, 0) != 0;
     p->want = (int32_t)i64_or(v, ATTN_PARAM_WANT, 0);
     p->blas = (int32_t)i64_or(v, ATTN_PARAM_BLAS, ATTN_BLAS_AUTO);
+    p->invariant = (int32_t)i64_or(v, ATTN_PARAM_INVARIANT, ATTN_INVARIANT_BATCH);
     p->check = (int32_t)i64_or(v, ATTN_PARAM_CHECK, ATTN_CHECK_INDICES);
     p->effort = (int32_t)i64_or(v, ATTN_PARAM_EFFORT, ATTN_EFFORT_ESTIMATE);
     p->executors = i64_or(v, ATTN_PARAM_EXECUTORS, 1);

@@ -115,6 +115,7 @@ struct attn__problem {
     int32_t blas;
     int32_t check;
     int32_t effort; /* nothing that changes results hangs on it but through wisdom */
+    int32_t invariant;
     int64_t executors;
 
     /* The canonical problem string, for describe and logs. */

@@ -74,6 +74,23 @@ void attn__tree_push(const struct attn__kernels *kern, struct attn__tree *t, int
     }
 }
 
+/* As few nodes as cover them: the largest first that is whole and aligned. */
+void attn__tree_skip(const struct attn__kernels *kern, struct attn__tree *t, int64_t from,
+                     int64_t to)
+{
+    while (from < to) {
+        int32_t level = 0;
+        while ((from >> level) % 2 == 0 && (INT64_C(2) << level) <= to - from)
+            level++;
+        for (int64_t r = 0; r < t->rows; r++) {
+            attn__tree_m(t, t->n)[r] = -INFINITY;
+            attn__tree_l(t, t->n)[r] = 0;
+        }
+        attn__tree_push(kern, t, level, from >> level);
+        from += INT64_C(1) << level;
+    }
+}
+
 void attn__tree_append(const struct attn__kernels *kern, struct attn__tree *t,
                        const struct attn__tree *right)
 {

@@ -58,6 +58,10 @@ static inline float *attn__tree_o(const struct attn__tree *t, int32_t n)
 void attn__tree_push(const struct attn__kernels *kern, struct attn__tree *t, int32_t level,
                      int64_t index);
 
+/* Chunks from..to-1 in which no row sees a key; those before are there. */
+void attn__tree_skip(const struct attn__kernels *kern, struct attn__tree *t, int64_t from,
+                     int64_t to);
+
 /* Appends the nodes of `right`, which cover the chunks after those of t. */
 void attn__tree_append(const struct attn__kernels *kern, struct attn__tree *t,
                        const struct attn__tree *right);

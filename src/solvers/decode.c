@@ -8,6 +8,7 @@
 #include "solvers/blocks.h"
 #include "solvers/chunk_tree.h"
 #include "solvers/finish.h"
+#include "solvers/row_again.h"
 #include "solvers/row_pass.h"
 #include "solvers/score_steps.h"
 #include "solvers/solvers.h"
@@ -29,6 +30,7 @@ struct worker {
     float *o;      /* [rows][dv], finished rows */
     float *m, *l;  /* [rows] */
     struct attn__row_scratch exact;
+    struct attn__row_again again; /* invariant=chunk */
     /* Items that are not all this worker's: the end of one begun by a worker
      * before, and the beginning of one that goes on after it. */
     struct attn__tree tail, head;
@@ -96,6 +98,8 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
         w.m = ATTN__TAKE(s, rows, float);
         w.l = ATTN__TAKE(s, rows, float);
         attn__row_scratch_take(s, p, &w.exact);
+        if (p->invariant == ATTN_INVARIANT_CHUNK)
+            attn__row_again_take(s, p, &w.again);
         attn__tree_take(s, rows, p->dv, depth, &w.tail);
         attn__tree_take(s, rows, p->dv, depth, &w.head);
         if (st->worker)
@@ -194,7 +198,8 @@ static void finish_item(const struct attn__row_pass *ps, struct worker *w, struc
     for (int64_t h = 0; h < ps->heads && ps->i0 == 0; h++)
         attn__rows_pad(ps->c, ps->s, ps->h0 + h);
     attn__finish_rows(ps->c, ps->kern, ps->s, ps->h0, ps->heads, ps->r0, ps->rows, w->o, dv, w->m,
-                      w->l, &w->exact);
+                      w->l, &w->exact,
+                      ps->c->p->invariant == ATTN_INVARIANT_CHUNK ? &w->again : NULL);
     t->n = 0;
 }
 

@@ -8,6 +8,7 @@
 
 #include "problem/vis_count.h"
 #include "solvers/norm_pass.h"
+#include "solvers/row_again.h"
 #include "solvers/rows_load.h"
 
 bool attn__finish_applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
@@ -18,6 +19,8 @@ bool attn__finish_applicable(const struct attn__problem *p, char why[ATTN__WHY_M
         reason = "computes in f32, dtype is f64";
     else if (p->want)
         reason = "keeps no scores, and want= asks for outputs made from them";
+    else if (p->invariant == ATTN_INVARIANT_CHUNK && !attn__norm_traits(p->norm.kind)->base2)
+        reason = "invariant=chunk, and sums only the weights of a softmax in one order";
     if (reason)
         snprintf(why, ATTN__WHY_MAX, "%s", reason);
     return !reason;
@@ -71,14 +74,38 @@ static bool none_lost(const struct attn__problem *p, const float *l, int64_t row
     return !lost;
 }
 
+/* Rows that are not finite once more without what they do not see. True if all
+ * are finite now. */
+static bool rows_again(const struct attn__call *c, const struct attn__kernels *kern,
+                       const struct attn__seq *s, int64_t h0, int64_t group, int64_t r0,
+                       int64_t rows, float *o, int64_t ldo, float *m, float *l,
+                       struct attn__row_again *again)
+{
+    bool all = true;
+    for (int64_t n = 0; n < rows; n++) {
+        float *row = o + n * ldo;
+        int64_t h = h0 + (r0 + n) % group, i = (r0 + n) / group;
+        if (!isfinite(l[n]) || !kern->rows_finite(row, ldo, 1, c->p->dv))
+            all &= attn__row_again(again, c, kern, s, h, i, row, &m[n], &l[n]);
+        all &= none_lost(c->p, &l[n], 1);
+    }
+    return all;
+}
+
 void attn__finish_rows(const struct attn__call *c, const struct attn__kernels *kern,
                        const struct attn__seq *s, int64_t h0, int64_t group, int64_t r0,
-                       int64_t rows, const float *o, int64_t ldo, const float *m, const float *l,
-                       const struct attn__row_scratch *exact)
+                       int64_t rows, float *o, int64_t ldo, float *m, float *l,
+                       const struct attn__row_scratch *exact, struct attn__row_again *again)
 {
     int64_t dv = c->p->dv, heads = group < rows ? group : rows;
     bool sound = none_lost(c->p, l, rows) && kern->rows_finite(l, rows, 1, rows) &&
                  kern->rows_finite(o, ldo, rows, dv);
+    if (again && !sound)
+        sound = rows_again(c, kern, s, h0, group, r0, rows, o, ldo, m, l, again);
+    /* The sign of a zero may tell of products of hidden values with 0. */
+    for (int64_t n = 0; n < rows && again; n++)
+        for (int64_t e = 0; e < dv; e++)
+            o[n * ldo + e] += 0.0f;
     for (int64_t n0 = 0; n0 < heads; n0++) {
         int64_t h = h0 + (r0 + n0) % group, i0 = (r0 + n0) / group;
         struct attn__rows out = attn__call_out(c, s, h);

@@ -13,16 +13,20 @@
 /* A solver that computes in f32 and keeps no scores. */
 bool attn__finish_applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX]);
 
+struct attn__row_again;
+
 /*
  * Writes rows r0..r0+rows-1, row r being query r / group of output head
  * h0 + r % group: o[n * ldo + e] finished values, m and l the row's maximum
  * (base 2) and sum, so that lse = (m + log2 l) * ln 2; or what norm_pass.h
- * says of other normalisers.
+ * says of other normalisers. Rows that are not finite are done again: by
+ * `again` where that is not NULL (invariant=chunk), else or if that fails by
+ * the exact path.
  */
 void attn__finish_rows(const struct attn__call *c, const struct attn__kernels *kern,
                        const struct attn__seq *s, int64_t h0, int64_t group, int64_t r0,
-                       int64_t rows, const float *o, int64_t ldo, const float *m, const float *l,
-                       const struct attn__row_scratch *exact);
+                       int64_t rows, float *o, int64_t ldo, float *m, float *l,
+                       const struct attn__row_scratch *exact, struct attn__row_again *again);
 
 /*
  * Takes the sink logits of rows r0..r0+rows-1 of heads h0 on, if the problem

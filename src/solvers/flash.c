@@ -19,10 +19,12 @@
  */
 #include "solvers/ahead.h"
 #include "solvers/blocks.h"
+#include "solvers/chunk_tree.h"
 #include "solvers/finish.h"
 #include "solvers/qk_load.h"
 #include "solvers/flash_bf16.h"
 #include "solvers/norm_pass.h"
+#include "solvers/row_again.h"
 #include "solvers/rows_load.h"
 #include "solvers/score_steps.h"
 #include "solvers/solvers.h"
@@ -42,6 +44,10 @@ struct tile {
     int64_t lo, hi;         /* no row sees a key outside */
     float *qt, *ot, *m, *l; /* [d][w], [dv][w], [w], [w] */
     uint32_t *qt_bf16;      /* [(d + 1) / 2][w], in place of qt */
+    /* invariant=chunk: m, l and ot are of chunk `chunk` alone, and what chunks
+     * 0..joined-1 gave is in the tree. */
+    struct attn__tree tree;
+    int64_t chunk, joined;
 };
 
 struct worker {
@@ -54,6 +60,10 @@ struct worker {
     uint64_t *bits;           /* [keys] */
     struct attn__flash_bf16 bf16;
     struct attn__row_scratch exact;
+    /* invariant=chunk */
+    struct attn__tree tree; /* room of all tiles' */
+    int32_t depth;
+    struct attn__row_again again;
 };
 
 struct state {
@@ -167,6 +177,13 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
         if (bf16)
             attn__flash_bf16_take(s, p, keys, w, &k.bf16);
         attn__row_scratch_take(s, p, &k.exact);
+        if (p->invariant == ATTN_INVARIANT_CHUNK) {
+            int32_t depth = attn__tree_depth(p->k == ATTN_UNBOUNDED ? -1 : p->k / ATTN__CHUNK + 1);
+            attn__tree_take(s, rows, p->dv, depth, &k.tree);
+            k.tree.node = ATTN__TAKE(s, depth * n_tiles, struct attn__tree_node);
+            k.depth = depth;
+            attn__row_again_take(s, p, &k.again);
+        }
         if (st->worker)
             st->worker[n] = k;
     }
@@ -190,6 +207,7 @@ struct pass {
     struct worker *wk;
     int64_t w;
     bool bf16;  /* products of pairs of bf16 */
+    bool chunked; /* invariant=chunk */
     float scale;
     struct attn__norm_pass norm;
     int64_t h0, group; /* the heads */
@@ -223,6 +241,15 @@ static void scale_rows(const struct pass *ps, const struct tile *t, float *rows)
     }
 }
 
+static void clear(const struct pass *ps, struct tile *t)
+{
+    memset(t->ot, 0, (size_t)(ps->c->p->dv * ps->w) * sizeof *t->ot);
+    for (int64_t n = 0; n < ps->w; n++) {
+        t->m[n] = -INFINITY;
+        t->l[n] = 0;
+    }
+}
+
 static void begin_tile(const struct pass *ps, struct tile *t)
 {
     const struct attn__problem *p = ps->c->p;
@@ -243,12 +270,24 @@ static void begin_tile(const struct pass *ps, struct tile *t)
         ps->kern->tile_pack_q_bf16(q, ld, t->n, p->d, ps->w, t->qt_bf16);
     else
         ps->kern->tile_pack_q(q, ld, t->n, p->d, ps->scale, ps->w, t->qt);
-    memset(t->ot, 0, (size_t)(p->dv * ps->w) * sizeof *t->ot);
-    for (int64_t n = 0; n < ps->w; n++) {
-        t->m[n] = -INFINITY;
-        t->l[n] = 0;
-    }
+    clear(ps, t);
     attn__vis_hull(&ps->vis, t->r0, t->r0 + t->n, &t->lo, &t->hi);
+}
+
+/* What the tile has of its chunk goes into its tree. */
+static void end_chunk(const struct pass *ps, struct tile *t)
+{
+    struct attn__tree *tree = &t->tree;
+    int64_t dv = ps->c->p->dv;
+    attn__tree_skip(ps->kern, tree, t->joined, t->chunk);
+    for (int64_t n = 0; n < t->n; n++)
+        ps->wk->f[n] = 1;
+    ps->kern->tile_unpack_o(t->ot, ps->w, t->n, dv, ps->wk->f, attn__tree_o(tree, tree->n), dv);
+    memcpy(attn__tree_m(tree, tree->n), t->m, (size_t)t->n * sizeof *t->m);
+    memcpy(attn__tree_l(tree, tree->n), t->l, (size_t)t->n * sizeof *t->l);
+    attn__tree_push(ps->kern, tree, 0, t->chunk);
+    t->joined = t->chunk + 1;
+    clear(ps, t);
 }
 
 /* The block at hand as the products want it, for the first tile that does. */
@@ -335,6 +374,11 @@ static void tile_block(struct pass *ps, struct tile *t)
             return;
     }
     load_block(ps);
+    if (ps->chunked && t->chunk != ps->j0 / ATTN__CHUNK) {
+        if (t->chunk >= 0)
+            end_chunk(ps, t);
+        t->chunk = ps->j0 / ATTN__CHUNK;
+    }
     /* Those in front are masked back to a multiple of the lanes: where a
      * weight is summed goes by its key's number. */
     int64_t nk = j1 - j0, skip = j0 - ps->j0, front = skip % lanes;
@@ -357,14 +401,38 @@ static void tile_block(struct pass *ps, struct tile *t)
     ps->kern->tile_pv(ps->vf + skip * ps->ldv, ps->ldv, nk, p->dv, st, ps->w, t->ot);
 }
 
+/* The results from the tree; a row that saw no key has none there. */
+static void tree_rows(const struct pass *ps, const struct tile *t)
+{
+    int64_t dv = ps->c->p->dv;
+    for (int64_t n = 0; n < t->n; n++) {
+        float *row = ps->wk->rows + n * dv;
+        if (attn__tree_l(&t->tree, 0)[n] != 0)
+            memcpy(row, attn__tree_o(&t->tree, 0) + n * dv, (size_t)dv * sizeof *row);
+        else
+            memset(row, 0, (size_t)dv * sizeof *row);
+        ps->kern->vec_scale(row, dv, ps->wk->f[n]);
+    }
+}
+
 static void finish_tile(const struct pass *ps, struct tile *t)
 {
     struct worker *wk = ps->wk;
     int64_t dv = ps->c->p->dv;
+    bool several = ps->chunked && t->joined > 0;
+    if (several) {
+        end_chunk(ps, t);
+        attn__tree_finish(ps->kern, &t->tree);
+        memcpy(t->m, attn__tree_m(&t->tree, 0), (size_t)t->n * sizeof *t->m);
+        memcpy(t->l, attn__tree_l(&t->tree, 0), (size_t)t->n * sizeof *t->l);
+    }
     attn__finish_factors(ps->c, ps->s, &ps->vis, ps->h0, t->r0, t->n, t->m, t->l, wk->f);
-    ps->kern->tile_unpack_o(t->ot, ps->w, t->n, dv, wk->f, wk->rows, dv);
+    if (several)
+        tree_rows(ps, t);
+    else
+        ps->kern->tile_unpack_o(t->ot, ps->w, t->n, dv, wk->f, wk->rows, dv);
     attn__finish_rows(ps->c, ps->kern, ps->s, ps->h0, ps->group, t->r0, t->n, wk->rows, dv, t->m,
-                      t->l, &wk->exact);
+                      t->l, &wk->exact, ps->chunked ? &wk->again : NULL);
 }
 
 /* Tiles of head group g. */
@@ -456,6 +524,7 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
                        (p->score.steps ? 1 : attn__norm_pass_base(p)));
     ps.norm = attn__norm_pass_of(p, s);
     ps.bf16 = attn__flash_bf16_serves(p, st->x->machine);
+    ps.chunked = p->invariant == ATTN_INVARIANT_CHUNK;
     ps.h0 = p->group[g];
     ps.group = p->group[g + 1] - ps.h0;
     ps.k = attn__call_k(c, s, ps.h0);
@@ -479,6 +548,16 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
         t->m = room->m + i * ps.w;
         t->l = room->l + i * ps.w;
         ps.rows += t->n;
+        if (ps.chunked) {
+            int64_t before = i * ps.w * wk->depth; /* rows of the tiles before */
+            t->tree = (struct attn__tree){.rows = t->n, .dv = p->dv};
+            t->tree.node = wk->tree.node + i * wk->depth;
+            t->tree.m = wk->tree.m + before;
+            t->tree.l = wk->tree.l + before;
+            t->tree.o = wk->tree.o + before * p->dv;
+            t->chunk = -1;
+            t->joined = 0;
+        }
         begin_tile(&ps, t);
         lo = attn__min_i64(lo, t->lo);
         hi = attn__max_i64(hi, t->hi);

@@ -11,8 +11,10 @@
 
 bool attn__flash_bf16_serves(const struct attn__problem *p, const struct attn__machine *m)
 {
-    return p->compute == ATTN_COMPUTE_BF16 && p->kv_dtype == ATTN_DTYPE_BF16 &&
-           m->kern->isa == ATTN_ISA_AVX512_BF16 && attn__norm_traits(p->norm.kind)->base2;
+    /* decode has no such products, and invariant=chunk wants its bits */
+    return p->compute == ATTN_COMPUTE_BF16 && p->invariant == ATTN_INVARIANT_BATCH &&
+           p->kv_dtype == ATTN_DTYPE_BF16 && m->kern->isa == ATTN_ISA_AVX512_BF16 &&
+           attn__norm_traits(p->norm.kind)->base2;
 }
 
 void attn__flash_bf16_take(struct attn__scratch *s, const struct attn__problem *p, int64_t keys,

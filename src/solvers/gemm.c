@@ -50,6 +50,8 @@ static bool applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
         reason = "this build has no BLAS";
     else if (p->blas == ATTN_BLAS_NEVER)
         reason = "blas=never";
+    else if (p->invariant == ATTN_INVARIANT_CHUNK)
+        reason = "invariant=chunk, and BLAS sums in an order of its own";
     else if (p->dtype == ATTN_DTYPE_F64)
         reason = "computes in f32, dtype is f64";
     else if (p->norm.kind != ATTN_NORMALIZER_SOFTMAX)
@@ -280,7 +282,7 @@ static void task_finish(struct state *st, int64_t worker, int64_t n)
     int64_t r = n * TASK_ROWS, dv = st->x->call->p->dv;
     attn__finish_rows(&st->exact_call, st->x->machine->kern, st->seq, st->h, 1, st->i0 + r,
                       attn__min_i64(TASK_ROWS, st->i1 - st->i0 - r), st->o + r * dv, dv,
-                      st->m + r, st->l + r, &st->exact[worker]);
+                      st->m + r, st->l + r, &st->exact[worker], NULL);
 }
 
 static void task_colsum(struct state *st, int64_t worker, int64_t n)

@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "solvers/finish.h"
 #include "solvers/row_exact.h"
 #include "solvers/solvers.h"
 #include "solvers/units.h"
@@ -18,9 +19,13 @@ enum { ROWS = 16 };
 
 static bool applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
 {
-    (void)p;
-    (void)why;
-    return true;
+    /* Rows of one sequence may come from flash and from decode, but not from
+     * here as well, unless everything does. */
+    char other[ATTN__WHY_MAX];
+    if (p->invariant != ATTN_INVARIANT_CHUNK || p->solver || !attn__finish_applicable(p, other))
+        return true;
+    snprintf(why, ATTN__WHY_MAX, "invariant=chunk, and its bits are not those of flash and decode");
+    return false;
 }
 
 static struct attn__tiles tiles(const struct attn__problem *p, const struct attn__machine *m,

@@ -61,6 +61,22 @@ void attn__row_pass_begin(struct attn__row_pass *ps)
     }
 }
 
+/* As flash adds up scores; K that is not f32 is converted as far as it stays
+ * in L1. */
+static void row_chain(const struct attn__row_pass *ps, int64_t j0, int64_t nk)
+{
+    enum { PART = 32 };
+    bool plain = attn__rows_plain(&ps->k, ATTN_DTYPE_F32) && !attn__qk_changes_k(ps->c->p);
+    int64_t d = ps->c->p->d, ld, part = plain ? nk : PART;
+    for (int64_t j = 0; j < nk; j += part) {
+        int64_t n = attn__min_i64(part, nk - j);
+        const float *f =
+            attn__qk_k(&ps->qk, ps->kern, ps->h0, &ps->k, j0 + j, n, ps->room->k, &ld);
+        ps->kern->row_chain(f, ld, n, d, ps->room->q, d, ps->rows, ps->room->s + j, SPAN,
+                            ps->fetch);
+    }
+}
+
 static void row_qk(const struct attn__row_pass *ps, int64_t j0, int64_t nk)
 {
     const struct attn__rows *k = &ps->k;
@@ -69,7 +85,9 @@ static void row_qk(const struct attn__row_pass *ps, int64_t j0, int64_t nk)
     const float *q = ps->room->q;
     float *s = ps->room->s;
     bool changed = attn__qk_changes_k(ps->c->p);
-    if (!changed && attn__rows_plain(k, ATTN_DTYPE_F16)) {
+    if (ps->c->p->invariant == ATTN_INVARIANT_CHUNK) {
+        row_chain(ps, j0, nk);
+    } else if (!changed && attn__rows_plain(k, ATTN_DTYPE_F16)) {
         ps->kern->row_qk_f16(at, k->row, nk, d, q, d, rows, s, SPAN, fetch);
     } else if (!changed && attn__rows_plain(k, ATTN_DTYPE_BF16)) {
         ps->kern->row_qk_bf16(at, k->row, nk, d, q, d, rows, s, SPAN, fetch);

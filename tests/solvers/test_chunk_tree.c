@@ -26,11 +26,13 @@ static void expect(int ok, const char *what, int64_t a, int64_t b)
 }
 
 /* What a chunk of keys leaves for a row: the largest score, the sum of the
- * weights and the weighted values. Every seventh chunk has seen no key. */
+ * weights and the weighted values. Every seventh chunk has seen no key, and none of a range. */
+static int64_t hidden_from, hidden_to;
+
 static void leaf(int64_t chunk, int64_t row, float *m, float *l, float *o)
 {
     uint32_t x = (uint32_t)(chunk * 7919 + row * 104729 + 1) * 2654435761u;
-    bool none = (chunk + row) % 7 == 3;
+    bool none = (chunk + row) % 7 == 3 || (chunk >= hidden_from && chunk < hidden_to);
     *m = none ? -INFINITY : (float)(x >> 16) / 4096 - 8;
     *l = none ? 0 : 1 + (float)(x & 0xff) / 64;
     for (int64_t e = 0; e < WIDTH; e++)
@@ -107,6 +109,32 @@ static void compare_with_sum(int64_t chunks, const float got[FLOATS])
     }
 }
 
+/* Skipping chunks is pushing them one by one when nobody saw a key. */
+static void skipped(int64_t chunks, int64_t from, int64_t to)
+{
+    float want[FLOATS];
+    void *block;
+    hidden_from = from;
+    hidden_to = to;
+    whole(chunks, chunks, chunks, want);
+    struct attn__tree t = make(chunks, &block);
+    int32_t depth = attn__tree_depth(chunks);
+    push_run(&t, 0, from, depth);
+    attn__tree_skip(&kern, &t, from, to);
+    push_run(&t, to, chunks, depth);
+    attn__tree_finish(&kern, &t);
+    for (int64_t r = 0; r < ROWS; r++) {
+        float l = attn__tree_l(&t, 0)[r];
+        expect(l == want[ROWS + r], "skipping changes the sum, chunks from", from, to);
+        expect(attn__tree_m(&t, 0)[r] == want[r], "skipping changes m, chunks from", from, to);
+        expect(l == 0 || memcmp(attn__tree_o(&t, 0) + r * WIDTH, want + 2 * ROWS + r * WIDTH,
+                                WIDTH * sizeof(float)) == 0,
+               "skipping changes the values, chunks from", from, to);
+    }
+    hidden_to = hidden_from;
+    free(block);
+}
+
 int main(void)
 {
     attn__kernels_select(ATTN_ISA_C, &kern);
@@ -122,6 +150,9 @@ int main(void)
             }
         }
     }
+    for (int64_t from = 0; from < CHUNKS_MOST; from++)
+        for (int64_t to = from; to <= CHUNKS_MOST; to++)
+            skipped(CHUNKS_MOST, from, to);
     expect(attn__tree_depth(-1) == ATTN__TREE_MAX, "any number of chunks", -1, 0);
     expect(attn__tree_depth(INT64_MAX) <= ATTN__TREE_MAX, "the most chunks", INT64_MAX, 0);
     printf("%s: trees of 1 to %d chunks\n", failed ? "FAIL" : "ok", CHUNKS_MOST);

@@ -110,6 +110,7 @@ START_TEST(words_as_in_the_header)
     } groups[] = {{"ATTN_ALIGN_", ATTN_PARAM_ALIGN},
                   {"ATTN_BLAS_", ATTN_PARAM_BLAS},
                   {"ATTN_CHECK_", ATTN_PARAM_CHECK},
+                  {"ATTN_INVARIANT_", ATTN_PARAM_INVARIANT},
                   {"ATTN_COMPUTE_", ATTN_PARAM_COMPUTE},
                   {"ATTN_NORMALIZER_", ATTN_PARAM_NORMALIZER},
                   {"ATTN_NORM_COUNT_", ATTN_PARAM_NORM_COUNT},

@@ -38,6 +38,7 @@ PAIRS = {
     "want": ("want=probs,colsum", ("colsum", "probs")),
     "solver": ("solver=%s" % attn.solvers()[-1], attn.solvers()[-1]),
     "blas": ("blas=never", "never"),
+    "invariant": ("invariant=chunk", "chunk"),
     "executors": ("executors=3", 3),
     "check": ("check=data", "data"),
 }
