@@ -21,9 +21,9 @@
 #include "solvers/blocks.h"
 #include "solvers/chunk_tree.h"
 #include "solvers/finish.h"
-#include "solvers/qk_load.h"
 #include "solvers/flash_bf16.h"
 #include "solvers/norm_pass.h"
+#include "solvers/qk_load.h"
 #include "solvers/row_again.h"
 #include "solvers/rows_load.h"
 #include "solvers/score_steps.h"
@@ -95,18 +95,18 @@ static double group_cost(const struct attn__problem *p, const struct attn__machi
     keys = keys > (double)k ? (double)k : keys;
     /* One vector of queries has few operands per product but where there are
      * 32 registers; a wide tile of wide heads does not fit in L1. */
-    double product = w == m->kern->lanes && m->kern->lanes < 16 ? 1.3 : 1.1;
+    double product = m->kern->lanes >= 16 ? 1.04 : w == m->kern->lanes ? 1.3 : 1.08;
     if (attn__flash_bf16_serves(p, m))
         product /= 2;
     if (w * width(p) * 4 > 24 << 10)
         product *= 1.2;
-    double score = 9.5 + attn__score_cost(p) + attn__norm_pass_cost(&p->norm) +
-                   (p->mask || p->segments ? 10 : 0);
+    double score = (m->kern->lanes >= 16 ? 9.5 : 14) + attn__score_cost(p) +
+                   attn__norm_pass_cost(&p->norm) + (p->mask || p->segments ? 10 : 0);
     double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 3.4 * wide / rate;
     convert += attn__qk_cost_k(p) * (double)p->d / rate;
     double lanes = tiles * (double)w / rate;
-    return lanes * (keys * (product * wide + score) + 7.3 * wide) + tiles * 130 + rows * 107 +
-           passes * (keys * convert + attn__stream_cost(p, k, keys, 4.5)) + 300;
+    return lanes * (keys * (product * wide + score) + 7.3 * wide) + tiles * 130 + rows * 15 +
+           passes * (keys * convert + attn__stream_cost(p, k, keys, 4.5) + 1000) + 1000;
 }
 
 static struct attn__tiles tiles(const struct attn__problem *p, const struct attn__machine *m,
