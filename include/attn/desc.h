@@ -137,6 +137,14 @@ enum {
  * | 363 | rope_mscale     | f64    | finite            | none               |
  * | 364 | rope_freqs      | f64s   | one per pair      | base and scaling   |
  * | 365 | rope_positions  | bool   | ROPE_POS_Q, _K    | 0                  |
+ * | 370 | out_gate        | enum   | none sigmoid      | none               |
+ * |     |                 |        | multiply          |                    |
+ * | 371 | head_factor     | bool   | HEAD_FACTOR       | 0                  |
+ * | 372 | head_mix        | bool   | MIX_TARGET _ALPHA | 0                  |
+ * | 373 | out_norm        | enum   | none rms          | none               |
+ * | 374 | out_norm_eps    | f64    | >= 0              | 1e-6               |
+ * | 375 | out_norm_weight | bool   | OUT_NORM_W        | 0                  |
+ * | 376 | out_scale       | f64    | finite            | 1                  |
  * | 400 | dtype           | enum   | f32 f64 f16 bf16  | f32                |
  * | 401 | kv_dtype        | enum   | f32 f64 f16 bf16  | dtype              |
  * | 402 | compute         | enum   | f32 bf16          | f32                |
@@ -187,6 +195,12 @@ enum {
  * positions (rope: Su et al., RoFormer, 2021), then multiplied. Query i is at
  * position i + off and key j at j unless rope_positions tells; docs/
  * mechanisms/rope.md has the scalings.
+ *
+ * Finished rows of OUT, in this order: out_norm x / sqrt(mean x^2 + eps) *
+ * OUT_NORM_W, * out_scale, * OUT_GATE or its sigmoid, (1 - a) x + a t with
+ * MIX_ALPHA and MIX_TARGET, * HEAD_FACTOR. lse is that of the attention. Where
+ * the HEAD_FACTOR is exactly 0, out is 0 and lse -inf, the head is not
+ * computed and its outputs are those of rows that see nothing.
  */
 enum {
     ATTN_PARAM_B = 100,
@@ -256,6 +270,13 @@ enum {
     ATTN_PARAM_ROPE_MSCALE = 363,
     ATTN_PARAM_ROPE_FREQS = 364,
     ATTN_PARAM_ROPE_POSITIONS = 365,
+    ATTN_PARAM_OUT_GATE = 370,
+    ATTN_PARAM_HEAD_FACTOR = 371,
+    ATTN_PARAM_HEAD_MIX = 372,
+    ATTN_PARAM_OUT_NORM = 373,
+    ATTN_PARAM_OUT_NORM_EPS = 374,
+    ATTN_PARAM_OUT_NORM_WEIGHT = 375,
+    ATTN_PARAM_OUT_SCALE = 376,
     ATTN_PARAM_DTYPE = 400,
     ATTN_PARAM_KV_DTYPE = 401,
     ATTN_PARAM_COMPUTE = 402,
@@ -357,6 +378,14 @@ enum {
     ATTN_NORM_COUNT_ONE = 2,
     ATTN_NORM_COUNT_GIVEN = 3
 };
+
+/* Values of `out_gate` and of `out_norm`. */
+enum {
+    ATTN_OUT_GATE_NONE = 0,
+    ATTN_OUT_GATE_SIGMOID = 1,
+    ATTN_OUT_GATE_MULTIPLY = 2
+};
+enum { ATTN_OUT_NORM_NONE = 0, ATTN_OUT_NORM_RMS = 1 };
 
 /* Values of `blas`. never: no solver that calls BLAS. */
 enum { ATTN_BLAS_AUTO = 0, ATTN_BLAS_NEVER = 1 };

@@ -61,6 +61,15 @@ typedef struct attn_plan attn_plan;
  * |  84 | ROPE_POS_Q    | [B|1,Nq]             | i32 i64      | in  | rope_ |
  * |  85 | ROPE_POS_K    | [B|1,Nk]             | i32 i64      | in  | posi- |
  * |     |               |                      |              |     | tions |
+ * |  86 | OUT_NORM_W    | [Dv] or [Hout,Dv]    | f32, f64     | in  | out_  |
+ * |     |               |                      |              |     | norm_ |
+ * |     |               |                      |              |     | weight|
+ * |  87 | OUT_GATE      | [B,Hout,Nq,Dv|1]     | dtype        | in  | out_  |
+ * |     |               |                      |              |     | gate  |
+ * |  88 | HEAD_FACTOR   | [B|1,Hout]           | f32, f64     | in  | head_ |
+ * |     |               |                      |              |     | factor|
+ * |  89 | MIX_TARGET    | [B|1,Hout,Nq|1,Dv]   | dtype        | in  | head_ |
+ * |  90 | MIX_ALPHA     | [B|1,Hout,Nq|1]      | f32, f64     | in  | mix   |
  * | 100 | OUT           | [B,Hout,Nq,Dv]       | dtype        | out | always|
  * | 101 | LSE           | [B,Hout,Nq]          | f32, f64     | out | may   |
  * | 102 | PROBS         | [B,Hout,Nq,Nk]       | f32, f64     | out | want  |
@@ -124,6 +133,11 @@ enum {
     ATTN_ROLE_K_NORM_B = 83,
     ATTN_ROLE_ROPE_POS_Q = 84,
     ATTN_ROLE_ROPE_POS_K = 85,
+    ATTN_ROLE_OUT_NORM_W = 86,
+    ATTN_ROLE_OUT_GATE = 87,
+    ATTN_ROLE_HEAD_FACTOR = 88,
+    ATTN_ROLE_MIX_TARGET = 89,
+    ATTN_ROLE_MIX_ALPHA = 90,
     ATTN_ROLE_OUT = 100,
     ATTN_ROLE_LSE = 101,
     ATTN_ROLE_PROBS = 102,

@@ -46,3 +46,18 @@ static void vec_affine(float *restrict s, int64_t n, float mean, float f, const 
         v_storen(s + i, y, k);
     }
 }
+
+/* o *= g, or o *= 1 / (1 + e^-g) if sigmoid */
+static void vec_gate(float *restrict o, int64_t n, const float *restrict g, int sigmoid)
+{
+    const vf to2 = v_set1(-1.4426950408889634f), one = v_set1(1.0f), most = v_set1(126.0f);
+    for (int64_t i = 0; i < n; i += VF_LANES) {
+        const int64_t k = n - i < VF_LANES ? n - i : VF_LANES;
+        vf x = v_loadn(g + i, k), y = v_loadn(o + i, k);
+        if (sigmoid)
+            y = v_div(y, v_add(one, v_exp2(v_min(most, v_mul(x, to2)))));
+        else
+            y = v_mul(y, x);
+        v_storen(o + i, y, k);
+    }
+}

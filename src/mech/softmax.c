@@ -10,6 +10,7 @@
 #include "base/checked.h"
 #include "base/dtype.h"
 #include "base/error.h"
+#include "mech/epilogue_options.h"
 #include "mech/mech.h"
 #include "mech/normalizer.h"
 #include "mech/prologue.h"
@@ -187,6 +188,8 @@ int32_t attn__mech_attend(const struct attn__params *v, const struct attn__param
     attn__textout_finish(&out, &text_bytes);
     size_t prologue_bytes;
     status = attn__prologue_read(v, p, &prologue_bytes);
+    if (status == ATTN_OK)
+        status = attn__epilogue_options(v, p);
     if (status != ATTN_OK)
         return status;
     /* hout is at most 65536, lists of pieces are bounded: no overflow */

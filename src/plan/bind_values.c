@@ -126,6 +126,24 @@ static int32_t check_sinks(const struct attn__dims *d)
     return ATTN_OK;
 }
 
+static int32_t check_alpha(const struct attn__dims *d)
+{
+    const attn_tensor *t = &d->call->t[ATTN__SLOT_MIX_ALPHA];
+    int64_t rows = attn__min_i64(t->shape[2], attn__max_i64(d->max_q, 1));
+    for (int64_t x = 0; x < t->shape[0]; x++)
+        for (int64_t y = 0; y < t->shape[1]; y++)
+            for (int64_t z = 0; z < rows; z++) {
+                int64_t at = x * t->stride[0] + y * t->stride[1] + z * t->stride[2];
+                double a = attn__load_f64(t->data, at, t->dtype);
+                if (!(a >= 0 && a <= 1))
+                    return attn__error_set(ATTN_ERR_DATA,
+                                           "mix_alpha has %g at [%" PRId64 ",%" PRId64 ",%" PRId64
+                                           "], expected 0 to 1",
+                                           a, x, y, z);
+            }
+    return ATTN_OK;
+}
+
 int32_t attn__bind_values(const struct attn__dims *d)
 {
     int32_t status = ATTN_OK;
@@ -133,5 +151,7 @@ int32_t attn__bind_values(const struct attn__dims *d)
         status = check_lengths(d);
     if (status == ATTN_OK && d->p->check >= ATTN_CHECK_DATA && d->call->has[ATTN__SLOT_SINK_LOGITS])
         status = check_sinks(d);
+    if (status == ATTN_OK && d->p->check >= ATTN_CHECK_DATA && d->call->has[ATTN__SLOT_MIX_ALPHA])
+        status = check_alpha(d);
     return status;
 }

@@ -50,6 +50,15 @@ struct attn__qk_norm {
     bool weight, bias, plus_one;
 };
 
+/* What happens to finished rows, see solvers/epilogue.h. */
+struct attn__epilogue {
+    bool any;
+    bool norm, norm_weight; /* RMS */
+    double eps, scale;
+    int32_t gate; /* ATTN_OUT_GATE_* */
+    bool head_mix, head_factor;
+};
+
 struct attn__recipe; /* problem/recipe.h */
 struct attn__call;   /* problem/call.h */
 
@@ -93,6 +102,7 @@ struct attn__problem {
     /* Rows of Q and K before their product: normalised, then turned. */
     struct attn__qk_norm qk_norm;
     struct attn__rope rope;
+    struct attn__epilogue epilogue;
 
     int32_t align;
     int32_t n_pieces;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "problem/vis_count.h"
+#include "solvers/epilogue.h"
 #include "solvers/norm_pass.h"
 #include "solvers/row_again.h"
 #include "solvers/rows_load.h"
@@ -92,12 +93,24 @@ static bool rows_again(const struct attn__call *c, const struct attn__kernels *k
     return all;
 }
 
+/* Rows i0 to i0 + rows - 1 of a head that is not to be computed. */
+static bool skipped(const struct attn__call *c, const struct attn__seq *s, int64_t h, int64_t i0,
+                    int64_t rows)
+{
+    if (!attn__epilogue_skips(c, s, h, 1))
+        return false;
+    for (int64_t i = i0; i < i0 + rows; i++)
+        attn__row_empty(c, s, h, i);
+    return true;
+}
+
 void attn__finish_rows(const struct attn__call *c, const struct attn__kernels *kern,
                        const struct attn__seq *s, int64_t h0, int64_t group, int64_t r0,
                        int64_t rows, float *o, int64_t ldo, float *m, float *l,
                        const struct attn__row_scratch *exact, struct attn__row_again *again)
 {
     int64_t dv = c->p->dv, heads = group < rows ? group : rows;
+    bool change = c->p->epilogue.any;
     bool sound = none_lost(c->p, l, rows) && kern->rows_finite(l, rows, 1, rows) &&
                  kern->rows_finite(o, ldo, rows, dv);
     if (again && !sound)
@@ -108,10 +121,14 @@ void attn__finish_rows(const struct attn__call *c, const struct attn__kernels *k
             o[n * ldo + e] += 0.0f;
     for (int64_t n0 = 0; n0 < heads; n0++) {
         int64_t h = h0 + (r0 + n0) % group, i0 = (r0 + n0) / group;
+        int64_t count = (rows - n0 + group - 1) / group;
         struct attn__rows out = attn__call_out(c, s, h);
+        if (change && skipped(c, s, h, i0, count))
+            continue;
+        for (int64_t n = n0; n < rows && change && sound; n += group)
+            attn__epilogue_row(c, kern, s, h, i0 + (n - n0) / group, exact->row, o + n * ldo);
         if (sound)
-            attn__rows_from_f32(kern, o + n0 * ldo, group * ldo, (rows - n0 + group - 1) / group,
-                                dv, &out, i0);
+            attn__rows_from_f32(kern, o + n0 * ldo, group * ldo, count, dv, &out, i0);
         for (int64_t n = n0, i = i0; n < rows; n += group, i++) {
             if (!sound && !(none_lost(c->p, l + n, 1) && isfinite(l[n]) &&
                             kern->rows_finite(o + n * ldo, ldo, 1, dv))) {
@@ -119,6 +136,8 @@ void attn__finish_rows(const struct attn__call *c, const struct attn__kernels *k
                 attn__row_exact(c, s, &v, h, i, exact);
                 continue;
             }
+            if (!sound && change)
+                attn__epilogue_row(c, kern, s, h, i, exact->row, o + n * ldo);
             if (!sound)
                 attn__rows_from_f32(kern, o + n * ldo, ldo, 1, dv, &out, i);
             store_lse(c, s, h, i, m[n], l[n]);

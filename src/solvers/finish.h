@@ -21,7 +21,7 @@ struct attn__row_again;
  * (base 2) and sum, so that lse = (m + log2 l) * ln 2; or what norm_pass.h
  * says of other normalisers. Rows that are not finite are done again: by
  * `again` where that is not NULL (invariant=chunk), else or if that fails by
- * the exact path.
+ * the exact path. o is changed where the problem has an epilogue.
  */
 void attn__finish_rows(const struct attn__call *c, const struct attn__kernels *kern,
                        const struct attn__seq *s, int64_t h0, int64_t group, int64_t r0,

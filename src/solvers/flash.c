@@ -20,6 +20,7 @@
 #include "solvers/ahead.h"
 #include "solvers/blocks.h"
 #include "solvers/chunk_tree.h"
+#include "solvers/epilogue.h"
 #include "solvers/finish.h"
 #include "solvers/flash_bf16.h"
 #include "solvers/norm_pass.h"
@@ -512,10 +513,14 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
     const struct attn__problem *p = c->p;
     const struct attn__tiles *tl = &attn__exec_choice(st->x, s)->tiles;
     int64_t index_all = index, g = attn__units_find_group(st->x, s, group_units, &index);
-    if (index == 0)
-        for (int64_t h = p->group[g]; h < p->group[g + 1]; h++)
+    bool skip = attn__epilogue_skips(c, s, p->group[g], p->group[g + 1] - p->group[g]);
+    for (int64_t h = p->group[g]; h < p->group[g + 1] && index == 0; h++) {
+        if (skip)
+            attn__rows_none(c, s, h);
+        else
             attn__rows_pad(c, s, h);
-    if (s->nq == 0)
+    }
+    if (s->nq == 0 || skip)
         return;
 
     struct worker *wk = &st->worker[worker];

@@ -8,6 +8,7 @@
  */
 #include <stdio.h>
 
+#include "solvers/epilogue.h"
 #include "solvers/finish.h"
 #include "solvers/qk_load.h"
 #include "solvers/rows_load.h"
@@ -337,6 +338,10 @@ static void head(struct state *st)
     struct attn__rows v = attn__call_v(c, s, st->h);
     int64_t step = attn__exec_choice(st->x, s)->tiles.rows, ldk, ldv;
     bool colsum = c->has[ATTN__SLOT_COLSUM];
+    if (attn__epilogue_skips(c, s, st->h, 1)) {
+        attn__rows_none(c, s, st->h);
+        return;
+    }
     attn__rows_pad(c, s, st->h);
     st->vis = attn__call_vis(c, s, st->h, 1);
     for (int64_t j = 0; colsum && j < s->nk; j++)

@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "solvers/epilogue.h"
 #include "solvers/finish.h"
 #include "solvers/row_exact.h"
 #include "solvers/solvers.h"
@@ -90,8 +91,13 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
     int64_t h = index / n, i0 = index % n * rows;
     int64_t i1 = rows == 0 ? s->nq : attn__min_i64(i0 + rows, s->nq);
     struct attn__vis v = attn__call_vis(c, s, h, 1);
-    if (index % n == 0)
+    bool skip = attn__epilogue_skips(c, s, h, 1);
+    if (index % n == 0 && skip)
+        attn__rows_none(c, s, h);
+    else if (index % n == 0)
         attn__rows_pad(c, s, h);
+    if (skip)
+        return;
     for (int64_t i = i0; i < i1; i++)
         attn__row_exact(c, s, &v, h, i, &st->scratch[worker]);
 }

@@ -8,6 +8,8 @@
  */
 #include "solvers/row_exact.h"
 
+#include "solvers/epilogue.h"
+
 #include "problem/vis_count.h"
 #include "solvers/norm_exact.h"
 #include "solvers/score_steps.h"
@@ -23,6 +25,7 @@ void attn__row_scratch_take(struct attn__scratch *s, const struct attn__problem 
     out->v = ATTN__TAKE(s, p->dv, double);
     out->acc = ATTN__TAKE(s, p->dv, double);
     out->qk = attn__qk_room_take(s, p);
+    out->row = attn__epilogue_take(s, p);
     out->x = ATTN__TAKE(s, attn__norm_traits(p->norm.kind)->whole_row ? p->k : 0, double);
 }
 
@@ -289,7 +292,11 @@ void attn__row_exact(const struct attn__call *c, const struct attn__seq *s,
     else
         normalised_row(&r);
     for (int64_t e = 0; e < p->dv; e++)
-        attn__rows_store(&out, i, e, r.out_factor == 0 ? 0 : w->acc[e] * r.out_factor);
+        w->acc[e] = r.out_factor == 0 ? 0 : w->acc[e] * r.out_factor;
+    if (p->epilogue.any)
+        attn__epilogue_f64(c, s, h, i, w->acc);
+    for (int64_t e = 0; e < p->dv; e++)
+        attn__rows_store(&out, i, e, w->acc[e]);
     store_row(c, ATTN__SLOT_LSE, s, h, i, r.lse);
     store_row(c, ATTN__SLOT_ROWMAX, s, h, i, r.top);
     store_row(c, ATTN__SLOT_ENTROPY, s, h, i, r.entropy);
@@ -337,4 +344,11 @@ void attn__rows_pad(const struct attn__call *c, const struct attn__seq *s, int64
     int64_t last = c->t[ATTN__SLOT_COLSUM].shape[2] - s->k_skip;
     for (int64_t j = -s->k_skip; j < last; j++)
         attn__rows_store(&r, j, 0, 0);
+}
+
+void attn__rows_none(const struct attn__call *c, const struct attn__seq *s, int64_t h)
+{
+    struct attn__seq none = *s;
+    none.nq = 0;
+    attn__rows_pad(c, &none, h);
 }

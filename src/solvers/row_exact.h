@@ -17,6 +17,7 @@ struct attn__row_scratch {
     double *v, *acc; /* [dv] */
     double *x; /* [k], for normalisers that need whole rows; else empty */
     struct attn__qk_room *qk;
+    float *row; /* of the epilogue */
 };
 
 void attn__row_scratch_take(struct attn__scratch *s, const struct attn__problem *p,
@@ -30,6 +31,9 @@ void attn__row_exact(const struct attn__call *c, const struct attn__seq *s,
 
 /* The per-row outputs of padding: zeros, lse and rowmax -inf. */
 void attn__row_empty(const struct attn__call *c, const struct attn__seq *s, int64_t h, int64_t i);
+
+/* As if no row of head h counted. */
+void attn__rows_none(const struct attn__call *c, const struct attn__seq *s, int64_t h);
 
 /* All padding rows and, for per-pair outputs, what lies outside the keys that
  * count: what every solver owes besides its rows. */

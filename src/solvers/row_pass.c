@@ -5,6 +5,7 @@
 #include "solvers/row_pass.h"
 
 #include "solvers/blocks.h"
+#include "solvers/epilogue.h"
 #include "solvers/rows_load.h"
 
 enum {
@@ -46,6 +47,8 @@ void attn__row_pass_begin(struct attn__row_pass *ps)
     ps->score = (struct attn__score){ps->c, ps->kern, ps->s, ps->h0, ps->heads, &ps->room->score};
     if (ps->rows > 0)
         attn__vis_hull(&ps->vis, ps->r0, ps->r0 + ps->rows, &ps->lo, &ps->hi);
+    if (attn__epilogue_skips(ps->c, ps->s, ps->h0, ps->heads))
+        ps->hi = ps->lo;
     /* in double: sizes of views may be anything */
     double bytes = (double)(ps->hi - ps->lo) * (double)(p->d + p->dv) *
                    (double)attn__dtype_size(p->kv_dtype);

@@ -123,3 +123,24 @@ void check_vec_affine(struct ck *c)
         }
     }
 }
+
+void check_vec_gate(struct ck *c)
+{
+    for (int64_t n = 0; n <= 4 * c->k->lanes + 1; n++) {
+        for (int sigmoid = 0; sigmoid < 2; sigmoid++) {
+            float *o = ck_floats(c, 0, (size_t)n), *was = ck_floats(c, 1, (size_t)n);
+            float *g = ck_floats(c, 2, (size_t)n);
+            ck_fill(c, was, (size_t)n, CK_RANDOM);
+            ck_fill(c, g, (size_t)n, n % 5 == 0 ? CK_NAN : CK_RANDOM);
+            for (int64_t i = 0; i < n; i++)
+                g[i] *= i % 3 == 0 ? 100 : 5;
+            memcpy(o, was, (size_t)n * sizeof *o);
+            c->k->vec_gate(o, n, g, sigmoid);
+            for (int64_t i = 0; i < n; i++) {
+                double x = sigmoid ? 1 / (1 + exp(-(double)g[i])) : (double)g[i];
+                double tol = (4 + fabs((double)g[i])) * 0x1p-23 * fabs(x) + 1e-37;
+                ck_close(c, "gated", n, i, o[i], was[i] * x, tol);
+            }
+        }
+    }
+}

@@ -153,8 +153,80 @@ static void rope(struct maker *m)
     }
 }
 
+static attn_tensor *of_rows(struct maker *m, int32_t role, int64_t width, double deviation)
+{
+    int64_t shape[4] = {rng_percent(&m->rng, 30) ? 1 : m->n_seq, m->p->options.hout,
+                        rng_percent(&m->rng, 30) ? 1 : m->longest_q, width};
+    struct gen_tensor *g =
+        gen_add(m, role, width > 0 ? m->p->dtype : m->p->row_dtype, width > 0 ? 4 : 3, shape);
+    return gen_fill_normal(m, g, deviation);
+}
+
+static void head_mix(struct maker *m)
+{
+    struct oracle_inputs *in = &m->p->inputs;
+    int64_t index[4] = {0};
+    gen_say(m->p, " head_mix");
+    in->mix_target = of_rows(m, ATTN_ROLE_MIX_TARGET, m->p->options.dv, 0.3);
+    in->mix_alpha = of_rows(m, ATTN_ROLE_MIX_ALPHA, 0, 1);
+    for (int64_t i = 0; m->ok && i < gen_count(in->mix_alpha); i++) {
+        gen_unflatten(in->mix_alpha, i, index);
+        double a = rng_percent(&m->rng, 30) ? (double)rng_int(&m->rng, 0, 1) : rng_unit(&m->rng);
+        oracle_store(gen_element(in->mix_alpha, index), in->mix_alpha->dtype, a);
+    }
+}
+
+static void head_factor(struct maker *m)
+{
+    struct rng *r = &m->rng;
+    int64_t shape[2] = {rng_percent(r, 30) ? 1 : m->n_seq, m->p->options.hout}, index[4] = {0};
+    struct gen_tensor *g = gen_add(m, ATTN_ROLE_HEAD_FACTOR, m->p->row_dtype, 2, shape);
+    gen_say(m->p, " head_factor");
+    for (int64_t i = 0; m->ok && i < gen_count(&g->t); i++) {
+        gen_unflatten(&g->t, i, index);
+        oracle_store(gen_element(&g->t, index), g->t.dtype,
+                     rng_percent(r, 40) ? 0 : 1 + rng_normal(r) / 2);
+    }
+    m->p->inputs.head_factor = &g->t;
+}
+
+static void epilogue(struct maker *m)
+{
+    struct oracle_options *o = &m->p->options;
+    struct oracle_inputs *in = &m->p->inputs;
+    struct oracle_epilogue *x = &o->epilogue;
+    struct rng *r = &m->rng;
+    *x = (struct oracle_epilogue){.eps = 1e-6, .out_scale = 1};
+    if (rng_percent(r, 10)) {
+        x->gate = (int32_t)rng_int(r, ATTN_OUT_GATE_SIGMOID, ATTN_OUT_GATE_MULTIPLY);
+        gen_say(m->p, " out_gate=%s", x->gate == ATTN_OUT_GATE_SIGMOID ? "sigmoid" : "multiply");
+        int64_t shape[4] = {m->b, o->hout, m->nq, rng_percent(r, 40) ? 1 : o->dv};
+        in->out_gate = gen_fill_normal(m, gen_add(m, ATTN_ROLE_OUT_GATE, m->p->dtype, 4, shape), 2);
+    }
+    if (rng_percent(r, 10)) {
+        x->norm = true;
+        gen_say(m->p, " out_norm=rms");
+        if (rng_percent(r, 50))
+            x->eps = say_real(m, "out_norm_eps", 1e-5);
+        if (rng_percent(r, 50)) {
+            int64_t shape[2] = {o->hout, o->dv}, per_head = rng_percent(r, 50);
+            gen_say(m->p, " out_norm_weight");
+            in->out_norm_w = gen_fill_normal(
+                m, gen_add(m, ATTN_ROLE_OUT_NORM_W, m->p->row_dtype, per_head ? 2 : 1,
+                           per_head ? shape : shape + 1), 1);
+        }
+    }
+    if ((x->has_scale = rng_percent(r, 7)))
+        x->out_scale = say_real(m, "out_scale", rng_normal(r));
+    if (rng_percent(r, 8))
+        head_mix(m);
+    if (rng_percent(r, 10))
+        head_factor(m);
+}
+
 void gen_rows(struct maker *m)
 {
+    epilogue(m);
     qk_norm(m);
     rope(m);
 }

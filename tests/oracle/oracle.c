@@ -248,6 +248,7 @@ struct run {
     double *q;     /* [d] */
     double *k;     /* [nk][d]: the keys that count of the head at hand */
     double *w, *b; /* [d] */
+    double *e;     /* [3 * dv] */
     bool *visible; /* [nk] */
 };
 
@@ -287,6 +288,34 @@ static void keys_of(const struct run *x, const struct seq *s, int64_t h)
             x->k[j * o->d + e] = oracle_load4(x->in->k, s->b, kh, s->k0 + j, e);
         change(x, s, true, kh, j, x->k + j * o->d);
     }
+}
+
+/* n numbers of a tensor at (a, b, c), or NULL. */
+static const double *numbers(const attn_tensor *t, int64_t a, int64_t b, int64_t c, int64_t n,
+                             double *room)
+{
+    for (int64_t e = 0; t && e < n; e++)
+        room[e] = oracle_load4(t, a, b, c, e);
+    return t ? room : NULL;
+}
+
+static double factor_of(const struct run *x, const struct seq *s, int64_t h)
+{
+    return x->in->head_factor ? oracle_load4(x->in->head_factor, s->n, h, 0, 0) : 1;
+}
+
+static void finish(const struct run *x, const struct seq *s, int64_t h, int64_t i, double *out,
+                   double *size)
+{
+    const struct oracle_inputs *in = x->in;
+    struct oracle_epilogue e = x->o->epilogue;
+    int64_t dv = x->o->dv;
+    e.w = vector(in->out_norm_w, h, dv, x->e);
+    e.gates = numbers(in->out_gate, s->b, h, s->q0 + i, dv, x->e + dv);
+    e.target = numbers(in->mix_target, s->n, h, i, dv, x->e + 2 * dv);
+    e.alpha = in->mix_alpha ? oracle_load4(in->mix_alpha, s->n, h, i, 0) : 0;
+    e.factor = factor_of(x, s, h);
+    oracle_epilogue(&e, dv, out, size);
 }
 
 static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t i)
@@ -412,6 +441,8 @@ static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t 
         r->lse[row] = top + log(sum);
         r->entropy[row] = (double)entropy;
     }
+    if (i < s->q_len)
+        finish(x, s, h, i, out, size);
     for (int64_t j = 0; j < s->keys; j++)
         r->colsum[(s->n * o->hout + h) * r->pair_k + j] += probs[j];
     r->owned[s->b * r->nq + s->q0 + i] = 1;
@@ -460,7 +491,7 @@ bool oracle_run(const struct oracle_options *o, const struct oracle_inputs *in, 
         oracle_free(r);
         return false;
     }
-    struct run x = {.o = o, .in = in, .r = r, .q = filled(3 * o->d, 0),
+    struct run x = {.o = o, .in = in, .r = r, .q = filled(3 * o->d + 3 * o->dv, 0),
                     .k = filled(r->nk * o->d, 0),
                     .visible = calloc((size_t)r->nk + 1, sizeof(bool))};
     if (!x.q || !x.k || !x.visible) {
@@ -472,12 +503,16 @@ bool oracle_run(const struct oracle_options *o, const struct oracle_inputs *in, 
     }
     x.w = x.q + o->d;
     x.b = x.w + o->d;
+    x.e = x.b + o->d;
     for (int64_t n = 0; n < r->n_seq; n++) {
         struct seq s = seq_of(o, in, n);
         for (int64_t h = 0; h < o->hout; h++) {
+            struct seq counted = s;
+            if (factor_of(&x, &s, h) == 0)
+                counted.q_len = 0; /* not computed at all */
             keys_of(&x, &s, h);
             for (int64_t i = 0; i < s.rows; i++)
-                row_of(&x, &s, h, i);
+                row_of(&x, &counted, h, i);
         }
     }
     free(x.q);

@@ -114,3 +114,27 @@ double oracle_rope_scale(const struct oracle_rope *r)
     double m = 0.1 * r->mscale * log(r->factor) + 1;
     return m * m;
 }
+
+void oracle_epilogue(const struct oracle_epilogue *x, int64_t n, double *o, double *size)
+{
+    double squares = 0, f = x->has_scale ? x->out_scale : 1;
+    for (int64_t e = 0; e < n; e++)
+        squares += o[e] * o[e];
+    if (x->norm)
+        f /= sqrt(squares / (double)n + x->eps);
+    for (int64_t e = 0; e < n; e++) {
+        double by = squares != 0 ? f * (x->w ? x->w[e] : 1) : 1; /* zeros stay */
+        if (squares != 0 && x->gate == ATTN_OUT_GATE_SIGMOID)
+            by *= 1 / (1 + exp(-x->gates[e]));
+        else if (squares != 0 && x->gate == ATTN_OUT_GATE_MULTIPLY)
+            by *= x->gates[e];
+        o[e] *= by;
+        size[e] *= fabs(by);
+        if (x->target && x->alpha != 0) {
+            o[e] = (1 - x->alpha) * o[e] + x->alpha * x->target[e];
+            size[e] += fabs(x->alpha * x->target[e]);
+        }
+        o[e] *= x->factor;
+        size[e] *= fabs(x->factor);
+    }
+}

@@ -36,4 +36,15 @@ void oracle_rope_row(const struct oracle_rope *r, int64_t n_keys, int64_t positi
 /* What the scale of the scores is multiplied with. */
 double oracle_rope_scale(const struct oracle_rope *r);
 
+struct oracle_epilogue {
+    bool norm, has_scale;
+    double eps, out_scale;
+    int32_t gate;
+    double alpha, factor;             /* of this row and head */
+    const double *w, *gates, *target; /* [n]; NULL: none */
+};
+
+/* A finished row of n numbers; size: of what was added up for each. */
+void oracle_epilogue(const struct oracle_epilogue *x, int64_t n, double *o, double *size);
+
 #endif /* ATTN_ORACLE_ROWS_H */

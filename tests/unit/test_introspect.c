@@ -114,6 +114,8 @@ START_TEST(words_as_in_the_header)
                   {"ATTN_COMPUTE_", ATTN_PARAM_COMPUTE},
                   {"ATTN_NORMALIZER_", ATTN_PARAM_NORMALIZER},
                   {"ATTN_NORM_COUNT_", ATTN_PARAM_NORM_COUNT},
+                  {"ATTN_OUT_GATE_", ATTN_PARAM_OUT_GATE},
+                  {"ATTN_OUT_NORM_", ATTN_PARAM_OUT_NORM},
                   {"ATTN_QK_NORM_", ATTN_PARAM_QK_NORM},
                   {"ATTN_ROPE_SCALING_", ATTN_PARAM_ROPE_SCALING},
                   {"ATTN_ROPE_APPLY_", ATTN_PARAM_ROPE_APPLY},
