@@ -33,14 +33,14 @@ static const struct attn__effort efforts[] = {
                              .bytes = 128 << 20,
                              .rounds = 4,
                              .max_tiles = 3,
-                             .hopeless = 2.5},
+                             .hopeless = 4},
     [ATTN_EFFORT_EXHAUSTIVE] = {.all_ns = 20e9,
                                 .class_ns = 60e6,
                                 .run_ns = 400e6,
                                 .bytes = 512 << 20,
                                 .rounds = 7,
                                 .max_tiles = 1 + ATTN__MORE_TILES,
-                                .hopeless = 8},
+                                .hopeless = 10},
 };
 
 const struct attn__effort *attn__trial_effort(int32_t effort)
@@ -211,15 +211,22 @@ static int32_t fastest(const struct trial *t)
     return best;
 }
 
+/* Who is far behind after two rounds has no more turns. */
 static void try_all(struct trial *t, const struct attn__effort *effort, int64_t q, int64_t k)
 {
     struct attn__choice *at = &t->grid[attn__problem_q_class(q)][attn__problem_k_class(k)];
     double start = attn__trial_now(), enough = effort->class_ns * t->n;
-    for (int32_t r = 0; r < effort->rounds || attn__trial_now() - start < enough; r++) {
-        double least = r > 1 ? t->best[fastest(t)] : 0;
-        for (int32_t n = 0; n < t->n; n++)
-            if (r < 2 || t->best[n] < 1.5 * least)
-                turn(t, at, n);
+    int32_t left = t->n;
+    for (int32_t r = 0; left > 1 && (r < effort->rounds || attn__trial_now() - start < enough);
+         r++) {
+        double most = r < 2 ? INFINITY : 1.5 * t->best[fastest(t)];
+        left = 0;
+        for (int32_t n = 0; n < t->n; n++) {
+            if (t->best[n] >= most)
+                continue;
+            turn(t, at, n);
+            left++;
+        }
     }
 }
 
