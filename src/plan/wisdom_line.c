@@ -29,11 +29,14 @@ void attn__wisdom_name_start(struct attn__params *p)
 {
     static const int32_t without[] = {ATTN_PARAM_B, ATTN_PARAM_PACKED, ATTN_PARAM_EXECUTORS,
                                       ATTN_PARAM_CHECK, ATTN_PARAM_EFFORT};
+    /* What callers that always say everything say; others only share less. */
+    static const int32_t off[] = {ATTN_PARAM_CAUSAL, ATTN_PARAM_SEGMENTS, ATTN_PARAM_MASK,
+                                  ATTN_PARAM_BIAS, ATTN_PARAM_ALIBI, ATTN_PARAM_SINK_LOGITS,
+                                  ATTN_PARAM_WANT};
     for (size_t n = 0; n < sizeof without / sizeof without[0]; n++)
         attn__params_unset(p, without[n]);
-    for (size_t n = 0; n < ATTN__PARAM_COUNT; n++)
-        if (attn__param_table[n].type == ATTN_PARAM_TYPE_BOOL)
-            drop(p, attn__param_table[n].number, 0);
+    for (size_t n = 0; n < sizeof off / sizeof off[0]; n++)
+        drop(p, off[n], 0);
     int64_t hk = i64_or(p, ATTN_PARAM_HK, i64_or(p, ATTN_PARAM_HQ, 0));
     int64_t dtype = i64_or(p, ATTN_PARAM_DTYPE, ATTN_DTYPE_F32);
     drop(p, ATTN_PARAM_HV, hk);
@@ -43,7 +46,6 @@ void attn__wisdom_name_start(struct attn__params *p)
     drop(p, ATTN_PARAM_DTYPE, ATTN_DTYPE_F32);
     drop(p, ATTN_PARAM_BLAS, ATTN_BLAS_AUTO);
     drop(p, ATTN_PARAM_ALIGN, ATTN_ALIGN_BOTTOM_RIGHT);
-    drop(p, ATTN_PARAM_WANT, 0);
 }
 
 void attn__wisdom_name_print(struct attn__params *p, int64_t q, int64_t k,

@@ -217,6 +217,8 @@ START_TEST(measured_all)
         "softmax h=2 q=0 k=0 d=4",
         "softmax h=8 q=64 k=64 d=16 executors=0 solver=flash",
         "pwca h=2 q=4 k=30 d=8",
+        "softmax h=4/2 q=4 k=30 d=8 normalizer=relu compute=bf16 dtype=bf16",
+        "softmax h=4/2 q=4 k=30 d=8 bias_table head_scale=[1,2,3,4] logn_train=10",
     };
     static const char *const efforts[] = {" effort=measure", " effort=exhaustive"};
     for (size_t e = 0; e < 2; e++) {
@@ -229,6 +231,33 @@ START_TEST(measured_all)
         attn_ctx_destroy(other);
         end_ctx(ctx);
     }
+}
+END_TEST
+
+static void score(void *user, float *s, int64_t q_stride, int64_t k_stride, int64_t b, int64_t h,
+                  int64_t q0, int64_t nq, int64_t k0, int64_t nk)
+{
+    (void)s, (void)q_stride, (void)k_stride, (void)b, (void)h, (void)q0, (void)nq, (void)k0,
+        (void)nk;
+    *(int *)user = 1; /* would crash */
+}
+
+/* A function of the caller's cannot be called with made-up data. */
+START_TEST(callbacks_are_not_called)
+{
+    attn_ctx *ctx = new_ctx(1);
+    attn_desc *desc;
+    attn_plan *plan;
+    import_good(ctx, line("softmax h=2 q=3 k=30 d=4", "3x30", "reference | 16,0,0,0"), 1);
+    ck_assert_int_eq(attn_desc_parse(ctx, "softmax h=2 q=4 k=30 d=4 effort=measure", &desc),
+                     ATTN_OK);
+    ck_assert_int_eq(attn_desc_set_score_fn(desc, score), ATTN_OK);
+    ck_assert_int_eq(attn_plan_create(ctx, desc, &plan), ATTN_OK);
+    ck_assert(!by_wisdom(plan, 4, 30));
+    ck_assert_uint_eq(lines_of(export(ctx)), 2);
+    attn_plan_destroy(plan);
+    attn_desc_destroy(desc);
+    end_ctx(ctx);
 }
 END_TEST
 
@@ -523,6 +552,6 @@ START_TEST(many_threads)
 }
 END_TEST
 
-UNIT_MAIN("wisdom", nothing_at_first, null_arguments, measured_and_back, measured_all, who_shares,
-          lines_are_followed, results_stay, damaged_lines, head_comes_first, lines_of_others,
-          merged_in_any_order, many_threads)
+UNIT_MAIN("wisdom", nothing_at_first, null_arguments, measured_and_back, measured_all,
+          callbacks_are_not_called, who_shares, lines_are_followed, results_stay, damaged_lines,
+          head_comes_first, lines_of_others, merged_in_any_order, many_threads)
