@@ -113,6 +113,11 @@ enum {
  * | 330 | grid_w          | i64    | 1..               | none               |
  * | 331 | swin_h          | i64    | 1..1024           | none               |
  * | 332 | swin_w          | i64    | 1..1024           | none               |
+ * | 333 | query_table_zero| i64    | 0..               | half its rows      |
+ * | 334 | query_table     | bool   | QUERY_TABLE       | 0                  |
+ * | 335 | q_bias_content  | bool   | Q_BIAS_CONTENT    | 0                  |
+ * | 336 | q_bias_table    | bool   | Q_BIAS_TABLE      | 0                  |
+ * | 337 | query_table_bias| bool   | QUERY_TABLE_BIAS  | 0                  |
  * | 340 | qk_norm         | enum   | none rms layer l2 | none               |
  * | 341 | qk_norm_eps     | f64    | >= 0              | 1e-6, l2: 1e-12    |
  * | 342 | qk_norm_weight  | bool   | Q_NORM_W K_NORM_W | 0                  |
@@ -249,6 +254,11 @@ enum {
     ATTN_PARAM_GRID_W = 330,
     ATTN_PARAM_SWIN_H = 331,
     ATTN_PARAM_SWIN_W = 332,
+    ATTN_PARAM_QUERY_TABLE_ZERO = 333,
+    ATTN_PARAM_QUERY_TABLE = 334,
+    ATTN_PARAM_Q_BIAS_CONTENT = 335,
+    ATTN_PARAM_Q_BIAS_TABLE = 336,
+    ATTN_PARAM_QUERY_TABLE_BIAS = 337,
     ATTN_PARAM_QK_NORM = 340,
     ATTN_PARAM_QK_NORM_EPS = 341,
     ATTN_PARAM_QK_NORM_WEIGHT = 342,

@@ -52,6 +52,12 @@ typedef struct attn_plan attn_plan;
  * |     |               |  grid_w]             |              |     |       |
  * |  65 | SWIN_TABLE    | [(2h-1)*(2w-1),Hout] | as BIAS      | in  | swin_h|
  * |     |               | h, w: swin_h, swin_w |              |     |       |
+ * |  66 | QUERY_TABLE   | [Hout,any,D]         | as BIAS      | in  | query_|
+ * |     |               |                      |              |     | table |
+ * |  67 | Q_BIAS_CONTENT| [Hout,D]             | as BIAS      | in  | own   |
+ * |  68 | Q_BIAS_TABLE  | [Hout,D]             | as BIAS      | in  | own   |
+ * |  69 | QUERY_TABLE_  | [Hout,rows of        | as BIAS      | in  | own   |
+ * |     | BIAS          |  QUERY_TABLE]        |              |     |       |
  * |  80 | Q_NORM_W      | [D] or [Hq,D]        | f32, f64     | in  | qk_   |
  * |  81 | K_NORM_W      | [D] or [Hk,D]        | f32, f64     | in  | norm_ |
  * |     |               |                      |              |     | weight|
@@ -127,6 +133,10 @@ enum {
     ATTN_ROLE_GRID_Y = 63,
     ATTN_ROLE_GRID_X = 64,
     ATTN_ROLE_SWIN_TABLE = 65,
+    ATTN_ROLE_QUERY_TABLE = 66,
+    ATTN_ROLE_Q_BIAS_CONTENT = 67,
+    ATTN_ROLE_Q_BIAS_TABLE = 68,
+    ATTN_ROLE_QUERY_TABLE_BIAS = 69,
     ATTN_ROLE_Q_NORM_W = 80,
     ATTN_ROLE_K_NORM_W = 81,
     ATTN_ROLE_Q_NORM_B = 82,

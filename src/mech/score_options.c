@@ -95,14 +95,39 @@ static int32_t factors(const struct attn__params *v, struct attn__problem *p, do
                    ATTN_LOGN_COUNT_KEYS;
     if (given)
         e->head_scale = memcpy(room, given, (size_t)p->hout * sizeof *room);
-    e->row_factor = e->head_scale || e->logn != ATTN__LOGN_NONE ||
-                    attn__params_i64_or(v, ATTN_PARAM_ROW_SCALE, 0) != 0;
+    e->own_rows = e->head_scale || e->logn != ATTN__LOGN_NONE ||
+                  attn__params_i64_or(v, ATTN_PARAM_ROW_SCALE, 0) != 0;
     return ATTN_OK;
 }
 
 static void add_step(struct attn__problem *p, enum attn__step step, bool active)
 {
     p->score.steps |= (uint32_t)active << step;
+}
+
+/* The product of queries with a table. */
+static int32_t query_table(const struct attn__params *v, struct attn__problem *p)
+{
+    static const struct {
+        int32_t param;
+        const char *name;
+    } of_table[] = {{ATTN_PARAM_QUERY_TABLE_ZERO, "query_table_zero"},
+                    {ATTN_PARAM_Q_BIAS_TABLE, "q_bias_table"},
+                    {ATTN_PARAM_QUERY_TABLE_BIAS, "query_table_bias"}};
+    bool table = attn__params_i64_or(v, ATTN_PARAM_QUERY_TABLE, 0) != 0, set;
+    for (size_t n = 0; n < sizeof of_table / sizeof of_table[0]; n++) {
+        int32_t status = attn__params_is_set(v, of_table[n].param, &set);
+        if (status != ATTN_OK)
+            return status;
+        if (set && !table)
+            return attn__error_set(ATTN_ERR_INVALID, "%s is set, but query_table is not",
+                                   of_table[n].name);
+    }
+    p->score.query_table_zero =
+        attn__params_i64_or(v, ATTN_PARAM_QUERY_TABLE_ZERO, ATTN_UNBOUNDED);
+    p->score.own_rows |= table || attn__params_i64_or(v, ATTN_PARAM_Q_BIAS_CONTENT, 0) != 0;
+    add_step(p, ATTN__STEP_QUERY_TABLE, table);
+    return ATTN_OK;
 }
 
 /*
@@ -222,6 +247,8 @@ int32_t attn__score_options(const struct attn__params *v, struct attn__problem *
     int32_t status = slopes(v, p, heads);
     if (status == ATTN_OK)
         status = factors(v, p, heads + p->hout);
+    if (status == ATTN_OK)
+        status = query_table(v, p);
     if (status == ATTN_OK)
         status = sources(v, p, (int32_t *)(void *)(heads + 2 * p->hout));
     add_step(p, ATTN__STEP_SOFTCAP, p->softcap > 0);

@@ -39,6 +39,18 @@ static int32_t check_zero(enum attn__slot slot, int64_t found, int64_t zero)
                            attn__role_table[slot].name, found, least);
 }
 
+static int32_t check_same_rows(const struct attn__call *c)
+{
+    int64_t want = c->t[ATTN__SLOT_QUERY_TABLE].shape[1];
+    int64_t found = c->t[ATTN__SLOT_QUERY_TABLE_BIAS].shape[1];
+    if (found == want)
+        return ATTN_OK;
+    return attn__error_set(ATTN_ERR_SHAPE,
+                           "query_table_bias has extent %" PRId64 " in dimension 1, expected the %"
+                           PRId64 " of query_table",
+                           found, want);
+}
+
 int32_t attn__bind_score(const struct attn__dims *d)
 {
     const struct attn__score_spec *e = &d->p->score;
@@ -47,6 +59,11 @@ int32_t attn__bind_score(const struct attn__dims *d)
     if (c->has[ATTN__SLOT_BIAS_TABLE])
         status = check_zero(ATTN__SLOT_BIAS_TABLE, c->t[ATTN__SLOT_BIAS_TABLE].shape[1],
                             e->table_zero);
+    if (status == ATTN_OK && c->has[ATTN__SLOT_QUERY_TABLE])
+        status = check_zero(ATTN__SLOT_QUERY_TABLE, c->t[ATTN__SLOT_QUERY_TABLE].shape[1],
+                            e->query_table_zero);
+    if (status == ATTN_OK && c->has[ATTN__SLOT_QUERY_TABLE_BIAS])
+        status = check_same_rows(c);
     if (status == ATTN_OK && e->grid_w > 0)
         status = check_grid(d, "grid_y and grid_w", c->t[ATTN__SLOT_GRID_Y].shape[3], e->grid_w,
                             false);

@@ -14,6 +14,7 @@
 
 /* The steps in the order in which they are taken. */
 enum attn__step {
+    ATTN__STEP_QUERY_TABLE, /* product of the query with a row by distance */
     ATTN__STEP_SOFTCAP,
     ATTN__STEP_ALIBI,
     ATTN__STEP_DISTANCE, /* bias from a table by distance */
@@ -24,11 +25,13 @@ enum attn__step {
     ATTN__STEP_COUNT
 };
 
-/* Sets of steps: those that end in scores_capped, and the rest. */
+/* Sets of steps: those that end in scores_raw and in scores_capped, and the
+ * rest. */
 enum {
     ATTN__STEPS_ALL = (1 << ATTN__STEP_COUNT) - 1,
+    ATTN__STEPS_RAW = 1 << ATTN__STEP_QUERY_TABLE,
     ATTN__STEPS_CAP = 1 << ATTN__STEP_SOFTCAP,
-    ATTN__STEPS_BIAS = ATTN__STEPS_ALL - ATTN__STEPS_CAP
+    ATTN__STEPS_BIAS = ATTN__STEPS_ALL - ATTN__STEPS_RAW - ATTN__STEPS_CAP
 };
 
 /* What n_i is in a row's factor made of ln n_i. */
@@ -37,8 +40,11 @@ enum attn__logn { ATTN__LOGN_NONE, ATTN__LOGN_TRAIN, ATTN__LOGN_SSMAX };
 struct attn__score_spec {
     uint32_t steps; /* bit n: step n */
 
-    /* The factor of a row besides `scale`. */
-    bool row_factor;          /* is there one? */
+    /* Queries are changed one by one, by attn__score_query: there is a factor
+     * of a row besides `scale`, or a bias of queries, or QUERY_TABLE. */
+    bool own_rows;
+    int64_t query_table_zero; /* ATTN_UNBOUNDED: the middle */
+    /* The factor of a row. */
     const double *head_scale; /* [hout]; NULL: none */
     enum attn__logn logn;
     bool logn_keys;   /* n_i is the number of keys, not the position + 1 */

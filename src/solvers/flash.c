@@ -44,6 +44,7 @@ struct tile {
     int64_t r0, n;
     int64_t lo, hi;         /* no row sees a key outside */
     float *qt, *ot, *m, *l; /* [d][w], [dv][w], [w], [w] */
+    float *tq;              /* [n][d], for QUERY_TABLE; NULL without */
     uint32_t *qt_bf16;      /* [(d + 1) / 2][w], in place of qt */
     /* invariant=chunk: m, l and ot are of chunk `chunk` alone, and what chunks
      * 0..joined-1 gave is in the tree. */
@@ -165,9 +166,11 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
         uint32_t *qt_bf16 = ATTN__TAKE(s, bf16 ? rows * ((p->d + 1) / 2) : 0, uint32_t);
         float *ot = ATTN__TAKE(s, rows * p->dv, float);
         float *ml = ATTN__TAKE(s, 2 * rows, float);
+        bool table = attn__score_has_table(p);
+        float *tq = ATTN__TAKE(s, table ? rows * p->d : 0, float);
         if (k.tile)
-            k.tile[0] = (struct tile){
-                .qt = qt, .qt_bf16 = qt_bf16, .ot = ot, .m = ml, .l = ml + rows};
+            k.tile[0] = (struct tile){.qt = qt, .qt_bf16 = qt_bf16, .tq = table ? tq : NULL,
+                                      .ot = ot, .m = ml, .l = ml + rows};
         k.st = ATTN__TAKE(s, w * keys, float);
         k.f = ATTN__TAKE(s, w, float);
         k.rows = ATTN__TAKE(s, w * width(p), float);
@@ -232,16 +235,6 @@ static int64_t head_of(const struct pass *ps, int64_t r)
     return ps->h0 + r % ps->group;
 }
 
-/* The queries of a tile, each with its own factor. */
-static void scale_rows(const struct pass *ps, const struct tile *t, float *rows)
-{
-    for (int64_t n = 0; n < t->n; n++) {
-        int64_t r = t->r0 + n;
-        double f = attn__score_scale(ps->c, ps->s, head_of(ps, r), r / ps->group);
-        ps->kern->vec_scale(rows + n * ps->c->p->d, ps->c->p->d, (float)f);
-    }
-}
-
 static void clear(const struct pass *ps, struct tile *t)
 {
     memset(t->ot, 0, (size_t)(ps->c->p->dv * ps->w) * sizeof *t->ot);
@@ -254,18 +247,19 @@ static void clear(const struct pass *ps, struct tile *t)
 static void begin_tile(const struct pass *ps, struct tile *t)
 {
     const struct attn__problem *p = ps->c->p;
-    bool factor = p->score.row_factor;
+    bool own = p->score.own_rows;
     int64_t ld = p->d;
     const float *q = ps->wk->rows;
-    if (ps->group == 1 && !factor) {
+    if (ps->group == 1 && !own) {
         q = attn__qk_q(&ps->qk, ps->kern, ps->h0, t->r0, t->n, ps->wk->rows, &ld);
     } else {
         for (int64_t n = 0; n < t->n && n < ps->group; n++)
             attn__qk_load_q(&ps->qk, ps->kern, head_of(ps, t->r0 + n), (t->r0 + n) / ps->group,
                             (t->n - n + ps->group - 1) / ps->group, ps->wk->rows + n * p->d,
                             ps->group * p->d);
-        if (factor)
-            scale_rows(ps, t, ps->wk->rows);
+        for (int64_t n = 0; n < t->n && own; n++)
+            attn__score_query(&ps->score, t->r0 + n, ps->wk->rows + n * p->d,
+                              t->tq ? t->tq + n * p->d : NULL);
     }
     if (ps->bf16)
         ps->kern->tile_pack_q_bf16(q, ld, t->n, p->d, ps->w, t->qt_bf16);
@@ -386,6 +380,8 @@ static void tile_block(struct pass *ps, struct tile *t)
     float *st = wk->st + front * ps->w;
     product(ps, t, skip, nk, st);
     if (p->score.steps) {
+        ps->score.tq = t->tq;
+        ps->score.tq_r0 = t->r0;
         struct attn__score_tile at = {st, ps->w, t->r0, t->n, j0, nk};
         attn__score_tile_steps(&ps->score, &at);
     }
@@ -525,7 +521,7 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
 
     struct worker *wk = &st->worker[worker];
     struct pass ps = {.c = c, .kern = st->x->machine->kern, .s = s, .wk = wk, .w = tl->rows};
-    ps.scale = (float)((p->score.row_factor ? 1 : p->scale) *
+    ps.scale = (float)((p->score.own_rows ? 1 : p->scale) *
                        (p->score.steps ? 1 : attn__norm_pass_base(p)));
     ps.norm = attn__norm_pass_of(p, s);
     ps.bf16 = attn__flash_bf16_serves(p, st->x->machine);
@@ -536,7 +532,7 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
     ps.qk = attn__qk_begin(c, s, wk->exact.qk);
     ps.v = attn__call_v(c, s, ps.h0);
     ps.vis = attn__call_vis(c, s, ps.h0, ps.group);
-    ps.score = (struct attn__score){c, ps.kern, s, ps.h0, ps.group, &wk->score};
+    ps.score = (struct attn__score){c, ps.kern, s, ps.h0, ps.group, &wk->score, NULL, 0};
     /* The last rows see the most keys when causal: long units first. */
     int64_t first = (group_units(st->x, s, g) - 1 - index) * tl->pass;
     int64_t n = attn__min_i64(tl->pass, group_tiles(st->x, s, g) - first);
@@ -549,6 +545,7 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
             t->qt_bf16 = room->qt_bf16 + i * ps.w * ((p->d + 1) / 2);
         else
             t->qt = room->qt + i * ps.w * p->d;
+        t->tq = room->tq ? room->tq + i * ps.w * p->d : NULL;
         t->ot = room->ot + i * ps.w * p->dv;
         t->m = room->m + i * ps.w;
         t->l = room->l + i * ps.w;

@@ -32,6 +32,7 @@ struct state {
     struct attn__call exact_call; /* as the call, without COLSUM */
     float *s;                     /* [rows][keys]: scores, then probabilities */
     float *q, *k, *v;             /* dense copies where BLAS needs one */
+    float *tq;                    /* [rows][d], for QUERY_TABLE; NULL without */
     float *o, *m, *l;             /* [rows][dv], [rows], [rows] */
     double *col;                  /* [k] */
     struct attn__score_work *score;  /* [workers] */
@@ -122,6 +123,7 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
     /* rows * keys of any block: block_rows(k) * k is at most one of these */
     st->s = ATTN__TAKE(s, attn__max_i64(pairs, BLOCK_SCORES), float);
     st->q = ATTN__TAKE(s, qd, float);
+    st->tq = attn__score_has_table(p) ? ATTN__TAKE(s, qd, float) : NULL;
     st->k = ATTN__TAKE(s, kd, float);
     st->v = ATTN__TAKE(s, kdv, float);
     st->o = ATTN__TAKE(s, qdv, float);
@@ -183,11 +185,10 @@ static void store_one(const struct state *st, enum attn__slot slot, int64_t i, d
 static void score_steps(struct state *st, int64_t worker, int64_t i, float *s)
 {
     const struct attn__call *c = st->x->call;
-    const struct attn__score x = {c,     st->x->machine->kern, st->seq,
-                                  st->h, 1,                    &st->score[worker]};
+    const struct attn__score x = {
+        c, st->x->machine->kern, st->seq, st->h, 1, &st->score[worker], st->tq, st->i0};
     int64_t n = st->j1 - st->j0;
-    if (c->p->score.row_factor)
-        x.kern->vec_scale(s, n, (float)attn__score_scale(c, st->seq, st->h, i));
+    attn__score_row_steps(&x, ATTN__STEPS_RAW, i, st->j0, n, s);
     store_scores(st, ATTN__SLOT_SCORES_RAW, i, s);
     attn__score_row_steps(&x, ATTN__STEPS_CAP, i, st->j0, n, s);
     store_scores(st, ATTN__SLOT_SCORES_CAPPED, i, s);
@@ -295,6 +296,23 @@ static void task_colsum(struct state *st, int64_t worker, int64_t n)
             st->col[j] += st->s[i * nk + j];
 }
 
+/* Rows i0..i1-1 of Q as BLAS takes them. */
+static const float *queries(struct state *st, const struct attn__rows *q, int64_t *ldq)
+{
+    const struct attn__call *c = st->x->call;
+    const struct attn__kernels *kern = st->x->machine->kern;
+    const struct attn__score x = {c, kern, st->seq, st->h, 1, st->score, NULL, 0};
+    int64_t rows = st->i1 - st->i0, d = c->p->d;
+    bool own = c->p->score.own_rows;
+    if (!own && !attn__qk_changes_q(c->p))
+        return matrix(kern, q, st->i0, rows, d, st->q, ldq);
+    *ldq = d;
+    attn__qk_load_q(&st->qk, kern, st->h, st->i0, rows, st->q, d);
+    for (int64_t r = 0; r < rows && own; r++)
+        attn__score_query(&x, st->i0 + r, st->q + r * d, st->tq ? st->tq + r * d : NULL);
+    return st->q;
+}
+
 /* Rows i0..i1-1. */
 static void block(struct state *st, const struct attn__rows *q, const float *k, int64_t ldk,
                   const float *v, int64_t ldv)
@@ -308,13 +326,8 @@ static void block(struct state *st, const struct attn__rows *q, const float *k, 
         attn__vis_hull(&st->vis, st->i0, st->i1, &st->j0, &st->j1);
     int64_t keys = st->j1 - st->j0;
     if (keys > 0) {
-        const float *qm = st->q;
-        float scale = p->score.row_factor ? 1 : (float)p->scale;
-        ldq = p->d;
-        if (attn__qk_changes_q(p))
-            attn__qk_load_q(&st->qk, st->x->machine->kern, st->h, st->i0, rows, st->q, ldq);
-        else
-            qm = matrix(st->x->machine->kern, q, st->i0, rows, p->d, st->q, &ldq);
+        float scale = p->score.own_rows ? 1 : (float)p->scale;
+        const float *qm = queries(st, q, &ldq);
         attn__blas_sgemm_nt(rows, keys, p->d, scale, qm, ldq, k + st->j0 * ldk, ldk, 0,
                             st->s, keys);
     }

@@ -22,6 +22,7 @@ void attn__row_scratch_take(struct attn__scratch *s, const struct attn__problem 
 {
     out->q = ATTN__TAKE(s, p->d, double);
     out->k = ATTN__TAKE(s, p->d, double);
+    out->tq = ATTN__TAKE(s, attn__score_has_table(p) ? p->d : 0, double);
     out->v = ATTN__TAKE(s, p->dv, double);
     out->acc = ATTN__TAKE(s, p->dv, double);
     out->qk = attn__qk_room_take(s, p);
@@ -71,7 +72,6 @@ struct terms {
     struct attn__qk qk;
     const double *q;
     struct attn__rows k;
-    double scale;
 };
 
 struct score {
@@ -87,7 +87,7 @@ static struct score score_of(const struct terms *t, const struct attn__row_scrat
         k = own_copy(k, d, w->k);
         attn__qk_change_k_f64(&t->qk, t->x.h, j, w->k);
     }
-    s.raw = t->scale * dot(t->q, k, d);
+    s.raw = attn__score_pair_steps(&t->x, ATTN__STEPS_RAW, j, t->x.scale * dot(t->q, k, d));
     s.capped = attn__score_pair_steps(&t->x, ATTN__STEPS_CAP, j, s.raw);
     s.biased = attn__score_pair_steps(&t->x, ATTN__STEPS_BIAS, j, s.capped);
     return s;
@@ -275,15 +275,16 @@ void attn__row_exact(const struct attn__call *c, const struct attn__seq *s,
     const struct attn__problem *p = c->p;
     struct row r = {.c = c, .s = s, .v = v, .w = w, .h = h, .i = i, .top = -INFINITY,
                     .lse = -INFINITY};
-    r.t = (struct terms){.x = {c, s, h, i}, .k = attn__call_k(c, s, h),
-                         .qk = attn__qk_begin(c, s, w->qk),
-                         .scale = attn__score_scale(c, s, h, i)};
+    r.t = (struct terms){.x = {c, s, h, i, attn__score_scale(c, s, h, i), w->tq},
+                         .k = attn__call_k(c, s, h),
+                         .qk = attn__qk_begin(c, s, w->qk)};
     r.value = attn__call_v(c, s, h);
     struct attn__rows q = attn__call_q(c, s, h), out = attn__call_out(c, s, h);
     /* A copy in any case: OUT may be Q's memory. */
     r.t.q = own_copy(row_f64(&q, i, p->d, w->q), p->d, w->q);
     if (attn__qk_changes_q(p))
         attn__qk_change_q_f64(&r.t.qk, h, i, w->q);
+    attn__score_query_exact(c, h, w->q, attn__score_has_table(p) ? w->tq : NULL);
     for (int64_t e = 0; e < p->dv; e++)
         w->acc[e] = 0;
 

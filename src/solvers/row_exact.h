@@ -13,7 +13,7 @@
 #include "solvers/scratch.h"
 
 struct attn__row_scratch {
-    double *q, *k; /* [d] */
+    double *q, *k, *tq; /* [d]; tq for QUERY_TABLE */
     double *v, *acc; /* [dv] */
     double *x; /* [k], for normalisers that need whole rows; else empty */
     struct attn__qk_room *qk;

@@ -20,6 +20,7 @@ void attn__row_room_take(struct attn__scratch *s, const struct attn__problem *p,
                          struct attn__row_room *room)
 {
     room->q = ATTN__TAKE(s, rows * p->d, float);
+    room->tq = attn__score_has_table(p) ? ATTN__TAKE(s, rows * p->d, float) : NULL;
     room->s = ATTN__TAKE(s, rows * SPAN, float);
     room->part = ATTN__TAKE(s, rows * p->dv, float);
     room->k = ATTN__TAKE(s, SPAN * p->d, float);
@@ -36,15 +37,16 @@ static int64_t head_of(const struct attn__row_pass *ps, int64_t r)
 void attn__row_pass_begin(struct attn__row_pass *ps)
 {
     const struct attn__problem *p = ps->c->p;
-    bool factor = p->score.row_factor;
-    double scale = (factor ? 1 : p->scale) * (p->score.steps ? 1 : attn__norm_pass_base(p));
+    bool own = p->score.own_rows;
+    double scale = (own ? 1 : p->scale) * (p->score.steps ? 1 : attn__norm_pass_base(p));
     ps->norm = attn__norm_pass_of(p, ps->s);
     ps->qk = attn__qk_begin(ps->c, ps->s, ps->room->qk);
     ps->k = attn__call_k(ps->c, ps->s, ps->h0);
     ps->v = attn__call_v(ps->c, ps->s, ps->h0);
     ps->r0 = ps->i0 * ps->heads;
     ps->vis = attn__call_vis(ps->c, ps->s, ps->h0, ps->heads);
-    ps->score = (struct attn__score){ps->c, ps->kern, ps->s, ps->h0, ps->heads, &ps->room->score};
+    ps->score = (struct attn__score){ps->c, ps->kern, ps->s, ps->h0, ps->heads,
+                                     &ps->room->score, ps->room->tq, ps->r0};
     if (ps->rows > 0)
         attn__vis_hull(&ps->vis, ps->r0, ps->r0 + ps->rows, &ps->lo, &ps->hi);
     if (attn__epilogue_skips(ps->c, ps->s, ps->h0, ps->heads))
@@ -56,10 +58,9 @@ void attn__row_pass_begin(struct attn__row_pass *ps)
     for (int64_t r = 0; r < ps->rows; r++) {
         float *row = ps->room->q + r * p->d;
         attn__qk_load_q(&ps->qk, ps->kern, head_of(ps, r), ps->i0 + r / ps->heads, 1, row, p->d);
-        if (factor)
-            ps->kern->vec_scale(row, p->d,
-                                (float)attn__score_scale(ps->c, ps->s, head_of(ps, r),
-                                                         ps->i0 + r / ps->heads));
+        if (own)
+            attn__score_query(&ps->score, ps->r0 + r, row,
+                              ps->room->tq ? ps->room->tq + r * p->d : NULL);
         ps->kern->vec_scale(row, p->d, (float)scale);
     }
 }

@@ -18,6 +18,7 @@
 /* Memory of a pass; one for each worker. */
 struct attn__row_room {
     float *q;     /* [rows][d], scaled */
+    float *tq;    /* [rows][d], for QUERY_TABLE; NULL without */
     float *s;     /* [rows][SPAN] */
     float *part;  /* [rows][dv], sums of a block */
     float *k, *v; /* [SPAN][d], [block][dv]: for odd strides, changed rows */

@@ -6,6 +6,7 @@
 
 #include "problem/norm.h"
 #include "solvers/score_bias.h"
+#include "solvers/score_table.h"
 #include "solvers/score_user.h"
 
 static int64_t head_of(const struct attn__score *x, int64_t r)
@@ -69,6 +70,8 @@ static const struct {
                                            const struct attn__score_tile *t);
     double cost; /* of a score, in multiply-adds of a lane */
 } steps[ATTN__STEP_COUNT] = {
+    [ATTN__STEP_QUERY_TABLE] = {.tile = attn__score_table_tile, .row = attn__score_table_row,
+                                .pair = attn__score_table_pair, .cost = 12},
     [ATTN__STEP_SOFTCAP] = {.tile = softcap_tile, .row = softcap_row, .pair = softcap_pair,
                             .cost = 25},
     [ATTN__STEP_ALIBI] = {.tile = alibi_tile, .row = alibi_row, .pair = alibi_pair, .cost = 3},
@@ -154,7 +157,7 @@ double attn__score_cost(const struct attn__problem *p)
     double sum = 0;
     for (uint32_t left = p->score.steps; left; left &= left - 1)
         sum += steps[__builtin_ctz(left)].cost;
-    return sum;
+    return attn__score_has_table(p) ? sum + 1.2 * (double)p->d : sum;
 }
 
 /* ---- the factor of a row ---- */
@@ -164,7 +167,7 @@ double attn__score_scale(const struct attn__call *c, const struct attn__seq *s, 
 {
     const struct attn__score_spec *e = &c->p->score;
     double f = c->p->scale;
-    if (!e->row_factor)
+    if (!e->own_rows)
         return f;
     if (e->head_scale)
         f *= e->head_scale[h];
@@ -183,13 +186,17 @@ void attn__score_work_take(struct attn__scratch *s, const struct attn__problem *
                            int64_t keys, struct attn__score_work *out)
 {
     int64_t pairs = 0;
-    bool bias = false;
+    bool table = attn__score_has_table(p), bias = table;
+    int64_t both = 0, entries = 0, products = 0;
     for (uint32_t left = p->score.steps; left; left &= left - 1)
         bias = bias || steps[__builtin_ctz(left)].bias;
-    s->ok = s->ok && attn__mul_i64(rows, keys, &pairs);
+    s->ok = s->ok && attn__mul_i64(rows, keys, &pairs) && attn__add_i64(rows, keys, &both) &&
+            attn__mul_i64(both, p->d, &entries) && attn__mul_i64(both, rows, &products);
     out->bias = ATTN__TAKE(s, bias ? pairs : 0, float);
     out->slope = ATTN__TAKE(s, rows, float);
     out->dist = ATTN__TAKE(s, rows, float);
+    out->table = ATTN__TAKE(s, table ? entries : 0, float);
+    out->rel = ATTN__TAKE(s, table ? products : 0, float);
 }
 
 void attn__score_tables_take(struct attn__scratch *s, const struct attn__problem *p,

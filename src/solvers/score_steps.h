@@ -18,6 +18,8 @@ enum { ATTN__SCORE_RUN = 256 };
 struct attn__score_work {
     float *bias;          /* [rows][keys] */
     float *slope, *dist;  /* [rows] */
+    /* with QUERY_TABLE: rows of it, and products of queries with them */
+    float *table, *rel; /* [rows + keys][d], [rows][rows + keys] */
 };
 
 /* rows: of a tile, 1 for rows; keys: of a block, at least ATTN__SCORE_RUN for
@@ -39,6 +41,10 @@ struct attn__score {
     const struct attn__seq *s;
     int64_t h0, group;
     const struct attn__score_work *work;
+    /* What attn__score_query made for QUERY_TABLE: that of row r is at
+     * tq + (r - tq_r0) * d. */
+    const float *tq;
+    int64_t tq_r0;
 };
 
 /* Rows r0..r0+n-1 against keys j0..j0+nk-1: st[j * w + lane], w lanes. */
@@ -56,6 +62,21 @@ static inline bool attn__score_any(const struct attn__problem *p)
 double attn__score_scale(const struct attn__call *c, const struct attn__seq *s, int64_t h,
                          int64_t i);
 
+/*
+ * With own_rows: row r of Q, `row` [d], gets its bias and its scale, so that
+ * products with keys are scores; table_row [d] becomes what QUERY_TABLE is
+ * multiplied with, or is NULL if there is none.
+ */
+void attn__score_query(const struct attn__score *x, int64_t r, float *row, float *table_row);
+/* The same in double, without the scale. */
+void attn__score_query_exact(const struct attn__call *c, int64_t h, double *row,
+                             double *table_row);
+
+static inline bool attn__score_has_table(const struct attn__problem *p)
+{
+    return p->score.steps & ATTN__STEPS_RAW;
+}
+
 /* All steps, from scale * q.k to final scores, times log2 e where weights are
  * powers of e. */
 void attn__score_tile_steps(const struct attn__score *x, const struct attn__score_tile *t);
@@ -69,6 +90,8 @@ struct attn__score_exact {
     const struct attn__call *c;
     const struct attn__seq *s;
     int64_t h, i;
+    double scale;
+    const double *tq; /* of attn__score_query_exact */
 };
 
 /* The steps of a set on the score of key j. */

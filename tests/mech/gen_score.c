@@ -75,9 +75,32 @@ static void sources(struct maker *m)
     }
 }
 
+/* Products of queries with a table, and biases of queries. */
+static void query_table(struct maker *m)
+{
+    struct gen_problem *p = m->p;
+    struct rng *r = &m->rng;
+    p->options.score.query_table_zero = -1;
+    if ((p->q_bias_content = rng_percent(r, 4)))
+        gen_say(p, " q_bias_content");
+    if (!rng_percent(r, 7))
+        return;
+    p->query_table_rows = rng_int(r, 1, rng_percent(r, 50) ? 30 : 500);
+    gen_say(p, " query_table");
+    if (rng_percent(r, 50)) {
+        p->options.score.query_table_zero = rng_int(r, 0, p->query_table_rows - 1);
+        gen_say(p, " query_table_zero=%d", (int)p->options.score.query_table_zero);
+    }
+    if ((p->q_bias_table = rng_percent(r, 40)))
+        gen_say(p, " q_bias_table");
+    if ((p->query_table_bias = rng_percent(r, 40)))
+        gen_say(p, " query_table_bias");
+}
+
 void gen_score(struct maker *m)
 {
     factors(m);
+    query_table(m);
     sources(m);
     if (rng_percent(&m->rng, 5)) {
         m->p->row_scale = true;
@@ -134,6 +157,17 @@ void gen_score_tensors(struct maker *m)
         row_shape(m, shape);
         in->row_scale =
             gen_fill_normal(m, gen_add(m, ATTN_ROLE_ROW_SCALE, m->p->row_dtype, 3, shape), 1);
+    }
+    if (m->p->q_bias_content)
+        in->q_bias_content = table(m, ATTN_ROLE_Q_BIAS_CONTENT, hout, m->p->options.d);
+    if (m->p->q_bias_table)
+        in->q_bias_table = table(m, ATTN_ROLE_Q_BIAS_TABLE, hout, m->p->options.d);
+    if (m->p->query_table_bias)
+        in->query_table_bias = table(m, ATTN_ROLE_QUERY_TABLE_BIAS, hout, m->p->query_table_rows);
+    if (m->p->query_table_rows > 0) {
+        int64_t three[3] = {hout, m->p->query_table_rows, m->p->options.d};
+        in->query_table = gen_fill_normal(
+            m, gen_add(m, ATTN_ROLE_QUERY_TABLE, bias_type(m), 3, three), 1);
     }
     if (m->p->table_entries > 0)
         in->bias_table = table(m, ATTN_ROLE_BIAS_TABLE, hout, m->p->table_entries);

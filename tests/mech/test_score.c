@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The score options (mech/score_options, solvers/score_steps, score_bias,
- * plan/bind_score):
+ * score_table, plan/bind_score):
  * what must be equal to what, a step that equals its row of the prefill, and
  * what is refused.
  */
@@ -106,6 +106,8 @@ static const struct {
     {"bias_table alibi", ATTN_ERR_UNSUPPORTED, "alibi and bias_table"},
     {"grid_w=2 t5_buckets=8", ATTN_ERR_UNSUPPORTED, "t5_buckets and grid_w"},
     {"table_zero=3", ATTN_ERR_INVALID, "bias_table"},
+    {"query_table_zero=3", ATTN_ERR_INVALID, "query_table_zero"},
+    {"q_bias_table", ATTN_ERR_INVALID, "q_bias_table"},
     {"swin_h=3", ATTN_ERR_INVALID, "swin_w"},
     {"t5_bidirectional", ATTN_ERR_INVALID, "t5_buckets"},
     {"t5_buckets=7 t5_bidirectional", ATTN_ERR_INVALID, "t5_buckets is 7"},
@@ -153,6 +155,12 @@ static const struct {
      ATTN_ERR_SHAPE, "grid_x has extent 2"},
     {"swin_h=2 swin_w=3", {{ATTN_ROLE_SWIN_TABLE, 2, {15, 3}}}, ATTN_ERR_SHAPE, "has 5 rows"},
     {"swin_h=2 swin_w=3", {{ATTN_ROLE_SWIN_TABLE, 2, {14, 3}}}, ATTN_ERR_SHAPE, "swin_table"},
+    {"query_table query_table_zero=4", {{ATTN_ROLE_QUERY_TABLE, 3, {3, 4, 16}}}, ATTN_ERR_SHAPE,
+     "at least 5"},
+    {"query_table", {{ATTN_ROLE_QUERY_TABLE, 3, {3, 4, 15}}}, ATTN_ERR_SHAPE, "extent 15"},
+    {"query_table query_table_bias",
+     {{ATTN_ROLE_QUERY_TABLE, 3, {3, 4, 16}}, {ATTN_ROLE_QUERY_TABLE_BIAS, 2, {3, 5}}},
+     ATTN_ERR_SHAPE, "expected the 4"},
     {"", {{ATTN_ROLE_ROW_SCALE, 3, {1, 1, 1}}}, ATTN_ERR_ROLE, "row_scale"},
     {"row_scale", {{ATTN_ROLE_ROW_SCALE, 3, {1, 2, 1}}}, ATTN_ERR_SHAPE, "row_scale has extent 2"},
 };

@@ -42,6 +42,16 @@ static const struct golden cases[] = {
     {"causal ssmax head_scale=[0.5,1.25]", 1, 2, 2, 5, 9, 4, 3, golden_ssmax, {{0}}},
     {"row_scale softcap=2 alibi", 1, 2, 2, 5, 9, 4, 3, golden_row_scale,
      {{ATTN_ROLE_ROW_SCALE, 3, {1, 2, 5}, 13, 3}}},
+    {"causal query_table query_table_zero=6 q_bias_content q_bias_table", 1, 2, 2, 4, 6, 4, 3,
+     golden_xl,
+     {{ATTN_ROLE_QUERY_TABLE, 3, {2, 10, 4}, 13, 3},
+      {ATTN_ROLE_Q_BIAS_CONTENT, 2, {2, 4}, 19, 2},
+      {ATTN_ROLE_Q_BIAS_TABLE, 2, {2, 4}, 11, 8}}},
+    {"scale=0.75 query_table query_table_zero=6 q_bias_content query_table_bias", 1, 2, 2, 4, 6, 4,
+     3, golden_labml,
+     {{ATTN_ROLE_QUERY_TABLE, 3, {2, 10, 4}, 13, 3},
+      {ATTN_ROLE_Q_BIAS_CONTENT, 2, {2, 4}, 19, 2},
+      {ATTN_ROLE_QUERY_TABLE_BIAS, 2, {2, 10}, 37, 9}}},
 };
 
 struct tensors {

@@ -346,10 +346,11 @@ static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t 
     for (int64_t j = s->start; i < s->q_len && j < s->start + s->k_len; j++) {
         double dot = 0, terms = 0, score;
         for (int64_t e = 0; e < o->d; e++) {
-            double term = x->q[e] * x->k[j * o->d + e];
+            double term = (x->q[e] + oracle_query_bias(&in->score, h, e)) * x->k[j * o->d + e];
             dot += term;
             terms += term * term;
         }
+        dot += oracle_query_table(&o->score, &in->score, &w, x->q, o->d, j - s->start, &terms);
         raw[j] = scale * dot;
         capped[j] = o->softcap > 0 ? o->softcap * tanh(raw[j] / o->softcap) : raw[j];
         counted[j] = 1;

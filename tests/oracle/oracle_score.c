@@ -23,6 +23,34 @@ double oracle_row_factor(const struct oracle_score *o, const struct oracle_score
     return f;
 }
 
+double oracle_query_bias(const struct oracle_score_inputs *in, int64_t h, int64_t e)
+{
+    int64_t index[2] = {h, e};
+    return in->q_bias_content ? oracle_load(in->q_bias_content, index) : 0;
+}
+
+double oracle_query_table(const struct oracle_score *o, const struct oracle_score_inputs *in,
+                          const struct oracle_row *w, const double *q, int64_t d, int64_t j,
+                          double *terms)
+{
+    if (!in->query_table)
+        return 0;
+    int64_t last = in->query_table->shape[1] - 1;
+    int64_t at = j - w->at + (o->query_table_zero < 0 ? (last + 1) / 2 : o->query_table_zero);
+    at = at < 0 ? 0 : at > last ? last : at;
+    int64_t bias[2] = {w->h, at};
+    double sum = in->query_table_bias ? oracle_load(in->query_table_bias, bias) : 0;
+    *terms += sum * sum;
+    for (int64_t e = 0; e < d; e++) {
+        int64_t index[3] = {w->h, at, e}, own[2] = {w->h, e};
+        double v = in->q_bias_table ? oracle_load(in->q_bias_table, own) : 0;
+        double term = (q[e] + v) * oracle_load(in->query_table, index);
+        sum += term;
+        *terms += term * term;
+    }
+    return sum;
+}
+
 /* As T5 does it, in single precision where T5 has it. */
 static int64_t t5_bucket(const struct oracle_score *o, int64_t distance)
 {

@@ -15,7 +15,7 @@ struct oracle_score {
     const double *head_scale; /* [hout]; NULL: 1 */
     double logn_train;        /* 0: none */
     bool ssmax, logn_keys;
-    int64_t table_zero; /* -1: the middle */
+    int64_t table_zero, query_table_zero; /* -1: the middle */
     int64_t t5_buckets, t5_max_distance; /* 0: none */
     bool t5_bidirectional;
     int64_t swin_h, swin_w, grid_w; /* 0: none */
@@ -26,6 +26,7 @@ struct oracle_score {
 /* NULL where there is none. */
 struct oracle_score_inputs {
     const attn_tensor *row_scale, *bias_table, *t5_weight, *grid_y, *grid_x, *swin_table;
+    const attn_tensor *query_table, *q_bias_content, *q_bias_table, *query_table_bias;
 };
 
 /* One row: query i of output head h of sequence n stands at position `at` of
@@ -37,6 +38,15 @@ struct oracle_row {
 /* What scale is multiplied by. */
 double oracle_row_factor(const struct oracle_score *o, const struct oracle_score_inputs *in,
                          const struct oracle_row *w);
+
+/* The bias of queries before products with keys. */
+double oracle_query_bias(const struct oracle_score_inputs *in, int64_t h, int64_t e);
+
+/* What is added to q.k: the product of q [d] with the row of key j, and to
+ * *terms the sum of its squared terms. */
+double oracle_query_table(const struct oracle_score *o, const struct oracle_score_inputs *in,
+                          const struct oracle_row *w, const double *q, int64_t d, int64_t j,
+                          double *terms);
 
 /* What tables add to the score of key j. */
 double oracle_table_bias(const struct oracle_score *o, const struct oracle_score_inputs *in,
