@@ -80,6 +80,7 @@ enum {
  * | 205 | prefix          | i64    | 0..               | 0                  |
  * | 206 | segments        | bool   | SEG_Q and SEG_K   | 0                  |
  * | 207 | mask            | bool   | MASK              | 0                  |
+ * | 210 | positions       | bool   | POS_Q and POS_K   | 0                  |
  * | 300 | scale           | f64    | finite            | 1/sqrt(D)          |
  * | 301 | softcap         | f64    | > 0               | none               |
  * | 302 | bias            | bool   | BIAS              | 0                  |
@@ -229,6 +230,7 @@ enum {
     ATTN_PARAM_PREFIX = 205,
     ATTN_PARAM_SEGMENTS = 206,
     ATTN_PARAM_MASK = 207,
+    ATTN_PARAM_POSITIONS = 210,
     ATTN_PARAM_SCALE = 300,
     ATTN_PARAM_SOFTCAP = 301,
     ATTN_PARAM_BIAS = 302,

@@ -7,7 +7,8 @@
  * such pieces, and added ones stand beside them without changing them.
  *
  * Positions: query i stands at i + off, key j at j, where off is k_len - q_len
- * of the sequence (align=bottom_right) or 0 (top_left).
+ * of the sequence (align=bottom_right) or 0 (top_left), unless execute brings
+ * others.
  */
 #ifndef ATTN_PIECES_H
 #define ATTN_PIECES_H
@@ -29,18 +30,45 @@
  * |   3 | prefix | p                         | j < p                        |
  * |   4 | stride | unit,stride,phase         | floor(position of j, unit) + |
  * |     |        |                           | phase is a multiple of stride|
+ * |   5 | segment|                           | SEG_Q[i] = SEG_K[j]          |
+ * |   6 | pair   | see of class 0, class 1.. | bit CLASS_K[j] of            |
+ * |     |        |                           | see[CLASS_Q[i]] is set       |
+ * |   7 | list   | q_block,k_block           | the list of the query's block|
+ * |     |        |                           | has the key's block          |
+ * |   8 | tree   | t                         | j is none of the last t keys,|
+ * |     |        |                           | or its bit in TREE_BITS is 1 |
  *
  * band: left and right may be negative, or inf for no limit; off is added to
- * the aligned position; unit 1 counts keys, more counts blocks. rect counts
- * queries and keys of the sequence from its first; q1 and k1 may be inf.
- * Values of these kinds are given once for all heads, or once for each output
- * head, one head after the other (Hout times as many).
+ * the position; unit 1 counts keys, more counts blocks. rect counts queries
+ * and keys of the sequence from its first; q1 and k1 may be inf. Values of
+ * the first four are given once for all heads, or once for each output head,
+ * one head after the other (Hout times as many).
+ *
+ * Values that come at execute, in roles that the piece declares:
+ *  - rect and prefix without values: any of the rectangles RECTS, all keys
+ *    below PREFIX_LEN. At most one piece each.
+ *  - segment: the roles of the parameter `segments`, which is this piece as
+ *    a MUST.
+ *  - pair: up to 64 classes; -2^63, bit 63 alone, is written inf.
+ *  - list: LIST_INDEX holds the lists of key blocks, each in rising order;
+ *    list b,h,n is entries LIST_OFFSETS[b,h,n] to LIST_OFFSETS[b,h,n+1] for
+ *    queries n * q_block and on. q_block inf: one list for all queries.
+ *  - tree: bit x of TREE_BITS[b,i] (64 to a word, lowest first) is key
+ *    k_len - t + x; t inf: as many keys as the sequence has queries. That is
+ *    for speculative decoding, where each draft token sees all of the past,
+ *    itself and its ancestors.
+ * With the parameter `positions`, POS_Q[i] and POS_K[j] are the positions of
+ * band and stride, and so of causal and window.
  */
 enum {
     ATTN_PIECE_BAND = 1,
     ATTN_PIECE_RECT = 2,
     ATTN_PIECE_PREFIX = 3,
-    ATTN_PIECE_STRIDE = 4
+    ATTN_PIECE_STRIDE = 4,
+    ATTN_PIECE_SEGMENT = 5,
+    ATTN_PIECE_PAIR = 6,
+    ATTN_PIECE_LIST = 7,
+    ATTN_PIECE_TREE = 8
 };
 
 /* How a piece counts: MUST all show a pair, one of the ANY has to. */
@@ -84,6 +112,28 @@ ATTN_API int32_t attn_desc_piece_at(const attn_desc *desc, size_t index,
  * Takes all added pieces away. ATTN_ERR_NULL. Since 0.1.
  */
 ATTN_API int32_t attn_desc_clear_pieces(attn_desc *desc);
+
+/*
+ * A rule of the caller's own, a MUST besides all pieces, called from any
+ * thread: does query q0..q0+nq-1 of output head h in sequence b see key
+ * k0..k0+nk-1 (all counted as rect counts them)? Returns 0 if none of the
+ * pairs is visible, 1 if all are, else 2, and then, unless visible is NULL,
+ * visible[q * q_stride + k * k_stride] is 0 or not for each. A NULL asks only
+ * for the class of the tile: good classes are what makes a rule fast. user is
+ * the object of role USER. It must not fail, and its answer about a pair must
+ * not depend on the tile. Since 0.1.
+ */
+typedef int32_t (*attn_mask_fn)(void *user, uint8_t *visible,
+                                int64_t q_stride, int64_t k_stride, int64_t b,
+                                int64_t h, int64_t q0, int64_t nq, int64_t k0,
+                                int64_t nk);
+
+/*
+ * Sets the rule; NULL takes it away. Problem strings show it as mask=user,
+ * which cannot be parsed. dtype=f64 refuses it when planning. ATTN_ERR_NULL
+ * (desc). One thread at a time per descriptor. Since 0.1.
+ */
+ATTN_API int32_t attn_desc_set_mask_fn(attn_desc *desc, attn_mask_fn fn);
 
 /*
  * Kinds by number and name ("band"). _kind_at walks the table (0 past its

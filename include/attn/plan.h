@@ -40,6 +40,15 @@ typedef struct attn_plan attn_plan;
  * |  23 | K_LEN         | [B] or [S]           | i32 i64      | in  | may   |
  * |  24 | K_START       | [B] or [S]           | i32 i64      | in  | may   |
  * |  29 | USER          | any pointer, NULL    | -            | in  | may   |
+ * |  30 | POS_Q         | [B|1,Nq]             | i32 i64      | in  | posi- |
+ * |  31 | POS_K         | [B|1,Nk]             | i32 i64      | in  | tions |
+ * |  32 | CLASS_Q       | [B|1,Nq]             | u8           | in  | piece |
+ * |  33 | CLASS_K       | [B|1,Nk]             | u8           | in  | piece |
+ * |  34 | RECTS         | [B|1,any,4]          | i32 i64      | in  | piece |
+ * |  35 | PREFIX_LEN    | [B|1]                | i32 i64      | in  | piece |
+ * |  36 | LIST_OFFSETS  | [B|1,Hout|1,n + 1]   | i32 i64      | in  | piece |
+ * |  37 | LIST_INDEX    | [any]                | i32 i64      | in  | piece |
+ * |  38 | TREE_BITS     | [B|1,Nq|1,any]       | i64          | in  | piece |
  * |  60 | ROW_SCALE     | [B|1,Hout|1,Nq|1]    | f32, f64     | in  | row_  |
  * |     |               |                      |              |     | scale |
  * |  61 | BIAS_TABLE    | [Hout,any]           | as BIAS      | in  | bias_ |
@@ -86,9 +95,10 @@ typedef struct attn_plan attn_plan;
  * | 107 | ROWMAX        | [B,Hout,Nq]          | f32, f64     | out | want  |
  * | 108 | ENTROPY       | [B,Hout,Nq]          | f32, f64     | out | want  |
  *
- * "mech.": only mechanisms whose text says so have the role. N2: keys of a
- * second source, at most k. R: rows that are picked, at most q. A mechanism
- * may give a role another shape, as its text then says.
+ * "piece": declared by a piece of visibility, see pieces.h; n: blocks of
+ * queries. "mech.": only mechanisms whose text says so have the role. N2: keys
+ * of a second source, at most k. R: rows that are picked, at most q. A
+ * mechanism may give a role another shape, as its text then says.
  *
  * Outputs of type "f32, f64" are f64 exactly if dtype is. Wanted outputs may
  * be left out of an execute.
@@ -127,6 +137,15 @@ enum {
     ATTN_ROLE_K_LEN = 23,
     ATTN_ROLE_K_START = 24,
     ATTN_ROLE_USER = 29,
+    ATTN_ROLE_POS_Q = 30,
+    ATTN_ROLE_POS_K = 31,
+    ATTN_ROLE_CLASS_Q = 32,
+    ATTN_ROLE_CLASS_K = 33,
+    ATTN_ROLE_RECTS = 34,
+    ATTN_ROLE_PREFIX_LEN = 35,
+    ATTN_ROLE_LIST_OFFSETS = 36,
+    ATTN_ROLE_LIST_INDEX = 37,
+    ATTN_ROLE_TREE_BITS = 38,
     ATTN_ROLE_ROW_SCALE = 60,
     ATTN_ROLE_BIAS_TABLE = 61,
     ATTN_ROLE_T5_WEIGHT = 62,

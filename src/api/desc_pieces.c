@@ -58,6 +58,13 @@ int32_t attn_desc_clear_pieces(attn_desc *desc)
     return ATTN_OK;
 }
 
+int32_t attn_desc_set_mask_fn(attn_desc *desc, attn_mask_fn fn)
+{
+    ATTN__CHECK_POINTER(desc);
+    desc->params.mask_fn = fn;
+    return ATTN_OK;
+}
+
 int32_t attn_piece_kind_at(size_t index)
 {
     const struct attn__piece_kind *k = attn__piece_kind_at(index);

@@ -7,6 +7,7 @@
 #include <attn/attn.h>
 
 #include "base/error.h"
+#include "problem/pieces.h"
 #include "problem/mech_list.h"
 
 static const struct {
@@ -60,4 +61,5 @@ void attn__mech_roles(const struct attn__params *v, struct attn__problem *p)
             takes = ATTN__TAKES_MAY;
         p->takes[n] = (uint8_t)takes;
     }
+    attn__pieces_roles(p);
 }

@@ -139,8 +139,6 @@ static int32_t fill(const struct attn__params *v, const struct attn__params *tex
     if (status != ATTN_OK)
         return status;
 
-    p->segments = i64_or(v, ATTN_PARAM_SEGMENTS, 0) != 0;
-    p->mask = i64_or(v, ATTN_PARAM_MASK, 0) != 0;
     p->sink_logits = i64_or(v, ATTN_PARAM_SINK_LOGITS, 0) != 0;
     p->want = (int32_t)i64_or(v, ATTN_PARAM_WANT, 0);
     p->blas = (int32_t)i64_or(v, ATTN_PARAM_BLAS, ATTN_BLAS_AUTO);

@@ -41,5 +41,7 @@ int32_t attn__bind_values(const struct attn__dims *d);
 
 /* bind_score.c: do biases fit the lengths? */
 int32_t attn__bind_score(const struct attn__dims *d);
+/* bind_pieces.c: what pieces of visibility have come at execute. */
+int32_t attn__bind_pieces(const struct attn__dims *d);
 
 #endif /* ATTN_PLAN_BIND_H */

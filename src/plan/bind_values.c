@@ -149,6 +149,8 @@ int32_t attn__bind_values(const struct attn__dims *d)
     int32_t status = ATTN_OK;
     if (d->p->check >= ATTN_CHECK_INDICES)
         status = check_lengths(d);
+    if (status == ATTN_OK)
+        status = attn__bind_pieces(d);
     if (status == ATTN_OK && d->p->check >= ATTN_CHECK_DATA && d->call->has[ATTN__SLOT_SINK_LOGITS])
         status = check_sinks(d);
     if (status == ATTN_OK && d->p->check >= ATTN_CHECK_DATA && d->call->has[ATTN__SLOT_MIX_ALPHA])

@@ -18,13 +18,72 @@ static struct attn__vis_ids ids(const struct attn__call *c, enum attn__slot slot
     return d;
 }
 
+/* Sequence s of a tensor [S?,...], its last dimension in a row. */
+static struct attn__vis_ids part(const struct attn__call *c, enum attn__slot slot,
+                                 const struct attn__seq *s)
+{
+    const attn_tensor *t = &c->t[slot];
+
+    if (!c->has[slot])
+        return (struct attn__vis_ids){0};
+    return (struct attn__vis_ids){.data = t->data,
+                                  .dtype = t->dtype,
+                                  .at = t->shape[0] == 1 ? 0 : s->index * t->stride[0],
+                                  .stride = t->stride[t->rank - 1]};
+}
+
+static int64_t stride_of(const attn_tensor *t, int32_t n)
+{
+    return t->shape[n] == 1 ? 0 : t->stride[n];
+}
+
+/* What pieces have no values for. */
+static void given(const struct attn__call *c, const struct attn__seq *s, struct attn__vis *v)
+{
+    const attn_tensor *t = c->t;
+
+    v->rects = part(c, ATTN__SLOT_RECTS, s);
+    if (v->rects.data) {
+        v->n_rects = t[ATTN__SLOT_RECTS].shape[1];
+        v->rect_stride = t[ATTN__SLOT_RECTS].stride[1];
+    }
+    if (c->has[ATTN__SLOT_PREFIX_LEN]) {
+        struct attn__vis_ids d = part(c, ATTN__SLOT_PREFIX_LEN, s);
+        v->prefix_len = attn__load_i64(d.data, d.at, d.dtype);
+    }
+    v->list_offsets = part(c, ATTN__SLOT_LIST_OFFSETS, s);
+    if (v->list_offsets.data) {
+        const attn_tensor *x = &t[ATTN__SLOT_LIST_INDEX];
+        v->list_head = stride_of(&t[ATTN__SLOT_LIST_OFFSETS], 1);
+        v->list_index = (struct attn__vis_ids){x->data, x->dtype, 0, x->stride[0]};
+    }
+    v->tree = part(c, ATTN__SLOT_TREE_BITS, s);
+    if (v->tree.data) {
+        v->tree_row = stride_of(&t[ATTN__SLOT_TREE_BITS], 1);
+        v->tree_words = t[ATTN__SLOT_TREE_BITS].shape[2];
+    }
+}
+
 struct attn__vis attn__call_vis(const struct attn__call *c, const struct attn__seq *s, int64_t h,
                                 int64_t group)
 {
-    struct attn__vis v = {.p = c->p, .nk = s->nk, .off = s->off, .h0 = h, .group = group};
+    struct attn__vis v = {.p = c->p,
+                          .nq = s->nq,
+                          .nk = s->nk,
+                          .off = s->off,
+                          .h0 = h,
+                          .group = group,
+                          .user = (void *)(uintptr_t)c->object[ATTN__SLOT_USER],
+                          .seq = s->index};
 
     v.seg_q = ids(c, ATTN__SLOT_SEG_Q, s, s->q0);
     v.seg_k = ids(c, ATTN__SLOT_SEG_K, s, s->k0);
+    v.pos_q = ids(c, ATTN__SLOT_POS_Q, s, s->q0);
+    v.pos_k = ids(c, ATTN__SLOT_POS_K, s, s->k0);
+    v.class_q = ids(c, ATTN__SLOT_CLASS_Q, s, s->q0);
+    v.class_k = ids(c, ATTN__SLOT_CLASS_K, s, s->k0);
+    if (!c->p->plain_pieces || c->has[ATTN__SLOT_PREFIX_LEN])
+        given(c, s, &v);
     if (c->has[ATTN__SLOT_MASK]) {
         struct attn__rows m = attn__call_pairs(c, ATTN__SLOT_MASK, s, h);
         const attn_tensor *t = &c->t[ATTN__SLOT_MASK];

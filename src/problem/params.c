@@ -143,6 +143,7 @@ int32_t attn__params_copy(struct attn__params *dst, const struct attn__mem *mem,
         }
     }
     dst->score_fn = src->score_fn;
+    dst->mask_fn = src->mask_fn;
     int32_t status = attn__piece_list_copy(&dst->pieces, mem, &src->pieces);
     if (status != ATTN_OK)
         attn__params_destroy(dst);

@@ -37,6 +37,7 @@ struct attn__params {
     struct attn__param_value values[ATTN__PARAM_COUNT];
     struct attn__piece_list pieces;
     attn_score_fn score_fn; /* NULL: none */
+    attn_mask_fn mask_fn; /* NULL: none */
 };
 
 /* Nothing set. Allocates nothing; destroy also fits a zeroed struct. */

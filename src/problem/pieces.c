@@ -75,11 +75,17 @@ static int32_t shorthand(const struct attn__params *v, struct attn__problem *p)
     return ATTN_OK;
 }
 
-static bool per_head(const struct attn__piece_value *v)
+static bool per_head(const struct attn__piece_kind *k, const struct attn__piece_value *v)
+{
+    return k->flags & ATTN__PIECE_HEADS && v->n > k->n_values;
+}
+
+/* Values that do not fit into the piece itself. */
+static size_t room_of(const struct attn__piece_value *v)
 {
     const struct attn__piece_kind *k = attn__piece_kind_by_number(v->kind);
 
-    return k->flags & ATTN__PIECE_HEADS && v->n > k->n_values;
+    return per_head(k, v) || k->flags & ATTN__PIECE_TABLE ? v->n : 0;
 }
 
 size_t attn__pieces_room(const struct attn__params *v)
@@ -87,45 +93,112 @@ size_t attn__pieces_room(const struct attn__params *v)
     size_t n = 0;
 
     for (size_t i = 0; i < v->pieces.n; i++)
-        n += per_head(&v->pieces.piece[i]) ? v->pieces.piece[i].n : 0;
+        n += room_of(&v->pieces.piece[i]);
     return n;
+}
+
+/* Execute has one place for what each kind brings. */
+static bool has_given(const struct attn__problem *p, int32_t kind)
+{
+    for (int32_t n = 0; n < p->n_pieces; n++)
+        if (p->piece[n].kind == kind && p->piece[n].given)
+            return true;
+    return false;
 }
 
 /* A piece of the descriptor; *room moves past what it took. */
 static int32_t added(struct attn__problem *p, const struct attn__piece_value *v, int64_t **room)
 {
     const struct attn__piece_kind *k = attn__piece_kind_by_number(v->kind);
-    int64_t first[4] = {0};
+    bool table = k->flags & ATTN__PIECE_TABLE, any = v->mode == ATTN_MODE_ANY;
+    bool given = v->kind == ATTN_PIECE_LIST || v->kind == ATTN_PIECE_TREE ||
+                 (k->flags & ATTN__PIECE_LATER && v->n == 0);
+    int64_t first[4] = {0}, *copy = *room;
 
-    for (size_t i = 0; i < v->n && i < k->n_values; i++)
-        first[i] = v->values[i];
-    add(p, v->kind, v->mode == ATTN_MODE_ANY, (int32_t)k->n_values, first);
-    if (!per_head(v))
+    if (v->kind == ATTN_PIECE_SEGMENT && !any) {
+        p->segments = true;
         return ATTN_OK;
-    if (v->n != k->n_values * (size_t)p->hout)
+    }
+    if (given && has_given(p, v->kind))
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "there are two %s pieces that come at execute, expected at most one",
+                               k->name);
+    if (per_head(k, v) && v->n != k->n_values * (size_t)p->hout)
         return attn__error_set(ATTN_ERR_INVALID,
                                "piece %s has %zu values, expected %zu, or as many for each of the "
                                "%" PRId64 " output heads",
                                k->name, v->n, k->n_values, p->hout);
-    p->piece[p->n_pieces - 1].heads = memcpy(*room, v->values, v->n * sizeof **room);
-    *room += v->n;
+    for (size_t i = 0; i < v->n && i < k->n_values && i < 4; i++)
+        first[i] = v->values[i];
+    add(p, v->kind, any, (int32_t)(table ? v->n : k->n_values), first);
+
+    struct attn__piece *e = &p->piece[p->n_pieces - 1];
+    e->given = given;
+    if (room_of(v) > 0) {
+        memcpy(copy, v->values, v->n * sizeof *copy);
+        *room += v->n;
+        e->heads = table ? NULL : copy;
+        e->see = table ? copy : NULL;
+    }
     return ATTN_OK;
 }
 
-static bool is_plain(const struct attn__piece *e)
+static bool is_plain(const struct attn__problem *p, const struct attn__piece *e)
 {
-    return !e->heads && (e->kind == ATTN_PIECE_BAND || e->kind == ATTN_PIECE_RECT ||
-                         e->kind == ATTN_PIECE_PREFIX);
+    if (e->heads)
+        return false;
+    return (e->kind == ATTN_PIECE_BAND && !p->positions) || e->kind == ATTN_PIECE_PREFIX ||
+           (e->kind == ATTN_PIECE_RECT && !e->given);
+}
+
+static int32_t check(const struct attn__params *v, const struct attn__problem *p)
+{
+    if (p->mask_fn && p->dtype == ATTN_DTYPE_F64)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "a mask function with dtype=f64, expected another type");
+    if (p->positions && attn__params_i64_or(v, ATTN_PARAM_ALIBI, 0))
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "alibi with positions, expected at most one of them");
+    return ATTN_OK;
 }
 
 int32_t attn__pieces_fill(const struct attn__params *v, struct attn__problem *p, int64_t *room)
 {
     p->align = (int32_t)attn__params_i64_or(v, ATTN_PARAM_ALIGN, ATTN_ALIGN_BOTTOM_RIGHT);
+    p->segments = attn__params_i64_or(v, ATTN_PARAM_SEGMENTS, 0) != 0;
+    p->mask = attn__params_i64_or(v, ATTN_PARAM_MASK, 0) != 0;
+    p->positions = attn__params_i64_or(v, ATTN_PARAM_POSITIONS, 0) != 0;
+    p->mask_fn = v->mask_fn;
     int32_t status = shorthand(v, p);
     for (size_t i = 0; i < v->pieces.n && status == ATTN_OK; i++)
         status = added(p, &v->pieces.piece[i], &room);
     p->plain_pieces = true;
     for (int32_t n = 0; n < p->n_pieces; n++)
-        p->plain_pieces &= is_plain(&p->piece[n]);
-    return status;
+        p->plain_pieces &= is_plain(p, &p->piece[n]);
+    return status == ATTN_OK ? check(v, p) : status;
+}
+
+void attn__pieces_roles(struct attn__problem *p)
+{
+    static const struct {
+        int32_t kind;
+        enum attn__slot slot[2];
+    } roles[] = {
+        {ATTN_PIECE_RECT, {ATTN__SLOT_RECTS, ATTN__SLOT_RECTS}},
+        {ATTN_PIECE_PREFIX, {ATTN__SLOT_PREFIX_LEN, ATTN__SLOT_PREFIX_LEN}},
+        {ATTN_PIECE_SEGMENT, {ATTN__SLOT_SEG_Q, ATTN__SLOT_SEG_K}},
+        {ATTN_PIECE_PAIR, {ATTN__SLOT_CLASS_Q, ATTN__SLOT_CLASS_K}},
+        {ATTN_PIECE_LIST, {ATTN__SLOT_LIST_OFFSETS, ATTN__SLOT_LIST_INDEX}},
+        {ATTN_PIECE_TREE, {ATTN__SLOT_TREE_BITS, ATTN__SLOT_TREE_BITS}},
+    };
+
+    if (p->segments)
+        p->takes[ATTN__SLOT_SEG_Q] = p->takes[ATTN__SLOT_SEG_K] = ATTN__TAKES_MUST;
+    for (int32_t n = 0; n < p->n_pieces; n++) {
+        const struct attn__piece *e = &p->piece[n];
+        bool later = e->kind == ATTN_PIECE_RECT || e->kind == ATTN_PIECE_PREFIX;
+        for (size_t r = 0; r < sizeof roles / sizeof roles[0]; r++)
+            for (int side = 0; side < 2 && roles[r].kind == e->kind && (!later || e->given); side++)
+                p->takes[roles[r].slot[side]] = ATTN__TAKES_MUST;
+    }
 }

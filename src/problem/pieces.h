@@ -12,9 +12,12 @@
 /* Numbers that attn__pieces_fill needs room for. */
 size_t attn__pieces_room(const struct attn__params *v);
 
-/* Fills align and the pieces of p, whose hout is known; `room` belongs to the
- * problem. ATTN_ERR_INVALID, ATTN_ERR_UNSUPPORTED. */
+/* Fills what p says of visibility; its hout and dtype are known, `room` belongs
+ * to the problem. ATTN_ERR_INVALID, ATTN_ERR_UNSUPPORTED. */
 int32_t attn__pieces_fill(const struct attn__params *v,
                           struct attn__problem *p, int64_t *room);
+
+/* The roles that they declare, into p->takes. */
+void attn__pieces_roles(struct attn__problem *p);
 
 #endif /* ATTN_PROBLEM_PIECES_H */

@@ -28,9 +28,11 @@ enum { ATTN__VERB_ATTEND = 1 };
 struct attn__piece {
     int32_t kind; /* ATTN_PIECE_* */
     bool any;
+    bool given;           /* its values come at execute */
     int32_t n;            /* values of one head */
     int64_t v[4];         /* they, where all heads share them */
     const int64_t *heads; /* [hout][n], or NULL */
+    const int64_t *see;   /* PAIR: [n] */
 };
 
 /* Those of a descriptor, and causal, window and sink_tokens. */
@@ -110,6 +112,8 @@ struct attn__problem {
     /* Each piece is one run of keys per query, the same for all heads, that
      * never moves left as the query grows or is there for some queries. */
     bool plain_pieces;
+    bool positions;
+    attn_mask_fn mask_fn; /* NULL: none */
     bool segments, mask;
 
     double scale;

@@ -464,6 +464,8 @@ void attn__text_print(const struct attn__params *p, struct attn__textout *out)
         }
     }
     attn__piece_list_print(&p->pieces, out);
+    if (p->mask_fn)
+        attn__textout_printf(out, " mask=user");
     if (p->score_fn)
         attn__textout_printf(out, " score=user");
 }

@@ -37,26 +37,6 @@ uint64_t attn__vis_stride_word(const int64_t *val, int64_t j0, int64_t n)
     return word;
 }
 
-/* From the extremes of the ids on both sides. */
-enum attn__tile attn__vis_segment_tile(const struct attn__vis *v, const struct attn__vis_rows *r,
-                                       int64_t j0, int64_t j1)
-{
-    int64_t qmin = INT64_MAX, qmax = INT64_MIN, kmin = INT64_MAX, kmax = INT64_MIN;
-    for (int64_t i = r->i0; i < r->i1; i++) {
-        int64_t id = attn__vis_id(&v->seg_q, i);
-        qmin = id < qmin ? id : qmin;
-        qmax = id > qmax ? id : qmax;
-    }
-    for (int64_t j = j0; j < j1; j++) {
-        int64_t id = attn__vis_id(&v->seg_k, j);
-        kmin = id < kmin ? id : kmin;
-        kmax = id > kmax ? id : kmax;
-    }
-    if (qmax < kmin || kmax < qmin)
-        return ATTN__TILE_EMPTY;
-    return qmin == qmax && kmin == kmax ? ATTN__TILE_FULL : ATTN__TILE_PARTIAL;
-}
-
 void attn__vis_segment_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t j0,
                             int64_t j1, uint64_t *bits)
 {
@@ -88,7 +68,7 @@ static uint64_t nonzero_bytes(uint64_t x)
 
 /* Eight keys of a mask with dense rows: row r's eight bytes become bit r % 8
  * of a word's bytes, one byte a key. */
-static void mask_eight(const uint8_t *const *row, int64_t rows, int64_t j, uint64_t *bits)
+void attn__vis_mask_eight(const uint8_t *const *row, int64_t rows, int64_t j, uint64_t *bits)
 {
     uint64_t seen[8] = {0};
     for (int64_t r = 0; r < rows; r += 8) {
@@ -121,7 +101,7 @@ void attn__vis_mask_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int6
     for (int64_t r = 0; r < rows; r++)
         row[r] = mask_row(v, r0 + r);
     for (; v->mask_col == 1 && j + 8 <= j1; j += 8)
-        mask_eight(row, rows, j, bits + (j - j0));
+        attn__vis_mask_eight(row, rows, j, bits + (j - j0));
     for (; j < j1; j++)
         for (int64_t r = 0; r < rows; r++)
             bits[j - j0] &= ~((uint64_t)(row[r][j * v->mask_col] == 0) << r);

@@ -29,8 +29,11 @@ static inline struct attn__vis_rows attn__vis_rows_of(const struct attn__vis *v,
 }
 
 /* The values of a piece for output head h. */
-static inline const int64_t *attn__vis_values(const struct attn__piece *e, int64_t h)
+static inline const int64_t *attn__vis_values(const struct attn__vis *v,
+                                              const struct attn__piece *e, int64_t h)
 {
+    if (e->kind == ATTN_PIECE_PREFIX && e->given)
+        return &v->prefix_len;
     return e->heads ? e->heads + h * e->n : e->v;
 }
 
@@ -85,12 +88,10 @@ struct attn__vis_span attn__vis_span_hull(const struct attn__vis *v, int32_t kin
 void attn__vis_span_bits(const struct attn__vis *v, int32_t kind, const int64_t *val,
                          const struct attn__vis_rows *r, int64_t j0, int64_t j1, uint64_t *bits);
 
-/* vis_data.c: STRIDE, and what comes at execute. */
+/* vis_data.c: STRIDE, and the segments and mask that all pairs must pass. */
 
 enum attn__tile attn__vis_stride_tile(const int64_t *val, int64_t j0, int64_t j1);
 uint64_t attn__vis_stride_word(const int64_t *val, int64_t j0, int64_t n);
-enum attn__tile attn__vis_segment_tile(const struct attn__vis *v, const struct attn__vis_rows *r,
-                                       int64_t j0, int64_t j1);
 /* Takes the bits away of what is not visible. */
 void attn__vis_segment_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t j0,
                             int64_t j1, uint64_t *bits);
@@ -99,5 +100,54 @@ void attn__vis_mask_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int6
 void attn__vis_segment_hide(const struct attn__vis *v, int64_t r, int64_t j0, int64_t j1,
                             float *s);
 void attn__vis_mask_hide(const struct attn__vis *v, int64_t r, int64_t j0, int64_t j1, float *s);
+/* bits[k] loses the rows whose byte row[r][j + k] is 0, for k < 8; at most 64
+ * rows. */
+void attn__vis_mask_eight(const uint8_t *const *row, int64_t rows, int64_t j, uint64_t *bits);
+
+/* vis_ids.c: pieces that follow from a number of each query and each key. */
+
+/* What 64 keys from j0 on are, filled where a piece asks for it. */
+struct attn__vis_keys {
+    int64_t j0, n;
+    bool has_pos, has_seg, has_class;
+    int64_t pos[ATTN__VIS_WORD], seg[ATTN__VIS_WORD];
+    uint64_t of_class[64]; /* the keys of each class */
+    uint64_t classes;      /* those that some key has */
+};
+
+/* SEGMENT, PAIR, or BAND and STRIDE by positions. */
+bool attn__vis_is_by_id(const struct attn__vis *v, const struct attn__piece *e);
+enum attn__tile attn__vis_id_tile(const struct attn__vis *v, const struct attn__piece *e,
+                                  const int64_t *val, const struct attn__vis_rows *r, int64_t j0,
+                                  int64_t j1);
+enum attn__tile attn__vis_segment_tile(const struct attn__vis *v, const struct attn__vis_rows *r,
+                                       int64_t j0, int64_t j1);
+uint64_t attn__vis_id_word(const struct attn__vis *v, const struct attn__piece *e,
+                           const int64_t *val, int64_t i, struct attn__vis_keys *keys);
+
+/* vis_list.c: LIST, TREE and RECTS. */
+
+enum attn__tile attn__vis_list_tile(const struct attn__vis *v, const int64_t *val, int64_t h,
+                                    const struct attn__vis_rows *r, int64_t j0, int64_t j1);
+struct attn__vis_span attn__vis_list_hull(const struct attn__vis *v, const int64_t *val, int64_t h,
+                                          const struct attn__vis_rows *r);
+uint64_t attn__vis_list_word(const struct attn__vis *v, const int64_t *val, int64_t h, int64_t i,
+                             int64_t j0, int64_t n);
+enum attn__tile attn__vis_tree_tile(const struct attn__vis *v, const int64_t *val, int64_t j1);
+uint64_t attn__vis_tree_word(const struct attn__vis *v, const int64_t *val, int64_t i, int64_t j0,
+                             int64_t n);
+enum attn__tile attn__vis_rects_tile(const struct attn__vis *v, const struct attn__vis_rows *r,
+                                     int64_t j0, int64_t j1);
+struct attn__vis_span attn__vis_rects_hull(const struct attn__vis *v,
+                                           const struct attn__vis_rows *r);
+uint64_t attn__vis_rects_word(const struct attn__vis *v, int64_t i, int64_t j0, int64_t n);
+
+/* vis_user.c: the callback. */
+
+enum attn__tile attn__vis_user_tile(const struct attn__vis *v, const struct attn__vis_rows *r,
+                                    int64_t j0, int64_t j1);
+void attn__vis_user_bits(const struct attn__vis *v, const struct attn__vis_rows *r, int64_t j0,
+                         int64_t j1, uint64_t *bits);
+void attn__vis_user_hide(const struct attn__vis *v, int64_t r, int64_t j0, int64_t j1, float *s);
 
 #endif /* ATTN_PROBLEM_VIS_PIECE_H */

@@ -17,14 +17,50 @@
 
 /* ---- one piece ---- */
 
+/* When planning there is nothing that execute brings. */
+static bool is_known(const struct attn__vis *v, const struct attn__piece *e)
+{
+    switch (e->kind) {
+    case ATTN_PIECE_SEGMENT:
+        return v->seg_q.data != NULL;
+    case ATTN_PIECE_PAIR:
+        return v->class_q.data != NULL;
+    case ATTN_PIECE_LIST:
+        return v->list_offsets.data != NULL;
+    case ATTN_PIECE_TREE:
+        return v->tree.data != NULL;
+    case ATTN_PIECE_RECT:
+        return !e->given || v->rects.data != NULL;
+    default:
+        return !attn__vis_is_by_id(v, e) || v->pos_q.data != NULL;
+    }
+}
+
 static enum attn__tile head_tile(const struct attn__vis *v, const struct attn__piece *e, int64_t h,
                                  const struct attn__vis_rows *r, int64_t j0, int64_t j1)
 {
-    const int64_t *val = attn__vis_values(e, h);
+    const int64_t *val = attn__vis_values(v, e, h);
 
-    if (e->kind == ATTN_PIECE_STRIDE)
+    if (attn__vis_is_by_id(v, e))
+        return attn__vis_id_tile(v, e, val, r, j0, j1);
+    switch (e->kind) {
+    case ATTN_PIECE_STRIDE:
         return attn__vis_stride_tile(val, j0, j1);
-    return attn__vis_span_tile(v, e->kind, val, r, j0, j1);
+    case ATTN_PIECE_LIST:
+        return attn__vis_list_tile(v, val, h, r, j0, j1);
+    case ATTN_PIECE_TREE:
+        return attn__vis_tree_tile(v, val, j1);
+    default:
+        return e->given && e->kind == ATTN_PIECE_RECT
+                   ? attn__vis_rects_tile(v, r, j0, j1)
+                   : attn__vis_span_tile(v, e->kind, val, r, j0, j1);
+    }
+}
+
+/* Do the heads of a group differ in this piece? */
+static bool by_head(const struct attn__vis *v, const struct attn__piece *e)
+{
+    return e->heads || (e->kind == ATTN_PIECE_LIST && v->list_head != 0);
 }
 
 /* Of all heads of the group, seen or not. */
@@ -33,10 +69,24 @@ static enum attn__tile piece_tile(const struct attn__vis *v, const struct attn__
 {
     enum attn__tile all = head_tile(v, e, v->h0, r, j0, j1);
 
-    for (int64_t h = 1; e->heads && h < v->group && all != ATTN__TILE_PARTIAL; h++)
+    for (int64_t h = 1; h < v->group && all != ATTN__TILE_PARTIAL && by_head(v, e); h++)
         if (head_tile(v, e, v->h0 + h, r, j0, j1) != all)
             all = ATTN__TILE_PARTIAL;
     return all;
+}
+
+static struct attn__vis_span head_hull(const struct attn__vis *v, const struct attn__piece *e,
+                                       int64_t h, const struct attn__vis_rows *r)
+{
+    const int64_t *val = attn__vis_values(v, e, h);
+
+    if (e->kind == ATTN_PIECE_LIST)
+        return attn__vis_list_hull(v, val, h, r);
+    if (e->kind == ATTN_PIECE_RECT && e->given)
+        return attn__vis_rects_hull(v, r);
+    if (e->kind == ATTN_PIECE_STRIDE || e->kind == ATTN_PIECE_TREE || attn__vis_is_by_id(v, e))
+        return (struct attn__vis_span){0, v->nk};
+    return attn__vis_span_hull(v, e->kind, val, r);
 }
 
 static struct attn__vis_span piece_hull(const struct attn__vis *v, const struct attn__piece *e,
@@ -44,11 +94,8 @@ static struct attn__vis_span piece_hull(const struct attn__vis *v, const struct 
 {
     struct attn__vis_span all = {v->nk, 0};
 
-    if (e->kind == ATTN_PIECE_STRIDE)
-        return (struct attn__vis_span){0, v->nk};
-    for (int64_t h = 0; h < (e->heads ? v->group : 1); h++) {
-        struct attn__vis_span s =
-            attn__vis_span_hull(v, e->kind, attn__vis_values(e, v->h0 + h), r);
+    for (int64_t h = 0; h < (by_head(v, e) ? v->group : 1); h++) {
+        struct attn__vis_span s = head_hull(v, e, v->h0 + h, r);
         if (s.lo >= s.hi)
             continue;
         all.lo = s.lo < all.lo ? s.lo : all.lo;
@@ -57,14 +104,26 @@ static struct attn__vis_span piece_hull(const struct attn__vis *v, const struct 
     return all;
 }
 
-/* Keys j0..j0+n-1 that query i of head h sees. */
+/* Of the keys those that query i of head h sees. */
 static uint64_t piece_word(const struct attn__vis *v, const struct attn__piece *e, int64_t h,
-                           int64_t i, int64_t j0, int64_t n)
+                           int64_t i, struct attn__vis_keys *keys)
 {
-    const int64_t *val = attn__vis_values(e, h);
+    const int64_t *val = attn__vis_values(v, e, h);
+    int64_t j0 = keys->j0, n = keys->n;
 
-    if (e->kind == ATTN_PIECE_STRIDE)
+    if (attn__vis_is_by_id(v, e))
+        return attn__vis_id_word(v, e, val, i, keys);
+    switch (e->kind) {
+    case ATTN_PIECE_STRIDE:
         return attn__vis_stride_word(val, j0, n);
+    case ATTN_PIECE_LIST:
+        return attn__vis_list_word(v, val, h, i, j0, n);
+    case ATTN_PIECE_TREE:
+        return attn__vis_tree_word(v, val, i, j0, n);
+    default:
+        if (e->given && e->kind == ATTN_PIECE_RECT)
+            return attn__vis_rects_word(v, i, j0, n);
+    }
     struct attn__vis_span s = attn__vis_span(v, e->kind, val, i);
     return attn__vis_run(j0, n, s.lo, s.hi);
 }
@@ -93,8 +152,14 @@ enum attn__tile attn__vis_tile(const struct attn__vis *v, int64_t r0, int64_t r1
     if (any_seen && any_empty)
         return ATTN__TILE_EMPTY;
     full &= !any_seen || any_full;
-    if (v->seg_q.data) {
+    if (v->p->segments) {
         enum attn__tile t = attn__vis_segment_tile(v, &r, j0, j1);
+        if (t == ATTN__TILE_EMPTY)
+            return t;
+        full &= t == ATTN__TILE_FULL;
+    }
+    if (v->p->mask_fn) {
+        enum attn__tile t = attn__vis_user_tile(v, &r, j0, j1);
         if (t == ATTN__TILE_EMPTY)
             return t;
         full &= t == ATTN__TILE_FULL;
@@ -149,7 +214,7 @@ static void any_bits(const struct attn__vis *v, const struct attn__vis_rows *r, 
         if (!e->any)
             continue;
         memset(one, 0xff, sizeof one);
-        attn__vis_span_bits(v, e->kind, e->v, r, j0, j1, one);
+        attn__vis_span_bits(v, e->kind, attn__vis_values(v, e, v->h0), r, j0, j1, one);
         for (int64_t j = 0; j < j1 - j0; j++)
             any[j] |= one[j];
     }
@@ -168,28 +233,36 @@ static void plain_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int64_
     for (int32_t k = 0; k < v->p->n_pieces; k++) {
         const struct attn__piece *e = &v->p->piece[k];
         if (!e->any)
-            attn__vis_span_bits(v, e->kind, e->v, &r, j0, j1, bits);
+            attn__vis_span_bits(v, e->kind, attn__vis_values(v, e, v->h0), &r, j0, j1, bits);
     }
     for (int64_t j = j0; j < j1 && has_any(v->p); j += ATTN__VIS_WORD)
         any_bits(v, &r, j, j1 - j < ATTN__VIS_WORD ? j1 : j + ATTN__VIS_WORD, bits + (j - j0));
 }
 
-static uint64_t row_word(const struct attn__vis *v, int64_t h, int64_t i, int64_t j0, int64_t n)
+static uint64_t row_word(const struct attn__vis *v, int64_t h, int64_t i,
+                         struct attn__vis_keys *keys)
 {
-    uint64_t must = attn__vis_low(n), any = 0;
+    uint64_t must = attn__vis_low(keys->n), any = 0;
     bool any_seen = false;
 
     for (int32_t k = 0; k < v->p->n_pieces; k++) {
         const struct attn__piece *e = &v->p->piece[k];
-        uint64_t keys = piece_word(v, e, h, i, j0, n);
+        uint64_t word = is_known(v, e) ? piece_word(v, e, h, i, keys) : ~UINT64_C(0);
         if (e->any) {
             any_seen = true;
-            any |= keys;
+            any |= word;
         } else {
-            must &= keys;
+            must &= word;
         }
     }
     return any_seen ? must & any : must;
+}
+
+static void start_keys(struct attn__vis_keys *keys, int64_t j0, int64_t j1)
+{
+    keys->j0 = j0;
+    keys->n = j1 - j0 < ATTN__VIS_WORD ? j1 - j0 : ATTN__VIS_WORD;
+    keys->has_pos = keys->has_seg = keys->has_class = false;
 }
 
 /* Bit c of word r becomes bit r of word c (Warren, Hacker's Delight, 2003). */
@@ -205,16 +278,24 @@ static void turn(uint64_t word[ATTN__VIS_WORD])
         }
 }
 
-/* Keys j0..j0+n-1, at most 64. */
-static void word_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t j0, int64_t n,
+/* The first 64 of keys j0..j1-1. Rows of one query are the same where heads
+ * are. */
+static void word_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t j0, int64_t j1,
                       uint64_t *bits)
 {
     uint64_t word[ATTN__VIS_WORD] = {0};
+    struct attn__vis_keys keys;
+    bool heads = false;
 
+    for (int32_t k = 0; k < v->p->n_pieces; k++)
+        heads |= by_head(v, &v->p->piece[k]);
+    start_keys(&keys, j0, j1);
     for (int64_t r = r0; r < r1; r++)
-        word[r - r0] = row_word(v, v->h0 + r % v->group, r / v->group, j0, n);
+        word[r - r0] = r > r0 && r % v->group != 0 && !heads
+                           ? word[r - r0 - 1]
+                           : row_word(v, v->h0 + r % v->group, r / v->group, &keys);
     turn(word);
-    memcpy(bits, word, (size_t)n * sizeof *bits);
+    memcpy(bits, word, (size_t)keys.n * sizeof *bits);
 }
 
 void attn__vis_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t j0, int64_t j1,
@@ -224,13 +305,16 @@ void attn__vis_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t j
         plain_bits(v, r0, r1, j0, j1, bits);
     } else {
         for (int64_t j = j0; j < j1; j += ATTN__VIS_WORD)
-            word_bits(v, r0, r1, j, j1 - j < ATTN__VIS_WORD ? j1 - j : ATTN__VIS_WORD,
-                      bits + (j - j0));
+            word_bits(v, r0, r1, j, j1, bits + (j - j0));
     }
-    if (v->seg_q.data)
+    if (v->p->segments)
         attn__vis_segment_bits(v, r0, r1, j0, j1, bits);
     if (v->mask)
         attn__vis_mask_bits(v, r0, r1, j0, j1, bits);
+    if (v->p->mask_fn) {
+        struct attn__vis_rows r = attn__vis_rows_of(v, r0, r1);
+        attn__vis_user_bits(v, &r, j0, j1, bits);
+    }
 }
 
 /* The keys of query i by plain pieces: at most ATTN__MAX_PIECES runs, in
@@ -244,7 +328,7 @@ static int row_spans(const struct attn__vis *v, int64_t i,
 
     for (int32_t k = 0; k < v->p->n_pieces; k++) {
         const struct attn__piece *e = &v->p->piece[k];
-        struct attn__vis_span s = attn__vis_span(v, e->kind, e->v, i);
+        struct attn__vis_span s = attn__vis_span(v, e->kind, attn__vis_values(v, e, v->h0), i);
         if (!e->any) {
             must.lo = s.lo > must.lo ? s.lo : must.lo;
             must.hi = s.hi < must.hi ? s.hi : must.hi;
@@ -299,11 +383,12 @@ static void hide_spans(const struct attn__vis *v, int64_t i, int64_t j0, int64_t
 static void hide_words(const struct attn__vis *v, int64_t r, int64_t j0, int64_t j1, float *s)
 {
     for (int64_t j = j0; j < j1; j += ATTN__VIS_WORD, s += ATTN__VIS_WORD) {
-        int64_t n = j1 - j < ATTN__VIS_WORD ? j1 - j : ATTN__VIS_WORD;
-        uint64_t word = row_word(v, v->h0 + r % v->group, r / v->group, j, n);
-        if (word == attn__vis_low(n))
+        struct attn__vis_keys keys;
+        start_keys(&keys, j, j1);
+        uint64_t word = row_word(v, v->h0 + r % v->group, r / v->group, &keys);
+        if (word == attn__vis_low(keys.n))
             continue;
-        for (int64_t k = 0; k < n; k++)
+        for (int64_t k = 0; k < keys.n; k++)
             s[k] = word >> k & 1 ? s[k] : -INFINITY;
     }
 }
@@ -314,10 +399,12 @@ void attn__vis_hide(const struct attn__vis *v, int64_t r, int64_t j0, int64_t j1
         hide_spans(v, r / v->group, j0, j1, s);
     else
         hide_words(v, r, j0, j1, s);
-    if (v->seg_q.data)
+    if (v->p->segments)
         attn__vis_segment_hide(v, r, j0, j1, s);
     if (v->mask)
         attn__vis_mask_hide(v, r, j0, j1, s);
+    if (v->p->mask_fn)
+        attn__vis_user_hide(v, r, j0, j1, s);
 }
 
 /* Keys of query i of head h that are visible, from at most SAMPLES words. */
@@ -329,18 +416,27 @@ static double sampled(const struct attn__vis *v, int64_t h, int64_t i)
 
     for (int64_t k = 0; k < samples; k++) {
         int64_t w = (int64_t)(((double)k + 0.5) * (double)words / (double)samples);
-        int64_t j0 = w * ATTN__VIS_WORD, rest = v->nk - j0;
-        int64_t n = rest < ATTN__VIS_WORD ? rest : ATTN__VIS_WORD;
-        seen += __builtin_popcountll(row_word(v, h, i, j0, n));
-        keys += n;
+        struct attn__vis_keys word;
+        start_keys(&word, w * ATTN__VIS_WORD, v->nk);
+        seen += __builtin_popcountll(row_word(v, h, i, &word));
+        keys += word.n;
     }
     return (double)seen / (double)keys * (double)v->nk;
+}
+
+/* Lists are made to leave most out; how much comes at execute. */
+static double list_share(const struct attn__problem *p)
+{
+    for (int32_t n = 0; n < p->n_pieces; n++)
+        if (p->piece[n].kind == ATTN_PIECE_LIST && !p->piece[n].any)
+            return 0.25;
+    return 1;
 }
 
 double attn__vis_share(const struct attn__problem *p, int64_t nq, int64_t nk)
 {
     enum { SAMPLES = 64 };
-    struct attn__vis v = {.p = p, .nk = nk, .group = 1};
+    struct attn__vis v = {.p = p, .nq = nq, .nk = nk, .group = 1, .prefix_len = nk};
     v.off = p->align == ATTN_ALIGN_TOP_LEFT ? 0 : nk - nq;
     if (p->n_pieces == 0 || nq == 0 || nk == 0)
         return 1.0;
@@ -357,5 +453,5 @@ double attn__vis_share(const struct attn__problem *p, int64_t nq, int64_t nk)
         for (int k = 0; k < spans; k++)
             seen += (double)(see[k].hi - see[k].lo);
     }
-    return seen / ((double)samples * (double)nk);
+    return list_share(p) * seen / ((double)samples * (double)nk);
 }

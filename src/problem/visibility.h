@@ -10,7 +10,7 @@
 
 #include "problem/problem.h"
 
-/* Numbers that execute brought, one for each query or key of the sequence. */
+/* Numbers that execute brought, in a row. */
 struct attn__vis_ids {
     const void *data; /* NULL: none */
     int32_t dtype;
@@ -19,11 +19,23 @@ struct attn__vis_ids {
 
 struct attn__vis {
     const struct attn__problem *p;
-    int64_t nk, off;
+    int64_t nq, nk, off;
     int64_t h0, group; /* heads whose rows alternate */
-    struct attn__vis_ids seg_q, seg_k;
+    /* one for each query or key */
+    struct attn__vis_ids seg_q, seg_k, pos_q, pos_k, class_q, class_k;
     const uint8_t *mask; /* NULL: no mask */
     int64_t mask_head, mask_row, mask_col;
+    /* What comes instead of the values of pieces. */
+    int64_t prefix_len;
+    struct attn__vis_ids rects; /* of the first; the stride divides corners */
+    int64_t n_rects, rect_stride;
+    struct attn__vis_ids list_offsets, list_index; /* of head 0, one a block */
+    int64_t list_head;                             /* stride of heads */
+    struct attn__vis_ids tree;                     /* of query 0, one a word */
+    int64_t tree_row, tree_words;                  /* stride of queries; words */
+    /* For the callback. */
+    void *user;
+    int64_t seq;
 };
 
 enum attn__tile { ATTN__TILE_EMPTY, ATTN__TILE_PARTIAL, ATTN__TILE_FULL };

@@ -168,6 +168,20 @@ VALUE(ATTN_PARAM_INVARIANT, 605);
 
 VALUE(ATTN_ALIGN_BOTTOM_RIGHT, 0);
 VALUE(ATTN_ALIGN_TOP_LEFT, 1);
+VALUE(ATTN_PIECE_SEGMENT, 5);
+VALUE(ATTN_PIECE_PAIR, 6);
+VALUE(ATTN_PIECE_LIST, 7);
+VALUE(ATTN_PIECE_TREE, 8);
+VALUE(ATTN_PARAM_POSITIONS, 210);
+VALUE(ATTN_ROLE_POS_Q, 30);
+VALUE(ATTN_ROLE_POS_K, 31);
+VALUE(ATTN_ROLE_CLASS_Q, 32);
+VALUE(ATTN_ROLE_CLASS_K, 33);
+VALUE(ATTN_ROLE_RECTS, 34);
+VALUE(ATTN_ROLE_PREFIX_LEN, 35);
+VALUE(ATTN_ROLE_LIST_OFFSETS, 36);
+VALUE(ATTN_ROLE_LIST_INDEX, 37);
+VALUE(ATTN_ROLE_TREE_BITS, 38);
 VALUE(ATTN_PIECE_BAND, 1);
 VALUE(ATTN_PIECE_RECT, 2);
 VALUE(ATTN_PIECE_PREFIX, 3);
@@ -393,6 +407,7 @@ FUNCTION(attn_desc_get_i64s, int32_t (*)(const attn_desc *, int32_t, int64_t *, 
 FUNCTION(attn_desc_get_f64s, int32_t (*)(const attn_desc *, int32_t, double *, size_t, size_t *));
 FUNCTION(attn_desc_unset, int32_t (*)(attn_desc *, int32_t));
 FUNCTION(attn_desc_is_set, int32_t (*)(const attn_desc *, int32_t, int32_t *));
+FUNCTION(attn_desc_set_mask_fn, int32_t (*)(attn_desc *, attn_mask_fn));
 FUNCTION(attn_desc_add_piece, int32_t (*)(attn_desc *, int32_t, int32_t, const int64_t *, size_t));
 FUNCTION(attn_desc_piece_count, int32_t (*)(const attn_desc *, size_t *));
 FUNCTION(attn_desc_piece_at, int32_t (*)(const attn_desc *, size_t, int32_t *, int32_t *, int64_t *,

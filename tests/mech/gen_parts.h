@@ -55,6 +55,7 @@ void gen_pair_shape(struct maker *m, int64_t *shape);
 /* The parts. */
 void gen_pieces(struct maker *m);
 void gen_norm(struct maker *m);
+void gen_rule(struct maker *m); /* when the types are known */
 void gen_score(struct maker *m);
 void gen_score_tensors(struct maker *m); /* when types are known */
 /* The function of those problems that have one; user: the problem. */

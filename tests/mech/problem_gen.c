@@ -195,7 +195,7 @@ static void visibility(struct maker *m)
 
 static void segments(struct maker *m)
 {
-    if (!rng_percent(&m->rng, 12))
+    if (m->p->inputs.seg_q || !rng_percent(&m->rng, 12))
         return;
     gen_say(m->p, " segments");
     for (int side = 0; side < 2; side++) {
@@ -245,7 +245,7 @@ static void scores(struct maker *m)
         o->softcap = 2 + 40 * rng_unit(r);
         gen_say(p, " softcap=%.17g", o->softcap);
     }
-    if (rng_percent(r, 12)) {
+    if (rng_percent(r, 12) && !p->inputs.piece.pos_q) {
         o->alibi = true;
         gen_say(p, " alibi");
         if (rng_percent(r, 50)) {
@@ -548,6 +548,7 @@ bool gen_make(struct gen_problem *p, uint64_t seed)
     sinks(&m);
     main_tensors(&m);
     wanted(&m);
+    gen_rule(&m);
     how(&m);
     if (m.ok)
         poison(&m);

@@ -42,6 +42,10 @@ struct gen_problem {
     bool any_k;             /* k=inf */
 };
 
+/* To be set if options.mask_fn is, for problem strings cannot tell it. */
+int32_t gen_mask_fn(void *user, uint8_t *visible, int64_t q_stride, int64_t k_stride, int64_t b,
+                    int64_t h, int64_t q0, int64_t nq, int64_t k0, int64_t nk);
+
 /* The problem of a seed. False if there is no memory. */
 bool gen_make(struct gen_problem *p, uint64_t seed);
 void gen_free(struct gen_problem *p);

@@ -110,6 +110,8 @@ static void run_solver(struct test *t, int64_t index, struct gen_problem *p,
     if (solver)
         attn_desc_set_text(desc, ATTN_PARAM_SOLVER, solver);
     attn_desc_set_score_fn(desc, p->score_fn);
+    if (p->options.mask_fn)
+        attn_desc_set_mask_fn(desc, gen_mask_fn);
     int32_t status = attn_plan_create(ctx, desc, &plan);
     attn_desc_destroy(desc);
     if (status == ATTN_ERR_UNSUPPORTED && solver && strcmp(solver, "reference") != 0)

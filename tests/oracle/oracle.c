@@ -185,13 +185,26 @@ static bool pair_visible(const struct oracle_options *o, const struct oracle_inp
     int64_t key = j - s->start; /* as the rules count it */
     if (i >= s->q_len || key < 0 || key >= s->k_len)
         return false;
-    if (in->seg_q && oracle_load4(in->seg_q, s->b, s->q0 + i, 0, 0) !=
-                         oracle_load4(in->seg_k, s->b, s->k0 + j, 0, 0))
+    if (in->seg_q && !o->no_segments &&
+        oracle_load4(in->seg_q, s->b, s->q0 + i, 0, 0) !=
+            oracle_load4(in->seg_k, s->b, s->k0 + j, 0, 0))
         return false;
     if (in->mask && oracle_load4(in->mask, s->n, h, i, j) == 0)
         return false;
-    int64_t at = i + (o->top_left ? 0 : s->k_len - s->q_len), distance = key - at;
-    struct oracle_pair x = {o->hout, s->n, h, i, key, at, key};
+    if (o->mask_fn && !o->mask_fn(s->n, h, i, key))
+        return false;
+    struct oracle_piece_inputs brought = in->piece;
+    struct oracle_pair x = {.in = &brought, .n = s->n, .h = h, .i = i, .j = key,
+                            .q_len = s->q_len, .k_len = s->k_len, .b = s->b,
+                            .row = s->q0 + i, .key = s->k0 + j, .at_k = key};
+    brought.seg_q = in->seg_q;
+    brought.seg_k = in->seg_k;
+    x.at_q = i + (o->top_left ? 0 : s->k_len - s->q_len);
+    if (brought.pos_q) {
+        x.at_q = oracle_piece_number(brought.pos_q, x.b, x.row, 0);
+        x.at_k = oracle_piece_number(brought.pos_k, x.b, x.key, 0);
+    }
+    int64_t distance = x.at_k - x.at_q;
     bool causal = !o->causal || distance <= 0;
     bool left = o->window_left == ATTN_UNBOUNDED || distance >= -o->window_left;
     bool right = o->window_right == ATTN_UNBOUNDED || distance <= o->window_right;

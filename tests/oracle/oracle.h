@@ -26,6 +26,9 @@ struct oracle_options {
     int64_t sink_tokens, prefix;
     int64_t n_pieces; /* added ones */
     const struct oracle_piece *pieces;
+    bool no_segments; /* SEG_Q and SEG_K are for a piece alone */
+    /* the rule of attn_desc_set_mask_fn for one pair, or NULL */
+    bool (*mask_fn)(int64_t n, int64_t h, int64_t i, int64_t j);
     double scale;         /* NAN: 1/sqrt(d) */
     double softcap;       /* 0: none */
     const double *slopes; /* [hout] */
@@ -43,6 +46,7 @@ struct oracle_inputs {
     const attn_tensor *out_norm_w, *out_gate, *head_factor, *mix_target, *mix_alpha;
     const attn_tensor *q_offsets, *k_offsets, *q_len, *k_len, *k_start;
     struct oracle_score_inputs score;
+    struct oracle_piece_inputs piece; /* segments are above */
 };
 
 /*

@@ -16,13 +16,25 @@ struct oracle_piece {
     const int64_t *v;
 };
 
-/* A pair and where it is: of sequence n and output head h, query i and key
- * j, both counted from the first that counts. */
+/* What execute brings for them; NULL where there is none. */
+struct oracle_piece_inputs {
+    const attn_tensor *pos_q, *pos_k, *class_q, *class_k, *rects, *prefix_len;
+    const attn_tensor *list_offsets, *list_index, *tree_bits, *seg_q, *seg_k;
+};
+
+/* A pair and where it is: of sequence n and output head h, query i of q_len
+ * and key j of k_len, both counted from the first that counts; b, row and key
+ * find the numbers of a query and a key in their tensors. */
 struct oracle_pair {
-    int64_t hout, n, h, i, j;
+    const struct oracle_piece_inputs *in;
+    int64_t n, h, i, j, q_len, k_len;
+    int64_t b, row, key;
     int64_t at_q, at_k; /* positions */
 };
 
 bool oracle_piece_shows(const struct oracle_piece *e, const struct oracle_pair *x);
+
+/* Whole number of a tensor; extents of 1 are for all. */
+int64_t oracle_piece_number(const attn_tensor *t, int64_t a, int64_t b, int64_t c);
 
 #endif /* ATTN_ORACLE_ORACLE_PIECES_H */

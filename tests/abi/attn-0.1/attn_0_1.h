@@ -241,6 +241,7 @@ enum {
     ATTN_PARAM_PREFIX = 205,
     ATTN_PARAM_SEGMENTS = 206,
     ATTN_PARAM_MASK = 207,
+    ATTN_PARAM_POSITIONS = 210,
     ATTN_PARAM_SCALE = 300,
     ATTN_PARAM_SOFTCAP = 301,
     ATTN_PARAM_BIAS = 302,
@@ -480,7 +481,11 @@ enum {
     ATTN_PIECE_BAND = 1,
     ATTN_PIECE_RECT = 2,
     ATTN_PIECE_PREFIX = 3,
-    ATTN_PIECE_STRIDE = 4
+    ATTN_PIECE_STRIDE = 4,
+    ATTN_PIECE_SEGMENT = 5,
+    ATTN_PIECE_PAIR = 6,
+    ATTN_PIECE_LIST = 7,
+    ATTN_PIECE_TREE = 8
 };
 
 enum { ATTN_MODE_MUST = 0, ATTN_MODE_ANY = 1 };
@@ -502,6 +507,13 @@ ATTN_API int32_t attn_desc_piece_at(const attn_desc *desc, size_t index,
                                     int64_t *values, size_t room, size_t *n);
 
 ATTN_API int32_t attn_desc_clear_pieces(attn_desc *desc);
+
+typedef int32_t (*attn_mask_fn)(void *user, uint8_t *visible,
+                                int64_t q_stride, int64_t k_stride, int64_t b,
+                                int64_t h, int64_t q0, int64_t nq, int64_t k0,
+                                int64_t nk);
+
+ATTN_API int32_t attn_desc_set_mask_fn(attn_desc *desc, attn_mask_fn fn);
 
 ATTN_API int32_t attn_piece_kind_at(size_t index);
 ATTN_API const char *attn_piece_name(int32_t kind);
@@ -532,6 +544,15 @@ enum {
     ATTN_ROLE_K_LEN = 23,
     ATTN_ROLE_K_START = 24,
     ATTN_ROLE_USER = 29,
+    ATTN_ROLE_POS_Q = 30,
+    ATTN_ROLE_POS_K = 31,
+    ATTN_ROLE_CLASS_Q = 32,
+    ATTN_ROLE_CLASS_K = 33,
+    ATTN_ROLE_RECTS = 34,
+    ATTN_ROLE_PREFIX_LEN = 35,
+    ATTN_ROLE_LIST_OFFSETS = 36,
+    ATTN_ROLE_LIST_INDEX = 37,
+    ATTN_ROLE_TREE_BITS = 38,
     ATTN_ROLE_ROW_SCALE = 60,
     ATTN_ROLE_BIAS_TABLE = 61,
     ATTN_ROLE_T5_WEIGHT = 62,
