@@ -71,6 +71,7 @@ struct worker {
 struct state {
     const struct attn__exec *x;
     struct worker *worker;
+    bool far; /* the tensors do not fit in the near caches */
 };
 
 static int64_t width(const struct attn__problem *p)
@@ -569,9 +570,9 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
         ps.j1 = attn__min_i64(j + tl->keys, s->nk);
         ps.loaded = false;
         ps.ahead = (struct attn__ahead){.runs = 0};
-        if (ps.j1 < hi && index == 0)
+        if (st->far && ps.j1 < hi && index == 0)
             next_block(&ps, &ps.ahead);
-        else if (ps.j1 >= hi)
+        else if (st->far && ps.j1 >= hi)
             next_unit(&ps, st, index_all, g, &ps.ahead);
         int64_t parts = 1;
         for (int64_t i = 0; i < n; i++)
@@ -587,10 +588,23 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
         finish_tile(&ps, &wk->tile[i]);
 }
 
+static bool far(const struct attn__call *c)
+{
+    static const enum attn__slot slots[] = {ATTN__SLOT_Q, ATTN__SLOT_K, ATTN__SLOT_V,
+                                            ATTN__SLOT_OUT};
+    double bytes = 0;
+    for (size_t n = 0; n < sizeof slots / sizeof slots[0]; n++) {
+        const attn_tensor *t = &c->t[slots[n]];
+        bytes += (double)t->shape[0] * (double)t->shape[1] * (double)t->shape[2] *
+                 (double)t->shape[3] * (double)attn__dtype_size(t->dtype);
+    }
+    return bytes > 1 << 20;
+}
+
 static void run(const struct attn__exec *x)
 {
     struct attn__scratch s = {.base = x->ws, .ok = true};
-    struct state st = {.x = x};
+    struct state st = {.x = x, .far = far(x->call)};
     struct attn__units u = {.x = x, .count = count, .unit = unit, .arg = &st};
     carve(&s, x->call->p, x->machine, &st, &u.start);
     attn__units_run(&u);
