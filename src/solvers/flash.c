@@ -23,6 +23,7 @@
 #include "solvers/epilogue.h"
 #include "solvers/finish.h"
 #include "solvers/flash_bf16.h"
+#include "solvers/flash_cost.h"
 #include "solvers/norm_pass.h"
 #include "solvers/qk_load.h"
 #include "solvers/row_again.h"
@@ -30,9 +31,6 @@
 #include "solvers/score_steps.h"
 #include "solvers/solvers.h"
 #include "solvers/units.h"
-
-/* Query rows of a unit at most. */
-enum { PASS_ROWS = 128 };
 
 /* Keys whose visibility is judged as one before it is looked up singly, and
  * between which other memory may be asked for. */
@@ -53,7 +51,7 @@ struct tile {
 };
 
 struct worker {
-    struct tile *tile;        /* [PASS_ROWS / lanes] */
+    struct tile *tile;        /* [ATTN__FLASH_ROWS / lanes] */
     float *st;                /* [keys][w] */
     float *f;                 /* [w] */
     float *rows;              /* [w][max(d, dv)]: queries in, results out */
@@ -74,88 +72,11 @@ struct state {
     bool far; /* the tensors do not fit in the near caches */
 };
 
-static int64_t width(const struct attn__problem *p)
-{
-    return attn__max_i64(p->d, p->dv);
-}
-
-/* Query rows that go over the keys together. */
-static int64_t pass_rows(const struct attn__problem *p, int64_t q)
-{
-    return width(p) <= 128 && p->max_group * q >= 256 ? PASS_ROWS : PASS_ROWS / 2;
-}
-
-/* Time for all rows of a head group in tiles of w lanes, as `cost` counts. */
-static double group_cost(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
-                         int64_t k, int64_t w)
-{
-    double rate = attn__machine_rate(m), wide = (double)(p->d + p->dv);
-    double rows = (double)p->max_group * (double)q, tiles = ceil(rows / (double)w);
-    double passes = ceil(tiles * (double)w / (double)pass_rows(p, q));
-    /* Keys computed per tile: what its rows see, and the edge of the tile. */
-    double edge = p->n_pieces ? (double)w / (double)p->max_group / 2 + 2 : 0;
-    double keys = attn__vis_share(p, q, k) * (double)k + edge;
-    keys = keys > (double)k ? (double)k : keys;
-    /* One vector of queries has few operands per product but where there are
-     * 32 registers; a wide tile of wide heads does not fit in L1. */
-    double product = m->kern->lanes >= 16 ? 1.04 : w == m->kern->lanes ? 1.3 : 1.08;
-    if (attn__flash_bf16_serves(p, m))
-        product /= 2;
-    if (w * width(p) * 4 > 24 << 10)
-        product *= 1.2;
-    double score = (m->kern->lanes >= 16 ? 9.5 : 14) + attn__score_cost(p) +
-                   attn__norm_pass_cost(&p->norm) + (p->mask || p->segments ? 10 : 0);
-    double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 3.4 * wide / rate;
-    convert += attn__qk_cost_k(p) * (double)p->d / rate;
-    double lanes = tiles * (double)w / rate;
-    return lanes * (keys * (product * wide + score) + 7.3 * wide) + tiles * 130 + rows * 15 +
-           passes * (keys * convert + attn__stream_cost(p, k, keys, 4.5) + 1000) + 1000;
-}
-
-static struct attn__tiles tiles(const struct attn__problem *p, const struct attn__machine *m,
-                                int64_t q, int64_t k)
-{
-    int64_t lanes = m->kern->lanes;
-    bool narrow = group_cost(p, m, q, k, lanes) < group_cost(p, m, q, k, 2 * lanes);
-    int64_t w = narrow ? lanes : 2 * lanes;
-    /* Long units for long sequences; short ones should still be several. */
-    return (struct attn__tiles){.rows = (int32_t)w,
-                                .keys = attn__block_keys(p),
-                                .pass = (int32_t)attn__max_i64(pass_rows(p, q) / w, 1)};
-}
-
-/* The other width, longer or shorter passes, and both. */
-static int32_t more_tiles(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
-                          int64_t k, struct attn__tiles out[ATTN__MORE_TILES])
-{
-    struct attn__tiles t = tiles(p, m, q, k), other = t;
-    int64_t rows = p->max_group * q, lanes = m->kern->lanes;
-    int32_t pass = pass_rows(p, q) == PASS_ROWS ? PASS_ROWS / 2 : PASS_ROWS, n = 0;
-    if (rows > lanes) {
-        other.rows = t.rows == lanes ? 2 * t.rows : t.rows / 2;
-        other.pass = (int32_t)attn__max_i64(pass_rows(p, q) / other.rows, 1);
-        out[n++] = other;
-    }
-    if (rows > PASS_ROWS / 2 && pass >= 2 * lanes) {
-        out[n] = t;
-        out[n++].pass = pass / t.rows;
-        out[n] = other;
-        out[n++].pass = pass / other.rows;
-    }
-    return n;
-}
-
-static double cost(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
-                   int64_t k)
-{
-    return (double)p->n_groups * group_cost(p, m, q, k, tiles(p, m, q, k).rows);
-}
-
 static void carve(struct attn__scratch *s, const struct attn__problem *p,
                   const struct attn__machine *m, struct state *st, int64_t **start)
 {
     int64_t w = 2 * m->kern->lanes, keys = attn__block_keys(p);
-    int64_t rows = attn__max_i64(PASS_ROWS, w), n_tiles = rows / m->kern->lanes;
+    int64_t rows = attn__max_i64(ATTN__FLASH_ROWS, w), n_tiles = rows / m->kern->lanes;
     attn__units_take(s, p, start);
     st->worker = ATTN__TAKE(s, m->threads, struct worker);
     for (int64_t n = 0; n < m->threads; n++) {
@@ -174,7 +95,7 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
                                       .ot = ot, .m = ml, .l = ml + rows};
         k.st = ATTN__TAKE(s, w * keys, float);
         k.f = ATTN__TAKE(s, w, float);
-        k.rows = ATTN__TAKE(s, w * width(p), float);
+        k.rows = ATTN__TAKE(s, w * attn__max_i64(p->d, p->dv), float);
         k.k = ATTN__TAKE(s, keys * p->d, float);
         k.v = ATTN__TAKE(s, keys * p->dv, float);
         attn__score_work_take(s, p, w, keys, &k.score);
@@ -614,9 +535,9 @@ const struct attn__solver attn__solver_flash = {
     .name = "flash",
     .verb = ATTN__VERB_ATTEND,
     .applicable = attn__finish_applicable,
-    .tiles = tiles,
-    .more_tiles = more_tiles,
-    .cost = cost,
+    .tiles = attn__flash_tiles,
+    .more_tiles = attn__flash_more_tiles,
+    .cost = attn__flash_cost,
     .workspace = workspace,
     .run = run,
 };
