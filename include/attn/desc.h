@@ -35,6 +35,9 @@ enum {
     /* Scaled dot-product softmax attention (Vaswani et al., 2017), with the
      * online softmax of Milakov and Gimelshein (2018) where it is tiled. */
     ATTN_MECH_SOFTMAX = 100,
+    /* Differential attention (Ye et al., 2024): the second softmax of a pair is
+     * taken off the first. */
+    ATTN_MECH_DIFF_ATTENTION = 102,
     /* DependencyViT (Ding et al., 2023): weights normalised over the keys and
      * summed over the queries, out_j = sum_i p_ij g_i v_i. */
     ATTN_MECH_REVERSED_ATTENTION = 103,
@@ -44,11 +47,19 @@ enum {
     /* Attention calibration (ACT, Yu et al., 2024): sinks but the first keep a
      * share of their weight, the other keys get the rest. */
     ATTN_MECH_ACT = 120,
+    /* Soft injection of task embeddings (2025): softmax with head_mix. */
+    ATTN_MECH_SOFT_INJECTION = 125,
     /* Pair-wise cross attention (Dual Cross-Attention Learning, Zhu et al.,
      * 2022): one softmax over the keys of two sources, K and K2. */
     ATTN_MECH_PWCA = 131,
     /* Its global-local form: the rows in ROWS alone attend to all keys. */
-    ATTN_MECH_GLCA = 132
+    ATTN_MECH_GLCA = 132,
+    /* Sparse query attention (2025): fewer query than key heads are legal. */
+    ATTN_MECH_SQA = 138,
+    /* Single-head attention of SHViT (2024). */
+    ATTN_MECH_SHSA = 139,
+    /* Attention of LowFormer (2024) on tokens of low resolution. */
+    ATTN_MECH_LOWFORMER_MHSA = 140
 };
 
 /*
@@ -172,6 +183,7 @@ enum {
  *
  * | no.   | key             | type   | values            | unset means      |
  * |-------|-----------------|--------|-------------------|------------------|
+ * | 10200 | diff_attention_init | f64 | finite         | 0.2              |
  * | 12000 | act_beta        | f64    | 0..1              | 0.4              |
  * | 12001 | act_threshold   | f64    | 0..1              | 0.1              |
  * | 12002 | act_heads       | i64s   | 0..Hout-1 each    | all              |
@@ -300,6 +312,7 @@ enum {
     ATTN_PARAM_EFFORT = 604,
     ATTN_PARAM_INVARIANT = 605,
     /* From 10000 on: of mechanism number / 100 alone. */
+    ATTN_PARAM_DIFF_ATTENTION_INIT = 10200,
     ATTN_PARAM_ACT_BETA = 12000,
     ATTN_PARAM_ACT_THRESHOLD = 12001,
     ATTN_PARAM_ACT_HEADS = 12002

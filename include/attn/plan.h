@@ -85,6 +85,9 @@ typedef struct attn_plan attn_plan;
  * |     |               |                      |              |     | factor|
  * |  89 | MIX_TARGET    | [B|1,Hout,Nq|1,Dv]   | dtype        | in  | head_ |
  * |  90 | MIX_ALPHA     | [B|1,Hout,Nq|1]      | f32, f64     | in  | mix   |
+ * |  91 | DIFF_LAMBDA   | [Hout|1]             | f32, f64     | in  | diff_ |
+ * |     |               |                      |              |     | atten-|
+ * |     |               |                      |              |     | tion  |
  * | 100 | OUT           | [B,Hout,Nq,Dv]       | dtype        | out | always|
  * | 101 | LSE           | [B,Hout,Nq]          | f32, f64     | out | may   |
  * | 102 | PROBS         | [B,Hout,Nq,Nk]       | f32, f64     | out | want  |
@@ -167,6 +170,7 @@ enum {
     ATTN_ROLE_HEAD_FACTOR = 88,
     ATTN_ROLE_MIX_TARGET = 89,
     ATTN_ROLE_MIX_ALPHA = 90,
+    ATTN_ROLE_DIFF_LAMBDA = 91,
     ATTN_ROLE_OUT = 100,
     ATTN_ROLE_LSE = 101,
     ATTN_ROLE_PROBS = 102,

@@ -2,7 +2,7 @@
 /*
  * Bad input of mechanisms other than softmax: the status, a text that names
  * the culprit, nothing written. The steps between stages (src/solvers/
- * map_kron.c, map_pick.c, map_gate.c, map_act.c,
+ * map_kron.c, map_rows.c, map_pick.c, map_gate.c, map_act.c,
  * map_classes.c, src/mech/class_merge.c) are held against golden files by test_mechs.
  */
 #include <math.h>
@@ -25,6 +25,15 @@ static const struct {
     {"act h=2 q=4 k=4 d=1 causal=0", ATTN_ERR_INVALID, "causal is 0, but act settles it as 1"},
     {"act h=2 q=4 k=inf d=1", ATTN_ERR_UNSUPPORTED, "k is inf"},
     {"softmax h=2 q=4 k=4 d=1 act_beta=0.5", ATTN_ERR_INVALID, "act_beta is set, which is of act"},
+    {"diff_attention h=3 q=4 k=4 d=1", ATTN_ERR_INVALID, "h=3/3/1"},
+    {"diff_attention h=8/4/1 q=4 k=4 d=1", ATTN_ERR_INVALID, "h=8/4/1"},
+    {"diff_attention h=4 q=4 k=4 d=1 q_head=[0,1]", ATTN_ERR_INVALID, "q_head is set"},
+    {"diff_attention h=4 q=4 k=4 d=1 head_factor", ATTN_ERR_INVALID, "head_factor is set"},
+    {"sqa h=2/3 q=4 k=4 d=1", ATTN_ERR_INVALID, "3 key heads"},
+    {"shsa h=2 q=4 k=4 d=16/8", ATTN_ERR_INVALID, "hq is 2"},
+    {"shsa q=4 k=4 d=16/8 causal", ATTN_ERR_INVALID, "causal is set"},
+    {"lowformer_mhsa h=2 q=4 k=4 d=8 window=1,1", ATTN_ERR_INVALID, "window_left is set"},
+    {"soft_injection h=2 q=4 k=4 d=8 head_mix=0", ATTN_ERR_INVALID, "head_mix is 0"},
     {"reversed_attention h=1 q=1 k=inf d=1", ATTN_ERR_UNSUPPORTED, "k is inf"},
     {"reversed_attention h=1 q=1 k=1 d=1 causal", ATTN_ERR_INVALID, "causal is set"},
     {"tensor_attention h=1 q=1 k=inf d=1", ATTN_ERR_UNSUPPORTED, "at most 1024"},
