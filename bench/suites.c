@@ -25,6 +25,7 @@ static const char *const prefill[] = {
     "softmax b=8 h=12 n=128 d=64 causal",
     "softmax h=16 n=4096 d=64",
     "softmax h=16 n=4096 d=64 causal",
+    "softmax h=12 n=2048 d=64 causal invariant=chunk",
     NULL,
 };
 
@@ -41,6 +42,8 @@ static const char *const decode[] = {
     "softmax b=8 h=9/3 q=1 k=4096 d=64",
     "softmax b=8 h=9/3 q=1 k=32768 d=64",
     "softmax h=32/8 q=8 k=4096 d=128 causal",
+    "softmax h=32/8 q=1 k=32768 d=128 invariant=chunk",
+    "softmax h=9/3 q=1 k=4096 d=64 invariant=chunk",
     NULL,
 };
 
