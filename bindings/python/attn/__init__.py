@@ -13,6 +13,7 @@ from ._errors import (
     ArgumentError, AttnError, OutOfMemoryError, SizeOverflowError, StateError, UnsupportedError,
 )
 from ._functions import attention, merge
+from ._lib import MaskFn, ScoreFn
 from ._lib import lib as _library, mechanisms, params as _params, roles as _roles, solvers, text
 from ._plan import Plan, Result
 
@@ -35,7 +36,7 @@ def roles() -> "dict[str, str]":
 
 
 __all__ = [
-    "ArgumentError", "AttnError", "Context", "OutOfMemoryError", "Plan", "Result",
-    "SizeOverflowError", "StateError", "UnsupportedError", "attention", "default_context",
+    "ArgumentError", "AttnError", "Context", "MaskFn", "OutOfMemoryError", "Plan", "Result",
+    "ScoreFn", "SizeOverflowError", "StateError", "UnsupportedError", "attention", "default_context",
     "library_version", "mechanisms", "merge", "parameters", "roles", "solvers",
 ]

@@ -31,6 +31,9 @@ def _split(values: Dict[str, Any]) -> Tuple[Dict[str, Any], Dict[str, Any]]:
         if value is None:
             continue
         role = roles.get(name)
+        if role is not None and not role.is_tensor:
+            arrays[name] = value
+            continue
         if role is not None and name not in known_params and not _is_array(value):
             raise TypeError("%s: expected an array, found %s" % (name, type(value).__name__))
         if role is None or not _is_array(value):

@@ -10,7 +10,8 @@ import ctypes
 import ctypes.util
 import os
 from ctypes import (
-    CFUNCTYPE, POINTER, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint32, c_void_p,
+    CFUNCTYPE, POINTER, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_uint8,
+    c_uint32, c_void_p,
 )
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
@@ -53,6 +54,10 @@ class Logger(ctypes.Structure):
     _fields_ = [("size", c_size_t), ("user", c_void_p), ("log", LogFn)]
 
 
+# What score_fn and mask_fn are, to make them of Python functions.
+ScoreFn = CFUNCTYPE(None, c_void_p, POINTER(c_float), *[c_int64] * 8)
+MaskFn = CFUNCTYPE(c_int32, c_void_p, POINTER(c_uint8), *[c_int64] * 8)
+
 _handle, _out = c_void_p, POINTER(c_void_p)
 _i64p, _f64p = POINTER(c_int64), POINTER(c_double)
 _i32p, _sizep = POINTER(c_int32), POINTER(c_size_t)
@@ -89,6 +94,8 @@ _PROTOTYPES: Dict[str, Any] = {
     "attn_desc_get_f64s": (c_int32, [_handle, c_int32, _f64p, c_size_t, _sizep]),
     "attn_desc_is_set": (c_int32, [_handle, c_int32, _i32p]),
     "attn_desc_add_piece": (c_int32, [_handle, c_int32, c_int32, _i64p, c_size_t]),
+    "attn_desc_set_score_fn": (c_int32, [_handle, c_void_p]),
+    "attn_desc_set_mask_fn": (c_int32, [_handle, c_void_p]),
     "attn_desc_piece_count": (c_int32, [_handle, _sizep]),
     "attn_desc_piece_at": (c_int32, [_handle, c_size_t, _i32p, _i32p, _i64p, c_size_t, _sizep]),
     "attn_piece_name": (c_char_p, [c_int32]),

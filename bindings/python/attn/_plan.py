@@ -139,12 +139,15 @@ class Plan:
     def __init__(self, context: "Context", problem: Problem) -> None:
         """Parses, fills in and plans; the caller keeps other users off the context."""
         self.context = context
+        self._functions = problem.functions  # called by runs: they live as long as the plan
         self._handle = c_void_p()
         desc = c_void_p()
         check(lib.attn_desc_parse(context._handle, problem.text.encode(), byref(desc)))
         try:
             _apply(desc, problem)
             _pieces.add(desc, problem.pieces)
+            for function in problem.functions:
+                check(getattr(lib, "attn_desc_set_" + function.name)(desc, function.address))
             self._facts = _Facts(desc)
             # Runs bring their own workspace, so the plan needs to own none.
             check(lib.attn_desc_set_i64(desc, PARAM_EXECUTORS, 0))

@@ -34,6 +34,22 @@ def function_address(value: Any, what: str) -> int:
     return address
 
 
+class Function:
+    """A callback of a problem, compared by where it is; keeps what it was made of."""
+
+    __slots__ = ("name", "address", "_owner")
+
+    def __init__(self, name: str, value: Any) -> None:
+        self.name, self.address, self._owner = name, function_address(value, name), value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Function) and (
+            (self.name, self.address) == (other.name, other.address))
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.address))
+
+
 class Pointer:
     """An object that the library hands on: what a View is to tensors."""
 
@@ -43,10 +59,11 @@ class Pointer:
             self.address = 0
         elif isinstance(value, int) and not isinstance(value, bool):
             self.address = value
-        elif isinstance(value, (ctypes.Structure, ctypes.Union, ctypes.Array)):
-            self.address = ctypes.addressof(value)
-        elif isinstance(value, (ctypes.c_void_p, ctypes._Pointer)):
+        elif isinstance(value, (ctypes.c_void_p, ctypes.c_char_p, ctypes._Pointer)):
             self.address = ctypes.cast(value, ctypes.c_void_p).value or 0
+        elif isinstance(value, (ctypes.Structure, ctypes.Union, ctypes.Array,
+                                ctypes._SimpleCData)):
+            self.address = ctypes.addressof(value)
         elif hasattr(value, "__array_interface__"):
             self.address = value.__array_interface__["data"][0]
         elif type(value).__module__ == "_cffi_backend":

@@ -20,7 +20,11 @@ from ._errors import INVALID, SYNTAX, ArgumentError
 from ._lib import (
     TYPE_BOOL, TYPE_ENUM, TYPE_F64S, TYPE_I64, TYPE_I64S, TYPE_SET, UNBOUNDED, Param, params,
 )
+from ._pointers import Function
 from ._tensor import dtype_name
+
+# Callbacks, each with a setter of its own.
+FUNCTIONS = ("score_fn", "mask_fn")
 
 # What joins the members of a value given as a tuple.
 _JOINTS = {"h": "/", "d": "/", "window": ","}
@@ -33,6 +37,7 @@ class Problem(NamedTuple):
     # name of an i64, i64s or f64s parameter, and its values as bytes
     setters: Tuple[Tuple[str, bytes], ...]
     pieces: Tuple[_pieces.Packed, ...] = ()
+    functions: Tuple[Function, ...] = ()
 
 
 def _scalar(key: str, value: Any) -> str:
@@ -119,11 +124,15 @@ def problem(start: Optional[str], keywords: Mapping[str, Any]) -> Problem:
     words: List[str] = ["softmax" if start is None else start]
     setters: Dict[str, bytes] = {}
     pieces: Tuple[_pieces.Packed, ...] = ()
+    functions: List[Function] = []
     for key, value in keywords.items():
         if value is None:
             continue
         if key == "pieces":
             pieces = _pieces.pack(value, _integer)
+            continue
+        if key in FUNCTIONS:
+            functions.append(Function(key, value))
             continue
         param = params.get(key)
         kind = 0 if param is None or key in _JOINTS else param.type
@@ -136,4 +145,4 @@ def problem(start: Optional[str], keywords: Mapping[str, Any]) -> Problem:
     text = " ".join(words)
     if "\0" in text:
         raise ArgumentError(SYNTAX, "a problem string cannot hold a NUL character: %r" % text)
-    return Problem(text, tuple(setters.items()), pieces)
+    return Problem(text, tuple(setters.items()), pieces, tuple(functions))
