@@ -13,7 +13,17 @@
 #include "pages.h"
 
 enum { POOL = 1 << 14 };
-enum contents { NORMAL, HIDDEN, SEGMENTS_Q, SEGMENTS_K, OFFSETS_Q, OFFSETS_K, NOTHING };
+enum contents {
+    NORMAL,
+    HIDDEN,
+    SEGMENTS_Q,
+    SEGMENTS_K,
+    OFFSETS_Q,
+    OFFSETS_K,
+    LISTS,
+    LIST_ENDS,
+    NOTHING
+};
 
 static uint64_t next(uint64_t *state)
 {
@@ -81,6 +91,27 @@ static void fill_normal(const attn_tensor *t, int64_t n, uint64_t *state)
         DRAW(uint16_t)
 }
 
+/* The blocks of all lists, end to end, and where each list ends; *lists: how many there are. */
+static int64_t make_lists(const bench_size *size, int64_t *block, int64_t *end, int64_t *lists)
+{
+    int64_t n = 0;
+    *lists = 0;
+    if (end)
+        end[0] = 0;
+    for (int64_t q = 0; q * size->list_q < size->q; q++, *lists += 1) {
+        for (int64_t k = 0; k * size->list_k < size->k; k++) {
+            if (!bench_size_listed(size, q, k))
+                continue;
+            if (block)
+                block[n] = k;
+            n++;
+        }
+        if (end)
+            end[*lists + 1] = n;
+    }
+    return n;
+}
+
 static void fill(const attn_tensor *t, int64_t n, enum contents contents, const bench_size *size,
                  uint64_t *state)
 {
@@ -104,6 +135,12 @@ static void fill(const attn_tensor *t, int64_t n, enum contents contents, const 
     case OFFSETS_K:
         for (int64_t i = 0; i < n; i++)
             ((int64_t *)t->data)[i] = i * (contents == OFFSETS_Q ? size->q : size->k);
+        break;
+    case LISTS:
+        make_lists(size, t->data, NULL, &n);
+        break;
+    case LIST_ENDS:
+        make_lists(size, NULL, t->data, &n);
         break;
     case NOTHING: /* written once, so that no page is new to the first execute */
         memset(t->data, 0, (size_t)n * attn_dtype_size(t->dtype));
@@ -227,6 +264,7 @@ int bench_data_make(const attn_plan *plan, const bench_size *size, uint64_t seed
     const bench_size *z = size;
     const int64_t b = z->packed ? 1 : z->b, q = z->packed ? z->b * z->q : z->q,
                   k = z->packed ? z->b * z->k : z->k;
+    int64_t lists = 0, listed = z->list_k ? make_lists(z, NULL, NULL, &lists) : 0;
     const struct {
         bool wanted;
         int32_t role, dtype, rank;
@@ -238,6 +276,8 @@ int bench_data_make(const attn_plan *plan, const bench_size *size, uint64_t seed
         {true, ATTN_ROLE_V, z->kv_dtype, 4, NORMAL, {b, z->hv, k, z->dv}},
         {z->packed, ATTN_ROLE_Q_OFFSETS, ATTN_DTYPE_I64, 1, OFFSETS_Q, {z->b + 1}},
         {z->packed, ATTN_ROLE_K_OFFSETS, ATTN_DTYPE_I64, 1, OFFSETS_K, {z->b + 1}},
+        {z->list_k, ATTN_ROLE_LIST_OFFSETS, ATTN_DTYPE_I64, 3, LIST_ENDS, {1, 1, lists + 1}},
+        {z->list_k, ATTN_ROLE_LIST_INDEX, ATTN_DTYPE_I64, 1, LISTS, {listed}},
     };
     int rc = 0;
     memset(data, 0, sizeof *data);

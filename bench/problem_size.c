@@ -40,6 +40,30 @@ int32_t bench_size_segment(const bench_size *size, int64_t at)
     return (int32_t)(in * BENCH_SEGMENTS / k);
 }
 
+bool bench_size_listed(const bench_size *size, int64_t q_block, int64_t k_block)
+{
+    uint64_t x = (uint64_t)q_block * 0x9e3779b97f4a7c15u + (uint64_t)k_block * 0xbf58476d1ce4e5b9u;
+    x ^= x >> 31;
+    x *= 0x94d049bb133111ebu;
+    return (q_block * size->list_q + size->off) / size->list_k == k_block || (x >> 32) % 10 == 0;
+}
+
+/* The blocks of the first list; inf: all queries have one. */
+static void read_list(const attn_desc *desc, bench_size *size)
+{
+    size_t count = 0, n;
+    attn_desc_piece_count(desc, &count);
+    for (size_t i = 0; i < count && size->list_k == 0; i++) {
+        int32_t kind;
+        int64_t blocks[2] = {0, 0};
+        attn_desc_piece_at(desc, i, &kind, NULL, blocks, 2, &n);
+        if (kind != ATTN_PIECE_LIST)
+            continue;
+        size->list_q = blocks[0] == ATTN_UNBOUNDED ? most(size->q, 1) : blocks[0];
+        size->list_k = blocks[1];
+    }
+}
+
 static int count(const attn_desc *desc, bench_size *size)
 {
     bench_pairs pairs;
@@ -79,5 +103,6 @@ int bench_size_read(const attn_desc *desc, int64_t inf_k, bench_size *size)
     size->hout = mapped ? (int64_t)heads : size->hq;
     if (get(desc, ATTN_PARAM_ALIGN, ATTN_ALIGN_BOTTOM_RIGHT) == ATTN_ALIGN_BOTTOM_RIGHT)
         size->off = size->k - size->q;
+    read_list(desc, size);
     return count(desc, size);
 }

@@ -13,17 +13,23 @@ typedef struct bench_size {
     int32_t dtype, kv_dtype;
     bool packed;
     int64_t off;        /* of the diagonal: key i + off is row i's own */
+    int64_t list_q, list_k; /* blocks of a piece `list`; 0: there is none */
     double skipped;     /* what part of all pairs is not visible */
     double flops;       /* 2 (D + Dv) for every visible pair */
     double kv_bytes;    /* stored K and V that some row sees */
 } bench_size;
 
 /*
- * Reads the sizes; inf_k stands for k=inf (0: refuse that). MASK and the
- * lengths of sequences do not count: what a mask hides is not known ahead.
+ * Reads the sizes; inf_k stands for k=inf (0: refuse that). What MASK and
+ * lengths hide does not count. Lists are those of bench_size_listed.
  * 0, or BENCH_FAILED after a message.
  */
 int bench_size_read(const attn_desc *desc, int64_t inf_k, bench_size *size);
+
+/* Is the block of keys on the list of the block of queries? One in ten is, and
+ * the one of the query's own key. */
+bool bench_size_listed(const bench_size *size, int64_t q_block,
+                       int64_t k_block);
 
 /* The segment of the key at position `at`: equal runs of keys. */
 int32_t bench_size_segment(const bench_size *size, int64_t at);

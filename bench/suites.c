@@ -83,6 +83,7 @@ static const char *const masks[] = {
     WIDE,
     WIDE "window=255,0",
     WIDE "causal window=255,0",
+    WIDE "must=list[64,64]",
     NULL,
 };
 

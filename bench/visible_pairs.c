@@ -58,13 +58,31 @@ static struct run cut(struct run r, int64_t k)
     return r;
 }
 
+static void show_list(const bench_size *z, int64_t q_block, uint8_t *to)
+{
+    for (int64_t n = 0; n * z->list_k < z->k; n++) {
+        struct run r = cut((struct run){n * z->list_k, (n + 1) * z->list_k}, z->k);
+        if (bench_size_listed(z, q_block, n))
+            memset(to + r.from, 1, (size_t)(r.to - r.from));
+    }
+}
+
+/* How many values a piece has; 0: it is not counted, 1 and more are for each head or for all. */
+static size_t values_of(int32_t kind)
+{
+    static const size_t values[] = {
+        [ATTN_PIECE_BAND] = 4, [ATTN_PIECE_RECT] = 4, [ATTN_PIECE_PREFIX] = 1,
+        [ATTN_PIECE_STRIDE] = 3, [ATTN_PIECE_LIST] = 2,
+    };
+    return kind > 0 && (size_t)kind < sizeof values / sizeof values[0] ? values[kind] : 0;
+}
+
 /* Sets the bytes of the keys that the piece shows to row i. */
 static void show(const struct rules *u, const struct piece *p, int64_t head, int64_t i,
                  uint8_t *to)
 {
-    static const size_t values[] = {0, 4, 4, 1, 3};
     const bench_size *z = u->size;
-    const size_t each = values[p->kind];
+    const size_t each = values_of(p->kind);
     const int64_t *v = p->value + (p->n > each ? (size_t)head * each : 0);
     struct run r = {0, z->k};
     if (p->kind == ATTN_PIECE_BAND) {
@@ -77,6 +95,9 @@ static void show(const struct rules *u, const struct piece *p, int64_t head, int
         r.to = !inside ? 0 : v[3] == ATTN_UNBOUNDED ? z->k : v[3];
     } else if (p->kind == ATTN_PIECE_PREFIX) {
         r.to = v[0];
+    } else if (p->kind == ATTN_PIECE_LIST) {
+        show_list(z, i / z->list_q, to);
+        return;
     } else {
         for (int64_t j = 0; j < z->k; j++)
             if ((floor_to(j, v[0]) + v[2]) % v[1] == 0)
@@ -183,8 +204,8 @@ static int add_pieces(struct rules *u, const attn_desc *desc)
         int32_t kind, mode;
         if (attn_desc_piece_at(desc, i, &kind, &mode, NULL, 0, &n) != ATTN_OK)
             return bench_library_failed("piece");
-        if (kind > ATTN_PIECE_STRIDE)
-            continue; /* told at the call */
+        if (values_of(kind) == 0)
+            continue;
         int64_t *values = malloc((n + 1) * sizeof *values);
         if (!values)
             return bench_failed("no memory for a piece");

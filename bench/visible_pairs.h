@@ -11,8 +11,8 @@ typedef struct bench_pairs {
 } bench_pairs;
 
 /*
- * Counts causal, window, sink tokens, prefix, segments and pieces. What comes
- * with the call (masks, lengths, lists) is not known here and hides nothing.
+ * Counts causal, window, sink tokens, prefix, segments and pieces, lists as
+ * they are made here. Whatever else comes with the call hides nothing.
  * 0, or BENCH_FAILED after a message.
  */
 int bench_pairs_count(const attn_desc *desc, const bench_size *size,
