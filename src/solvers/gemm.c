@@ -12,7 +12,7 @@
 #include "solvers/finish.h"
 #include "solvers/qk_load.h"
 #include "solvers/rows_load.h"
-#include "solvers/score_steps.h"
+#include "solvers/score_row.h"
 #include "solvers/solvers.h"
 #include "thread/blas.h"
 
@@ -56,8 +56,8 @@ static bool applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
         reason = "invariant=chunk, and BLAS sums in an order of its own";
     else if (p->dtype == ATTN_DTYPE_F64)
         reason = "computes in f32, dtype is f64";
-    else if (p->norm.kind != ATTN_NORMALIZER_SOFTMAX)
-        reason = "its normaliser is the softmax only";
+    else if (p->norm.kind == ATTN_NORMALIZER_LSSAR)
+        reason = "BLAS may give equal keys unequal scores, which lssar would show";
     else if (p->k == ATTN_UNBOUNDED)
         reason = "keeps whole rows of scores, and k is inf";
     else if (!attn__blas_fits(p->q) || !attn__blas_fits(p->k))
@@ -102,7 +102,7 @@ static double cost(const struct attn__problem *p, const struct attn__machine *m,
     double keys = attn__vis_share(p, q, k) * (double)k + (p->n_pieces ? block / 2 : 0);
     keys = keys > (double)k || p->want ? (double)k : keys;
     double score = 34 + attn__score_cost(p) + (p->n_pieces ? 2.5 : 0) +
-                   (p->mask || p->segments ? 15 : 0) + (p->want ? 6 : 0);
+                   (p->mask || p->segments ? 15 : 0) + attn__score_row_cost(p);
     double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 3.7 * (double)k * width / rate;
     convert += attn__qk_cost_k(p) * (double)k * (double)p->d / rate;
     /* BLAS is at its best with many rows, or with one; a few are in between */
@@ -164,89 +164,6 @@ static const float *matrix(const struct attn__kernels *kern, const struct attn__
     return room;
 }
 
-/* Scores of row i go out for all keys that count: j0..j1-1 are all of them. */
-static void store_scores(const struct state *st, enum attn__slot slot, int64_t i, const float *s)
-{
-    if (!st->x->call->has[slot])
-        return;
-    struct attn__rows r = attn__call_pairs(st->x->call, slot, st->seq, st->h);
-    attn__rows_from_f32(st->x->machine->kern, s, 0, 1, st->seq->nk, &r, i);
-}
-
-static void store_one(const struct state *st, enum attn__slot slot, int64_t i, double x)
-{
-    if (!st->x->call->has[slot])
-        return;
-    struct attn__rows r = attn__call_per_row(st->x->call, slot, st->seq, st->h);
-    attn__rows_store(&r, i, 0, x);
-}
-
-/* Score steps and visibility of row i: s[0..n-1] are keys j0..j1-1. */
-static void score_steps(struct state *st, int64_t worker, int64_t i, float *s)
-{
-    const struct attn__call *c = st->x->call;
-    const struct attn__score x = {
-        c, st->x->machine->kern, st->seq, st->h, 1, &st->score[worker], st->tq, st->i0};
-    int64_t n = st->j1 - st->j0;
-    attn__score_row_steps(&x, ATTN__STEPS_RAW, i, st->j0, n, s);
-    store_scores(st, ATTN__SLOT_SCORES_RAW, i, s);
-    attn__score_row_steps(&x, ATTN__STEPS_CAP, i, st->j0, n, s);
-    store_scores(st, ATTN__SLOT_SCORES_CAPPED, i, s);
-    attn__score_row_steps(&x, ATTN__STEPS_BIAS, i, st->j0, n, s);
-    attn__vis_hide(&st->vis, i, st->j0, st->j1, s);
-    store_scores(st, ATTN__SLOT_SCORES_BIASED, i, s);
-}
-
-/*
- * -sum p ln p of a row with p = e^(s - max) / sum. In double and from the
- * distances to the maximum: it may be small where the scores are large.
- */
-static double entropy(const float *s, int64_t n, double max, double sink)
-{
-    double keys = 0, moment = 0;
-    for (int64_t j = 0; j < n; j++) {
-        double x = (double)s[j] - max, w = exp(x);
-        keys += w;
-        moment += w == 0 ? 0 : w * x;
-    }
-    double sum = keys + exp(sink - max);
-    return keys == 0 ? 0 : (log(sum) * keys - moment) / sum;
-}
-
-/* The row's scores become probabilities. */
-static void softmax(struct state *st, int64_t i, float *s)
-{
-    const struct attn__call *c = st->x->call;
-    const struct attn__kernels *kern = st->x->machine->kern;
-    int64_t n = st->j1 - st->j0;
-    float *m = &st->m[i - st->i0], *l = &st->l[i - st->i0];
-    double sink = attn__call_sink(c, st->seq, st->h, i), in_nats = 0;
-    float top = kern->row_max(s, n);
-    float max = !(top <= (float)sink) ? top : (float)sink;
-    *m = -INFINITY;
-    *l = 0;
-    if (max == -INFINITY) {
-        memset(s, 0, (size_t)n * sizeof *s);
-    } else {
-        if (c->has[ATTN__SLOT_ENTROPY])
-            in_nats = entropy(s, n, (double)max, sink);
-        kern->vec_scale(s, n, (float)M_LOG2E);
-        *m = max * (float)M_LOG2E;
-        float keys = kern->row_exp2(s, n, *m);
-        *l = keys + (sink == -INFINITY ? 0 : exp2f((float)(sink * M_LOG2E) - *m));
-        kern->vec_scale(s, n, 1 / *l);
-    }
-    store_one(st, ATTN__SLOT_ROWMAX, i, top);
-    store_one(st, ATTN__SLOT_ENTROPY, i, in_nats);
-    if (*l != *l) /* NaN belongs to the keys that the row sees */
-        for (int64_t j = 0; j < n; j++) {
-            uint64_t bit;
-            attn__vis_bits(&st->vis, i, i + 1, st->j0 + j, st->j0 + j + 1, &bit);
-            s[j] = bit ? NAN : 0;
-        }
-    store_scores(st, ATTN__SLOT_PROBS, i, s);
-}
-
 struct job {
     struct state *st;
     int64_t tasks, workers;
@@ -272,10 +189,13 @@ static void in_parallel(struct state *st, int64_t tasks,
 static void task_rows(struct state *st, int64_t worker, int64_t n)
 {
     int64_t first = st->i0 + n * TASK_ROWS, end = attn__min_i64(first + TASK_ROWS, st->i1);
+    const struct attn__call *c = st->x->call;
+    const struct attn__score x = {
+        c, st->x->machine->kern, st->seq, st->h, 1, &st->score[worker], st->tq, st->i0};
     for (int64_t i = first; i < end; i++) {
+        struct attn__score_row r = {&x, &st->vis, i, st->j0, st->j1, st->exact[worker].x};
         float *s = st->s + (i - st->i0) * (st->j1 - st->j0);
-        score_steps(st, worker, i, s);
-        softmax(st, i, s);
+        attn__score_row_weights(&r, s, &st->m[i - st->i0], &st->l[i - st->i0]);
     }
 }
 
@@ -385,7 +305,7 @@ static void run(const struct attn__exec *x)
     struct state st = {.x = x, .exact_call = *x->call};
     carve(&s, p, x->machine, &st);
     st.exact_call.has[ATTN__SLOT_COLSUM] = false;
-    st.all_pairs = (p->want & ~(ATTN_WANT_ROWMAX | ATTN_WANT_ENTROPY)) != 0;
+    st.all_pairs = attn__score_row_all_pairs(p);
     for (int64_t n = 0; n < x->call->n_seq; n++) {
         struct attn__seq seq = attn__call_seq(x->call, n);
         if (!attn__exec_mine(x, &seq))

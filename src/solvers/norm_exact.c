@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The formulas of the table in desc.h. NaN goes where the arithmetic takes
- * it: to the one weight where a weight is made of one score, else to the row.
+ * The formulas of the table in desc.h. Where a weight is made of one score, NaN
+ * and +inf are that weight's; else they spoil the row.
  */
 #include "solvers/norm_exact.h"
 
@@ -69,6 +69,10 @@ static double alpha_of(const struct attn__norm *n)
 void attn__norm_exact_see(struct attn__norm_exact *e, double x)
 {
     double y;
+    if (!(x < INFINITY)) {
+        e->spoilt = true;
+        return;
+    }
     switch (e->norm->kind) {
     case ATTN_NORMALIZER_SOFTPLUS:
         e->a += softplus(x);
@@ -121,12 +125,10 @@ static void threshold(struct attn__norm_exact *e)
 {
     double alpha = alpha_of(e->norm), max = -INFINITY, sum;
     for (int64_t i = 0; i < e->n; i++)
-        max = !(e->room[i] <= max) && max == max ? e->room[i] : max; /* NaN stays */
+        max = e->room[i] > max ? e->room[i] : max;
     e->shift = max;
-    if (!(max < INFINITY) || e->n == 0) { /* NaN or +inf: all weights are NaN */
-        e->factor = NAN;
+    if (e->n == 0)
         return;
-    }
     for (int64_t i = 0; i < e->n; i++)
         e->room[i] = (alpha - 1) * (e->room[i] - max);
     e->a = attn__entmax_threshold(e->room, e->n, alpha, &sum);
@@ -167,6 +169,8 @@ void attn__norm_exact_next(struct attn__norm_exact *e)
 double attn__norm_exact_weight(const struct attn__norm_exact *e, double x)
 {
     double alpha;
+    if (e->spoilt)
+        return NAN;
     switch (e->norm->kind) {
     case ATTN_NORMALIZER_RELU:
         return power_of(x, e->norm->power) * e->factor;

@@ -19,6 +19,7 @@ struct attn__norm_exact {
     double a, b;   /* running statistics */
     double origin; /* lssar: the softplus of the first score */
     int pass;
+    bool spoilt;   /* a score was NaN or +inf */
     double *room; /* whole rows: the scores seen */
     int64_t n;    /* how many */
 };
@@ -31,7 +32,7 @@ struct attn__norm_exact {
 int attn__norm_exact_begin(struct attn__norm_exact *e, const struct attn__norm *norm,
                            int64_t keys, int64_t visible, int64_t at, double *room);
 
-/* One score of the row; -inf is not shown. */
+/* One score of the row; -inf is not shown. NaN and +inf make all weights NaN. */
 void attn__norm_exact_see(struct attn__norm_exact *e, double x);
 
 /* The row was shown once. */

@@ -8,7 +8,7 @@
 
 #include "problem/solver.h"
 
-#define ATTN__SOLVER_LIST(X) X(flash) X(decode) X(gemm) X(reference)
+#define ATTN__SOLVER_LIST(X) X(flash) X(decode) X(gemm) X(rows) X(reference)
 
 #define ATTN__SOLVER_DECLARE(name) extern const struct attn__solver attn__solver_##name;
 ATTN__SOLVER_LIST(ATTN__SOLVER_DECLARE)

@@ -386,7 +386,9 @@ static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t 
         if (isfinite(score))
             logit = fmax(logit, fabs(score));
     }
-    r->max_logit = fmax(r->max_logit, logit);
+    /* Nothing that e^s is divided by shares its error, and the largest rows
+     * are most of the RMS of all. */
+    r->max_logit = fmax(r->max_logit, o->norm.kind == ATTN_NORMALIZER_EXP_SUM ? 3 * logit : logit);
 
     double sink = -INFINITY;
     if (in->sink_logits && i < s->q_len)

@@ -171,16 +171,10 @@ static void entmax(struct row *r, real max)
 
 static void thresholded(struct row *r)
 {
-    real bad = 0;
     for (int64_t i = 0; i < r->n; i++)
-        bad += 0 * (r->sorted[i] = r->s[i]);
+        r->sorted[i] = r->s[i];
     if (r->n == 0)
         return;
-    if (isnan(bad)) { /* one NaN or +inf, and there is no threshold */
-        for (int64_t i = 0; i < r->n; i++)
-            r->w[i] = NAN;
-        return;
-    }
     qsort(r->sorted, (size_t)r->n, sizeof *r->sorted, larger_first);
     if (r->norm->kind == ATTN_NORMALIZER_SPARSEMAX)
         sparsemax(r, r->sorted[0]);
@@ -188,8 +182,25 @@ static void thresholded(struct row *r)
         entmax(r, r->sorted[0]);
 }
 
+/* One NaN or +inf in a normaliser of the whole row, and there is no row. */
+static bool spoilt(struct row *r)
+{
+    int32_t kind = r->norm->kind;
+    bool bad = false;
+    for (int64_t i = 0; i < r->n; i++)
+        bad |= !(r->s[i] < (real)INFINITY);
+    if (!bad || kind == ATTN_NORMALIZER_RELU || kind == ATTN_NORMALIZER_SIGMOID ||
+        kind == ATTN_NORMALIZER_NONE)
+        return false;
+    for (int64_t i = 0; i < r->n; i++)
+        r->w[i] = NAN;
+    return true;
+}
+
 static void weigh(struct row *r, double *condition)
 {
+    if (spoilt(r))
+        return;
     switch (r->norm->kind) {
     case ATTN_NORMALIZER_RELU:
         relu(r);
