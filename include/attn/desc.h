@@ -35,6 +35,8 @@ enum {
     /* Scaled dot-product softmax attention (Vaswani et al., 2017), with the
      * online softmax of Milakov and Gimelshein (2018) where it is tiled. */
     ATTN_MECH_SOFTMAX = 100,
+    /* Multi-head latent attention (DeepSeek-V2, 2024). */
+    ATTN_MECH_MLA = 101,
     /* Differential attention (Ye et al., 2024): the second softmax of a pair is
      * taken off the first. */
     ATTN_MECH_DIFF_ATTENTION = 102,
@@ -183,6 +185,9 @@ enum {
  *
  * | no.   | key             | type   | values            | unset means      |
  * |-------|-----------------|--------|-------------------|------------------|
+ * | 10100 | mla_form      | enum   | absorbed naive    | absorbed         |
+ * | 10101 | mla_rank      | i64    | 1..65536          | needed           |
+ * | 10102 | mla_rope_dim  | i64    | 0..65536          | 0                |
  * | 10200 | diff_attention_init | f64 | finite         | 0.2              |
  * | 12000 | act_beta        | f64    | 0..1              | 0.4              |
  * | 12001 | act_threshold   | f64    | 0..1              | 0.1              |
@@ -312,6 +317,9 @@ enum {
     ATTN_PARAM_EFFORT = 604,
     ATTN_PARAM_INVARIANT = 605,
     /* From 10000 on: of mechanism number / 100 alone. */
+    ATTN_PARAM_MLA_FORM = 10100,
+    ATTN_PARAM_MLA_RANK = 10101,
+    ATTN_PARAM_MLA_ROPE_DIM = 10102,
     ATTN_PARAM_DIFF_ATTENTION_INIT = 10200,
     ATTN_PARAM_ACT_BETA = 12000,
     ATTN_PARAM_ACT_THRESHOLD = 12001,
@@ -411,6 +419,9 @@ enum {
     ATTN_OUT_GATE_MULTIPLY = 2
 };
 enum { ATTN_OUT_NORM_NONE = 0, ATTN_OUT_NORM_RMS = 1 };
+
+/* Values of `mla_form`: what is projected, queries or keys and values. */
+enum { ATTN_MLA_ABSORBED = 0, ATTN_MLA_NAIVE = 1 };
 
 /* Values of `blas`. never: no solver that calls BLAS. */
 enum { ATTN_BLAS_AUTO = 0, ATTN_BLAS_NEVER = 1 };

@@ -88,6 +88,12 @@ typedef struct attn_plan attn_plan;
  * |  91 | DIFF_LAMBDA   | [Hout|1]             | f32, f64     | in  | diff_ |
  * |     |               |                      |              |     | atten-|
  * |     |               |                      |              |     | tion  |
+ * |  92 | Q_NOPE        | [B,Hq,Nq,D-dr]       | dtype        | in  | mla   |
+ * |  93 | Q_PE          | [B,Hq,Nq,dr]         | dtype        | in  | mla   |
+ * |  94 | LATENT        | [B,1,Nk,R+dr]        | kv_dtype     | in  | mla   |
+ * |  95 | MLA_WUK       | [Hq,D-dr,R]          | dtype        | in  | mla   |
+ * |  96 | MLA_WUV       | [Hq,Dv,R]            | dtype        | in  | mla   |
+ * |     |               | dr: mla_rope_dim     |              |     |       |
  * | 100 | OUT           | [B,Hout,Nq,Dv]       | dtype        | out | always|
  * | 101 | LSE           | [B,Hout,Nq]          | f32, f64     | out | may   |
  * | 102 | PROBS         | [B,Hout,Nq,Nk]       | f32, f64     | out | want  |
@@ -171,6 +177,11 @@ enum {
     ATTN_ROLE_MIX_TARGET = 89,
     ATTN_ROLE_MIX_ALPHA = 90,
     ATTN_ROLE_DIFF_LAMBDA = 91,
+    ATTN_ROLE_Q_NOPE = 92,
+    ATTN_ROLE_Q_PE = 93,
+    ATTN_ROLE_LATENT = 94,
+    ATTN_ROLE_MLA_WUK = 95,
+    ATTN_ROLE_MLA_WUV = 96,
     ATTN_ROLE_OUT = 100,
     ATTN_ROLE_LSE = 101,
     ATTN_ROLE_PROBS = 102,

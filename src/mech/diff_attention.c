@@ -114,6 +114,7 @@ static const struct attn__recipe recipe = {
 };
 
 static const struct attn__setting settings[] = {
+    {ATTN_PARAM_PACKED, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_Q_HEAD, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_K_HEAD, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_V_HEAD, ATTN__REFUSED, 0, 0},

@@ -116,6 +116,8 @@ static int32_t measure(struct attn__dims *d)
     const struct attn__call *c = d->call;
     enum attn__slot q = first_of(c, ATTN__SLOT_Q, ATTN__SLOT_OUT);
     enum attn__slot k = first_of(c, ATTN__SLOT_K, ATTN__SLOT_V);
+    q = first_of(c, q, ATTN__SLOT_Q_NOPE);
+    k = first_of(c, k, ATTN__SLOT_LATENT);
     int64_t b = extent_of(c, q, 0);
     d->b = p->packed ? 1 : b;
     d->nq = extent_of(c, q, 2);

@@ -2,7 +2,7 @@
 /*
  * Bad input of mechanisms other than softmax: the status, a text that names
  * the culprit, nothing written. The steps between stages (src/solvers/
- * map_kron.c, map_rows.c, map_pick.c, map_gate.c, map_act.c,
+ * map_gemm.c, map_kron.c, map_rows.c, map_pick.c, map_gate.c, map_act.c,
  * map_classes.c, src/mech/class_merge.c) are held against golden files by test_mechs.
  */
 #include <math.h>
@@ -34,6 +34,12 @@ static const struct {
     {"shsa q=4 k=4 d=16/8 causal", ATTN_ERR_INVALID, "causal is set"},
     {"lowformer_mhsa h=2 q=4 k=4 d=8 window=1,1", ATTN_ERR_INVALID, "window_left is set"},
     {"soft_injection h=2 q=4 k=4 d=8 head_mix=0", ATTN_ERR_INVALID, "head_mix is 0"},
+    {"diff_attention h=4 q=4 k=4 d=1 packed", ATTN_ERR_INVALID, "packed is set"},
+    {"mla h=2/1 q=4 k=4 d=12/8", ATTN_ERR_UNSET, "mla_rank"},
+    {"mla h=2/2 q=4 k=4 d=12/8 mla_rank=16", ATTN_ERR_INVALID, "hk is 2"},
+    {"mla h=2/1 q=4 k=4 d=12/8 mla_rank=16 mla_rope_dim=12", ATTN_ERR_INVALID, "mla_rope_dim is"},
+    {"mla h=2/1 q=4 k=inf d=12/8 mla_rank=16 mla_form=naive", ATTN_ERR_UNSUPPORTED, "k is inf"},
+    {"mla h=2/1 q=4 k=4 d=12/8 mla_rank=16 rope=half", ATTN_ERR_INVALID, "rope is set"},
     {"reversed_attention h=1 q=1 k=inf d=1", ATTN_ERR_UNSUPPORTED, "k is inf"},
     {"reversed_attention h=1 q=1 k=1 d=1 causal", ATTN_ERR_INVALID, "causal is set"},
     {"tensor_attention h=1 q=1 k=inf d=1", ATTN_ERR_UNSUPPORTED, "at most 1024"},
