@@ -102,10 +102,10 @@ def peers_table(rows):
             short(row["problem"]).replace("b=1 ", ""), "%.1f %s" % (ours["rate"], row["unit"]),
             "%s %.1f" % (row["best_peer"], peer["rate"]),
             "%s %.1f" % (others[-1][1], others[-1][0]) if others else "-",
-            "**%.2f**" % row["ratio"], number(row["ratio_of_best"]),
+            "**%.2f**" % row["ratio"], number(row["ratio_of_best"]), number(row["ratio_of_cpu"]),
             "%.0e" % ours["max_error"], "%.0e" % peer["max_error"]))
-    return table(("problem", "attn", "best peer", "next", "ratio", "of best runs", "error",
-                  "peer's error"), lines)
+    return table(("problem", "attn", "best peer", "next", "ratio", "of best runs",
+                  "of CPU time", "error", "peer's error"), lines)
 
 
 TABLES = {"prefill": compute_table, "small": compute_table, "decode": memory_table,
@@ -116,6 +116,11 @@ TABLES = {"prefill": compute_table, "small": compute_table, "decode": memory_tab
 def limits_of(text):
     """The lines about limits that attn-bench puts above its table."""
     return "```\n%s\n```" % "\n".join(re.findall(r"^(?:limits,|  \S).*$", text, re.M)[:4])
+
+
+def measured(text, load):
+    """Whether others were at work on the machine."""
+    return "%s\n\nLoad average when this began: %.1f on %d CPUs." % (text, load, os.cpu_count())
 
 
 def replace(name, text):
@@ -140,18 +145,20 @@ def main(argv):
     parts = args.only.split(",") if args.only else PARTS
     for suite in SUITES:
         if suite in parts:
+            load = os.getloadavg()[0]
             out, err = run([args.bench, "--seconds", args.seconds, "--suite", suite, "--json", "-"])
-            replace(suite, TABLES[suite](json.loads(out)))
+            replace(suite, measured(TABLES[suite](json.loads(out)), load))
             if suite == "prefill":
                 replace("limits", limits_of(err))
     if "plot" in parts:
         run([args.bench, "--seconds", args.seconds, "--suite", "prefill", "--suite", "decode",
              "--plot", DOCS / "performance.svg"])
     if "peers" in parts and args.peers:
+        load = os.getloadavg()[0]
         env = {"ATTN_LIBRARY": str(Path(args.library).resolve())} if args.library else {}
         out, _ = run([args.peers, Path(__file__).with_name("compare_peers.py"), "--grid",
                       args.grid, "--seconds", args.seconds, "--json", "-"], quiet=False, **env)
-        replace("peers", peers_table(json.loads(out)))
+        replace("peers", measured(peers_table(json.loads(out)), load))
 
 
 if __name__ == "__main__":
