@@ -11,7 +11,7 @@
 
 #include "problem/nearest.h"
 
-enum { MAX_OPTIONS = 64, MOST_LEVELS = 64 };
+enum { MAX_OPTIONS = 256, MOST_LEVELS = 64 };
 
 static void print_message(const char *fmt, va_list ap)
 {

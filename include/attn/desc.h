@@ -46,6 +46,16 @@ enum {
     /* Third-order attention (Alman and Song, 2023): the keys are all products
      * of a key of K and one of K2, s = scale * sum_c q_c k_c k2_c. */
     ATTN_MECH_TENSOR_ATTENTION = 104,
+    /* Pointer networks (Vinyals et al., 2015): probabilities of the additive
+     * scores sum_c w_c tanh(q_c + k_c), no values. */
+    ATTN_MECH_POINTER = 112,
+    /* Relative attention (Transformer-XL, Dai et al., 2019): query_table. */
+    ATTN_MECH_RMHA = 113,
+    /* The same behind short convolutions of q, k and v (RCMHA, 2023). */
+    ATTN_MECH_RCMHA = 114,
+    /* Pairs of channels as complex numbers with stretched angles
+     * (ComplexFormer, 2025; EulerFormer, Tian et al., 2024). */
+    ATTN_MECH_COMPLEXFORMER = 115,
     /* Attention calibration (ACT, Yu et al., 2024): sinks but the first keep a
      * share of their weight, the other keys get the rest. */
     ATTN_MECH_ACT = 120,

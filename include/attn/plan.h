@@ -30,8 +30,8 @@ typedef struct attn_plan attn_plan;
  * |  10 | BIAS          | [B|1,Hout|1,Nq|1,    | f32 or dtype | in  | bias  |
  * |     |               |  Nk|1]               |              |     |       |
  * |  11 | MASK          | same as BIAS         | bool u8      | in  | mask  |
- * |  12 | SINK_LOGITS   | [Hout] or [B|1,Hout, | f32 (f64 if  | in  | sink_ |
- * |     |               |  Nq|1]               | dtype is)    |     | logits|
+ * |  12 | SINK_LOGITS   | [Hout] or [Hout,any] | f32 (f64 if  | in  | sink_ |
+ * |     |               | or [B|1,Hout,Nq|1]   | dtype is)    |     | logits|
  * |  13 | SEG_Q         | [B|1,Nq]             | i32 i64      | in  | seg-  |
  * |  14 | SEG_K         | [B|1,Nk]             | i32 i64      | in  | ments |
  * |  20 | Q_OFFSETS     | [S+1]                | i32 i64      | in  | packed|
@@ -67,6 +67,15 @@ typedef struct attn_plan attn_plan;
  * |  68 | Q_BIAS_TABLE  | [Hout,D]             | as BIAS      | in  | own   |
  * |  69 | QUERY_TABLE_  | [Hout,rows of        | as BIAS      | in  | own   |
  * |     | BIAS          |  QUERY_TABLE]        |              |     |       |
+ * |  70 | CONV_Q        | [D,taps]             | as BIAS      | in  | mech. |
+ * |  71 | CONV_K        | [D,taps]             | as BIAS      | in  | mech. |
+ * |  72 | CONV_V        | [Dv,taps]            | as BIAS      | in  | mech. |
+ * |  73 | CONV_Q_BIAS   | [D]                  | as BIAS      | in  | mech. |
+ * |  74 | CONV_K_BIAS   | [D]                  | as BIAS      | in  | mech. |
+ * |  75 | CONV_V_BIAS   | [Dv]                 | as BIAS      | in  | mech. |
+ * |  76 | EULER_DELTA   | [Hq,D/2]             | f32, f64     | in  | mech. |
+ * |  77 | EULER_SHIFT   | [Hq,D/2]             | f32, f64     | in  | mech. |
+ * |  78 | POINTER_W     | [Hout,D]             | as BIAS      | in  | mech. |
  * |  80 | Q_NORM_W      | [D] or [Hq,D]        | f32, f64     | in  | qk_   |
  * |  81 | K_NORM_W      | [D] or [Hk,D]        | f32, f64     | in  | norm_ |
  * |     |               |                      |              |     | weight|
@@ -165,6 +174,15 @@ enum {
     ATTN_ROLE_Q_BIAS_CONTENT = 67,
     ATTN_ROLE_Q_BIAS_TABLE = 68,
     ATTN_ROLE_QUERY_TABLE_BIAS = 69,
+    ATTN_ROLE_CONV_Q = 70,
+    ATTN_ROLE_CONV_K = 71,
+    ATTN_ROLE_CONV_V = 72,
+    ATTN_ROLE_CONV_Q_BIAS = 73,
+    ATTN_ROLE_CONV_K_BIAS = 74,
+    ATTN_ROLE_CONV_V_BIAS = 75,
+    ATTN_ROLE_EULER_DELTA = 76,
+    ATTN_ROLE_EULER_SHIFT = 77,
+    ATTN_ROLE_POINTER_W = 78,
     ATTN_ROLE_Q_NORM_W = 80,
     ATTN_ROLE_K_NORM_W = 81,
     ATTN_ROLE_Q_NORM_B = 82,

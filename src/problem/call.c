@@ -115,6 +115,17 @@ double attn__call_sink(const struct attn__call *c, const struct attn__seq *s, in
         return -INFINITY;
     if (t->rank == 1)
         return attn__load_f64(t->data, h * t->stride[0], t->dtype);
+    if (t->rank == 2) { /* several of a head count as one that weighs as much */
+        double max = -INFINITY, sum = 0;
+        for (int64_t m = 0; m < t->shape[1]; m++) {
+            double x = attn__load_f64(t->data, h * t->stride[0] + m * t->stride[1], t->dtype);
+            max = x > max || x != x ? x : max;
+        }
+        for (int64_t m = 0; m < t->shape[1] && max > -INFINITY; m++)
+            sum += exp(attn__load_f64(t->data, h * t->stride[0] + m * t->stride[1], t->dtype) -
+                       max);
+        return max == -INFINITY || max != max ? max : max + log(sum);
+    }
     int64_t b = t->shape[0] == 1 ? 0 : s->index;
     int64_t n = t->shape[2] == 1 ? 0 : i;
     return attn__load_f64(t->data, b * t->stride[0] + h * t->stride[1] + n * t->stride[2],

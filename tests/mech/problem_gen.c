@@ -293,8 +293,11 @@ static void sinks(struct maker *m)
     bool rows = rng_percent(r, 40);
     int64_t three[3] = {rng_percent(r, 50) ? 1 : m->n_seq, o->hout,
                         rng_percent(r, 50) ? 1 : m->longest_q};
-    struct gen_tensor *g = gen_add(m, ATTN_ROLE_SINK_LOGITS, m->p->row_dtype, rows ? 3 : 1,
-                                rows ? three : &o->hout);
+    int64_t two[2] = {o->hout, rng_int(r, 0, 3)};
+    bool several = !rows && rng_percent(r, 25);
+    struct gen_tensor *g = gen_add(m, ATTN_ROLE_SINK_LOGITS, m->p->row_dtype,
+                                   rows ? 3 : several ? 2 : 1,
+                                   rows ? three : several ? two : &o->hout);
     m->p->inputs.sink_logits = gen_fill_normal(m, g, 3);
     int64_t index[4] = {0};
     for (int64_t i = 0; m->ok && i < gen_count(&g->t); i++) {

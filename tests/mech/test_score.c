@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The score options (mech/score_options, solvers/score_steps, score_bias,
- * score_table, plan/bind_score):
+ * score_table, plan/bind_score; mech/one_attend and the mechanisms rmha, rcmha
+ * and complexformer, whose steps are solvers/map_conv, map_euler and, for
+ * pointer, map_additive):
  * what must be equal to what, a step that equals its row of the prefill, and
  * what is refused.
  */
@@ -88,6 +90,61 @@ START_TEST(step_is_last_row)
             ck_assert_msg(d < NEAR, "%s: '%s': the step is %g from the last row", solver,
                           stepping[n], d);
             dense_free(&x);
+        }
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
+/* ---- mechanisms whose tables say nothing ---- */
+
+/* Mechanism, options, roles of zeros; filters that change nothing. */
+static const struct {
+    const char *mech, *options;
+    struct {
+        int32_t role, rank;
+        int64_t shape[3];
+    } zero[3];
+    bool identity;
+    const char *same; /* as softmax with these */
+} plain[] = {
+    {"rmha", "causal q_bias_content",
+     {{ATTN_ROLE_QUERY_TABLE, 3, {3, 9, 16}}, {ATTN_ROLE_Q_BIAS_CONTENT, 2, {3, 16}}}, false,
+     "causal"},
+    {"rcmha", "alibi", {{ATTN_ROLE_QUERY_TABLE, 3, {3, 9, 16}}}, true, "alibi"},
+    {"complexformer", "softcap=3", {{0}}, false, "rope=interleaved softcap=3"},
+    {"complexformer", "rope=none", {{ATTN_ROLE_EULER_SHIFT, 2, {3, 8}}}, false, ""},
+};
+
+START_TEST(plain_mechanisms)
+{
+    attn_ctx *ctx = dense_ctx(2);
+    for (size_t n = 0; n < sizeof plain / sizeof plain[0]; n++)
+        FOR_EACH_SOLVER(solver) {
+            static const int32_t filters[] = {ATTN_ROLE_CONV_Q, ATTN_ROLE_CONV_K,
+                                              ATTN_ROLE_CONV_V};
+            struct dense x, y;
+            char text[256];
+            dense_make(&x, 1, 3, 3, 19, 37, 16, 8);
+            dense_make(&y, 1, 3, 3, 19, 37, 16, 8);
+            for (int i = 0; i < 3 && plain[n].zero[i].role; i++)
+                dense_add(&x, plain[n].zero[i].role, ATTN_DTYPE_F32, plain[n].zero[i].rank,
+                          plain[n].zero[i].shape, NULL);
+            for (int i = 0; i < 3 && plain[n].identity; i++) {
+                int64_t shape[2] = {i < 2 ? 16 : 8, 3};
+                float *w = dense_add(&x, filters[i], ATTN_DTYPE_F32, 2, shape, NULL)->data;
+                for (int64_t c = 0; c < shape[0]; c++)
+                    w[c * 3 + 2] = 1;
+            }
+            snprintf(text, sizeof text, "%s h=3 q=19 k=37 d=16/8 %s", plain[n].mech,
+                     plain[n].options);
+            bool ran = dense_run(ctx, text, solver, &x);
+            snprintf(text, sizeof text, "softmax h=3 q=19 k=37 d=16/8 %s", plain[n].same);
+            ran = dense_run(ctx, text, solver, &y) && ran;
+            double d = ran ? dense_distance(y.out, x.out, x.n_out) : 0;
+            ck_assert_msg(d < NEAR, "%s %s by %s is %g from softmax %s", plain[n].mech,
+                          plain[n].options, solver ? solver : "(chosen)", d, plain[n].same);
+            dense_free(&x);
+            dense_free(&y);
         }
     attn_ctx_destroy(ctx);
 }
@@ -188,4 +245,4 @@ START_TEST(unfit_tables)
 }
 END_TEST
 
-UNIT_MAIN("score", unfit_tables, equal_options, step_is_last_row, refused_options)
+UNIT_MAIN("score", unfit_tables, plain_mechanisms, equal_options, step_is_last_row, refused_options)

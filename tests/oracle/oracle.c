@@ -331,6 +331,19 @@ static void finish(const struct run *x, const struct seq *s, int64_t h, int64_t 
     oracle_epilogue(&e, dv, out, size);
 }
 
+/* Several logits of a head weigh as much as one, their log-sum-exp. */
+static double oracle_sink(const attn_tensor *t, int64_t n, int64_t h, int64_t i)
+{
+    double sum = 0;
+    if (t->rank != 2)
+        return t->rank == 1 ? oracle_load(t, &h) : oracle_load4(t, n, h, i, 0);
+    for (int64_t m = 0; m < t->shape[1]; m++) {
+        int64_t index[2] = {h, m};
+        sum += exp(oracle_load(t, index));
+    }
+    return log(sum);
+}
+
 static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t i)
 {
     const struct oracle_options *o = x->o;
@@ -392,8 +405,7 @@ static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t 
 
     double sink = -INFINITY;
     if (in->sink_logits && i < s->q_len)
-        sink = in->sink_logits->rank == 1 ? oracle_load(in->sink_logits, &h)
-                                          : oracle_load4(in->sink_logits, s->n, h, i, 0);
+        sink = oracle_sink(in->sink_logits, s->n, h, i);
     double max = -INFINITY, sum = 0;
     long double entropy = 0; /* many equal terms: a double would show its own error */
     bool nan = isnan(sink), nan_score = false;

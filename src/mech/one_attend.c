@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One ATTEND behind a change of rows.
+ */
+#include "mech/one_attend.h"
+
+#include "base/error.h"
+
+int32_t attn__one_attend_params(const struct attn__params *user, const struct attn__mem *mem,
+                                const struct attn__setting *settings, size_t n,
+                                struct attn__params *copy)
+{
+    struct attn__params set;
+    const char *solver = attn__params_text_or(user, ATTN_PARAM_SOLVER, NULL);
+    int64_t want = attn__params_i64_or(user, ATTN_PARAM_WANT, 0);
+    int32_t status = attn__preset_copy(user, mem, settings, n, &set);
+    attn__params_init(copy, mem, 0);
+    if (status == ATTN_OK)
+        status = attn__preset_stage(&set, mem, copy);
+    if (status == ATTN_OK && want != 0)
+        status = attn__params_set_i64(copy, ATTN_PARAM_WANT, want);
+    if (status == ATTN_OK && solver)
+        status = attn__params_set_text(copy, ATTN_PARAM_SOLVER, solver, strlen(solver));
+    attn__params_destroy(&set);
+    return status;
+}
+
+int32_t attn__one_attend_stage(const struct attn__params *user, const struct attn__mem *mem,
+                               const struct attn__setting *settings, size_t n,
+                               struct attn__problem *p)
+{
+    struct attn__params copy;
+    int32_t status = attn__one_attend_params(user, mem, settings, n, &copy);
+    if (status == ATTN_OK)
+        status = attn__mech_attend(&copy, &copy, mem, p);
+    attn__params_destroy(&copy);
+    return status;
+}
+
+int32_t attn__one_attend(const struct attn__params *user, const struct attn__mem *mem,
+                         const struct attn__setting *settings, size_t n,
+                         const struct attn__recipe *recipe, struct attn__problem *p)
+{
+    int32_t status = attn__preset(user, mem, settings, n, p);
+    if (status != ATTN_OK)
+        return status;
+    p->recipe = recipe;
+    const char *reason = p->k == ATTN_UNBOUNDED ? "k is inf, expected a number" : NULL;
+    if (p->packed)
+        reason = "packed is set, expected sequences in a batch";
+    if (!reason)
+        return ATTN_OK;
+    attn__problem_free(p, mem);
+    return attn__error_set(ATTN_ERR_UNSUPPORTED, "%s: changed rows are kept in the workspace",
+                           reason);
+}
+
+struct attn__call attn__one_attend_call(const struct attn__recipe_run *r)
+{
+    struct attn__call c = attn__recipe_call(r);
+    for (int slot = 0; slot < ATTN__ROLE_COUNT; slot++)
+        if (attn__role_table[slot].types != ATTN__TYPES_OBJECT)
+            attn__recipe_pass(&c, (enum attn__slot)slot, r->call, (enum attn__slot)slot);
+    return c;
+}
