@@ -108,10 +108,12 @@ static void row_chain(const float *restrict k, int64_t ldk, int64_t nk, int64_t 
 {
     const int64_t ahead = d > 0 ? ahead_f32(ldk, d, fetch) : 0;
     int64_t j = 0;
-    for (; j + ATTN__CHAIN_KEYS <= nk; j += ATTN__CHAIN_KEYS)
+    for (; j + ATTN__CHAIN_KEYS <= nk && ahead; j += ATTN__CHAIN_KEYS)
         chain_rows(true, k + j * ldk, ldk, ATTN__CHAIN_KEYS, d, q, ldq, nr, s + j, lds, ahead);
+    for (; j + ATTN__CHAIN_KEYS <= nk; j += ATTN__CHAIN_KEYS)
+        chain_rows(true, k + j * ldk, ldk, ATTN__CHAIN_KEYS, d, q, ldq, nr, s + j, lds, 0);
     if (j < nk)
-        chain_rows(false, k + j * ldk, ldk, nk - j, d, q, ldq, nr, s + j, lds, ahead);
+        chain_rows(false, k + j * ldk, ldk, nk - j, d, q, ldq, nr, s + j, lds, 0);
 }
 
 #undef ATTN__CHAIN_KEYS
