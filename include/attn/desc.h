@@ -59,6 +59,9 @@ enum {
     /* Attention calibration (ACT, Yu et al., 2024): sinks but the first keep a
      * share of their weight, the other keys get the rest. */
     ATTN_MECH_ACT = 120,
+    /* Visual attention redistribution (VAR, Kang et al., 2025): in rows that
+     * look at the image, weight of sink tokens goes to the rest of it. */
+    ATTN_MECH_VAR = 121,
     /* Soft injection of task embeddings (2025): softmax with head_mix. */
     ATTN_MECH_SOFT_INJECTION = 125,
     /* Pair-wise cross attention (Dual Cross-Attention Learning, Zhu et al.,
@@ -202,6 +205,9 @@ enum {
  * | 12000 | act_beta        | f64    | 0..1              | 0.4              |
  * | 12001 | act_threshold   | f64    | 0..1              | 0.1              |
  * | 12002 | act_heads       | i64s   | 0..Hout-1 each    | all              |
+ * | 12100 | var_p           | f64    | 0..1              | 0.6              |
+ * | 12101 | var_rho         | f64    | 0..1              | 0.5              |
+ * | 12102 | var_summ        | f64    | 0..1              | 0.2              |
  *
  * b, q and k are maxima: every execute may have fewer. With k=inf the
  * workspace does not grow with k and nothing of the size of the scores is
@@ -333,7 +339,10 @@ enum {
     ATTN_PARAM_DIFF_ATTENTION_INIT = 10200,
     ATTN_PARAM_ACT_BETA = 12000,
     ATTN_PARAM_ACT_THRESHOLD = 12001,
-    ATTN_PARAM_ACT_HEADS = 12002
+    ATTN_PARAM_ACT_HEADS = 12002,
+    ATTN_PARAM_VAR_P = 12100,
+    ATTN_PARAM_VAR_RHO = 12101,
+    ATTN_PARAM_VAR_SUMM = 12102
 };
 
 /* Values of `align`. */
