@@ -46,6 +46,20 @@ enum {
     /* Third-order attention (Alman and Song, 2023): the keys are all products
      * of a key of K and one of K2, s = scale * sum_c q_c k_c k2_c. */
     ATTN_MECH_TENSOR_ATTENTION = 104,
+    /* Token-parameter attention (TokenFormer, 2024): normalizer l2_gelu,
+     * gelu_l2 or exp_n, scale 1. */
+    ATTN_MECH_PATTENTION = 105,
+    /* Length scaled softplus attention (Gao and Spratling, 2025), and with
+     * reweighting. */
+    ATTN_MECH_LSSA = 106,
+    ATTN_MECH_LSSAR = 107,
+    /* normalizer=relu (Wortsman et al., 2023), sigmoid (Ramapuram et al.,
+     * 2024), entmax with alpha 1.5 (Peters et al., 2019), sparsemax (Martins
+     * and Astudillo, 2016). */
+    ATTN_MECH_RELU_ATTENTION = 108,
+    ATTN_MECH_SIGMOID_ATTENTION = 109,
+    ATTN_MECH_ENTMAX15 = 110,
+    ATTN_MECH_SPARSEMAX = 111,
     /* Pointer networks (Vinyals et al., 2015): probabilities of the additive
      * scores sum_c w_c tanh(q_c + k_c), no values. */
     ATTN_MECH_POINTER = 112,

@@ -52,6 +52,13 @@ static const struct {
     {"softmax h=1 q=1 k=1 d=1 normalizer=relu sink_logits", ATTN_ERR_UNSUPPORTED, "sink_logits"},
     {"softmax h=1 q=1 k=1 d=1 normalizer=exp_sum sink_logits", ATTN_ERR_UNSUPPORTED, "exp_sum"},
     {"softmax h=1 q=1 k=1 d=1 normalizer=exp_n want=entropy", ATTN_ERR_UNSUPPORTED, "entropy"},
+    {"relu_attention h=1 q=1 k=1 d=1 normalizer=none", ATTN_ERR_INVALID, "relu_attention"},
+    {"entmax15 h=1 q=1 k=1 d=1 norm_power=2", ATTN_ERR_INVALID, "norm_power"},
+    {"sparsemax h=1 q=1 k=inf d=1", ATTN_ERR_UNSUPPORTED, "k=inf"},
+    {"pattention h=1 q=1 k=1 d=1 normalizer=relu", ATTN_ERR_INVALID, "l2_gelu"},
+    {"pattention h=1 q=1 k=1 d=1 causal", ATTN_ERR_INVALID, "causal"},
+    {"lssa h=1 q=1 k=1 d=1 mask", ATTN_ERR_INVALID, "mask"},
+    {"lssar h=1 q=1 k=1 d=1 window=3,0", ATTN_ERR_INVALID, "window_left"},
     {"softmax b=9223372036854775807 h=1 q=1 k=1 d=1", ATTN_ERR_OVERFLOW, "workspace"},
 };
 

@@ -4,7 +4,8 @@
  * f32, f16 and f64, at every ISA level of the machine, with the solver of the
  * planner's choice and with each one forced that can serve it, with one
  * thread and with three. What it goes through besides solvers: src/mech/preset.c,
- * src/plan/staged.c, src/problem/recipe.c, src/solvers/map_merge.c.
+ * src/mech/norm_presets.c, src/plan/staged.c, src/problem/recipe.c,
+ * src/solvers/map_merge.c.
  *
  *     test_mechs FILE.gold...
  */
