@@ -78,11 +78,35 @@ enum {
     ATTN_MECH_VAR = 121,
     /* Soft injection of task embeddings (2025): softmax with head_mix. */
     ATTN_MECH_SOFT_INJECTION = 125,
+    /* Croc (2024): causal, with a prefix or an image that all or its own
+     * queries see. */
+    ATTN_MECH_CROC = 126,
+    /* Modality-mutual attention (AKI, 2025): causal, and image queries see
+     * the text behind them. */
+    ATTN_MECH_MMA = 127,
+    /* EE-MLLM (2024): queries of the text alone over images and text. */
+    ATTN_MECH_EE_MLLM = 128,
+    /* MixFormer (Cui et al., 2022): templates see templates, the search
+     * region sees all. */
+    ATTN_MECH_MIXFORMER = 130,
     /* Pair-wise cross attention (Dual Cross-Attention Learning, Zhu et al.,
      * 2022): one softmax over the keys of two sources, K and K2. */
     ATTN_MECH_PWCA = 131,
     /* Its global-local form: the rows in ROWS alone attend to all keys. */
     ATTN_MECH_GLCA = 132,
+    /* MultiTab (2026): tokens of features and of tasks in one sequence. */
+    ATTN_MECH_MULTITAB = 133,
+    /* S2 attention (Lin et al., 2024): local blocks and every n-th block, a
+     * phase for each head. */
+    ATTN_MECH_S2_ATTENTION = 134,
+    /* MoA (Fu et al., 2024): the first block and a span of blocks for each
+     * head. */
+    ATTN_MECH_MOA_SPAN = 135,
+    /* Stochastically subsampled self-attention (Hussain et al., 2023): all
+     * queries see the keys of one list. */
+    ATTN_MECH_SSA = 136,
+    /* MASFormer (Zhang et al., 2023): causal, with a window in some layers. */
+    ATTN_MECH_MASFORMER = 137,
     /* Sparse query attention (2025): fewer query than key heads are legal. */
     ATTN_MECH_SQA = 138,
     /* Single-head attention of SHViT (2024). */
@@ -222,6 +246,16 @@ enum {
  * | 12100 | var_p           | f64    | 0..1              | 0.6              |
  * | 12101 | var_rho         | f64    | 0..1              | 0.5              |
  * | 12102 | var_summ        | f64    | 0..1              | 0.2              |
+ * | 13300 | multitab_tasks  | i64    | 1..63             | needed           |
+ * | 13301 | multitab_mask   | enum   | t_t f_t both      | t_t              |
+ * | 13400 | s2_block        | i64    | 1..               | 64               |
+ * | 13401 | s2_local_blocks | i64    | 1..               | needed           |
+ * | 13402 | s2_stride       | i64    | 1..               | needed           |
+ * | 13403 | s2_offset       | i64    | 0..               | 0                |
+ * | 13404 | s2_dense_heads  | i64    | 0..65536          | 0                |
+ * | 13405 | s2_homo_head    | bool   |                   | 0                |
+ * | 13500 | moa_bands       | i64s   | 1.. each          | needed           |
+ * | 13501 | moa_block       | i64    | 1..               | 64               |
  *
  * b, q and k are maxima: every execute may have fewer. With k=inf the
  * workspace does not grow with k and nothing of the size of the scores is
@@ -356,7 +390,17 @@ enum {
     ATTN_PARAM_ACT_HEADS = 12002,
     ATTN_PARAM_VAR_P = 12100,
     ATTN_PARAM_VAR_RHO = 12101,
-    ATTN_PARAM_VAR_SUMM = 12102
+    ATTN_PARAM_VAR_SUMM = 12102,
+    ATTN_PARAM_MULTITAB_TASKS = 13300,
+    ATTN_PARAM_MULTITAB_MASK = 13301,
+    ATTN_PARAM_S2_BLOCK = 13400,
+    ATTN_PARAM_S2_LOCAL_BLOCKS = 13401,
+    ATTN_PARAM_S2_STRIDE = 13402,
+    ATTN_PARAM_S2_OFFSET = 13403,
+    ATTN_PARAM_S2_DENSE_HEADS = 13404,
+    ATTN_PARAM_S2_HOMO_HEAD = 13405,
+    ATTN_PARAM_MOA_BANDS = 13500,
+    ATTN_PARAM_MOA_BLOCK = 13501
 };
 
 /* Values of `align`. */
@@ -453,6 +497,9 @@ enum {
 };
 enum { ATTN_OUT_NORM_NONE = 0, ATTN_OUT_NORM_RMS = 1 };
 
+/* Values of `multitab_mask`: tasks do not see other tasks, features do not see
+ * tasks, or neither. */
+enum { ATTN_MULTITAB_T_T = 0, ATTN_MULTITAB_F_T = 1, ATTN_MULTITAB_BOTH = 2 };
 /* Values of `mla_form`: what is projected, queries or keys and values. */
 enum { ATTN_MLA_ABSORBED = 0, ATTN_MLA_NAIVE = 1 };
 

@@ -157,6 +157,16 @@ static void load_classes(const struct attn__vis *v, struct attn__vis_keys *keys)
     }
 }
 
+static void load_positions(const struct attn__vis *v, struct attn__vis_keys *keys)
+{
+    load(&v->pos_k, keys, keys->pos);
+    keys->has_pos = true;
+    /* so that sums of a position and 64 fit */
+    keys->in_order = keys->pos[0] > -(INT64_C(1) << 62) && keys->pos[0] < INT64_C(1) << 62;
+    for (int64_t k = 1; k < keys->n && keys->in_order; k++)
+        keys->in_order = keys->pos[k] == keys->pos[0] + k;
+}
+
 static uint64_t segment_word(const struct attn__vis *v, int64_t i, struct attn__vis_keys *keys)
 {
     int64_t id = attn__vis_id(&v->seg_q, i);
@@ -197,6 +207,8 @@ static uint64_t band_word(const struct attn__vis *v, const int64_t *val, int64_t
 
     if (val[1] != ATTN_UNBOUNDED)
         hi = attn__vis_add(hi, unit - 1);
+    if (keys->in_order)
+        return attn__vis_run(keys->pos[0], keys->n, lo, attn__vis_add(hi, 1));
     for (int64_t k = 0; k < keys->n; k++)
         word |= (uint64_t)(keys->pos[k] >= lo && keys->pos[k] <= hi) << k;
     return word;
@@ -221,7 +233,6 @@ uint64_t attn__vis_id_word(const struct attn__vis *v, const struct attn__piece *
     if (e->kind == ATTN_PIECE_PAIR)
         return pair_word(v, e, i, keys);
     if (!keys->has_pos)
-        load(&v->pos_k, keys, keys->pos);
-    keys->has_pos = true;
+        load_positions(v, keys);
     return e->kind == ATTN_PIECE_BAND ? band_word(v, val, i, keys) : stride_word(val, keys);
 }

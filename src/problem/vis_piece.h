@@ -110,6 +110,7 @@ void attn__vis_mask_eight(const uint8_t *const *row, int64_t rows, int64_t j, ui
 struct attn__vis_keys {
     int64_t j0, n;
     bool has_pos, has_seg, has_class;
+    bool in_order; /* the positions are pos[0], pos[0] + 1 ... */
     int64_t pos[ATTN__VIS_WORD], seg[ATTN__VIS_WORD];
     uint64_t of_class[64]; /* the keys of each class */
     uint64_t classes;      /* those that some key has */

@@ -6,6 +6,7 @@
 #include "problem/vis_piece.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { SLICE = 16, MOST = 64 };
 
@@ -31,12 +32,14 @@ enum attn__tile attn__vis_user_tile(const struct attn__vis *v, const struct attn
 static void queries_of(const struct attn__vis *v, const struct attn__vis_rows *r, int64_t h,
                        int64_t j0, int64_t j1, uint64_t queries[SLICE])
 {
-    uint8_t visible[MOST][SLICE] = {{0}};
+    uint8_t visible[MOST][SLICE];
     const uint8_t *row[MOST];
     int32_t class = ask(v, NULL, v->h0 + h, r->i0, r->i1, j0, j1);
 
-    if (class != 0 && class != 1)
+    if (class != 0 && class != 1) {
+        memset(visible, 0, (size_t)(r->i1 - r->i0) * SLICE);
         class = ask(v, visible[0], v->h0 + h, r->i0, r->i1, j0, j1);
+    }
     for (int k = 0; k < SLICE; k++)
         queries[k] = class == 0 ? 0 : ~UINT64_C(0);
     if (class == 0 || class == 1)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Pieces of visibility whose numbers come at execute, and the caller's own
- * rule: equations with other ways to say the same, and every way to be wrong.
+ * rule: equations with other ways to say the same, and every way to be wrong;
+ * also of src/mech/vis_presets.c, multitab.c and head_spans.c, whose results
+ * are in golden/visible.gold.
  */
 #include <math.h>
 #include <stdio.h>
@@ -379,13 +381,34 @@ START_TEST(plans_refused)
         {"any=tree[1] any=tree[2]", "two tree pieces", ATTN_ERR_INVALID},
         {"any=list[1,2] any=list[1,2]", "two list pieces", ATTN_ERR_INVALID},
         {"positions alibi", "alibi with positions", ATTN_ERR_UNSUPPORTED},
+        {"croc:", "croc needs prefix", ATTN_ERR_UNSET},
+        {"croc:prefix=3 causal", "causal is set, but croc has no such choice", ATTN_ERR_INVALID},
+        {"mma:any=prefix[2]", "mma needs any=rect[", ATTN_ERR_UNSET},
+        {"mma:any=rect[] prefix=1", "prefix is set", ATTN_ERR_INVALID},
+        {"ee_mllm:align=top_left", "align is 1, but ee_mllm settles it as 0", ATTN_ERR_INVALID},
+        {"mixformer:causal", "causal is set", ATTN_ERR_INVALID},
+        {"multitab:", "multitab needs multitab_tasks", ATTN_ERR_UNSET},
+        {"s2_attention:s2_stride=8", "s2_attention needs s2_local_blocks", ATTN_ERR_UNSET},
+        {"s2_attention:s2_stride=8 s2_local_blocks=1 k_head=[1,0]", "a map of key heads",
+         ATTN_ERR_UNSUPPORTED},
+        {"moa_span:", "moa_span needs moa_bands", ATTN_ERR_UNSET},
+        {"moa_span:moa_bands=[1]", "moa_bands has 1 entries, expected one for each of the 2",
+         ATTN_ERR_INVALID},
+        {"moa_span:moa_bands=[1,2] causal=0", "causal is 0, but moa_span settles it as 1",
+         ATTN_ERR_INVALID},
+        {"masformer:causal=0", "causal is 0", ATTN_ERR_INVALID},
+        {"ssa:must=list[1,1]", "two list pieces", ATTN_ERR_INVALID},
+        {"softmax:moa_block=8", "moa_block is set, which is of moa_span", ATTN_ERR_INVALID},
     };
     begin();
     for (size_t n = 0; n < sizeof bads / sizeof bads[0]; n++) {
         char text[200];
         attn_desc *desc;
         attn_plan *plan;
-        snprintf(text, sizeof text, "softmax h=1 q=1 k=1 d=1 %s", bads[n].text);
+        const char *id = strchr(bads[n].text, ':'), *options = id ? id + 1 : bads[n].text;
+        int name = id ? (int)(id - bads[n].text) : 7;
+        snprintf(text, sizeof text, "%.*s h=2 q=1 k=1 d=1 %s", name,
+                 id ? bads[n].text : "softmax", options);
         ck_assert_int_eq(attn_desc_parse(ctx, text, &desc), ATTN_OK);
         ck_assert_int_eq(attn_plan_create(ctx, desc, &plan), bads[n].status);
         ck_assert_msg(strstr(dense_error(), bads[n].says), "%s: %s", text, dense_error());
