@@ -10,13 +10,15 @@
  * key; off = k_len - q_len of the sequence (align=bottom_right) or 0
  * (top_left). A score is
  *
- *     s = cap(scale * r * q.k) + bias + alibi  over the visible keys,
+ *     s = cap(scale * r * q.k) + bias + ...    over the visible keys,
  *     out = sum_j softmax(s)_j v_j,            lse = ln sum_j exp(s_j)
  *
  * with cap(x) = softcap * tanh(x / softcap), r the row's factor (1 unless
- * head_scale, logn_train or ssmax is set), and sink logits adding to the sum
- * without a value; `normalizer` puts something else in softmax's place. A key
- * is visible if
+ * head_scale, row_scale, logn_train or ssmax is set), and sink logits adding
+ * to the sum without a value; `normalizer` puts something else in softmax's
+ * place. docs/mechanisms/scores.md has all that may be added: ALiBi, tables by
+ * distance (i + off - j), T5 buckets, windows, grids, products of the query
+ * with a table, terms by class of the key. A key is visible if
  *
  *     len & segment & mask & ((causal & (window | sink_tokens)) | prefix);
  *
@@ -76,6 +78,9 @@ enum {
     /* Visual attention redistribution (VAR, Kang et al., 2025): in rows that
      * look at the image, weight of sink tokens goes to the rest of it. */
     ATTN_MECH_VAR = 121,
+    /* Scores raised or lowered by class of the key (PAI, Liu et al., 2024):
+     * class_terms. */
+    ATTN_MECH_IMBALANCED_ATTENTION = 123,
     /* Soft injection of task embeddings (2025): softmax with head_mix. */
     ATTN_MECH_SOFT_INJECTION = 125,
     /* Croc (2024): causal, with a prefix or an image that all or its own
@@ -183,6 +188,8 @@ enum {
  * | 335 | q_bias_content  | bool   | Q_BIAS_CONTENT    | 0                  |
  * | 336 | q_bias_table    | bool   | Q_BIAS_TABLE      | 0                  |
  * | 337 | query_table_bias| bool   | QUERY_TABLE_BIAS  | 0                  |
+ * | 338 | class_terms     | i64    | 1..64 classes     | none               |
+ * | 339 | class_rows      | i64    | 0..               | all rows           |
  * | 340 | qk_norm         | enum   | none rms layer l2 | none               |
  * | 341 | qk_norm_eps     | f64    | >= 0              | 1e-6, l2: 1e-12    |
  * | 342 | qk_norm_weight  | bool   | Q_NORM_W K_NORM_W | 0                  |
@@ -342,6 +349,8 @@ enum {
     ATTN_PARAM_Q_BIAS_CONTENT = 335,
     ATTN_PARAM_Q_BIAS_TABLE = 336,
     ATTN_PARAM_QUERY_TABLE_BIAS = 337,
+    ATTN_PARAM_CLASS_TERMS = 338,
+    ATTN_PARAM_CLASS_ROWS = 339,
     ATTN_PARAM_QK_NORM = 340,
     ATTN_PARAM_QK_NORM_EPS = 341,
     ATTN_PARAM_QK_NORM_WEIGHT = 342,

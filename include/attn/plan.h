@@ -76,6 +76,8 @@ typedef struct attn_plan attn_plan;
  * |  76 | EULER_DELTA   | [Hq,D/2]             | f32, f64     | in  | mech. |
  * |  77 | EULER_SHIFT   | [Hq,D/2]             | f32, f64     | in  | mech. |
  * |  78 | POINTER_W     | [Hout,D]             | as BIAS      | in  | mech. |
+ * |  79 | CLASS_TERMS   | [2,Hout,class_terms] | as BIAS      | in  | class_|
+ * |     |               | a, then c            |              |     | terms |
  * |  80 | Q_NORM_W      | [D] or [Hq,D]        | f32, f64     | in  | qk_   |
  * |  81 | K_NORM_W      | [D] or [Hk,D]        | f32, f64     | in  | norm_ |
  * |     |               |                      |              |     | weight|
@@ -183,6 +185,7 @@ enum {
     ATTN_ROLE_EULER_DELTA = 76,
     ATTN_ROLE_EULER_SHIFT = 77,
     ATTN_ROLE_POINTER_W = 78,
+    ATTN_ROLE_CLASS_TERMS = 79,
     ATTN_ROLE_Q_NORM_W = 80,
     ATTN_ROLE_K_NORM_W = 81,
     ATTN_ROLE_Q_NORM_B = 82,

@@ -123,6 +123,9 @@ static int32_t query_table(const struct attn__params *v, struct attn__problem *p
             return attn__error_set(ATTN_ERR_INVALID, "%s is set, but query_table is not",
                                    of_table[n].name);
     }
+    if (table && attn__params_i64_or(v, ATTN_PARAM_POSITIONS, 0))
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "query_table with positions, expected at most one of them");
     p->score.query_table_zero =
         attn__params_i64_or(v, ATTN_PARAM_QUERY_TABLE_ZERO, ATTN_UNBOUNDED);
     p->score.own_rows |= table || attn__params_i64_or(v, ATTN_PARAM_Q_BIAS_CONTENT, 0) != 0;
@@ -233,6 +236,9 @@ void attn__score_roles(struct attn__problem *p)
     takes(p, ATTN__SLOT_GRID_Y, e->grid_w > 0);
     takes(p, ATTN__SLOT_GRID_X, e->grid_w > 0);
     takes(p, ATTN__SLOT_SWIN_TABLE, e->swin_h > 0);
+    takes(p, ATTN__SLOT_CLASS_K, e->classes > 0);
+    takes(p, ATTN__SLOT_CLASS_TERMS, e->classes > 0);
+    extent(p, "Classes", e->classes);
     extent(p, "Buckets", e->t5_buckets);
     extent(p, "W", e->grid_w);
     extent(p, "Window", (2 * e->swin_h - 1) * (2 * e->swin_w - 1));
@@ -252,7 +258,14 @@ int32_t attn__score_options(const struct attn__params *v, struct attn__problem *
     if (status == ATTN_OK)
         status = sources(v, p, (int32_t *)(void *)(heads + 2 * p->hout));
     add_step(p, ATTN__STEP_SOFTCAP, p->softcap > 0);
-    add_step(p, ATTN__STEP_ALIBI, p->slopes != NULL);
+    bool positions = attn__params_i64_or(v, ATTN_PARAM_POSITIONS, 0) != 0;
+    add_step(p, ATTN__STEP_ALIBI, p->slopes && !positions);
+    add_step(p, ATTN__STEP_ALIBI_AT, p->slopes && positions);
+    p->score.classes = attn__params_i64_or(v, ATTN_PARAM_CLASS_TERMS, 0);
+    p->score.class_rows = attn__params_i64_or(v, ATTN_PARAM_CLASS_ROWS, ATTN_UNBOUNDED);
+    add_step(p, ATTN__STEP_CLASS, p->score.classes > 0);
+    if (status == ATTN_OK && p->score.class_rows != ATTN_UNBOUNDED && p->score.classes == 0)
+        status = attn__error_set(ATTN_ERR_INVALID, "class_rows is set, but class_terms is not");
     add_step(p, ATTN__STEP_BIAS, p->bias);
     add_step(p, ATTN__STEP_USER, v->score_fn != NULL);
     p->score.user = v->score_fn;

@@ -107,6 +107,23 @@ struct attn__rows attn__call_colsum(const struct attn__call *c, const struct att
     return r;
 }
 
+static int64_t position(const attn_tensor *t, int64_t b, int64_t n)
+{
+    int64_t at = (t->shape[0] == 1 ? 0 : b * t->stride[0]) + n * t->stride[1];
+    return attn__load_i64(t->data, at, t->dtype);
+}
+
+int64_t attn__call_pos_q(const struct attn__call *c, const struct attn__seq *s, int64_t i)
+{
+    return c->has[ATTN__SLOT_POS_Q] ? position(&c->t[ATTN__SLOT_POS_Q], s->b, s->q0 + i)
+                                    : i + s->off;
+}
+
+int64_t attn__call_pos_k(const struct attn__call *c, const struct attn__seq *s, int64_t j)
+{
+    return c->has[ATTN__SLOT_POS_K] ? position(&c->t[ATTN__SLOT_POS_K], s->b, s->k0 + j) : j;
+}
+
 double attn__call_sink(const struct attn__call *c, const struct attn__seq *s, int64_t h,
                        int64_t i)
 {

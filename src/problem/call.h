@@ -83,6 +83,11 @@ struct attn__rows attn__call_per_row(const struct attn__call *c, enum attn__slot
 struct attn__rows attn__call_colsum(const struct attn__call *c, const struct attn__seq *s,
                                     int64_t h);
 
+/* Where query i and key j of a sequence stand: POS_Q and POS_K, or i + off and
+ * j. */
+int64_t attn__call_pos_q(const struct attn__call *c, const struct attn__seq *s, int64_t i);
+int64_t attn__call_pos_k(const struct attn__call *c, const struct attn__seq *s, int64_t j);
+
 /* The sink logit of a row; -inf where the problem has none. */
 double attn__call_sink(const struct attn__call *c, const struct attn__seq *s, int64_t h,
                        int64_t i);

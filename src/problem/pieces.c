@@ -151,14 +151,11 @@ static bool is_plain(const struct attn__problem *p, const struct attn__piece *e)
            (e->kind == ATTN_PIECE_RECT && !e->given);
 }
 
-static int32_t check(const struct attn__params *v, const struct attn__problem *p)
+static int32_t check(const struct attn__problem *p)
 {
     if (p->mask_fn && p->dtype == ATTN_DTYPE_F64)
         return attn__error_set(ATTN_ERR_UNSUPPORTED,
                                "a mask function with dtype=f64, expected another type");
-    if (p->positions && attn__params_i64_or(v, ATTN_PARAM_ALIBI, 0))
-        return attn__error_set(ATTN_ERR_UNSUPPORTED,
-                               "alibi with positions, expected at most one of them");
     return ATTN_OK;
 }
 
@@ -175,7 +172,7 @@ int32_t attn__pieces_fill(const struct attn__params *v, struct attn__problem *p,
     p->plain_pieces = true;
     for (int32_t n = 0; n < p->n_pieces; n++)
         p->plain_pieces &= is_plain(p, &p->piece[n]);
-    return status == ATTN_OK ? check(v, p) : status;
+    return status == ATTN_OK ? check(p) : status;
 }
 
 void attn__pieces_roles(struct attn__problem *p)

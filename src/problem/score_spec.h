@@ -17,10 +17,12 @@ enum attn__step {
     ATTN__STEP_QUERY_TABLE, /* product of the query with a row by distance */
     ATTN__STEP_SOFTCAP,
     ATTN__STEP_ALIBI,
+    ATTN__STEP_ALIBI_AT, /* the same with positions given by arguments */
     ATTN__STEP_DISTANCE, /* bias from a table by distance */
     ATTN__STEP_SWIN,     /* bias from a table by distance in two dimensions */
     ATTN__STEP_GRID,     /* bias of a key's row plus bias of its column */
     ATTN__STEP_BIAS,     /* dense */
+    ATTN__STEP_CLASS,    /* terms by class of the key */
     ATTN__STEP_USER,     /* the caller's function */
     ATTN__STEP_COUNT
 };
@@ -60,6 +62,9 @@ struct attn__score_spec {
 
     int64_t swin_h, swin_w; /* 0: none */
     int64_t grid_w;         /* keys of a row of the grid; 0: none */
+
+    int64_t classes;    /* of CLASS; 0: none */
+    int64_t class_rows; /* only the last rows get them; ATTN_UNBOUNDED: all */
 
     attn_score_fn user; /* NULL: none */
 };

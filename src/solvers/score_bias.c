@@ -33,6 +33,23 @@ double attn__score_bias_dense_pair(const struct attn__score_exact *x, int64_t j)
     return attn__rows_load(&b, x->i, j);
 }
 
+/* ---- ALiBi where positions are given ---- */
+
+void attn__score_bias_alibi(const struct attn__score *x, int64_t h, int64_t i, int64_t j0,
+                            int64_t nk, float *dst)
+{
+    double slope = x->c->p->slopes[h];
+    int64_t at = attn__call_pos_q(x->c, x->s, i);
+    for (int64_t j = 0; j < nk; j++)
+        dst[j] = (float)(-slope * fabs((double)at - (double)attn__call_pos_k(x->c, x->s, j0 + j)));
+}
+
+double attn__score_bias_alibi_pair(const struct attn__score_exact *x, int64_t j)
+{
+    return -x->c->p->slopes[x->h] * fabs((double)attn__call_pos_q(x->c, x->s, x->i) -
+                                         (double)attn__call_pos_k(x->c, x->s, j));
+}
+
 /* ---- by distance: entry clamp(j - (i + off) + zero) of the head ---- */
 
 struct distance_table {
@@ -43,6 +60,15 @@ struct distance_table {
 static int64_t zero_of(const struct attn__problem *p, int64_t n)
 {
     return p->score.table_zero == ATTN_UNBOUNDED ? n / 2 : p->score.table_zero;
+}
+
+/* The entry for a key and a query at these positions, which may be any. */
+static int64_t entry(int64_t key, int64_t query, int64_t zero, int64_t n)
+{
+    int64_t d;
+    if (__builtin_sub_overflow(key, query, &d))
+        return key > query ? n - 1 : 0;
+    return d >= n - 1 - zero ? n - 1 : d <= -zero ? 0 : d + zero;
 }
 
 static struct distance_table distance_table(const struct attn__score *x)
@@ -66,6 +92,14 @@ void attn__score_bias_distance(const struct attn__score *x, int64_t h, int64_t i
                                int64_t nk, float *dst)
 {
     struct distance_table d = distance_table(x);
+    if (x->c->p->positions) {
+        int64_t at = attn__call_pos_q(x->c, x->s, i);
+        for (int64_t j = 0; j < nk; j++)
+            dst[j] = (float)attn__rows_load(
+                &d.heads, h,
+                entry(attn__call_pos_k(x->c, x->s, j0 + j), at, d.zero, d.n));
+        return;
+    }
     int64_t first = j0 - (i + x->s->off) + d.zero; /* the entry of key j0, if there is one */
     int64_t lo = attn__min_i64(attn__max_i64(-first, 0), nk);
     int64_t hi = attn__max_i64(attn__min_i64(d.n - first, nk), lo);
@@ -83,8 +117,8 @@ struct attn__score_bias_plain attn__score_bias_distance_plain(const struct attn_
 {
     struct distance_table d = distance_table(x);
     int64_t first = t->j0 - (t->r0 + x->s->off) + d.zero;
-    if (!attn__rows_plain(&d.heads, ATTN_DTYPE_F32) || first - (t->n - 1) < 0 ||
-        first + t->nk > d.n)
+    if (x->c->p->positions || !attn__rows_plain(&d.heads, ATTN_DTYPE_F32) ||
+        first - (t->n - 1) < 0 || first + t->nk > d.n)
         return (struct attn__score_bias_plain){0};
     return (struct attn__score_bias_plain){(const float *)attn__rows_at(&d.heads, x->h0) + first,
                                            -1, 1};
@@ -93,17 +127,15 @@ struct attn__score_bias_plain attn__score_bias_distance_plain(const struct attn_
 double attn__score_bias_distance_pair(const struct attn__score_exact *x, int64_t j)
 {
     const struct attn__score_spec *e = &x->c->p->score;
-    int64_t distance = j - (x->i + x->s->off);
+    int64_t key = attn__call_pos_k(x->c, x->s, j), query = attn__call_pos_q(x->c, x->s, x->i);
     if (e->t5_bucket) {
         const attn_tensor *w = &x->c->t[ATTN__SLOT_T5_WEIGHT];
-        int64_t at = attn__max_i64(attn__min_i64(distance, e->t5_reach), -e->t5_reach);
-        return attn__load_f64(w->data,
-                              e->t5_bucket[at + e->t5_reach] * w->stride[0] + x->h * w->stride[1],
+        int64_t at = entry(key, query, e->t5_reach, 2 * e->t5_reach + 1);
+        return attn__load_f64(w->data, e->t5_bucket[at] * w->stride[0] + x->h * w->stride[1],
                               w->dtype);
     }
     const attn_tensor *t = &x->c->t[ATTN__SLOT_BIAS_TABLE];
-    int64_t n = t->shape[1], at = distance + zero_of(x->c->p, n);
-    at = attn__max_i64(attn__min_i64(at, n - 1), 0);
+    int64_t n = t->shape[1], at = entry(key, query, zero_of(x->c->p, n), n);
     return attn__load_f64(t->data, x->h * t->stride[0] + at * t->stride[1], t->dtype);
 }
 

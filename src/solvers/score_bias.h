@@ -14,13 +14,13 @@
  * keys j0... */
 typedef void attn__score_bias_fn(const struct attn__score *x, int64_t h, int64_t i, int64_t j0,
                                  int64_t nk, float *dst);
-attn__score_bias_fn attn__score_bias_dense, attn__score_bias_distance, attn__score_bias_swin,
-    attn__score_bias_grid;
+attn__score_bias_fn attn__score_bias_alibi, attn__score_bias_dense, attn__score_bias_distance,
+    attn__score_bias_swin, attn__score_bias_grid;
 
 /* The same of one pair, by the definition. */
 typedef double attn__score_bias_pair_fn(const struct attn__score_exact *x, int64_t j);
-attn__score_bias_pair_fn attn__score_bias_dense_pair, attn__score_bias_distance_pair,
-    attn__score_bias_swin_pair, attn__score_bias_grid_pair;
+attn__score_bias_pair_fn attn__score_bias_alibi_pair, attn__score_bias_dense_pair,
+    attn__score_bias_distance_pair, attn__score_bias_swin_pair, attn__score_bias_grid_pair;
 
 /* Where the bias of a tile of one head lies in memory as it is: entry of row
  * r0 and key j0, and what a row and a key further adds. NULL: it does not. */

@@ -6,6 +6,7 @@
 
 #include "problem/norm.h"
 #include "solvers/score_bias.h"
+#include "solvers/score_class.h"
 #include "solvers/score_table.h"
 #include "solvers/score_user.h"
 
@@ -75,6 +76,8 @@ static const struct {
     [ATTN__STEP_SOFTCAP] = {.tile = softcap_tile, .row = softcap_row, .pair = softcap_pair,
                             .cost = 25},
     [ATTN__STEP_ALIBI] = {.tile = alibi_tile, .row = alibi_row, .pair = alibi_pair, .cost = 3},
+    [ATTN__STEP_ALIBI_AT] = {.bias = attn__score_bias_alibi,
+                             .bias_pair = attn__score_bias_alibi_pair, .cost = 12},
     [ATTN__STEP_DISTANCE] = {.bias = attn__score_bias_distance,
                              .bias_pair = attn__score_bias_distance_pair,
                              .plain = attn__score_bias_distance_plain, .cost = 8},
@@ -85,6 +88,8 @@ static const struct {
     [ATTN__STEP_BIAS] = {.bias = attn__score_bias_dense,
                          .bias_pair = attn__score_bias_dense_pair,
                          .plain = attn__score_bias_dense_plain, .cost = 8},
+    [ATTN__STEP_CLASS] = {.tile = attn__score_class_tile, .row = attn__score_class_row,
+                          .pair = attn__score_class_pair, .cost = 16},
     [ATTN__STEP_USER] = {.tile = attn__score_user_tile, .row = attn__score_user_row,
                          .pair = attn__score_user_pair, .cost = 6},
 };
@@ -176,7 +181,7 @@ double attn__score_scale(const struct attn__call *c, const struct attn__seq *s, 
         f *= attn__rows_load(&r, i, 0);
     }
     if (e->logn != ATTN__LOGN_NONE) {
-        double n = (double)attn__max_i64(e->logn_keys ? s->nk : i + s->off + 1, 1);
+        double n = (double)attn__max_i64(e->logn_keys ? s->nk : attn__call_pos_q(c, s, i) + 1, 1);
         f *= e->logn == ATTN__LOGN_SSMAX ? log(n) : fmax(1, log(n) / e->log_train);
     }
     return f;

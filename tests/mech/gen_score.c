@@ -83,7 +83,7 @@ static void query_table(struct maker *m)
     p->options.score.query_table_zero = -1;
     if ((p->q_bias_content = rng_percent(r, 4)))
         gen_say(p, " q_bias_content");
-    if (!rng_percent(r, 7))
+    if (!rng_percent(r, 7) || p->inputs.piece.pos_q)
         return;
     p->query_table_rows = rng_int(r, 1, rng_percent(r, 50) ? 30 : 500);
     gen_say(p, " query_table");
@@ -97,9 +97,36 @@ static void query_table(struct maker *m)
         gen_say(p, " query_table_bias");
 }
 
+/* Terms by class of the key; classes beyond them have none. */
+static void classes(struct maker *m)
+{
+    struct gen_problem *p = m->p;
+    p->options.score.class_rows = -1;
+    if (!rng_percent(&m->rng, 7))
+        return;
+    p->classes = rng_int(&m->rng, 1, 5);
+    gen_say(p, " class_terms=%d", (int)p->classes);
+    if (rng_percent(&m->rng, 30)) {
+        p->options.score.class_rows = rng_int(&m->rng, 0, 20);
+        gen_say(p, " class_rows=%d", (int)p->options.score.class_rows);
+    }
+}
+
+static const attn_tensor *class_of_keys(struct maker *m)
+{
+    int64_t shape[2] = {rng_percent(&m->rng, 40) ? 1 : m->b, m->nk};
+    struct gen_tensor *g = gen_add(m, ATTN_ROLE_CLASS_K, ATTN_DTYPE_U8, 2, shape);
+    int64_t run = rng_percent(&m->rng, 50) ? 1 : rng_int(&m->rng, 2, 40);
+    for (int64_t b = 0; m->ok && b < shape[0]; b++)
+        for (int64_t j = 0; j < shape[1]; j++)
+            gen_set(&g->t, (double)(run == 1 ? rng_int(&m->rng, 0, 5) : j / run % 6), b, j, 0, 0);
+    return &g->t;
+}
+
 void gen_score(struct maker *m)
 {
     factors(m);
+    classes(m);
     query_table(m);
     sources(m);
     if (rng_percent(&m->rng, 5)) {
@@ -157,6 +184,16 @@ void gen_score_tensors(struct maker *m)
         row_shape(m, shape);
         in->row_scale =
             gen_fill_normal(m, gen_add(m, ATTN_ROLE_ROW_SCALE, m->p->row_dtype, 3, shape), 1);
+    }
+    in->pos_q = m->p->inputs.piece.pos_q;
+    in->pos_k = m->p->inputs.piece.pos_k;
+    if (m->p->classes > 0) {
+        int64_t terms[3] = {2, hout, m->p->classes};
+        in->class_k = m->p->inputs.piece.class_k;
+        if (!in->class_k)
+            in->class_k = class_of_keys(m);
+        in->class_terms = gen_fill_normal(
+            m, gen_add(m, ATTN_ROLE_CLASS_TERMS, bias_type(m), 3, terms), 0.5);
     }
     if (m->p->q_bias_content)
         in->q_bias_content = table(m, ATTN_ROLE_Q_BIAS_CONTENT, hout, m->p->options.d);

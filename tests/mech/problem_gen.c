@@ -245,7 +245,7 @@ static void scores(struct maker *m)
         o->softcap = 2 + 40 * rng_unit(r);
         gen_say(p, " softcap=%.17g", o->softcap);
     }
-    if (rng_percent(r, 12) && !p->inputs.piece.pos_q) {
+    if (rng_percent(r, 12)) {
         o->alibi = true;
         gen_say(p, " alibi");
         if (rng_percent(r, 50)) {

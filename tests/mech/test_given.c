@@ -380,7 +380,7 @@ START_TEST(plans_refused)
         {"any=prefix[] any=prefix[]", "two prefix pieces", ATTN_ERR_INVALID},
         {"any=tree[1] any=tree[2]", "two tree pieces", ATTN_ERR_INVALID},
         {"any=list[1,2] any=list[1,2]", "two list pieces", ATTN_ERR_INVALID},
-        {"positions alibi", "alibi with positions", ATTN_ERR_UNSUPPORTED},
+        {"positions query_table", "query_table with positions", ATTN_ERR_UNSUPPORTED},
         {"croc:", "croc needs prefix", ATTN_ERR_UNSET},
         {"croc:prefix=3 causal", "causal is set, but croc has no such choice", ATTN_ERR_INVALID},
         {"mma:any=prefix[2]", "mma needs any=rect[", ATTN_ERR_UNSET},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The score options (mech/score_options, solvers/score_steps, score_bias,
- * score_table, plan/bind_score; mech/one_attend and the mechanisms rmha, rcmha
+ * score_table, score_class, plan/bind_score; mech/one_attend and the mechanisms rmha, rcmha
  * and complexformer, whose steps are solvers/map_conv, map_euler and, for
  * pointer, map_additive):
  * what must be equal to what, a step that equals its row of the prefill, and
@@ -163,6 +163,7 @@ static const struct {
     {"bias_table alibi", ATTN_ERR_UNSUPPORTED, "alibi and bias_table"},
     {"grid_w=2 t5_buckets=8", ATTN_ERR_UNSUPPORTED, "t5_buckets and grid_w"},
     {"table_zero=3", ATTN_ERR_INVALID, "bias_table"},
+    {"class_rows=3", ATTN_ERR_INVALID, "class_terms"},
     {"query_table_zero=3", ATTN_ERR_INVALID, "query_table_zero"},
     {"q_bias_table", ATTN_ERR_INVALID, "q_bias_table"},
     {"swin_h=3", ATTN_ERR_INVALID, "swin_w"},
@@ -212,6 +213,7 @@ static const struct {
      ATTN_ERR_SHAPE, "grid_x has extent 2"},
     {"swin_h=2 swin_w=3", {{ATTN_ROLE_SWIN_TABLE, 2, {15, 3}}}, ATTN_ERR_SHAPE, "has 5 rows"},
     {"swin_h=2 swin_w=3", {{ATTN_ROLE_SWIN_TABLE, 2, {14, 3}}}, ATTN_ERR_SHAPE, "swin_table"},
+    {"class_terms=4", {{ATTN_ROLE_CLASS_TERMS, 3, {2, 3, 4}}}, ATTN_ERR_ROLE, "class_k"},
     {"query_table query_table_zero=4", {{ATTN_ROLE_QUERY_TABLE, 3, {3, 4, 16}}}, ATTN_ERR_SHAPE,
      "at least 5"},
     {"query_table", {{ATTN_ROLE_QUERY_TABLE, 3, {3, 4, 15}}}, ATTN_ERR_SHAPE, "extent 15"},

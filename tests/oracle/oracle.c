@@ -331,6 +331,12 @@ static void finish(const struct run *x, const struct seq *s, int64_t h, int64_t 
     oracle_epilogue(&e, dv, out, size);
 }
 
+static int64_t position_k(const struct oracle_inputs *in, const struct oracle_row *w, int64_t j)
+{
+    const attn_tensor *t = in->score.pos_k;
+    return t ? (int64_t)oracle_load4(t, w->b, w->k0 + j, 0, 0) : j;
+}
+
 /* Several logits of a head weigh as much as one, their log-sum-exp. */
 static double oracle_sink(const attn_tensor *t, int64_t n, int64_t h, int64_t i)
 {
@@ -353,7 +359,10 @@ static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t 
     int64_t vh = o->v_head ? o->v_head[h] : h / (o->hout / o->hv);
     double scale = isnan(o->scale) ? 1 / sqrt((double)o->d) : o->scale;
     int64_t off = o->top_left ? 0 : s->k_len - s->q_len;
-    struct oracle_row w = {.n = s->n, .h = h, .i = i, .at = i + off, .k_len = s->k_len};
+    struct oracle_row w = {.n = s->n, .h = h, .i = i, .at = i + off, .k_len = s->k_len,
+                           .b = s->b, .k0 = s->k0 + s->start, .q_len = s->q_len};
+    if (in->score.pos_q)
+        w.at = (int64_t)oracle_load4(in->score.pos_q, s->b, s->q0 + i, 0, 0);
     int64_t pair0 = ((s->n * o->hout + h) * r->pair_q + i) * r->pair_k;
     double *raw = r->scores_raw + pair0, *capped = r->scores_capped + pair0;
     double *biased = r->scores_biased + pair0, *probs = r->probs + pair0;
@@ -385,10 +394,11 @@ static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t 
             continue;
         score = capped[j];
         if (o->alibi)
-            score -= slope_of(o, h) * fabs((double)(i + off - (j - s->start)));
+            score -= slope_of(o, h) * fabs((double)w.at - (double)position_k(in, &w, j - s->start));
         score += oracle_table_bias(&o->score, &in->score, &w, j - s->start);
         if (in->bias)
             score += oracle_load4(in->bias, s->n, h, i, j);
+        score = oracle_class_term(&o->score, &in->score, &w, j - s->start, score);
         if (o->score.user)
             score += o->score.user(s->n, h, i, j - s->start);
         biased[j] = score;

@@ -70,18 +70,33 @@ static int64_t t5_bucket(const struct oracle_score *o, int64_t distance)
     return first + (bucket < n - 1 ? bucket : n - 1);
 }
 
+double oracle_class_term(const struct oracle_score *o, const struct oracle_score_inputs *in,
+                         const struct oracle_row *w, int64_t j, double s)
+{
+    if (!in->class_terms || s == -INFINITY)
+        return s;
+    int64_t class = (int64_t)oracle_load4(in->class_k, w->b, w->k0 + j, 0, 0);
+    if (class >= in->class_terms->shape[2] ||
+        (o->class_rows >= 0 && w->i < w->q_len - o->class_rows))
+        return s;
+    int64_t a[3] = {0, w->h, class}, c[3] = {1, w->h, class};
+    double factor = oracle_load(in->class_terms, a);
+    return s + (factor == 0 ? 0 : factor * fabs(s)) + oracle_load(in->class_terms, c);
+}
+
 double oracle_table_bias(const struct oracle_score *o, const struct oracle_score_inputs *in,
                          const struct oracle_row *w, int64_t j)
 {
     double sum = 0;
+    int64_t key = in->pos_k ? (int64_t)oracle_load4(in->pos_k, w->b, w->k0 + j, 0, 0) : j;
     if (in->bias_table) {
         int64_t last = in->bias_table->shape[1] - 1;
-        int64_t at = j - w->at + (o->table_zero < 0 ? (last + 1) / 2 : o->table_zero);
+        int64_t at = key - w->at + (o->table_zero < 0 ? (last + 1) / 2 : o->table_zero);
         int64_t index[2] = {w->h, at < 0 ? 0 : at > last ? last : at};
         sum += oracle_load(in->bias_table, index);
     }
     if (in->t5_weight) {
-        int64_t index[2] = {t5_bucket(o, j - w->at), w->h};
+        int64_t index[2] = {t5_bucket(o, key - w->at), w->h};
         sum += oracle_load(in->t5_weight, index);
     }
     if (in->swin_table) {

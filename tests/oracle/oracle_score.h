@@ -19,6 +19,7 @@ struct oracle_score {
     int64_t t5_buckets, t5_max_distance; /* 0: none */
     bool t5_bidirectional;
     int64_t swin_h, swin_w, grid_w; /* 0: none */
+    int64_t class_rows; /* -1: all */
     /* What the caller's function adds; NULL: none. */
     double (*user)(int64_t n, int64_t h, int64_t i, int64_t j);
 };
@@ -26,13 +27,16 @@ struct oracle_score {
 /* NULL where there is none. */
 struct oracle_score_inputs {
     const attn_tensor *row_scale, *bias_table, *t5_weight, *grid_y, *grid_x, *swin_table;
+    const attn_tensor *pos_q, *pos_k; /* in place of positions */
+    const attn_tensor *class_k, *class_terms;
     const attn_tensor *query_table, *q_bias_content, *q_bias_table, *query_table_bias;
 };
 
 /* One row: query i of output head h of sequence n stands at position `at` of
- * k_len keys. */
+ * k_len keys. For tensors along all tokens: batch b, its row 0 at q0, its
+ * key 0 at k0; of q_len rows. */
 struct oracle_row {
-    int64_t n, h, i, at, k_len;
+    int64_t n, h, i, at, k_len, b, k0, q_len;
 };
 
 /* What scale is multiplied by. */
@@ -47,6 +51,10 @@ double oracle_query_bias(const struct oracle_score_inputs *in, int64_t h, int64_
 double oracle_query_table(const struct oracle_score *o, const struct oracle_score_inputs *in,
                           const struct oracle_row *w, const double *q, int64_t d, int64_t j,
                           double *terms);
+
+/* What becomes of the score of key j by its class. */
+double oracle_class_term(const struct oracle_score *o, const struct oracle_score_inputs *in,
+                         const struct oracle_row *w, int64_t j, double s);
 
 /* What tables add to the score of key j. */
 double oracle_table_bias(const struct oracle_score *o, const struct oracle_score_inputs *in,
