@@ -130,7 +130,10 @@ void oracle_epilogue(const struct oracle_epilogue *x, int64_t n, double *o, doub
             by *= x->gates[e];
         o[e] *= by;
         size[e] *= fabs(by);
-        if (x->target && x->alpha != 0) {
+        if (x->target && x->alpha == 1) { /* replaced, whatever it was */
+            o[e] = x->target[e];
+            size[e] = fabs(x->target[e]);
+        } else if (x->target && x->alpha != 0) {
             o[e] = (1 - x->alpha) * o[e] + x->alpha * x->target[e];
             size[e] += fabs(x->alpha * x->target[e]);
         }
