@@ -101,8 +101,8 @@ static void permute(float *to, const float *from, int64_t rows)
 
 START_TEST(pairings_are_a_permutation)
 {
-    static const char *const more[] = {"", "rope_base=500000", "rope_scaling=yarn rope_factor=8 "
-                                                               "rope_original=64"};
+    static const char yarn[] = "rope_scaling=yarn rope_factor=8 rope_original=64";
+    const char *const more[] = {"", "rope_base=500000", yarn};
     attn_ctx *ctx = dense_ctx(1);
     struct dense a, b;
     make(&a);
