@@ -24,7 +24,8 @@
 /*
  * TSan refuses to start threads in a child of a process that had some, unless told otherwise. GCC's
  * then still ends such a child when a thread id comes back ("dup thread with used id"), so with it
- * the fork tests are left out; Clang's runs them.
+ * the fork tests are left out; Clang's runs them. With GCC 12's ASan a thread started in such a
+ * child now and then never gets to run (about one run in four on a busy machine, none without it).
  */
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
@@ -33,7 +34,7 @@
 #elif defined(__SANITIZE_THREAD__)
 #define UNIT_TSAN 1
 #endif
-#if defined(UNIT_TSAN) && !defined(__clang__)
+#if (defined(UNIT_TSAN) || defined(__SANITIZE_ADDRESS__)) && !defined(__clang__)
 enum { FORK_TESTS = 0 };
 #else
 enum { FORK_TESTS = 1 };
