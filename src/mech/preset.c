@@ -74,6 +74,32 @@ int32_t attn__preset(const struct attn__params *user, const struct attn__mem *me
     return status;
 }
 
+int32_t attn__preset_plain(const struct attn__params *user, const struct attn__mem *mem,
+                           bool causal, struct attn__problem *p)
+{
+    static const int32_t plain[] = {
+        ATTN_PARAM_B,        ATTN_PARAM_HQ,      ATTN_PARAM_HK,     ATTN_PARAM_HV,
+        ATTN_PARAM_Q,        ATTN_PARAM_K,       ATTN_PARAM_D,      ATTN_PARAM_DV,
+        ATTN_PARAM_Q_HEAD,   ATTN_PARAM_K_HEAD,  ATTN_PARAM_V_HEAD, ATTN_PARAM_KV_HEAD,
+        ATTN_PARAM_SCALE,    ATTN_PARAM_SOFTCAP, ATTN_PARAM_DTYPE,  ATTN_PARAM_KV_DTYPE,
+        ATTN_PARAM_COMPUTE,  ATTN_PARAM_BLAS,    ATTN_PARAM_CHECK,  ATTN_PARAM_EXECUTORS,
+        ATTN_PARAM_EFFORT};
+    int32_t param;
+    for (size_t i = 0; (param = attn_param_at(i)) != 0; i++) {
+        bool known = (causal && param == ATTN_PARAM_CAUSAL) || attn__mech_owns(user->mech, param);
+        for (size_t n = 0; n < sizeof plain / sizeof plain[0]; n++)
+            known |= param == plain[n];
+        if (!known && is_set(user, param))
+            return refuse(user, &(struct attn__setting){param, ATTN__REFUSED, 0, 0});
+    }
+    if (user->pieces.n > 0 || user->score_fn || user->mask_fn)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "%s has no pieces of visibility, score or mask function, but the "
+                               "descriptor has one",
+                               attn__mech_list_name(user->mech));
+    return attn__mech_attend(user, user, mem, p);
+}
+
 int32_t attn__preset_stage(const struct attn__params *user, const struct attn__mem *mem,
                            struct attn__params *copy)
 {

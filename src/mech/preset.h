@@ -32,6 +32,14 @@ int32_t attn__preset_copy(const struct attn__params *user, const struct attn__me
 int32_t attn__preset(const struct attn__params *user, const struct attn__mem *mem,
                      const struct attn__setting *settings, size_t n, struct attn__problem *p);
 
+/*
+ * The whole of a recipe whose stages have no positions and are joined by lse:
+ * sizes, heads, scale, softcap, types and how it is run are the caller's, and
+ * causal if `causal`; everything else is refused.
+ */
+int32_t attn__preset_plain(const struct attn__params *user, const struct attn__mem *mem,
+                           bool causal, struct attn__problem *p);
+
 /* For a stage: the caller's parameters without those that only the mechanism
  * itself reads, its outputs (`want`) and how the whole plan is run. */
 int32_t attn__preset_stage(const struct attn__params *user, const struct attn__mem *mem,

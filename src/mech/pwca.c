@@ -90,20 +90,10 @@ static const struct attn__recipe recipe = {
 
 /* Positions mean nothing between the two images, and their rows are all
  * there: what orders or cuts keys is left out. */
-static const struct attn__setting settings[] = {
-    {ATTN_PARAM_PACKED, ATTN__REFUSED, 0, 0},      {ATTN_PARAM_CAUSAL, ATTN__REFUSED, 0, 0},
-    {ATTN_PARAM_WINDOW_LEFT, ATTN__REFUSED, 0, 0}, {ATTN_PARAM_WINDOW_RIGHT, ATTN__REFUSED, 0, 0},
-    {ATTN_PARAM_PREFIX, ATTN__REFUSED, 0, 0},      {ATTN_PARAM_SINK_TOKENS, ATTN__REFUSED, 0, 0},
-    {ATTN_PARAM_SEGMENTS, ATTN__REFUSED, 0, 0},    {ATTN_PARAM_MASK, ATTN__REFUSED, 0, 0},
-    {ATTN_PARAM_BIAS, ATTN__REFUSED, 0, 0},        {ATTN_PARAM_ALIBI, ATTN__REFUSED, 0, 0},
-    {ATTN_PARAM_SINK_LOGITS, ATTN__REFUSED, 0, 0}, {ATTN_PARAM_WANT, ATTN__REFUSED, 0, 0},
-    {ATTN_PARAM_SOLVER, ATTN__REFUSED, 0, 0},
-};
-
 int32_t attn__mech_pwca(const struct attn__params *params, const struct attn__mem *mem,
                         struct attn__problem *p)
 {
-    int32_t status = attn__preset(params, mem, settings, sizeof settings / sizeof settings[0], p);
+    int32_t status = attn__preset_plain(params, mem, false, p);
     if (status != ATTN_OK)
         return status;
     p->recipe = &recipe;
