@@ -71,9 +71,7 @@ static void sum_columns(const struct attn__recipe_run *r, const struct arrays *a
     attn_tensor drop = attn__recipe_view(a->drop, attn__problem_row_dtype(p), q->shape[0], p->hout,
                                          q->shape[2], 1);
     memset(a->none, 0, sizeof(double)); /* strides are 0: the one element is all of them */
-    for (int slot = 0; slot < ATTN__ROLE_COUNT; slot++)
-        if (!attn__role_table[slot].output && attn__role_table[slot].types != ATTN__TYPES_OBJECT)
-            attn__recipe_pass(&c, (enum attn__slot)slot, r->call, (enum attn__slot)slot);
+    attn__recipe_pass_inputs(&c, r->call);
     attn__recipe_give(&c, ATTN__SLOT_V, &none);
     attn__recipe_give(&c, ATTN__SLOT_OUT, &drop);
     attn__recipe_give(&c, ATTN__SLOT_COLSUM, colsum);
@@ -152,7 +150,9 @@ static int32_t choose(const struct attn__params *v, struct attn__problem *p)
 int32_t attn__mech_act(const struct attn__params *params, const struct attn__mem *mem,
                        struct attn__problem *p)
 {
-    int32_t status = attn__preset(params, mem, settings, sizeof settings / sizeof settings[0], p);
+    int32_t status = attn__preset_no_pieces(params);
+    if (status == ATTN_OK)
+        status = attn__preset(params, mem, settings, sizeof settings / sizeof settings[0], p);
     if (status == ATTN_OK)
         status = attn__class_finish(mem, &recipe, p);
     if (status != ATTN_OK)

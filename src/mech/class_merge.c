@@ -61,10 +61,7 @@ void attn__class_attend(const struct attn__recipe_run *r, int32_t n, const attn_
                         const attn_tensor *out, const attn_tensor *lse)
 {
     struct attn__call c = attn__recipe_call(r);
-    /* Every input the caller gave: positions, biases, what rotates Q and K. */
-    for (int slot = 0; slot < ATTN__ROLE_COUNT; slot++)
-        if (!attn__role_table[slot].output && attn__role_table[slot].types != ATTN__TYPES_OBJECT)
-            attn__recipe_pass(&c, (enum attn__slot)slot, r->call, (enum attn__slot)slot);
+    attn__recipe_pass_inputs(&c, r->call);
     attn__recipe_give(&c, ATTN__SLOT_MASK, mask);
     attn__recipe_give(&c, ATTN__SLOT_OUT, out);
     attn__recipe_give(&c, ATTN__SLOT_LSE, lse);

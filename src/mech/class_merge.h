@@ -33,11 +33,19 @@ attn_tensor attn__class_mask(const struct attn__recipe_run *r, uint8_t *data, in
 void attn__class_attend(const struct attn__recipe_run *r, int32_t n, const attn_tensor *mask,
                         const attn_tensor *out, const attn_tensor *lse);
 
-/* What none of them takes: rows and keys are those of the tensors. */
+/*
+ * What none of them takes: rows and keys are those of the tensors, in their
+ * order, and what a row becomes hangs on rows or keys behind it. Finished rows
+ * are made of those of the classes: gates and factors may come before that
+ * sum, norms and mixes may not.
+ */
 #define ATTN__CLASS_REFUSED                                                                        \
     {ATTN_PARAM_PACKED, ATTN__REFUSED, 0, 0}, {ATTN_PARAM_MASK, ATTN__REFUSED, 0, 0},              \
         {ATTN_PARAM_SINK_LOGITS, ATTN__REFUSED, 0, 0}, {ATTN_PARAM_WANT, ATTN__REFUSED, 0, 0},     \
-        {ATTN_PARAM_SOLVER, ATTN__REFUSED, 0, 0}, {ATTN_PARAM_NORMALIZER, ATTN__REFUSED, 0, 0}
+        {ATTN_PARAM_SOLVER, ATTN__REFUSED, 0, 0}, {ATTN_PARAM_NORMALIZER, ATTN__REFUSED, 0, 0},    \
+        {ATTN_PARAM_OUT_NORM, ATTN__REFUSED, 0, 0}, {ATTN_PARAM_HEAD_MIX, ATTN__REFUSED, 0, 0},    \
+        {ATTN_PARAM_POSITIONS, ATTN__REFUSED, 0, 0},                                               \
+        {ATTN_PARAM_INVARIANT, ATTN__FIXED, ATTN_INVARIANT_BATCH, 0}
 
 /* After attn__preset: sets the recipe and takes the roles of lengths away;
  * k=inf is refused, with *p freed. */

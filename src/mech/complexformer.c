@@ -37,12 +37,14 @@ static bool workspace(const struct attn__problem *p, const struct attn__machine 
     return s.ok;
 }
 
-/* A turn belongs to one head, so queries and keys are paired head by head. */
+/* A turn belongs to one head, so queries and keys are paired head by head. Both
+ * turns are of the same pairs, positions last. */
 static const struct attn__setting settings[] = {
     {ATTN_PARAM_ROPE, ATTN__DEFAULT, ATTN_ROPE_INTERLEAVED, 0},
     {ATTN_PARAM_Q_HEAD, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_K_HEAD, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_QK_NORM, ATTN__REFUSED, 0, 0},
+    {ATTN_PARAM_ROPE_APPLY, ATTN__REFUSED, 0, 0},
 };
 
 enum { N_SETTINGS = sizeof settings / sizeof settings[0] };
@@ -88,6 +90,10 @@ static const struct attn__recipe recipe = {
 int32_t attn__mech_complexformer(const struct attn__params *params, const struct attn__mem *mem,
                                  struct attn__problem *p)
 {
+    if (attn__params_i64_or(params, ATTN_PARAM_ROPE, 0) == ATTN_ROPE_HALF)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "rope is half, but complexformer's complex numbers are pairs of "
+                               "neighbours: expected interleaved or none");
     int32_t status = attn__one_attend(params, mem, settings, N_SETTINGS, &recipe, p);
     if (status != ATTN_OK)
         return status;

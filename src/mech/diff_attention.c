@@ -94,10 +94,7 @@ static void run(const struct attn__recipe_run *r)
     carve(&s, p, room);
     for (int a = 0; a < MAPS; a++) {
         struct attn__call c = attn__recipe_call(r);
-        for (int slot = 0; slot < ATTN__ROLE_COUNT; slot++)
-            if (!attn__role_table[slot].output &&
-                attn__role_table[slot].types != ATTN__TYPES_OBJECT)
-                attn__recipe_pass(&c, (enum attn__slot)slot, r->call, (enum attn__slot)slot);
+        attn__recipe_pass_inputs(&c, r->call);
         part[a] = attn__recipe_view(room[a], attn__problem_row_dtype(p), out->shape[0], p->hout,
                                     out->shape[2], p->dv);
         attn__recipe_give(&c, ATTN__SLOT_OUT, &part[a]);

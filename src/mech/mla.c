@@ -110,9 +110,7 @@ static attn_tensor part(const attn_tensor *t, int64_t from, int64_t n)
 static struct attn__call begin(const struct attn__recipe_run *r)
 {
     struct attn__call c = attn__recipe_call(r);
-    for (int slot = 0; slot < ATTN__ROLE_COUNT; slot++)
-        if (attn__role_table[slot].types != ATTN__TYPES_OBJECT)
-            attn__recipe_pass(&c, (enum attn__slot)slot, r->call, (enum attn__slot)slot);
+    attn__recipe_pass_all(&c, r->call);
     return c;
 }
 
@@ -193,7 +191,8 @@ static const struct attn__recipe recipe = {
     .run = run,
 };
 
-/* Rows are turned before; what a stage stores are not the rows of OUT. */
+/* Rows are turned before; what a stage multiplies are not the caller's queries,
+ * what it stores are not the rows of OUT. */
 static const struct attn__setting settings[] = {
     {ATTN_PARAM_HK, ATTN__FIXED, 1, 0},
     {ATTN_PARAM_HV, ATTN__FIXED, 1, 0},
@@ -201,6 +200,8 @@ static const struct attn__setting settings[] = {
     {ATTN_PARAM_Q_HEAD, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_K_HEAD, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_V_HEAD, ATTN__REFUSED, 0, 0},
+    {ATTN_PARAM_QUERY_TABLE, ATTN__REFUSED, 0, 0},
+    {ATTN_PARAM_Q_BIAS_CONTENT, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_ROPE, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_QK_NORM, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_OUT_GATE, ATTN__REFUSED, 0, 0},

@@ -79,7 +79,10 @@ static int32_t length_scaled(const struct attn__params *params, const struct att
         {ATTN_PARAM_PREFIX, ATTN__REFUSED, 0, 0},
         {ATTN_PARAM_SEGMENTS, ATTN__REFUSED, 0, 0},
         {ATTN_PARAM_MASK, ATTN__REFUSED, 0, 0},
+        {ATTN_PARAM_POSITIONS, ATTN__REFUSED, 0, 0},
     };
+    if (params->mask_fn)
+        return attn__preset_no_pieces(params);
     int32_t status = attn__preset(params, mem, settings, COUNT(settings), p);
     if (status == ATTN_OK && p->n_pieces > causal) {
         attn__problem_free(p, mem);

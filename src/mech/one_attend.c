@@ -58,8 +58,6 @@ int32_t attn__one_attend(const struct attn__params *user, const struct attn__mem
 struct attn__call attn__one_attend_call(const struct attn__recipe_run *r)
 {
     struct attn__call c = attn__recipe_call(r);
-    for (int slot = 0; slot < ATTN__ROLE_COUNT; slot++)
-        if (attn__role_table[slot].types != ATTN__TYPES_OBJECT)
-            attn__recipe_pass(&c, (enum attn__slot)slot, r->call, (enum attn__slot)slot);
+    attn__recipe_pass_all(&c, r->call);
     return c;
 }

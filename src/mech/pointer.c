@@ -39,9 +39,18 @@ static bool workspace(const struct attn__problem *p, const struct attn__machine 
     return s.ok;
 }
 
+/* There is no product of rows that could be scaled or capped, and no output. */
 static const struct attn__setting settings[] = {
     {ATTN_PARAM_WANT, ATTN__DEFAULT, ATTN_WANT_PROBS, 0},
+    {ATTN_PARAM_HV, ATTN__REFUSED, 0, 0},
+    {ATTN_PARAM_DV, ATTN__REFUSED, 0, 0},
+    {ATTN_PARAM_V_HEAD, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_SCALE, ATTN__REFUSED, 0, 0},
+    {ATTN_PARAM_HEAD_SCALE, ATTN__REFUSED, 0, 0},
+    {ATTN_PARAM_ROW_SCALE, ATTN__REFUSED, 0, 0},
+    {ATTN_PARAM_LOGN_TRAIN, ATTN__REFUSED, 0, 0},
+    {ATTN_PARAM_SSMAX, ATTN__REFUSED, 0, 0},
+    {ATTN_PARAM_SOFTCAP, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_BIAS, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_QK_NORM, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_ROPE, ATTN__REFUSED, 0, 0},
@@ -49,6 +58,8 @@ static const struct attn__setting settings[] = {
     {ATTN_PARAM_Q_BIAS_CONTENT, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_OUT_GATE, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_OUT_NORM, ATTN__REFUSED, 0, 0},
+    {ATTN_PARAM_OUT_SCALE, ATTN__REFUSED, 0, 0},
+    {ATTN_PARAM_HEAD_FACTOR, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_HEAD_MIX, ATTN__REFUSED, 0, 0},
 };
 
@@ -118,6 +129,11 @@ static const struct attn__recipe recipe = {
 int32_t attn__mech_pointer(const struct attn__params *params, const struct attn__mem *mem,
                            struct attn__problem *p)
 {
+    if (attn__params_i64_or(params, ATTN_PARAM_WANT, 0) &
+        (ATTN_WANT_SCORES_RAW | ATTN_WANT_SCORES_CAPPED))
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "want has scores_raw or scores_capped, but pointer has no scores "
+                               "before scores_biased");
     int32_t status = attn__one_attend(params, mem, settings, N_SETTINGS, &recipe, p);
     if (status != ATTN_OK)
         return status;

@@ -74,30 +74,52 @@ int32_t attn__preset(const struct attn__params *user, const struct attn__mem *me
     return status;
 }
 
+static bool is_in(int32_t param, const int32_t *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i] == param)
+            return true;
+    return false;
+}
+
+int32_t attn__preset_no_pieces(const struct attn__params *user)
+{
+    if (user->pieces.n == 0 && !user->mask_fn)
+        return ATTN_OK;
+    return attn__error_set(ATTN_ERR_INVALID,
+                           "%s has no pieces of visibility and no mask function, but the "
+                           "descriptor has one",
+                           attn__mech_list_name(user->mech));
+}
+
+int32_t attn__preset_only(const struct attn__params *user, const int32_t *also, size_t n)
+{
+    static const int32_t any[] = {ATTN_PARAM_B,       ATTN_PARAM_HQ,        ATTN_PARAM_HK,
+                                  ATTN_PARAM_HV,      ATTN_PARAM_Q,         ATTN_PARAM_K,
+                                  ATTN_PARAM_D,       ATTN_PARAM_DV,        ATTN_PARAM_DTYPE,
+                                  ATTN_PARAM_COMPUTE, ATTN_PARAM_KV_DTYPE,  ATTN_PARAM_BLAS,
+                                  ATTN_PARAM_CHECK,   ATTN_PARAM_EXECUTORS, ATTN_PARAM_EFFORT};
+    int32_t param;
+    for (size_t i = 0; (param = attn_param_at(i)) != 0; i++)
+        if (is_set(user, param) && !attn__mech_owns(user->mech, param) &&
+            !is_in(param, any, sizeof any / sizeof any[0]) && !is_in(param, also, n))
+            return refuse(user, &(struct attn__setting){param, ATTN__REFUSED, 0, 0});
+    if (user->score_fn)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "%s has no score function, but the descriptor has one",
+                               attn__mech_list_name(user->mech));
+    return attn__preset_no_pieces(user);
+}
+
 int32_t attn__preset_plain(const struct attn__params *user, const struct attn__mem *mem,
                            bool causal, struct attn__problem *p)
 {
-    static const int32_t plain[] = {
-        ATTN_PARAM_B,        ATTN_PARAM_HQ,      ATTN_PARAM_HK,     ATTN_PARAM_HV,
-        ATTN_PARAM_Q,        ATTN_PARAM_K,       ATTN_PARAM_D,      ATTN_PARAM_DV,
-        ATTN_PARAM_Q_HEAD,   ATTN_PARAM_K_HEAD,  ATTN_PARAM_V_HEAD, ATTN_PARAM_KV_HEAD,
-        ATTN_PARAM_SCALE,    ATTN_PARAM_SOFTCAP, ATTN_PARAM_DTYPE,  ATTN_PARAM_KV_DTYPE,
-        ATTN_PARAM_COMPUTE,  ATTN_PARAM_BLAS,    ATTN_PARAM_CHECK,  ATTN_PARAM_EXECUTORS,
-        ATTN_PARAM_EFFORT};
-    int32_t param;
-    for (size_t i = 0; (param = attn_param_at(i)) != 0; i++) {
-        bool known = (causal && param == ATTN_PARAM_CAUSAL) || attn__mech_owns(user->mech, param);
-        for (size_t n = 0; n < sizeof plain / sizeof plain[0]; n++)
-            known |= param == plain[n];
-        if (!known && is_set(user, param))
-            return refuse(user, &(struct attn__setting){param, ATTN__REFUSED, 0, 0});
-    }
-    if (user->pieces.n > 0 || user->score_fn || user->mask_fn)
-        return attn__error_set(ATTN_ERR_INVALID,
-                               "%s has no pieces of visibility, score or mask function, but the "
-                               "descriptor has one",
-                               attn__mech_list_name(user->mech));
-    return attn__mech_attend(user, user, mem, p);
+    static const int32_t plain[] = {ATTN_PARAM_CAUSAL, ATTN_PARAM_Q_HEAD, ATTN_PARAM_K_HEAD,
+                                    ATTN_PARAM_V_HEAD, ATTN_PARAM_SCALE,  ATTN_PARAM_SOFTCAP};
+    const int skip = causal ? 0 : 1;
+    int32_t status =
+        attn__preset_only(user, plain + skip, sizeof plain / sizeof plain[0] - (size_t)skip);
+    return status == ATTN_OK ? attn__mech_attend(user, user, mem, p) : status;
 }
 
 int32_t attn__preset_stage(const struct attn__params *user, const struct attn__mem *mem,
@@ -112,5 +134,18 @@ int32_t attn__preset_stage(const struct attn__params *user, const struct attn__m
         if (attn__mech_owns(copy->mech, param))
             status = attn__params_unset(copy, param);
     copy->mech = ATTN_MECH_SOFTMAX;
+    return status;
+}
+
+int32_t attn__preset_same(const struct attn__params *user, const struct attn__problem *whole,
+                          int32_t n, const struct attn__mem *mem, struct attn__problem *p)
+{
+    struct attn__params copy;
+    int32_t status = attn__preset_stage(user, mem, &copy);
+    (void)whole;
+    (void)n;
+    if (status == ATTN_OK)
+        status = attn__mech_attend(&copy, &copy, mem, p);
+    attn__params_destroy(&copy);
     return status;
 }

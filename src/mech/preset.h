@@ -33,6 +33,16 @@ int32_t attn__preset(const struct attn__params *user, const struct attn__mem *me
                      const struct attn__setting *settings, size_t n, struct attn__problem *p);
 
 /*
+ * For mechanisms that know few options: refuses every parameter that is set
+ * but sizes, types, how it is run, the mechanism's own and the `n` in `also`,
+ * and pieces of visibility, mask and score functions.
+ */
+int32_t attn__preset_only(const struct attn__params *user, const int32_t *also, size_t n);
+
+/* For those that know options but no other visibility than their own. */
+int32_t attn__preset_no_pieces(const struct attn__params *user);
+
+/*
  * The whole of a recipe whose stages have no positions and are joined by lse:
  * sizes, heads, scale, softcap, types and how it is run are the caller's, and
  * causal if `causal`; everything else is refused.
@@ -44,5 +54,9 @@ int32_t attn__preset_plain(const struct attn__params *user, const struct attn__m
  * itself reads, its outputs (`want`) and how the whole plan is run. */
 int32_t attn__preset_stage(const struct attn__params *user, const struct attn__mem *mem,
                            struct attn__params *copy);
+
+/* The problem of every stage of a recipe that needs no more than that. */
+int32_t attn__preset_same(const struct attn__params *user, const struct attn__problem *whole,
+                          int32_t n, const struct attn__mem *mem, struct attn__problem *p);
 
 #endif /* ATTN_MECH_PRESET_H */

@@ -40,19 +40,6 @@ static bool workspace(const struct attn__problem *p, const struct attn__machine 
     return s.ok;
 }
 
-static int32_t stage(const struct attn__params *v, const struct attn__problem *whole, int32_t n,
-                     const struct attn__mem *mem, struct attn__problem *p)
-{
-    struct attn__params copy;
-    int32_t status = attn__preset_stage(v, mem, &copy);
-    (void)whole;
-    (void)n;
-    if (status == ATTN_OK)
-        status = attn__mech_attend(&copy, &copy, mem, p);
-    attn__params_destroy(&copy);
-    return status;
-}
-
 static void run(const struct attn__recipe_run *r)
 {
     const struct attn__problem *p = r->call->p;
@@ -83,7 +70,7 @@ static void run(const struct attn__recipe_run *r)
 
 static const struct attn__recipe recipe = {
     .n_stages = SOURCES,
-    .stage = stage,
+    .stage = attn__preset_same,
     .workspace = workspace,
     .run = run,
 };

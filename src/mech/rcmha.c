@@ -36,14 +36,20 @@ static bool workspace(const struct attn__problem *p, const struct attn__machine 
     return s.ok;
 }
 
-static const struct attn__setting settings[] = {{ATTN_PARAM_QUERY_TABLE, ATTN__FIXED, 1, 0}};
+/* A part of a sequence has no rows before its first to convolve with. */
+static const struct attn__setting settings[] = {
+    {ATTN_PARAM_QUERY_TABLE, ATTN__FIXED, 1, 0},
+    {ATTN_PARAM_INVARIANT, ATTN__FIXED, ATTN_INVARIANT_BATCH, 0},
+};
+
+enum { N_SETTINGS = sizeof settings / sizeof settings[0] };
 
 static int32_t stage(const struct attn__params *v, const struct attn__problem *whole, int32_t n,
                      const struct attn__mem *mem, struct attn__problem *p)
 {
     (void)whole;
     (void)n;
-    return attn__one_attend_stage(v, mem, settings, 1, p);
+    return attn__one_attend_stage(v, mem, settings, N_SETTINGS, p);
 }
 
 static const attn_tensor *given(const struct attn__call *c, enum attn__slot slot)
@@ -86,7 +92,7 @@ static const struct attn__recipe recipe = {
 int32_t attn__mech_rcmha(const struct attn__params *params, const struct attn__mem *mem,
                          struct attn__problem *p)
 {
-    int32_t status = attn__one_attend(params, mem, settings, 1, &recipe, p);
+    int32_t status = attn__one_attend(params, mem, settings, N_SETTINGS, &recipe, p);
     if (status != ATTN_OK)
         return status;
     p->takes[ATTN__SLOT_CONV_Q] = p->takes[ATTN__SLOT_CONV_K] = p->takes[ATTN__SLOT_CONV_V] =

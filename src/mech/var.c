@@ -5,6 +5,7 @@
  * look at the image, probability is moved from sink tokens to the rest of the
  * image. Keys have classes: 0 text, 1 text sink, 2 image sink, 3 other image.
  */
+#include "base/error.h"
 #include "mech/class_merge.h"
 
 enum { TEXT_SINK = 1, IMAGE_SINK = 2, IMAGE = 3, CLASSES = 4 };
@@ -91,12 +92,27 @@ static const struct attn__recipe recipe = {
     .run = run,
 };
 
-static const struct attn__setting settings[] = {ATTN__CLASS_REFUSED};
+static const struct attn__setting settings[] = {
+    ATTN__CLASS_REFUSED,
+    {ATTN_PARAM_CLASS_TERMS, ATTN__REFUSED, 0, 0},
+};
+
+/* CLASS_K has the classes above and cannot have others too. */
+static int32_t no_pairs(const struct attn__params *v)
+{
+    for (size_t n = 0; n < v->pieces.n; n++)
+        if (v->pieces.piece[n].kind == ATTN_PIECE_PAIR)
+            return attn__error_set(ATTN_ERR_INVALID,
+                                   "a pair piece is there, but var has its own classes in class_k");
+    return ATTN_OK;
+}
 
 int32_t attn__mech_var(const struct attn__params *params, const struct attn__mem *mem,
                        struct attn__problem *p)
 {
-    int32_t status = attn__preset(params, mem, settings, sizeof settings / sizeof settings[0], p);
+    int32_t status = no_pairs(params);
+    if (status == ATTN_OK)
+        status = attn__preset(params, mem, settings, sizeof settings / sizeof settings[0], p);
     if (status == ATTN_OK)
         status = attn__class_finish(mem, &recipe, p);
     if (status != ATTN_OK)

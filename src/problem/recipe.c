@@ -17,6 +17,24 @@ struct attn__call attn__recipe_call(const struct attn__recipe_run *r)
     return c;
 }
 
+static void pass(struct attn__call *c, const struct attn__call *whole, bool outputs)
+{
+    for (int slot = 0; slot < ATTN__ROLE_COUNT; slot++)
+        if (attn__role_table[slot].types != ATTN__TYPES_OBJECT &&
+            (outputs || !attn__role_table[slot].output))
+            attn__recipe_pass(c, (enum attn__slot)slot, whole, (enum attn__slot)slot);
+}
+
+void attn__recipe_pass_inputs(struct attn__call *c, const struct attn__call *whole)
+{
+    pass(c, whole, false);
+}
+
+void attn__recipe_pass_all(struct attn__call *c, const struct attn__call *whole)
+{
+    pass(c, whole, true);
+}
+
 attn_tensor attn__recipe_view(void *data, int32_t dtype, int64_t b, int64_t h, int64_t n,
                               int64_t d)
 {

@@ -58,6 +58,11 @@ static inline void attn__recipe_pass(struct attn__call *c, enum attn__slot slot,
         attn__recipe_give(c, slot, &whole->t[from]);
 }
 
+/* Gives the call every tensor that the caller gave: the inputs, or the outputs
+ * as well. */
+void attn__recipe_pass_inputs(struct attn__call *c, const struct attn__call *whole);
+void attn__recipe_pass_all(struct attn__call *c, const struct attn__call *whole);
+
 /* A dense view of rank 4 or, with d < 0, 3. */
 attn_tensor attn__recipe_view(void *data, int32_t dtype, int64_t b, int64_t h, int64_t n,
                               int64_t d);

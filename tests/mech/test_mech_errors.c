@@ -48,6 +48,28 @@ static const struct {
     {"tensor_attention h=1 q=1 k=inf d=1", ATTN_ERR_UNSUPPORTED, "at most 1024"},
     {"tensor_attention h=1 q=1 k=1025 d=1", ATTN_ERR_UNSUPPORTED, "k is 1025"},
     {"tensor_attention h=1 q=1 k=1 d=1 window=1,1", ATTN_ERR_INVALID, "window_left is set"},
+    {"glca h=1 q=1 k=1 d=1 causal=0", ATTN_ERR_INVALID, "causal is set, but glca"},
+    {"act h=1 q=4 k=4 d=1 out_norm=rms", ATTN_ERR_INVALID, "out_norm is set, but act"},
+    {"act h=1 q=4 k=4 d=1 head_mix", ATTN_ERR_INVALID, "head_mix is set, but act"},
+    {"act h=1 q=4 k=4 d=1 positions", ATTN_ERR_INVALID, "positions is set, but act"},
+    {"act h=1 q=4 k=4 d=1 invariant=chunk", ATTN_ERR_INVALID, "invariant is 1, but act"},
+    {"act h=1 q=4 k=4 d=1 must=band[1,1,0,1]", ATTN_ERR_INVALID, "act has no pieces"},
+    {"var h=1 q=4 k=4 d=1 out_norm=rms", ATTN_ERR_INVALID, "out_norm is set, but var"},
+    {"var h=1 q=4 k=4 d=1 class_terms=4", ATTN_ERR_INVALID, "class_terms is set, but var"},
+    {"var h=1 q=4 k=4 d=1 must=pair[1,3]", ATTN_ERR_INVALID, "var has its own classes"},
+    {"mla h=2/1 q=4 k=4 d=12/8 mla_rank=16 query_table", ATTN_ERR_INVALID, "query_table is set"},
+    {"mla h=2/1 q=4 k=4 d=12/8 mla_rank=16 q_bias_content", ATTN_ERR_INVALID, "q_bias_content is"},
+    {"rcmha h=2 q=4 k=4 d=4 invariant=chunk", ATTN_ERR_INVALID, "invariant is 1, but rcmha"},
+    {"complexformer h=2 q=4 k=4 d=4 rope=half", ATTN_ERR_INVALID, "rope is half"},
+    {"complexformer h=2 q=4 k=4 d=4 rope_apply=q", ATTN_ERR_INVALID, "rope_apply is set"},
+    {"pointer h=1 q=4 k=4 d=4 softcap=5", ATTN_ERR_INVALID, "softcap is set, but pointer"},
+    {"pointer h=1 q=4 k=4 d=4 ssmax", ATTN_ERR_INVALID, "ssmax is set, but pointer"},
+    {"pointer h=1 q=4 k=4 d=4 head_scale=[2]", ATTN_ERR_INVALID, "head_scale is set, but pointer"},
+    {"pointer h=1 q=4 k=4 d=4 row_scale", ATTN_ERR_INVALID, "row_scale is set, but pointer"},
+    {"pointer h=1 q=4 k=4 d=4 out_scale=2", ATTN_ERR_INVALID, "out_scale is set, but pointer"},
+    {"pointer h=1 q=4 k=4 d=4/8", ATTN_ERR_INVALID, "dv is set, but pointer"},
+    {"pointer h=1 q=4 k=4 d=4 want=scores_raw", ATTN_ERR_INVALID, "want has scores_raw"},
+    {"lssa h=1 q=4 k=4 d=4 positions causal", ATTN_ERR_INVALID, "positions is set, but lssa"},
 };
 
 START_TEST(plan_create)
@@ -62,6 +84,48 @@ START_TEST(plan_create)
         ck_assert_ptr_null(plan);
         ck_assert_msg(strstr(dense_error(), plans[n].word), "%s: %s", plans[n].text,
                       dense_error());
+        attn_desc_destroy(desc);
+    }
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
+static int32_t all_visible(void *user, uint8_t *visible, int64_t q_stride, int64_t k_stride,
+                           int64_t b, int64_t h, int64_t q0, int64_t nq, int64_t k0, int64_t nk)
+{
+    (void)user, (void)visible, (void)q_stride, (void)k_stride, (void)b, (void)h;
+    (void)q0, (void)nq, (void)k0, (void)nk;
+    return 1;
+}
+
+static void own_score(void *user, float *s, int64_t q_stride, int64_t k_stride, int64_t b,
+                      int64_t h, int64_t q0, int64_t nq, int64_t k0, int64_t nk)
+{
+    (void)user, (void)s, (void)q_stride, (void)k_stride, (void)b, (void)h;
+    (void)q0, (void)nq, (void)k0, (void)nk;
+}
+
+/* What no problem string can say. */
+START_TEST(functions)
+{
+    static const struct {
+        const char *text;
+        bool score;
+        const char *word;
+    } rows[] = {{"act h=1 q=4 k=4 d=4", false, "act has no pieces of visibility and no mask"},
+                {"lssa h=1 q=4 k=4 d=4", false, "lssa has no pieces of visibility and no mask"},
+                {"pwca h=1 q=4 k=4 d=4", false, "pwca has no pieces of visibility and no mask"},
+                {"pwca h=1 q=4 k=4 d=4", true, "pwca has no score function"}};
+    attn_ctx *ctx = dense_ctx(1);
+    for (size_t n = 0; n < sizeof rows / sizeof rows[0]; n++) {
+        attn_desc *desc;
+        attn_plan *plan;
+        ck_assert_int_eq(attn_desc_parse(ctx, rows[n].text, &desc), ATTN_OK);
+        ck_assert_int_eq(attn_desc_set_score_fn(desc, rows[n].score ? own_score : NULL), ATTN_OK);
+        ck_assert_int_eq(attn_desc_set_mask_fn(desc, rows[n].score ? NULL : all_visible),
+                         ATTN_OK);
+        ck_assert_int_eq(attn_plan_create(ctx, desc, &plan), ATTN_ERR_INVALID);
+        ck_assert_msg(strstr(dense_error(), rows[n].word), "%s: %s", rows[n].text, dense_error());
         attn_desc_destroy(desc);
     }
     attn_ctx_destroy(ctx);
@@ -126,4 +190,4 @@ START_TEST(picked_rows)
 }
 END_TEST
 
-UNIT_MAIN("mech_errors", plan_create, two_sources, picked_rows)
+UNIT_MAIN("mech_errors", plan_create, functions, two_sources, picked_rows)

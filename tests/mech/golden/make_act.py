@@ -12,7 +12,8 @@ for b, h, hk, n, d, dv, scale, words, beta, thres, heads in (
         (1, 2, 2, 12, 8, 8, 1.0, "", 0.4, 0.1, None),
         (2, 4, 2, 40, 16, 12, 0.75, " act_beta=0.25 act_threshold=0.05", 0.25, 0.05, None),
         (1, 3, 1, 65, 8, 8, 0.5, " act_heads=[0,2] act_threshold=0.02", 0.4, 0.02, (0, 2)),
-        (1, 2, 2, 1, 8, 8, 1.0, "", 0.4, 0.1, None)):
+        (1, 2, 2, 1, 8, 8, 1.0, "", 0.4, 0.1, None),
+        (1, 2, 1, 9, 8, 8, 1.0, " out_scale=0.5", 0.4, 0.1, None)):
     case = gold.Case("act b=%d h=%d/%d q=%d k=%d d=%d/%d causal scale=%g%s"
                      % (b, h, hk, n, n, d, dv, scale, words), 12.0)
     q = case.make("q", "q", 1, (b, h, n, d))
@@ -29,6 +30,7 @@ for b, h, hk, n, d, dv, scale, words, beta, thres, heads in (
                 sinks += (column > thres).sum() > 1
                 P[x, y] = score.act_calibrate(P[x, y], beta, thres)
     assert sinks or n == 1
-    case.expect("out", np.einsum("bhij,bhjd->bhid", P, v.repeat(h // hk, 1)))
+    factor = 0.5 if "out_scale" in words else 1
+    case.expect("out", factor * np.einsum("bhij,bhjd->bhid", P, v.repeat(h // hk, 1)))
     case.expect("lse", lse)
     case.write()

@@ -43,7 +43,8 @@ def one(b, h, hk, n, nk, d, dv, image, sinks, p=0.6, rho=0.5, summ=0.2, words=""
             changed += rows.sum()
             P[x, y] = np.where(rows[:, None], new, P[x, y])
     assert changed or not len(visual)
-    case.expect("out", np.einsum("bhij,bhjd->bhid", P, v.repeat(h // hk, 1)))
+    factor = 0.5 if "out_scale" in words else 1
+    case.expect("out", factor * np.einsum("bhij,bhjd->bhid", P, v.repeat(h // hk, 1)))
     case.expect("lse", lse)
     case.write()
 
@@ -53,3 +54,4 @@ one(2, 4, 2, 9, 40, 16, 12, (5, 30), (0, 2, 7, 11), p=0.25, rho=0.3, summ=0.05,
     words=" var_p=0.25 var_rho=0.3 var_summ=0.05")
 one(1, 2, 1, 33, 33, 8, 8, (2, 20), (0, 1))  # no image sink: nothing happens
 one(1, 3, 3, 1, 65, 8, 4, (1, 64), (0, 3), summ=0.1, words=" var_summ=0.1")
+one(1, 2, 2, 14, 14, 8, 8, (3, 9), (0, 4), words=" out_scale=0.5")
