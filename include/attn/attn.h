@@ -20,6 +20,7 @@
  *     plan.h      attn_plan: how it is computed; execute; the table of roles
  *     wisdom.h    what measured plans have learnt, to be kept
  *     helpers.h   merge of partial results, one-shot calls
+ *     head_scores.h  figures of heads from results of executes
  *
  * Rules that hold everywhere:
  *  - Every function that can fail returns int32_t: ATTN_OK (0) or a negative
@@ -48,5 +49,6 @@
 #include <attn/plan.h>
 #include <attn/wisdom.h>
 #include <attn/helpers.h>
+#include <attn/head_scores.h>
 
 #endif /* ATTN_ATTN_H */

@@ -514,6 +514,16 @@ FUNCTION(attn_role_find, int32_t (*)(const char *, int32_t *));
 FUNCTION(attn_role_is_output, int32_t (*)(int32_t));
 FUNCTION(attn_merge, int32_t (*)(size_t, const attn_tensor *, const attn_tensor *,
          const attn_tensor *, const attn_tensor *));
+FUNCTION(attn_retrieval_head_scores,
+         int32_t (*)(const attn_tensor *, const attn_tensor *, const attn_tensor *, int64_t,
+                     int64_t, const attn_tensor *));
+FUNCTION(attn_razor_head_scores, int32_t (*)(const attn_tensor *, int64_t, int64_t,
+         const attn_tensor *, const attn_tensor *));
+FUNCTION(attn_moa_span_rule, int32_t (*)(size_t, const double *, const double *, int64_t,
+         int64_t, int64_t, int64_t *, int64_t *));
+FUNCTION(attn_vhd, int32_t (*)(const attn_tensor *, const attn_tensor *, const attn_tensor *));
+FUNCTION(attn_rollout, int32_t (*)(const attn_tensor *, double, const attn_tensor *,
+         const attn_tensor *));
 FUNCTION(attn_wisdom_export, int32_t (*)(const attn_ctx *, char *, size_t, size_t *));
 FUNCTION(attn_wisdom_import, int32_t (*)(attn_ctx *, const char *, size_t *, size_t *));
 FUNCTION(attn_wisdom_clear, int32_t (*)(attn_ctx *));

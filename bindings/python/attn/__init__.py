@@ -13,6 +13,9 @@ from ._errors import (
     ArgumentError, AttnError, OutOfMemoryError, SizeOverflowError, StateError, UnsupportedError,
 )
 from ._functions import attention, merge
+from ._head_scores import (
+    moa_span_rule, razor_head_scores, retrieval_head_scores, rollout, vhd,
+)
 from ._lib import MaskFn, ScoreFn
 from ._lib import lib as _library, mechanisms, params as _params, roles as _roles, solvers, text
 from ._plan import Plan, Result
@@ -38,5 +41,6 @@ def roles() -> "dict[str, str]":
 __all__ = [
     "ArgumentError", "AttnError", "Context", "MaskFn", "OutOfMemoryError", "Plan", "Result",
     "ScoreFn", "SizeOverflowError", "StateError", "UnsupportedError", "attention", "default_context",
-    "library_version", "mechanisms", "merge", "parameters", "roles", "solvers",
+    "library_version", "mechanisms", "merge", "moa_span_rule", "parameters", "razor_head_scores",
+    "retrieval_head_scores", "roles", "rollout", "solvers", "vhd",
 ]

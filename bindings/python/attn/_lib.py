@@ -122,6 +122,14 @@ _PROTOTYPES: Dict[str, Any] = {
     "attn_plan_shape": (c_int32, [_handle, POINTER(Arg), c_size_t, c_int32, POINTER(Tensor)]),
     "attn_merge": (c_int32, [c_size_t, POINTER(Tensor), POINTER(Tensor), POINTER(Tensor),
                              POINTER(Tensor)]),
+    "attn_retrieval_head_scores": (c_int32, [POINTER(Tensor), POINTER(Tensor), POINTER(Tensor),
+                                             c_int64, c_int64, POINTER(Tensor)]),
+    "attn_razor_head_scores": (c_int32, [POINTER(Tensor), c_int64, c_int64, POINTER(Tensor),
+                                         POINTER(Tensor)]),
+    "attn_moa_span_rule": (c_int32, [c_size_t, _f64p, _f64p, c_int64, c_int64, c_int64, _i64p,
+                                     _i64p]),
+    "attn_vhd": (c_int32, [POINTER(Tensor), POINTER(Tensor), POINTER(Tensor)]),
+    "attn_rollout": (c_int32, [POINTER(Tensor), c_double, POINTER(Tensor), POINTER(Tensor)]),
 }
 
 

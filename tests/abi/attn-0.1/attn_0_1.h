@@ -758,4 +758,37 @@ ATTN_API int32_t attn_softmax_f32(attn_ctx *ctx, int64_t b, int64_t hq,
 }
 #endif
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+ATTN_API int32_t attn_retrieval_head_scores(const attn_tensor *positions,
+                                            const attn_tensor *generated,
+                                            const attn_tensor *prompt,
+                                            int64_t needle_start,
+                                            int64_t needle_end,
+                                            const attn_tensor *scores);
+
+ATTN_API int32_t attn_razor_head_scores(const attn_tensor *probs,
+                                        int64_t period, int64_t bos,
+                                        const attn_tensor *echo,
+                                        const attn_tensor *induction);
+
+ATTN_API int32_t attn_moa_span_rule(size_t n_heads, const double *alpha,
+                                    const double *beta, int64_t n,
+                                    int64_t minimum, int64_t unit,
+                                    int64_t *spans, int64_t *bands);
+
+ATTN_API int32_t attn_vhd(const attn_tensor *out_with,
+                          const attn_tensor *out_without,
+                          const attn_tensor *distances);
+
+ATTN_API int32_t attn_rollout(const attn_tensor *probs, double residual,
+                              const attn_tensor *before,
+                              const attn_tensor *after);
+
+#ifdef __cplusplus
+}
+#endif
+
 #endif

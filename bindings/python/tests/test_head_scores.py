@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""Figures of heads, against NumPy."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import attn
+
+
+def causal(rng, b=2, h=3, n=17):
+    s = np.where(np.tril(np.ones((n, n), bool)), rng.standard_normal((b, h, n, n)), -np.inf)
+    p = np.exp(s)
+    return p / p.sum(-1, keepdims=True)
+
+
+def test_razor(rng):
+    p, period, bos = causal(rng), 5, 2
+    echo, induction = np.zeros((2, 3)), np.zeros((2, 3))
+    rows = range(bos + period, 17)
+    for i in rows:
+        for j in range(bos + (i - bos) % period, i, period):
+            echo += p[:, :, i, j] / len(rows)
+            induction += p[:, :, i, j + 1] / len(rows)
+    found = attn.razor_head_scores(p, period, bos)
+    assert np.allclose(found[0], echo, atol=1e-12) and np.allclose(found[1], induction, atol=1e-12)
+    found = attn.razor_head_scores(p.astype(np.float32), period, bos=bos)
+    assert np.allclose(found[0], echo, atol=1e-6)
+    with pytest.raises(attn.ArgumentError, match="period is 0"):
+        attn.razor_head_scores(p, 0)
+    with pytest.raises(attn.ArgumentError, match="rank 4"):
+        attn.razor_head_scores(p[0], 2)
+
+
+def test_rollout_of_plan(ctx, qkv):
+    """Weights of two layers, and GLCA's rows from them."""
+    plan = ctx.plan("softmax b=2 h=4/2 q=9 k=9 d=16 want=probs")
+    layers = [plan.run(q=q, k=k, v=v).probs for q, k, v in (qkv(nq=9, nk=9) for _ in range(2))]
+    after, want = None, np.eye(9)
+    for probs in layers:
+        after = attn.rollout(probs, after)
+        want = (0.5 * probs.mean(1) + 0.5 * np.eye(9)) @ want
+    assert np.allclose(after, want, atol=1e-6) and np.allclose(after.sum(-1), 1, atol=1e-5)
+    assert np.allclose(attn.rollout(layers[0], residual=1), layers[0].mean(1), atol=1e-7)
+    rows = np.sort(np.argsort(-after[:, 0], kind="stable")[:, :3])
+    q, k, v = qkv(nq=9, nk=9)
+    picked = ctx.plan("glca b=2 h=4/2 q=9 k=9 d=16").run(q=q, k=k, v=v, rows=rows).out
+    dense = attn.attention(q, k, v, ctx=ctx)
+    assert np.allclose(picked, np.take_along_axis(dense, rows[:, None, :, None], 2), atol=1e-5)
+
+
+def test_vhd(rng):
+    x, y = rng.standard_normal((2, 2, 4, 1, 8))
+    want = np.linalg.norm(x - y, axis=-1)
+    assert np.allclose(attn.vhd(x, y), want, atol=1e-14)
+    assert np.allclose(attn.vhd(x.astype(np.float16), y), want, atol=1e-2)
+    with pytest.raises(attn.ArgumentError, match="out_without has extent 3 in dimension 1"):
+        attn.vhd(x, y[:, :3])
+
+
+def test_retrieval():
+    prompt = [5, 9, 9, 7, 2]
+    scores = attn.retrieval_head_scores([[1, 3], [3, 1]], [9, 7], prompt, (1, 4))
+    assert np.allclose(scores, [2 / 3, 0])
+    scores = attn.retrieval_head_scores([[[1, 2], [0, 3]], [[4, 3], [1, 2]]], [9, 7], prompt,
+                                        (1, 4))
+    assert np.allclose(scores, [2 / 3, 0])
+    with pytest.raises(attn.ArgumentError, match="needle"):
+        attn.retrieval_head_scores([[1]], [9], prompt, (1, 6))
+    with pytest.raises(attn.ArgumentError, match="rank 2 or 3"):
+        attn.retrieval_head_scores([1], [9], prompt, (1, 3))
+
+
+def test_moa_spans(ctx, qkv):
+    spans, bands = attn.moa_span_rule([1024, 0, 10], [0, 0.5, 0], 4096)
+    assert spans.tolist() == [1024, 2048, 128] and bands.tolist() == [16, 32, 1]
+    spans, _ = attn.moa_span_rule(np.zeros((2, 3)), 0.25, 1024, minimum=0, unit=100)
+    assert spans.shape == (2, 3) and np.all(spans == 300)
+    with pytest.raises(attn.ArgumentError, match="beta"):
+        attn.moa_span_rule(0, 2, 64)
+    _, bands = attn.moa_span_rule([0, 64, 0, 0], [1, 0, 0.5, 0], 200, unit=16)
+    plan = ctx.plan("moa_span", b=2, h=4, q=200, k=200, d=16, moa_block=16,
+                    moa_bands=bands.tolist())
+    q, k, v = qkv(hk=4, nq=200, nk=200)
+    out = plan.run(q=q, k=k, v=v).out
+    assert np.allclose(out[:, 0], attn.attention(q, k, v, causal=True, ctx=ctx)[:, 0], atol=1e-5)
