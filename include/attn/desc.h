@@ -287,8 +287,9 @@ enum {
  * itself, rms x / sqrt(mean x^2 + eps), layer also less its mean, l2
  * x / max(|x|, eps); then times weight, plus bias), then turned by their
  * positions (rope: Su et al., RoFormer, 2021), then multiplied. Query i is at
- * position i + off and key j at j unless rope_positions tells; docs/
- * mechanisms/rope.md has the scalings.
+ * position i + off and key j at j, or at POS_Q and POS_K with positions,
+ * or at ROPE_POS_Q and ROPE_POS_K with rope_positions; docs/mechanisms/
+ * rope.md has the scalings.
  *
  * Finished rows of OUT, in this order: out_norm x / sqrt(mean x^2 + eps) *
  * OUT_NORM_W, * out_scale, * OUT_GATE or its sigmoid, (1 - a) x + a t with

@@ -58,7 +58,8 @@
  *    for speculative decoding, where each draft token sees all of the past,
  *    itself and its ancestors.
  * With the parameter `positions`, POS_Q[i] and POS_K[j] are the positions of
- * band and stride, and so of causal and window.
+ * band and stride, and so of causal and window, and turn rows where there is
+ * rope.
  */
 enum {
     ATTN_PIECE_BAND = 1,

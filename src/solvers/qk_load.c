@@ -33,6 +33,10 @@ static int64_t position(const struct attn__qk *x, bool keys, int64_t n, int64_t 
 {
     enum attn__slot slot = keys ? ATTN__SLOT_ROPE_POS_K : ATTN__SLOT_ROPE_POS_Q;
     const attn_tensor *t = &x->c->t[slot];
+    if (!x->c->has[slot]) {
+        slot = keys ? ATTN__SLOT_POS_K : ATTN__SLOT_POS_Q;
+        t = &x->c->t[slot];
+    }
     if (!x->c->has[slot])
         return keys ? n : n + x->s->off;
     int64_t at = (t->shape[0] == 1 ? 0 : x->s->b * t->stride[0]) +

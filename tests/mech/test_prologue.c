@@ -66,6 +66,42 @@ START_TEST(shift_changes_nothing)
 }
 END_TEST
 
+/* POS_Q and POS_K turn rows too, unless ROPE_POS_Q and ROPE_POS_K tell. */
+START_TEST(positions_turn)
+{
+    static const int32_t moved[2] = {ATTN_ROLE_POS_Q, ATTN_ROLE_POS_K};
+    attn_ctx *ctx = dense_ctx(1);
+    for (size_t s = 0; s < 3; s++)
+        for (int order = 0; order < 2; order++) {
+            struct dense a, b;
+            make(&a);
+            make(&b);
+            for (int side = 0; side < 2; side++) {
+                int64_t shape[2] = {1, side == 0 ? NQ : NK};
+                int64_t *at = dense_add(&a, moved[side], ATTN_DTYPE_I64, 2, shape, NULL)->data;
+                for (int64_t n = 0; n < shape[1]; n++)
+                    at[n] = order == 0 ? 3 * n - 50 : (n * 37) % 101 + (n % 2) * 100000;
+                dense_add(&b, moved[side], ATTN_DTYPE_I64, 2, shape, at);
+            }
+            positions(&b, 0);
+            int64_t *rope_q = dense_view(&b, ATTN_ROLE_ROPE_POS_Q)->data;
+            int64_t *rope_k = dense_view(&b, ATTN_ROLE_ROPE_POS_K)->data;
+            memcpy(rope_q, dense_view(&a, moved[0])->data, NQ * sizeof *rope_q);
+            memcpy(rope_k, dense_view(&a, moved[1])->data, NK * sizeof *rope_k);
+            ck_assert(distance(ctx, SOLVERS[s], &a, SIZES "positions rope=half", &b,
+                               SIZES "positions rope=half rope_positions") == 0);
+            for (int64_t n = 0; n < NK; n++)
+                rope_k[n]++;
+            ck_assert_double_gt(distance(ctx, SOLVERS[s], &a, SIZES "positions rope=half", &b,
+                                         SIZES "positions rope=half rope_positions"),
+                                1e-3);
+            dense_free(&b);
+            dense_free(&a);
+        }
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
 /* Everybody at position 0, or nothing that turns: no rope. */
 START_TEST(standing_still)
 {
@@ -279,5 +315,5 @@ START_TEST(refused)
 }
 END_TEST
 
-UNIT_MAIN("prologue", shift_changes_nothing, standing_still, pairings_are_a_permutation,
-          same_settings, keys_turned_before, norms_ignore_size, refused)
+UNIT_MAIN("prologue", shift_changes_nothing, positions_turn, standing_still,
+          pairings_are_a_permutation, same_settings, keys_turned_before, norms_ignore_size, refused)

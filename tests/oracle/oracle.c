@@ -280,6 +280,8 @@ static void change(const struct run *x, const struct seq *s, bool keys, int64_t 
     const struct oracle_options *o = x->o;
     const struct oracle_inputs *in = x->in;
     const attn_tensor *pos = keys ? in->rope_pos_k : in->rope_pos_q;
+    if (!pos)
+        pos = keys ? in->piece.pos_k : in->piece.pos_q;
     if (o->qk_norm.kind != ATTN_QK_NORM_NONE)
         oracle_qk_norm(&o->qk_norm, o->d,
                        vector(keys ? in->k_norm_w : in->q_norm_w, head, o->d, x->w),
