@@ -66,6 +66,8 @@ static void describe_attend(const struct attn_plan *plan, int64_t q, int64_t k,
             continue;
         if (!attn__planner_allows(plan, s, why))
             attn__textout_printf(out, "not %s: %s\n", s->name, why);
+        else if (s->last)
+            attn__textout_printf(out, "not %s: only where no other solver serves\n", s->name);
         else
             attn__textout_printf(out, "not %s: estimated at %.2f times the cost\n", s->name,
                                  s->cost(p, &plan->machine, pq, pk) / best);

@@ -117,7 +117,7 @@ int32_t attn__planner_choose(struct attn_plan *plan)
 {
     const struct attn__problem *p = &plan->problem;
     char why[ATTN__WHY_MAX];
-    bool allowed[N_SOLVERS], any = false;
+    bool allowed[N_SOLVERS], any = false, others = false;
     if (p->solver) {
         int32_t status = check_name(p->solver);
         if (status != ATTN_OK)
@@ -126,6 +126,7 @@ int32_t attn__planner_choose(struct attn_plan *plan)
     for (size_t n = 0; n < N_SOLVERS; n++) {
         allowed[n] = attn__planner_allows(plan, solvers[n], why);
         any |= allowed[n];
+        others |= allowed[n] && !solvers[n]->last;
         if (p->solver && strcmp(p->solver, solvers[n]->name) == 0 && !allowed[n])
             return attn__error_set(ATTN_ERR_UNSUPPORTED, "solver=%s cannot serve this problem: %s",
                                    p->solver, why);
@@ -138,7 +139,7 @@ int32_t attn__planner_choose(struct attn_plan *plan)
             int64_t q = attn__plan_q_price(p, qc), k = attn__plan_k_price(p, kc);
             double best = 0;
             for (size_t n = 0; n < N_SOLVERS; n++) {
-                if (!allowed[n])
+                if (!allowed[n] || (solvers[n]->last && others))
                     continue;
                 double cost = solvers[n]->cost(p, &plan->machine, q, k);
                 if (!choice->solver || cost < best) {

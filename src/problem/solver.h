@@ -51,6 +51,7 @@ struct attn__solver {
     const char *name;
     int32_t verb;
     bool calls_blas;
+    bool last; /* not chosen by its price where any other can serve */
     /* Can it serve the problem at all? If not, the reason goes to why. */
     bool (*applicable)(const struct attn__problem *p, char why[ATTN__WHY_MAX]);
     struct attn__tiles (*tiles)(const struct attn__problem *p, const struct attn__machine *m,

@@ -114,6 +114,7 @@ static void run(const struct attn__exec *x)
 const struct attn__solver attn__solver_reference = {
     .name = "reference",
     .verb = ATTN__VERB_ATTEND,
+    .last = true,
     .applicable = applicable,
     .tiles = tiles,
     .cost = cost,
