@@ -229,7 +229,10 @@ enum {
  * |     |                 |        | scores_capped     |                    |
  * |     |                 |        | scores_biased     |                    |
  * |     |                 |        | colsum rowmax     |                    |
- * |     |                 |        | entropy           |                    |
+ * |     |                 |        | entropy argmax    |                    |
+ * |     |                 |        | classmass counts  |                    |
+ * | 501 | mass_classes    | i64    | 1..256 classes    | none, or needed    |
+ * |     |                 |        |                   | for classmass      |
  * | 600 | solver          | text   | a solver's name   | the cheapest       |
  * | 601 | blas            | enum   | auto never        | auto               |
  * | 602 | executors       | i64    | 0..1024           | 1                  |
@@ -384,6 +387,7 @@ enum {
     ATTN_PARAM_KV_DTYPE = 401,
     ATTN_PARAM_COMPUTE = 402,
     ATTN_PARAM_WANT = 500,
+    ATTN_PARAM_MASS_CLASSES = 501,
     ATTN_PARAM_SOLVER = 600,
     ATTN_PARAM_BLAS = 601,
     ATTN_PARAM_EXECUTORS = 602,
@@ -554,8 +558,12 @@ enum {
     ATTN_WANT_SCORES_BIASED = 8, /* final ones; -inf where not visible */
     ATTN_WANT_COLSUM = 16,       /* sum over queries of the weights */
     ATTN_WANT_ROWMAX = 32,       /* the largest visible score of each row */
-    ATTN_WANT_ENTROPY = 64       /* -sum p ln p of each row, in nats; where
+    ATTN_WANT_ENTROPY = 64,      /* -sum p ln p of each row, in nats; where
                                   * the weights sum to 1 */
+    ATTN_WANT_ARGMAX = 128,      /* the key of each row's largest score */
+    ATTN_WANT_CLASSMASS = 256,   /* sums of weights by class of the key, for
+                                  * the first mass_classes classes */
+    ATTN_WANT_COUNTS = 512       /* how much of the work was done */
 };
 
 /* Values of `logn_count`: the n in a row's factor made of ln n. */

@@ -114,6 +114,10 @@ typedef struct attn_plan attn_plan;
  * | 106 | COLSUM        | [B,Hout,Nk]          | f32, f64     | out | want  |
  * | 107 | ROWMAX        | [B,Hout,Nq]          | f32, f64     | out | want  |
  * | 108 | ENTROPY       | [B,Hout,Nq]          | f32, f64     | out | want  |
+ * | 109 | ARGMAX        | [B,Hout,Nq]          | i32 i64      | out | want  |
+ * | 110 | CLASSMASS     | [B,Hout,Nq,          | f32, f64     | out | want  |
+ * |     |               |  mass_classes]       |              |     |       |
+ * | 111 | COUNTS        | [4]                  | i64          | out | want  |
  *
  * "piece": declared by a piece of visibility, see pieces.h; n: blocks of
  * queries. "mech.": only mechanisms whose text says so have the role. N2: keys
@@ -134,6 +138,16 @@ typedef struct attn_plan attn_plan;
  * keys from there. Entries of per-pair outputs and of COLSUM for keys
  * outside those are 0, of the scores -inf. scores_raw and scores_capped
  * ignore visibility, which comes after them.
+ *
+ * ARGMAX: the column of PROBS in which a row's largest final visible score
+ * is, the lowest of equal ones; -1 where there is none above -inf. NaN is
+ * larger than any number. Solvers that may round the scores of equal keys
+ * differently do not serve it. CLASSMASS: the sums of PROBS over the keys of
+ * class 0, 1 ... by CLASS_K, which is needed then; keys of class mass_classes
+ * and above are in none. COUNTS: pairs whose score was computed (each counts
+ * once, visible or not), all pairs of rows and keys that count, tiles that
+ * were computed, all tiles; tiles are what the solver at work cuts the pairs
+ * into, so that those of two solvers do not compare.
  *
  * OUT may be exactly Q's memory when D = Dv, Hout = Hq with no q_head, and
  * shape, strides and dtype agree; nothing else may overlap an output.
@@ -211,7 +225,10 @@ enum {
     ATTN_ROLE_SCORES_BIASED = 105,
     ATTN_ROLE_COLSUM = 106,
     ATTN_ROLE_ROWMAX = 107,
-    ATTN_ROLE_ENTROPY = 108
+    ATTN_ROLE_ENTROPY = 108,
+    ATTN_ROLE_ARGMAX = 109,
+    ATTN_ROLE_CLASSMASS = 110,
+    ATTN_ROLE_COUNTS = 111
 };
 
 /* One argument of execute. Frozen. For every role above but USER, object

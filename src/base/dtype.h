@@ -219,6 +219,19 @@ static inline void attn__store_f64(void *base, int64_t index, int32_t dtype,
     }
 }
 
+/* dtype is i32, which value then fits in, or i64; others are left untouched. */
+static inline void attn__store_i64(void *base, int64_t index, int32_t dtype,
+                                   int64_t value)
+{
+    unsigned char *at = base;
+    int32_t i32 = (int32_t)value;
+
+    if (dtype == ATTN_DTYPE_I32)
+        memcpy(at + index * 4, &i32, 4);
+    else if (dtype == ATTN_DTYPE_I64)
+        memcpy(at + index * 8, &value, 8);
+}
+
 /* dtype is i32, i64, u8 or bool (0 or 1); 0 for the others. */
 static inline int64_t attn__load_i64(const void *base, int64_t index,
                                      int32_t dtype)

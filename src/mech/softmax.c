@@ -13,6 +13,7 @@
 #include "mech/epilogue_options.h"
 #include "mech/mech.h"
 #include "mech/normalizer.h"
+#include "mech/output_options.h"
 #include "mech/prologue.h"
 #include "mech/score_options.h"
 #include "problem/mech_list.h"
@@ -140,14 +141,17 @@ static int32_t fill(const struct attn__params *v, const struct attn__params *tex
         return status;
 
     p->sink_logits = i64_or(v, ATTN_PARAM_SINK_LOGITS, 0) != 0;
-    p->want = (int32_t)i64_or(v, ATTN_PARAM_WANT, 0);
     p->blas = (int32_t)i64_or(v, ATTN_PARAM_BLAS, ATTN_BLAS_AUTO);
     p->invariant = (int32_t)i64_or(v, ATTN_PARAM_INVARIANT, ATTN_INVARIANT_BATCH);
     p->check = (int32_t)i64_or(v, ATTN_PARAM_CHECK, ATTN_CHECK_INDICES);
     p->effort = (int32_t)i64_or(v, ATTN_PARAM_EFFORT, ATTN_EFFORT_ESTIMATE);
     p->executors = i64_or(v, ATTN_PARAM_EXECUTORS, 1);
+    status = attn__output_options(v, p);
+    if (status != ATTN_OK)
+        return status;
     attn__mech_roles(v, p);
     attn__score_roles(p);
+    attn__output_roles(p);
     status = attn__mech_normalizer(v, p);
     if (status != ATTN_OK)
         return status;

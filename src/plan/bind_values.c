@@ -144,9 +144,22 @@ static int32_t check_alpha(const struct attn__dims *d)
     return ATTN_OK;
 }
 
+static int32_t check_argmax(const struct attn__dims *d)
+{
+    const struct attn__call *c = d->call;
+    if (!c->has[ATTN__SLOT_ARGMAX] || c->t[ATTN__SLOT_ARGMAX].dtype == ATTN_DTYPE_I64 ||
+        d->max_k - 1 <= INT32_MAX)
+        return ATTN_OK;
+    return attn__error_set(ATTN_ERR_DTYPE,
+                           "argmax has dtype i32, expected i64: a sequence has %" PRId64 " keys",
+                           d->max_k);
+}
+
 int32_t attn__bind_values(const struct attn__dims *d)
 {
-    int32_t status = ATTN_OK;
+    int32_t status = check_argmax(d);
+    if (status != ATTN_OK)
+        return status;
     if (d->p->check >= ATTN_CHECK_INDICES)
         status = check_lengths(d);
     if (status == ATTN_OK)

@@ -110,6 +110,25 @@ static bool has_work_for(const struct attn__exec *x)
     return false;
 }
 
+/* Writes COUNTS. More pairs than fit are as many as fit. */
+static void store_counts(const struct attn__call *c, struct attn__did *did)
+{
+    int64_t all = 0, pairs;
+    for (int64_t n = 0; n < c->n_seq; n++) {
+        struct attn__seq s = attn__call_seq(c, n);
+        if (!attn__mul_i64(s.nq, s.nk, &pairs) || !attn__mul_i64(pairs, c->p->hout, &pairs) ||
+            !attn__add_i64(all, pairs, &all)) {
+            all = INT64_MAX;
+            break;
+        }
+    }
+    const int64_t counts[] = {atomic_load(&did->pairs), all, atomic_load(&did->tiles),
+                              atomic_load(&did->all_tiles)};
+    const attn_tensor *t = &c->t[ATTN__SLOT_COUNTS];
+    for (int n = 0; n < 4; n++)
+        attn__store_i64(t->data, n * t->stride[0], t->dtype, counts[n]);
+}
+
 void attn__plan_solve(const struct attn_plan *plan, const struct attn__call *call, char *ws)
 {
     if (plan->problem.recipe) {
@@ -117,13 +136,18 @@ void attn__plan_solve(const struct attn_plan *plan, const struct attn__call *cal
         return;
     }
     struct attn__call with_tables;
+    struct attn__did did;
     struct attn__exec x = {
         .call = plan->table_bytes > 0 ? &with_tables : call,
         .machine = &plan->machine,
         .threads = plan->threads,
         .choice = plan->choice,
         .ws = ws + plan->table_bytes,
+        .did = call->has[ATTN__SLOT_COUNTS] ? &did : NULL,
     };
+    atomic_init(&did.pairs, 0);
+    atomic_init(&did.tiles, 0);
+    atomic_init(&did.all_tiles, 0);
     if (plan->table_bytes > 0) {
         struct attn__scratch s = {.base = ws, .ok = true};
         with_tables = *call;
@@ -133,6 +157,8 @@ void attn__plan_solve(const struct attn_plan *plan, const struct attn__call *cal
     for (size_t n = 0; (x.self = attn__planner_solver_at(n)) != NULL; n++)
         if (has_work_for(&x))
             x.self->run(&x);
+    if (x.did)
+        store_counts(call, &did);
 }
 
 int32_t attn__plan_run(const struct attn_plan *plan, const struct attn__call *call, char *ws)

@@ -97,6 +97,29 @@ struct attn__rows attn__call_per_row(const struct attn__call *c, enum attn__slot
     return r;
 }
 
+struct attn__rows attn__call_class_k(const struct attn__call *c, const struct attn__seq *s)
+{
+    const attn_tensor *t = &c->t[ATTN__SLOT_CLASS_K];
+    struct attn__rows r = {.row = t->stride[1], .dtype = t->dtype};
+    r.base = (char *)t->data + (t->shape[0] == 1 ? 0 : s->b * t->stride[0]) + s->k0 * r.row;
+    return r;
+}
+
+struct attn__rows attn__call_class_mass(const struct attn__call *c, const struct attn__seq *s,
+                                        int64_t h)
+{
+    return rows_of(&c->t[ATTN__SLOT_CLASSMASS], s->b, h, s->q0);
+}
+
+void attn__call_store_argmax(const struct attn__call *c, const struct attn__seq *s, int64_t h,
+                             int64_t i, int64_t j)
+{
+    if (!c->has[ATTN__SLOT_ARGMAX])
+        return;
+    struct attn__rows r = attn__call_per_row(c, ATTN__SLOT_ARGMAX, s, h);
+    attn__store_i64(r.base, i * r.row, r.dtype, j < 0 ? -1 : j + s->k_skip);
+}
+
 struct attn__rows attn__call_colsum(const struct attn__call *c, const struct attn__seq *s,
                                     int64_t h)
 {

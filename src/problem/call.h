@@ -79,6 +79,14 @@ struct attn__rows attn__call_per_query(const struct attn__call *c, enum attn__sl
 /* A per-row output (lse, rowmax, entropy) as a column: element i at row i. */
 struct attn__rows attn__call_per_row(const struct attn__call *c, enum attn__slot slot,
                                      const struct attn__seq *s, int64_t h);
+/* CLASS_K, bytes: key j at row j, counted from the sequence's first key. */
+struct attn__rows attn__call_class_k(const struct attn__call *c, const struct attn__seq *s);
+/* Class masses: row i, class c at column c. */
+struct attn__rows attn__call_class_mass(const struct attn__call *c, const struct attn__seq *s,
+                                        int64_t h);
+/* Writes ARGMAX of a row, if it is there: key j, or -1. */
+void attn__call_store_argmax(const struct attn__call *c, const struct attn__seq *s, int64_t h,
+                             int64_t i, int64_t j);
 /* Column sums: element j at row j, counted from the sequence's first key. */
 struct attn__rows attn__call_colsum(const struct attn__call *c, const struct attn__seq *s,
                                     int64_t h);

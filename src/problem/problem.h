@@ -124,6 +124,7 @@ struct attn__problem {
     struct attn__norm norm;
 
     int32_t want;
+    int64_t mass_classes; /* of classmass; 0: not wanted */
 
     const char *solver; /* forced by name; NULL: the planner chooses */
     int32_t blas;

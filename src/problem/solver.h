@@ -7,6 +7,8 @@
 #ifndef ATTN_PROBLEM_SOLVER_H
 #define ATTN_PROBLEM_SOLVER_H
 
+#include <stdatomic.h>
+
 #include "kernels/kernels.h"
 #include "problem/call.h"
 #include "problem/problem.h"
@@ -77,6 +79,12 @@ struct attn__choice {
     struct attn__tiles tiles;
 };
 
+/* What was done, for COUNTS: solvers add to it unit by unit. Pairs in all do
+ * not hang on the solver and are counted elsewhere. */
+struct attn__did {
+    _Atomic int64_t pairs, tiles, all_tiles;
+};
+
 /* One execute as a solver gets it. */
 struct attn__exec {
     const struct attn__call *call;
@@ -85,7 +93,18 @@ struct attn__exec {
     const struct attn__choice (*choice)[ATTN__K_CLASSES]; /* [Q_CLASSES] */
     const struct attn__solver *self;
     char *ws; /* 64-byte aligned */
+    struct attn__did *did; /* NULL: nobody wants to know */
 };
+
+static inline void attn__exec_did(const struct attn__exec *x, int64_t pairs, int64_t tiles,
+                                  int64_t all_tiles)
+{
+    if (!x->did)
+        return;
+    atomic_fetch_add_explicit(&x->did->pairs, pairs, memory_order_relaxed);
+    atomic_fetch_add_explicit(&x->did->tiles, tiles, memory_order_relaxed);
+    atomic_fetch_add_explicit(&x->did->all_tiles, all_tiles, memory_order_relaxed);
+}
 
 static inline const struct attn__choice *attn__exec_choice(const struct attn__exec *x,
                                                            const struct attn__seq *s)

@@ -221,12 +221,15 @@ static void work(void *arg, int64_t worker)
         struct attn__row_pass ps = pass_of(st, w, &s, index);
         bool whole = c0 == 0 && c1 == n;
         struct attn__tree *t = c0 > 0 ? &w->tail : &w->head;
+        int64_t spans = 0;
         t->rows = ps.rows;
         for (int64_t c = c0; c < c1; c++) {
             attn__row_pass_chunk(&ps, c, attn__tree_m(t, t->n), attn__tree_l(t, t->n),
                                  attn__tree_o(t, t->n));
             attn__tree_push(ps.kern, t, 0, c);
+            spans += attn__row_pass_spans(&ps, c);
         }
+        attn__exec_did(st->x, ps.did_pairs, ps.did_tiles, spans);
         if (whole)
             finish_item(&ps, w, t);
         else if (c0 > 0)

@@ -150,6 +150,7 @@ struct pass {
     struct attn__flash_bf16_block pairs;
     struct attn__ahead ahead;
     int64_t fetch; /* rows to fetch per part of a product */
+    int64_t did_pairs, did_tiles; /* blocks against tiles */
 };
 
 static int64_t head_of(const struct pass *ps, int64_t r)
@@ -290,6 +291,8 @@ static void tile_block(struct pass *ps, struct tile *t)
         if (last == 0)
             return;
     }
+    ps->did_pairs += t->n * (j1 - j0);
+    ps->did_tiles++;
     load_block(ps);
     if (ps->chunked && t->chunk != ps->j0 / ATTN__CHUNK) {
         if (t->chunk >= 0)
@@ -438,6 +441,12 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
         else
             attn__rows_pad(c, s, h);
     }
+    /* The last rows see the most keys when causal: long units first. */
+    int64_t first = (group_units(st->x, s, g) - 1 - index) * tl->pass;
+    int64_t n = attn__min_i64(tl->pass, group_tiles(st->x, s, g) - first);
+    int64_t blocks = (s->nk + tl->keys - 1) / tl->keys;
+    if (skip)
+        attn__exec_did(st->x, 0, 0, n * blocks);
     if (s->nq == 0 || skip)
         return;
 
@@ -455,9 +464,6 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
     ps.v = attn__call_v(c, s, ps.h0);
     ps.vis = attn__call_vis(c, s, ps.h0, ps.group);
     ps.score = (struct attn__score){c, ps.kern, s, ps.h0, ps.group, &wk->score, NULL, 0};
-    /* The last rows see the most keys when causal: long units first. */
-    int64_t first = (group_units(st->x, s, g) - 1 - index) * tl->pass;
-    int64_t n = attn__min_i64(tl->pass, group_tiles(st->x, s, g) - first);
     int64_t lo = s->nk, hi = 0;
     for (int64_t i = 0; i < n; i++) {
         struct tile *t = &wk->tile[i], *room = &wk->tile[0];
@@ -505,6 +511,7 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
                 tile_block(&ps, &wk->tile[i]);
         }
     }
+    attn__exec_did(st->x, ps.did_pairs, ps.did_tiles, n * blocks);
     for (int64_t i = 0; i < n; i++)
         finish_tile(&ps, &wk->tile[i]);
 }

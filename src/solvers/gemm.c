@@ -58,6 +58,8 @@ static bool applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
         reason = "computes in f32, dtype is f64";
     else if (p->norm.kind == ATTN_NORMALIZER_LSSAR)
         reason = "BLAS may give equal keys unequal scores, which lssar would show";
+    else if (p->want & ATTN_WANT_ARGMAX)
+        reason = "BLAS may give equal keys unequal scores, and argmax is the first of them";
     else if (p->k == ATTN_UNBOUNDED)
         reason = "keeps whole rows of scores, and k is inf";
     else if (!attn__blas_fits(p->q) || !attn__blas_fits(p->k))
@@ -100,7 +102,7 @@ static double cost(const struct attn__problem *p, const struct attn__machine *m,
     double block = (double)block_rows(k), blocks = ceil((double)q / block);
     block = block > (double)q ? (double)q : block;
     double keys = attn__vis_share(p, q, k) * (double)k + (p->n_pieces ? block / 2 : 0);
-    keys = keys > (double)k || p->want ? (double)k : keys;
+    keys = keys > (double)k || attn__score_row_all_pairs(p) ? (double)k : keys;
     double score = 34 + attn__score_cost(p) + (p->n_pieces ? 2.5 : 0) +
                    (p->mask || p->segments ? 15 : 0) + attn__score_row_cost(p);
     double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 3.7 * (double)k * width / rate;
@@ -233,7 +235,12 @@ static const float *queries(struct state *st, const struct attn__rows *q, int64_
     return st->q;
 }
 
-/* Rows i0..i1-1. */
+static int64_t slabs(int64_t keys)
+{
+    return (keys + SLAB - 1) / SLAB;
+}
+
+/* Rows i0..i1-1; for COUNTS, slabs are the tiles. */
 static void block(struct state *st, const struct attn__rows *q, const float *k, int64_t ldk,
                   const float *v, int64_t ldv)
 {
@@ -245,6 +252,7 @@ static void block(struct state *st, const struct attn__rows *q, const float *k, 
     if (!st->all_pairs)
         attn__vis_hull(&st->vis, st->i0, st->i1, &st->j0, &st->j1);
     int64_t keys = st->j1 - st->j0;
+    attn__exec_did(st->x, rows * keys, slabs(keys), slabs(st->seq->nk));
     if (keys > 0) {
         float scale = p->score.own_rows ? 1 : (float)p->scale;
         const float *qm = queries(st, q, &ldq);
@@ -273,6 +281,7 @@ static void head(struct state *st)
     bool colsum = c->has[ATTN__SLOT_COLSUM];
     if (attn__epilogue_skips(c, s, st->h, 1)) {
         attn__rows_none(c, s, st->h);
+        attn__exec_did(st->x, 0, 0, (s->nq + step - 1) / step * slabs(s->nk));
         return;
     }
     attn__rows_pad(c, s, st->h);

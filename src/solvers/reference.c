@@ -5,9 +5,11 @@
  */
 #include <stdio.h>
 
+#include "problem/vis_count.h"
 #include "solvers/epilogue.h"
 #include "solvers/finish.h"
 #include "solvers/row_exact.h"
+#include "solvers/score_row.h"
 #include "solvers/solvers.h"
 #include "solvers/units.h"
 
@@ -42,11 +44,15 @@ static struct attn__tiles tiles(const struct attn__problem *p, const struct attn
 static double cost(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
                    int64_t k)
 {
-    /* Scalar double arithmetic and conversions. */
-    double pairs = attn__vis_share(p, q, k) * (double)q * (double)k * (double)p->hout;
-    double again = p->want ? 2 : 1;
+    /* Scalar double arithmetic and conversions; scores once more for outputs
+     * that are made when the row is known. */
+    double rows = (double)q * (double)p->hout, all = rows * (double)k;
+    double pairs = attn__vis_share(p, q, k) * all, score = 1.2 * (double)p->d + 90;
+    double again = attn__score_row_all_pairs(p) ? all * score : 0;
+    again += p->mass_classes > 0 ? pairs * score : 0;
     (void)m;
-    return pairs * again * (3.0 * (double)(p->d + p->dv) + 60.0);
+    return pairs * (3.0 * (double)(p->d + p->dv) + 60.0) + again +
+           rows * (5.5 * (double)(p->d + p->dv) + 450);
 }
 
 static void carve(struct attn__scratch *s, const struct attn__problem *p,
@@ -83,6 +89,20 @@ static int64_t count(const struct attn__exec *x, const struct attn__seq *s)
     return x->call->p->hout * blocks(x, s);
 }
 
+/* For COUNTS; a tile is a row. vis NULL: nothing was done. */
+static void tell(const struct attn__exec *x, const struct attn__seq *s,
+                 const struct attn__vis *vis, int64_t i0, int64_t i1)
+{
+    bool all = attn__row_exact_all_pairs(x->call);
+    for (int64_t i = i0; i < i1; i++) {
+        int64_t pairs = all ? s->nk : 0;
+        if (!all && vis)
+            attn__vis_count(vis, i, i + 1, &pairs);
+        pairs = vis ? pairs : 0;
+        attn__exec_did(x, pairs, pairs > 0, 1);
+    }
+}
+
 static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t index)
 {
     struct state *st = arg;
@@ -96,10 +116,10 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
         attn__rows_none(c, s, h);
     else if (index % n == 0)
         attn__rows_pad(c, s, h);
-    if (skip)
-        return;
-    for (int64_t i = i0; i < i1; i++)
+    for (int64_t i = i0; i < i1 && !skip; i++)
         attn__row_exact(c, s, &v, h, i, &st->scratch[worker]);
+    if (st->x->did)
+        tell(st->x, s, skip ? NULL : &v, i0, i1);
 }
 
 static void run(const struct attn__exec *x)

@@ -11,6 +11,7 @@
 #include "solvers/epilogue.h"
 
 #include "problem/vis_count.h"
+#include "solvers/class_mass.h"
 #include "solvers/norm_exact.h"
 #include "solvers/score_steps.h"
 
@@ -111,7 +112,7 @@ static void store_pair(const struct attn__call *c, enum attn__slot slot,
     attn__rows_store(&r, i, j, x);
 }
 
-static bool wants_pairs(const struct attn__call *c)
+bool attn__row_exact_all_pairs(const struct attn__call *c)
 {
     return c->has[ATTN__SLOT_PROBS] || c->has[ATTN__SLOT_SCORES_RAW] ||
            c->has[ATTN__SLOT_SCORES_CAPPED] || c->has[ATTN__SLOT_SCORES_BIASED] ||
@@ -133,6 +134,7 @@ struct row {
     int64_t first; /* the key of bits[0] */
     /* results; w->acc is the row times 1 / out_factor */
     double top, lse, entropy, out_factor;
+    int64_t arg;        /* the first key whose score is top */
     double prob_factor; /* of e^(x - lse) */
     struct attn__norm_exact norm;
 };
@@ -143,13 +145,19 @@ static void walk(struct row *r)
     r->first = r->j;
 }
 
+/* Makes bits those of the block that key r->j begins, if it begins one. */
+static void look_up(struct row *r)
+{
+    if ((r->j - r->first) % BLOCK == 0)
+        attn__vis_bits(r->v, r->i, r->i + 1, r->j, attn__min_i64(r->j + BLOCK, r->end), r->bits);
+}
+
 /* The next key and its score; false after the last. */
 static bool next_key(struct row *r, int64_t *j, double *x)
 {
     while (r->j < r->end) {
+        look_up(r);
         *j = r->j++;
-        if ((*j - r->first) % BLOCK == 0)
-            attn__vis_bits(r->v, r->i, r->i + 1, *j, attn__min_i64(*j + BLOCK, r->end), r->bits);
         if (!r->bits[(*j - r->first) % BLOCK])
             continue;
         *x = score_of(&r->t, r->w, *j).biased;
@@ -157,6 +165,15 @@ static bool next_key(struct row *r, int64_t *j, double *x)
             return true;
     }
     return false;
+}
+
+/* NaN is larger than any number. */
+static void see_top(struct row *r, int64_t j, double x)
+{
+    if (x <= r->top || r->top != r->top)
+        return;
+    r->top = x;
+    r->arg = j;
 }
 
 static void add_value(struct row *r, double weight, int64_t j)
@@ -177,8 +194,7 @@ static void softmax_row(struct row *r)
     double sink_part = sum, moment = 0, x;
     walk(r);
     for (int64_t j; next_key(r, &j, &x);) {
-        if (!(x <= r->top) && r->top == r->top)
-            r->top = x;
+        see_top(r, j, x);
         if (!(x <= max)) { /* also when x is NaN: the row becomes NaN */
             double f = max == -INFINITY ? 0 : exp(max - x);
             if (sum > sink_part) /* keys so far: their distances grow */
@@ -222,8 +238,7 @@ static void normalised_row(struct row *r)
     }
     for (walk(r); next_key(r, &j, &x);) {
         double weight = attn__norm_exact_weight(&r->norm, x);
-        if (!(x <= r->top) && r->top == r->top)
-            r->top = x;
+        see_top(r, j, x);
         if (weight == 0)
             continue;
         if (r->c->has[ATTN__SLOT_ENTROPY])
@@ -244,6 +259,19 @@ static double weight_of(const struct row *r, double x)
     if (!base2)
         return attn__norm_exact_weight(&r->norm, x);
     return p->norm.kind == ATTN_NORMALIZER_EXP_SUM ? exp(x) : exp(x - r->lse) * r->prob_factor;
+}
+
+static void masses_of_row(struct row *r)
+{
+    double mass[ATTN__MASS_CLASSES] = {0};
+    struct attn__rows classes = attn__call_class_k(r->c, r->s);
+    for (walk(r); r->j < r->end; r->j++) {
+        look_up(r);
+        if (r->bits[(r->j - r->first) % BLOCK])
+            mass[*(const uint8_t *)attn__rows_at(&classes, r->j)] +=
+                weight_of(r, score_of(&r->t, r->w, r->j).biased);
+    }
+    attn__class_mass_store(r->c, r->s, r->h, r->i, mass);
 }
 
 static void pairs_of_row(struct row *r)
@@ -274,7 +302,7 @@ void attn__row_exact(const struct attn__call *c, const struct attn__seq *s,
 {
     const struct attn__problem *p = c->p;
     struct row r = {.c = c, .s = s, .v = v, .w = w, .h = h, .i = i, .top = -INFINITY,
-                    .lse = -INFINITY};
+                    .arg = -1, .lse = -INFINITY};
     r.t = (struct terms){.x = {c, s, h, i, attn__score_scale(c, s, h, i), w->tq},
                          .k = attn__call_k(c, s, h),
                          .qk = attn__qk_begin(c, s, w->qk)};
@@ -301,7 +329,10 @@ void attn__row_exact(const struct attn__call *c, const struct attn__seq *s,
     store_row(c, ATTN__SLOT_LSE, s, h, i, r.lse);
     store_row(c, ATTN__SLOT_ROWMAX, s, h, i, r.top);
     store_row(c, ATTN__SLOT_ENTROPY, s, h, i, r.entropy);
-    if (wants_pairs(c))
+    attn__call_store_argmax(c, s, h, i, r.arg);
+    if (c->has[ATTN__SLOT_CLASSMASS])
+        masses_of_row(&r);
+    if (attn__row_exact_all_pairs(c))
         pairs_of_row(&r);
 }
 
@@ -313,6 +344,9 @@ void attn__row_empty(const struct attn__call *c, const struct attn__seq *s, int6
     store_row(c, ATTN__SLOT_LSE, s, h, i, -INFINITY);
     store_row(c, ATTN__SLOT_ROWMAX, s, h, i, -INFINITY);
     store_row(c, ATTN__SLOT_ENTROPY, s, h, i, 0);
+    attn__call_store_argmax(c, s, h, i, -1);
+    if (c->has[ATTN__SLOT_CLASSMASS])
+        attn__class_mass_store(c, s, h, i, (const double[ATTN__MASS_CLASSES]){0});
 }
 
 /* Fills what of a per-pair output lies outside the rows and keys that count.

@@ -23,13 +23,16 @@ struct attn__row_scratch {
 void attn__row_scratch_take(struct attn__scratch *s, const struct attn__problem *p,
                             struct attn__row_scratch *out);
 
+/* Are there outputs for which a row needs the scores of all keys? */
+bool attn__row_exact_all_pairs(const struct attn__call *c);
+
 /* Writes every present output of row i of output head h but COLSUM, to which
  * it adds. v: the visibility of that sequence and head. */
 void attn__row_exact(const struct attn__call *c, const struct attn__seq *s,
                      const struct attn__vis *v, int64_t h, int64_t i,
                      const struct attn__row_scratch *scratch);
 
-/* The per-row outputs of padding: zeros, lse and rowmax -inf. */
+/* The per-row outputs of padding: zeros, lse and rowmax -inf, argmax -1. */
 void attn__row_empty(const struct attn__call *c, const struct attn__seq *s, int64_t h, int64_t i);
 
 /* As if no row of head h counted. */

@@ -157,7 +157,7 @@ static void block(const struct attn__row_pass *ps, int64_t j0, int64_t nk, float
         o[e] += part[e];
 }
 
-static void span(const struct attn__row_pass *ps, int64_t j0, int64_t j1, float *m, float *l,
+static void span(struct attn__row_pass *ps, int64_t j0, int64_t j1, float *m, float *l,
                  float *o)
 {
     int64_t nk = j1 - j0, block_keys = attn__block_keys(ps->c->p);
@@ -165,6 +165,8 @@ static void span(const struct attn__row_pass *ps, int64_t j0, int64_t j1, float 
     enum attn__tile class = attn__vis_tile(&ps->vis, ps->r0, ps->r0 + ps->rows, j0, j1);
     if (class == ATTN__TILE_EMPTY)
         return;
+    ps->did_pairs += ps->rows * nk;
+    ps->did_tiles++;
     row_qk(ps, j0, nk);
     for (int64_t r = 0; r < ps->rows; r++) {
         if (ps->c->p->score.steps) {
@@ -181,7 +183,7 @@ static void span(const struct attn__row_pass *ps, int64_t j0, int64_t j1, float 
     }
 }
 
-void attn__row_pass_chunk(const struct attn__row_pass *ps, int64_t n, float *m, float *l, float *o)
+void attn__row_pass_chunk(struct attn__row_pass *ps, int64_t n, float *m, float *l, float *o)
 {
     int64_t lo = attn__max_i64(n * ATTN__CHUNK, ps->lo - ps->lo % ALIGN);
     int64_t hi = attn__min_i64(attn__min_i64((n + 1) * ATTN__CHUNK, ps->s->nk), ps->hi);
@@ -195,4 +197,10 @@ void attn__row_pass_chunk(const struct attn__row_pass *ps, int64_t n, float *m, 
         end = attn__min_i64(hi, j + SPAN - j % SPAN);
         span(ps, j, end, m, l, o);
     }
+}
+
+int64_t attn__row_pass_spans(const struct attn__row_pass *ps, int64_t n)
+{
+    int64_t keys = attn__min_i64(ATTN__CHUNK, ps->s->nk - n * ATTN__CHUNK);
+    return ps->rows == 0 ? 0 : (keys + SPAN - 1) / SPAN;
 }

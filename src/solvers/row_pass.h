@@ -47,6 +47,7 @@ struct attn__row_pass {
     struct attn__score score;
     int64_t lo, hi;       /* no row sees a key outside */
     int64_t fetch;
+    int64_t did_pairs, did_tiles; /* spans of keys; attn__row_pass_chunk adds */
 };
 
 /* c, kern, s, room, h0, heads, i0, rows and careful are set: fills in the
@@ -56,7 +57,10 @@ void attn__row_pass_begin(struct attn__row_pass *ps);
 /* State of all rows after the keys of chunk n, beginning with none: m[r] in
  * base 2, l[r], o[r * dv + e]. A row with l = 0 has seen no key, and its o has
  * no meaning. */
-void attn__row_pass_chunk(const struct attn__row_pass *ps, int64_t n, float *m, float *l,
+void attn__row_pass_chunk(struct attn__row_pass *ps, int64_t n, float *m, float *l,
                           float *o);
+
+/* The spans of chunk n, of which did_tiles counts those not skipped. */
+int64_t attn__row_pass_spans(const struct attn__row_pass *ps, int64_t n);
 
 #endif /* ATTN_SOLVERS_ROW_PASS_H */

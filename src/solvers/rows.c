@@ -252,6 +252,12 @@ static void values(const struct item *it)
     }
 }
 
+/* For COUNTS, spans of items are the tiles. */
+static int64_t spans(int64_t keys)
+{
+    return (keys + SPAN - 1) / SPAN;
+}
+
 static void run_item(struct item *it)
 {
     int64_t n;
@@ -263,6 +269,7 @@ static void run_item(struct item *it)
                        &it->j1);
     it->j0 -= it->j0 % ALIGN;
     n = it->j1 - it->j0;
+    attn__exec_did(it->st->x, it->rows * n, spans(n), spans(it->s->nk));
     it->score = (struct attn__score){it->c,     it->kern,  it->s,  it->h0,
                                      it->heads, &w->score, w->tq, it->i0 * it->heads};
     load_queries(it);
@@ -294,8 +301,11 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
     bool skip = attn__epilogue_skips(c, s, it.h0, it.heads);
     for (int64_t h = 0; h < it.heads && b0 == 0 && skip; h++)
         attn__rows_none(c, s, it.h0 + h);
-    if (skip)
+    if (skip) {
+        int64_t items = s->nq > 0 ? b1 - b0 : 0;
+        attn__exec_did(st->x, 0, 0, items * spans(s->nk));
         return;
+    }
     it.qk = attn__qk_begin(c, s, w->exact.qk);
     it.vis = attn__call_vis(c, s, it.h0, it.heads);
     for (int64_t h = 0; h < it.heads && b0 == 0; h++)

@@ -9,11 +9,9 @@ struct term {
     double a, c;
 };
 
-static int64_t class_of(const struct attn__call *c, const struct attn__seq *s, int64_t j)
+static int64_t class_of(const struct attn__rows *classes, int64_t j)
 {
-    const attn_tensor *t = &c->t[ATTN__SLOT_CLASS_K];
-    int64_t b = t->shape[0] == 1 ? 0 : s->b;
-    return attn__load_i64(t->data, b * t->stride[0] + (s->k0 + j) * t->stride[1], t->dtype);
+    return *(const uint8_t *)attn__rows_at(classes, j);
 }
 
 /* Zeros for rows and classes without a term. */
@@ -35,11 +33,12 @@ static float apply(float s, float a, float c)
 
 void attn__score_class_tile(const struct attn__score *x, const struct attn__score_tile *t)
 {
+    struct attn__rows classes = attn__call_class_k(x->c, x->s);
     float *a = x->work->slope, *c = x->work->dist;
     int64_t last = -1;
     bool any = false;
     for (int64_t j = 0; j < t->nk; j++) {
-        int64_t class = class_of(x->c, x->s, t->j0 + j);
+        int64_t class = class_of(&classes, t->j0 + j);
         for (int64_t n = 0; n < t->n && class != last; n++) {
             int64_t r = t->r0 + n;
             struct term f = term_of(x->c, x->s, x->h0 + r % x->group, r / x->group, class);
@@ -56,10 +55,11 @@ void attn__score_class_tile(const struct attn__score *x, const struct attn__scor
 void attn__score_class_row(const struct attn__score *x, int64_t r, int64_t j0, int64_t nk,
                            float *s)
 {
+    struct attn__rows classes = attn__call_class_k(x->c, x->s);
     struct term f = {0, 0};
     int64_t last = -1;
     for (int64_t j = 0; j < nk; j++) {
-        int64_t class = class_of(x->c, x->s, j0 + j);
+        int64_t class = class_of(&classes, j0 + j);
         if (class != last)
             f = term_of(x->c, x->s, x->h0 + r % x->group, r / x->group, class);
         last = class;
@@ -69,6 +69,7 @@ void attn__score_class_row(const struct attn__score *x, int64_t r, int64_t j0, i
 
 double attn__score_class_pair(const struct attn__score_exact *x, int64_t j, double s)
 {
-    struct term f = term_of(x->c, x->s, x->h, x->i, class_of(x->c, x->s, j));
+    struct attn__rows classes = attn__call_class_k(x->c, x->s);
+    struct term f = term_of(x->c, x->s, x->h, x->i, class_of(&classes, j));
     return s == -INFINITY ? s : s + (f.a != 0 ? f.a * fabs(s) : 0) + f.c;
 }

@@ -8,6 +8,7 @@
 
 #include "kernels/weights.h"
 #include "problem/vis_count.h"
+#include "solvers/class_mass.h"
 #include "solvers/entmax.h"
 #include "solvers/norm_exact.h"
 #include "solvers/norm_pass.h"
@@ -52,6 +53,19 @@ static void store_one(const struct attn__score_row *r, enum attn__slot slot, dou
         return;
     struct attn__rows to = attn__call_per_row(x->c, slot, x->s, head_of(r));
     attn__rows_store(&to, r->r / x->group, 0, value);
+}
+
+/* The first key whose score is top, the largest; of NaN the first as well. */
+static void store_argmax(const struct attn__score_row *r, const float *s, float top)
+{
+    const struct attn__score *x = r->x;
+    int64_t j = 0;
+    if (!x->c->has[ATTN__SLOT_ARGMAX])
+        return;
+    while (top != -INFINITY && !(top == top ? s[j] == top : s[j] != s[j]))
+        j++;
+    attn__call_store_argmax(x->c, x->s, head_of(r), r->r / x->group,
+                            top == -INFINITY ? -1 : r->j0 + j);
 }
 
 static void steps(const struct attn__score_row *r, float *s)
@@ -286,6 +300,7 @@ void attn__score_row_weights(const struct attn__score_row *r, float *s, float *m
     *m = -INFINITY;
     *l = 0;
     store_one(r, ATTN__SLOT_ROWMAX, (double)top);
+    store_argmax(r, s, top);
     if (attn__norm_traits(c->p->norm.kind)->base2) {
         in_nats = softmax(r, top, s, m, l);
     } else {
@@ -294,6 +309,8 @@ void attn__score_row_weights(const struct attn__score_row *r, float *s, float *m
             in_nats = entropy(s, n);
     }
     store_one(r, ATTN__SLOT_ENTROPY, in_nats);
+    if (c->has[ATTN__SLOT_CLASSMASS])
+        attn__class_mass_row(c, r->x->s, head_of(r), r->r / r->x->group, r->j0, n, s);
     store_scores(r, ATTN__SLOT_PROBS, s);
 }
 
@@ -301,6 +318,7 @@ double attn__score_row_cost(const struct attn__problem *p)
 {
     double outputs = attn__score_row_all_pairs(p) ? 6 : 0;
     double entropies = p->want & ATTN_WANT_ENTROPY ? 100 : 0;
+    outputs += (p->want & ATTN_WANT_ARGMAX ? 5 : 0) + (p->mass_classes > 0 ? 15 : 0);
     switch (p->norm.kind) {
     case ATTN_NORMALIZER_LSSAR:
         return outputs + entropies + 250;

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct sums {
@@ -132,6 +133,118 @@ static bool fits(struct gen_problem *p, const struct oracle_result *r)
     return largest < (p->dtype == ATTN_DTYPE_F16 ? 10 : p->dtype == ATTN_DTYPE_F64 ? 700 : 80);
 }
 
+/* Where all weights are smaller, f32 may have 0: the one of gelu(-40), say. */
+static double tiny(const struct gen_problem *p)
+{
+    return p->dtype == ATTN_DTYPE_F64 ? 0 : 0x1p-100;
+}
+
+/* Sums of the oracle's weights by class, and of their sizes. */
+static bool check_masses(const struct gen_problem *p, const struct oracle_result *r,
+                         const attn_tensor *t, double bound, struct compare_figures *f)
+{
+    int64_t hout = p->options.hout, n_classes = p->mass_classes;
+    int64_t all = r->b * hout * r->nq * n_classes;
+    double *mass = calloc(2 * (size_t)all + 1, sizeof *mass), *size = mass + all;
+    if (!mass)
+        abort();
+    for (int64_t n = 0; n < r->n_seq; n++) {
+        int64_t b = p->options.packed ? 0 : n, q0 = 0, k0 = 0, rows = r->nq, keys = r->nk;
+        if (p->options.packed) {
+            int64_t next = n + 1;
+            q0 = (int64_t)oracle_load(p->inputs.q_offsets, &n);
+            k0 = (int64_t)oracle_load(p->inputs.k_offsets, &n);
+            rows = (int64_t)oracle_load(p->inputs.q_offsets, &next) - q0;
+            keys = (int64_t)oracle_load(p->inputs.k_offsets, &next) - k0;
+        }
+        for (int64_t x = 0; x < hout * rows * keys; x++) {
+            int64_t h = x / keys / rows, i = x / keys % rows, j = x % keys;
+            int64_t class = (int64_t)oracle_load4(p->class_k, b, k0 + j, 0, 0);
+            int64_t at = ((b * hout + h) * r->nq + q0 + i) * n_classes + class;
+            double w = r->probs[((n * hout + h) * r->pair_q + i) * r->pair_k + j];
+            if (class >= n_classes)
+                continue;
+            mass[at] += w;
+            size[at] += fabs(w);
+        }
+    }
+    struct checked c = {t, mass, size, tiny(p)};
+    bool ok = check_rows(p, r, &c, bound, f);
+    free(mass);
+    return ok;
+}
+
+/* The first key whose score is the row's largest; where rounding may have
+ * chosen, one that is as good. */
+static bool check_argmax(const struct gen_problem *p, const struct oracle_result *r,
+                         const attn_tensor *t, double bound, struct compare_figures *f)
+{
+    int64_t hout = p->options.hout;
+    double slack = 4 * bound * (4 + r->max_logit);
+    for (int64_t n = 0; n < r->n_seq; n++) {
+        int64_t b = p->options.packed ? 0 : n, q0 = 0, rows = r->nq;
+        if (p->options.packed) {
+            int64_t next = n + 1;
+            q0 = (int64_t)oracle_load(p->inputs.q_offsets, &n);
+            rows = (int64_t)oracle_load(p->inputs.q_offsets, &next) - q0;
+        }
+        for (int64_t x = 0; x < hout * rows; x++) {
+            int64_t index[3] = {b, x / rows, q0 + x % rows}, first = 0;
+            const double *s = r->scores_biased +
+                              ((n * hout + index[1]) * r->pair_q + x % rows) * r->pair_k;
+            double top = r->rowmax[(b * hout + index[1]) * r->nq + index[2]];
+            int64_t got = (int64_t)oracle_load(t, index);
+            while (isnan(top) && !isnan(s[first]))
+                first++;
+            bool ok = isnan(top) ? got == first
+                      : top == -INFINITY
+                          ? got == -1
+                          : got >= 0 && got < r->pair_k &&
+                                (s[got] == top || s[got] >= top - slack);
+            if (ok)
+                continue;
+            snprintf(f->why, sizeof f->why,
+                     "is %" PRId64 " at [%" PRId64 ",%" PRId64 ",%" PRId64
+                     "], where the largest score is %g", got, index[0], index[1], index[2], top);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_counts(const struct oracle_result *r, const attn_tensor *t,
+                         struct compare_figures *f)
+{
+    int64_t n[4];
+    for (int64_t i = 0; i < 4; i++)
+        n[i] = (int64_t)oracle_load(t, &i);
+    if (n[1] == r->all_pairs && n[0] >= r->visible_pairs && n[0] <= n[1] && n[2] <= n[3] &&
+        (n[0] > 0) == (n[2] > 0) && n[2] >= 0)
+        return true;
+    snprintf(f->why, sizeof f->why,
+             "are %" PRId64 " of %" PRId64 " pairs and %" PRId64 " of %" PRId64
+             " tiles, expected at least %" PRId64 " of %" PRId64 " pairs", n[0], n[1], n[2], n[3],
+             r->visible_pairs, r->all_pairs);
+    return false;
+}
+
+/* The outputs that are not an array of the oracle's. */
+static bool check_others(struct gen_problem *p, const struct oracle_result *r, double bound,
+                         struct compare_figures *f)
+{
+    const struct gen_tensor *argmax = gen_find(p, ATTN_ROLE_ARGMAX);
+    const struct gen_tensor *masses = gen_find(p, ATTN_ROLE_CLASSMASS);
+    const struct gen_tensor *counts = gen_find(p, ATTN_ROLE_COUNTS);
+    *f = (struct compare_figures){.role = "argmax"};
+    if (argmax && !check_argmax(p, r, &argmax->t, bound, f))
+        return false;
+    f->role = "counts";
+    if (counts && !check_counts(r, &counts->t, f))
+        return false;
+    f->role = "classmass";
+    return !masses || check_masses(p, r, &masses->t, bound, f);
+}
+
 bool compare_all(struct gen_problem *p, const struct oracle_result *r,
                  struct compare_figures *figures)
 {
@@ -141,12 +254,12 @@ bool compare_all(struct gen_problem *p, const struct oracle_result *r,
         double floor;
         bool pairs, before;
     } outputs[] = {
-        {ATTN_ROLE_OUT, r->out, r->out_size, 0, false, false},
+        {ATTN_ROLE_OUT, r->out, r->out_size, tiny(p), false, false},
         {ATTN_ROLE_LSE, r->lse, NULL, 1, false, false},
         {ATTN_ROLE_ROWMAX, r->rowmax, NULL, 1, false, false},
         {ATTN_ROLE_ENTROPY, r->entropy, NULL, 1, false, false},
-        {ATTN_ROLE_PROBS, r->probs, NULL, 0, true, false},
-        {ATTN_ROLE_COLSUM, r->colsum, NULL, 0, true, false},
+        {ATTN_ROLE_PROBS, r->probs, NULL, tiny(p), true, false},
+        {ATTN_ROLE_COLSUM, r->colsum, NULL, tiny(p), true, false},
         {ATTN_ROLE_SCORES_RAW, r->scores_raw, NULL, 1, true, true},
         {ATTN_ROLE_SCORES_CAPPED, r->scores_capped, NULL, 1, true, true},
         {ATTN_ROLE_SCORES_BIASED, r->scores_biased, NULL, 1, true, false},
@@ -160,6 +273,11 @@ bool compare_all(struct gen_problem *p, const struct oracle_result *r,
      * logit. It is a first-order estimate, good for nothing where rows cancel. */
     if (p->options.norm.kind == ATTN_NORMALIZER_LSSAR && r->max_logit > 400)
         return true;
+    struct compare_figures others;
+    if (!check_others(p, r, arithmetic, &others)) {
+        *figures = others;
+        return false;
+    }
     for (size_t n = 0; n < sizeof outputs / sizeof outputs[0]; n++) {
         const struct gen_tensor *g = gen_find(p, outputs[n].role);
         if (!g)

@@ -58,6 +58,8 @@ void gen_norm(struct maker *m);
 void gen_rule(struct maker *m); /* when the types are known */
 void gen_score(struct maker *m);
 void gen_score_tensors(struct maker *m); /* when types are known */
+/* CLASS_K, which may be there already. */
+const attn_tensor *gen_classes_of_keys(struct maker *m);
 /* The function of those problems that have one; user: the problem. */
 void gen_score_fn(void *user, float *s, int64_t q_stride, int64_t k_stride, int64_t b, int64_t h,
                   int64_t q0, int64_t nq, int64_t k0, int64_t nk);

@@ -112,8 +112,11 @@ static void classes(struct maker *m)
     }
 }
 
-static const attn_tensor *class_of_keys(struct maker *m)
+const attn_tensor *gen_classes_of_keys(struct maker *m)
 {
+    if (m->p->inputs.piece.class_k || m->p->inputs.score.class_k)
+        return m->p->inputs.piece.class_k ? m->p->inputs.piece.class_k
+                                          : m->p->inputs.score.class_k;
     int64_t shape[2] = {rng_percent(&m->rng, 40) ? 1 : m->b, m->nk};
     struct gen_tensor *g = gen_add(m, ATTN_ROLE_CLASS_K, ATTN_DTYPE_U8, 2, shape);
     int64_t run = rng_percent(&m->rng, 50) ? 1 : rng_int(&m->rng, 2, 40);
@@ -189,9 +192,7 @@ void gen_score_tensors(struct maker *m)
     in->pos_k = m->p->inputs.piece.pos_k;
     if (m->p->classes > 0) {
         int64_t terms[3] = {2, hout, m->p->classes};
-        in->class_k = m->p->inputs.piece.class_k;
-        if (!in->class_k)
-            in->class_k = class_of_keys(m);
+        in->class_k = gen_classes_of_keys(m);
         in->class_terms = gen_fill_normal(
             m, gen_add(m, ATTN_ROLE_CLASS_TERMS, bias_type(m), 3, terms), 0.5);
     }

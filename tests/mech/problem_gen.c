@@ -350,20 +350,30 @@ static void wanted(struct maker *m)
     static const int32_t bits[] = {ATTN_WANT_PROBS,         ATTN_WANT_SCORES_RAW,
                                    ATTN_WANT_SCORES_CAPPED, ATTN_WANT_SCORES_BIASED,
                                    ATTN_WANT_COLSUM,        ATTN_WANT_ROWMAX,
-                                   ATTN_WANT_ENTROPY};
+                                   ATTN_WANT_ENTROPY,       ATTN_WANT_ARGMAX,
+                                   ATTN_WANT_CLASSMASS,     ATTN_WANT_COUNTS};
     static const int32_t roles[] = {ATTN_ROLE_PROBS,         ATTN_ROLE_SCORES_RAW,
                                     ATTN_ROLE_SCORES_CAPPED, ATTN_ROLE_SCORES_BIASED,
                                     ATTN_ROLE_COLSUM,        ATTN_ROLE_ROWMAX,
-                                    ATTN_ROLE_ENTROPY};
-    if (!rng_percent(r, 20))
+                                    ATTN_ROLE_ENTROPY,       ATTN_ROLE_ARGMAX,
+                                    ATTN_ROLE_CLASSMASS,     ATTN_ROLE_COUNTS};
+    enum { WANTS = 10, COLSUM = 4, ARGMAX = 7, CLASSMASS, COUNTS };
+    if (!rng_percent(r, 25))
         return;
-    p->want = (int32_t)rng_int(r, 1, 127);
+    p->want = (int32_t)rng_int(r, 1, (1 << WANTS) - 1);
+    if (rng_percent(r, 30)) /* all solvers but one or all */
+        p->want &= rng_percent(r, 50) ? ATTN_WANT_COUNTS : ~ATTN_WANT_ARGMAX;
     if (!gen_is_distribution(p->options.norm.kind))
         p->want &= ~ATTN_WANT_ENTROPY;
     if (p->want == 0)
         return;
+    if (p->want & ATTN_WANT_CLASSMASS) {
+        p->mass_classes = PICK(r, 1, 3, 6, 9, 256);
+        p->class_k = gen_classes_of_keys(m);
+        gen_say(p, " mass_classes=%" PRId64, p->mass_classes);
+    }
     const char *between = " want=";
-    for (int i = 0; i < 7; i++) {
+    for (int i = 0; i < WANTS; i++) {
         if (!(p->want & bits[i]))
             continue;
         gen_say(p, "%s%s", between, attn_role_name(roles[i]));
@@ -375,8 +385,15 @@ static void wanted(struct maker *m)
         int64_t q = m->longest_q + more * rng_int(r, 0, 3);
         int64_t k = m->longest_k + more * rng_int(r, 0, 3);
         int64_t pairs[4] = {m->n_seq, hout, q, k}, rows[3] = {m->b, hout, m->nq};
-        int64_t columns[3] = {m->n_seq, hout, k};
-        if (i == 4)
+        int64_t columns[3] = {m->n_seq, hout, k}, four[1] = {4};
+        int64_t masses[4] = {m->b, hout, m->nq, p->mass_classes};
+        if (i == COUNTS)
+            gen_add(m, roles[i], ATTN_DTYPE_I64, 1, four);
+        else if (i == ARGMAX)
+            gen_add(m, roles[i], gen_index_type(m), 3, rows);
+        else if (i == CLASSMASS)
+            gen_add(m, roles[i], p->row_dtype, 4, masses);
+        else if (i == COLSUM)
             gen_add(m, roles[i], p->row_dtype, 3, columns);
         else
             gen_add(m, roles[i], p->row_dtype, i < 4 ? 4 : 3, i < 4 ? pairs : rows);

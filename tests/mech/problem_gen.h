@@ -34,6 +34,8 @@ struct gen_problem {
     bool row_scale, q_bias_content, q_bias_table, query_table_bias;
     int64_t query_table_rows; /* of QUERY_TABLE; 0: none */
     int64_t classes;          /* of CLASS_TERMS; 0: none */
+    int64_t mass_classes;     /* of CLASSMASS; 0: none */
+    const attn_tensor *class_k; /* CLASS_K; NULL: none */
     attn_score_fn score_fn; /* NULL: none */
     int32_t dtype, kv_dtype, row_dtype, want;
     bool compute_bf16;

@@ -404,6 +404,7 @@ static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t 
         if (o->score.user)
             score += o->score.user(s->n, h, i, j - s->start);
         biased[j] = score;
+        r->visible_pairs++;
         /* A single logit may cancel to nothing; it was rounded at the size
          * that such sums have. */
         if (isfinite(raw[j]))
@@ -551,6 +552,7 @@ bool oracle_run(const struct oracle_options *o, const struct oracle_inputs *in, 
             if (factor_of(&x, &s, h) == 0)
                 counted.q_len = 0; /* not computed at all */
             keys_of(&x, &s, h);
+            r->all_pairs += s.q_len * s.k_len;
             for (int64_t i = 0; i < s.rows; i++)
                 row_of(&x, &counted, h, i);
         }

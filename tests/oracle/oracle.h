@@ -58,6 +58,7 @@ struct oracle_result {
     int64_t b, n_seq, nq, nk, pair_q, pair_k;
     double *out, *lse, *rowmax, *entropy;
     double *out_size; /* as out, of sum p |v|: what rounding is measured by */
+    int64_t all_pairs, visible_pairs; /* of rows and keys that count */
     double *probs, *scores_raw, *scores_capped, *scores_biased, *colsum;
     unsigned char *owned;   /* [b][nq]: the row belongs to a sequence */
     unsigned char *counted; /* [n_seq][hout][pair_q][pair_k]: row and key are no padding */

@@ -185,7 +185,8 @@ class Role(NamedTuple):
     def has_layout(self) -> bool:
         """Is it [B,H,N,D], what a layout reorders?"""
         parts = self.shape.split(",")
-        return len(parts) == 4 and parts[1][0] == "H" and parts[2][0] == "N"
+        return (len(parts) == 4 and parts[1][0] == "H" and parts[2][0] == "N"
+                and parts[3][0] == "D")
 
 
 def text(value: Optional[bytes]) -> str:

@@ -112,6 +112,23 @@ def test_packed(ctx, rng):
         close(res.probs[s:s + 1, :, :q_len[s], :k_len[s]], expected.probs)
 
 
+def test_rows_and_counts(ctx, qkv):
+    q, k, v = qkv()
+    plan = ctx.plan(b=2, h="4/2", q=7, k=19, d=16, causal=True, mass_classes=3,
+                    want=["argmax", "classmass", "counts"])
+    classes = (np.arange(19, dtype=np.uint8) % 4)[None]
+    res = plan.run(q=q, k=k, v=v, class_k=classes)
+    probs = attend(q, k, v, causal=True).probs
+    assert res.argmax.dtype == np.int32 and (res.argmax == probs.argmax(axis=3)).all()
+    close(res.classmass, np.stack([probs[..., classes[0] == c].sum(axis=3) for c in range(3)], 3))
+    assert res.counts.dtype == np.int64
+    pairs, all_pairs, tiles, all_tiles = res.counts
+    assert 0 < pairs <= all_pairs == 2 * 4 * 7 * 19 and 0 < tiles <= all_tiles
+    bnhd = plan.run(q=q.swapaxes(1, 2), k=k.swapaxes(1, 2), v=v.swapaxes(1, 2), class_k=classes,
+                    layout="bnhd")
+    close(bnhd.classmass, res.classmass)
+
+
 def test_wanted_outputs(ctx, qkv):
     q, k, v = qkv(dv=24)
     plan = ctx.plan(b=2, h="4/2", q=7, k=19, d=(16, 24), causal=True,
