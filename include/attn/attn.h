@@ -20,6 +20,7 @@
  *     plan.h      attn_plan: how it is computed; execute; the table of roles
  *     wisdom.h    what measured plans have learnt, to be kept
  *     helpers.h   merge of partial results, one-shot calls
+ *     head_maps.h    head maps and noise that grouped queries are given
  *     head_scores.h  figures of heads from results of executes
  *
  * Rules that hold everywhere:
@@ -49,6 +50,7 @@
 #include <attn/plan.h>
 #include <attn/wisdom.h>
 #include <attn/helpers.h>
+#include <attn/head_maps.h>
 #include <attn/head_scores.h>
 
 #endif /* ATTN_ATTN_H */

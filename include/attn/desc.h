@@ -72,6 +72,15 @@ enum {
     /* Pairs of channels as complex numbers with stretched angles
      * (ComplexFormer, 2025; EulerFormer, Tian et al., 2024). */
     ATTN_MECH_COMPLEXFORMER = 115,
+    /* Low-rank factorised pooling (LAMA, Mehta et al., 2019): every head is a
+     * mean of the tokens, asked for by the mean of all. */
+    ATTN_MECH_LAMA = 116,
+    /* Groups of query heads by the size of their keys, or by how much it
+     * changed (Khan et al., 2024): kv_head from head_maps.h. */
+    ATTN_MECH_KDGQA = 117,
+    ATTN_MECH_DGQA = 118,
+    /* The same paper's perturbed form: noise is taken off the output. */
+    ATTN_MECH_PGQA = 119,
     /* Attention calibration (ACT, Yu et al., 2024): sinks but the first keep a
      * share of their weight, the other keys get the rest. */
     ATTN_MECH_ACT = 120,

@@ -49,6 +49,9 @@ typedef struct attn_plan attn_plan;
  * |  36 | LIST_OFFSETS  | [B|1,Hout|1,n + 1]   | i32 i64      | in  | piece |
  * |  37 | LIST_INDEX    | [any]                | i32 i64      | in  | piece |
  * |  38 | TREE_BITS     | [B|1,Nq|1,any]       | i64          | in  | piece |
+ * |  40 | PGQA_NOISE    | [Hout,Nq,Dv]         | f32, f64     | in  | pgqa  |
+ * |  41 | LAMA_P        | [Hout,D]             | as BIAS      | in  | lama  |
+ * |  42 | LAMA_Q        | [Hout,D]             | as BIAS      | in  | lama  |
  * |  60 | ROW_SCALE     | [B|1,Hout|1,Nq|1]    | f32, f64     | in  | row_  |
  * |     |               |                      |              |     | scale |
  * |  61 | BIAS_TABLE    | [Hout,any]           | as BIAS      | in  | bias_ |
@@ -180,6 +183,9 @@ enum {
     ATTN_ROLE_LIST_OFFSETS = 36,
     ATTN_ROLE_LIST_INDEX = 37,
     ATTN_ROLE_TREE_BITS = 38,
+    ATTN_ROLE_PGQA_NOISE = 40,
+    ATTN_ROLE_LAMA_P = 41,
+    ATTN_ROLE_LAMA_Q = 42,
     ATTN_ROLE_ROW_SCALE = 60,
     ATTN_ROLE_BIAS_TABLE = 61,
     ATTN_ROLE_T5_WEIGHT = 62,

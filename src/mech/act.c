@@ -66,11 +66,11 @@ static void sum_columns(const struct attn__recipe_run *r, const struct arrays *a
     const struct attn__problem *p = r->call->p;
     const attn_tensor *k = &r->call->t[ATTN__SLOT_K], *q = &r->call->t[ATTN__SLOT_Q];
     struct attn__call c = attn__recipe_call(r);
-    attn_tensor none = {.data = a->none, .dtype = p->kv_dtype, .rank = 4,
-                        .shape = {k->shape[0], p->hv, k->shape[2], 1}};
+    attn_tensor none =
+        attn__recipe_constant(a->none, p->kv_dtype, k->shape[0], p->hv, k->shape[2], 1);
     attn_tensor drop = attn__recipe_view(a->drop, attn__problem_row_dtype(p), q->shape[0], p->hout,
                                          q->shape[2], 1);
-    memset(a->none, 0, sizeof(double)); /* strides are 0: the one element is all of them */
+    memset(a->none, 0, sizeof(double));
     attn__recipe_pass_inputs(&c, r->call);
     attn__recipe_give(&c, ATTN__SLOT_V, &none);
     attn__recipe_give(&c, ATTN__SLOT_OUT, &drop);

@@ -5,6 +5,7 @@
 #include "mech/one_attend.h"
 
 #include "base/error.h"
+#include "problem/mech_list.h"
 
 int32_t attn__one_attend_params(const struct attn__params *user, const struct attn__mem *mem,
                                 const struct attn__setting *settings, size_t n,
@@ -56,6 +57,17 @@ int32_t attn__one_attend(const struct attn__params *user, const struct attn__mem
     attn__problem_free(p, mem);
     return attn__error_set(ATTN_ERR_UNSUPPORTED, "%s: changed rows are kept in the workspace",
                            reason);
+}
+
+int32_t attn__one_attend_biased(const struct attn__params *user)
+{
+    if (attn__params_i64_or(user, ATTN_PARAM_WANT, 0) &
+        (ATTN_WANT_SCORES_RAW | ATTN_WANT_SCORES_CAPPED))
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "want has scores_raw or scores_capped, but %s has no scores before "
+                               "scores_biased",
+                               attn__mech_list_name(user->mech));
+    return ATTN_OK;
 }
 
 struct attn__call attn__one_attend_call(const struct attn__recipe_run *r)

@@ -25,6 +25,10 @@ int32_t attn__one_attend(const struct attn__params *user, const struct attn__mem
                          const struct attn__setting *settings, size_t n,
                          const struct attn__recipe *recipe, struct attn__problem *p);
 
+/* Where the scores are a bias of products that are 0: refuses the outputs that
+ * have them before biases. */
+int32_t attn__one_attend_biased(const struct attn__params *user);
+
 /* A call with every tensor of the caller's. */
 struct attn__call attn__one_attend_call(const struct attn__recipe_run *r);
 

@@ -88,12 +88,6 @@ static int32_t stage(const struct attn__params *v, const struct attn__problem *w
     return status;
 }
 
-/* Any shape, all of it the one zero. */
-static attn_tensor zeros(void *zero, int32_t dtype, int64_t b, int64_t h, int64_t n)
-{
-    return (attn_tensor){.data = zero, .dtype = dtype, .rank = 4, .shape = {b, h, n, 1}};
-}
-
 static void run(const struct attn__recipe_run *r)
 {
     const struct attn__problem *p = r->call->p;
@@ -106,8 +100,8 @@ static void run(const struct attn__recipe_run *r)
     memset(a.none, 0, sizeof(double));
     attn_tensor u = attn__recipe_view(a.u, type, b, p->hout, nq, nk);
     attn_tensor out = attn__recipe_view(a.out, type, b, p->hout, nq, 1);
-    attn_tensor zq = zeros(a.none, p->dtype, b, p->hout, nq);
-    attn_tensor zk = zeros(a.none, p->kv_dtype, b, 1, nk);
+    attn_tensor zq = attn__recipe_constant(a.none, p->dtype, b, p->hout, nq, 1);
+    attn_tensor zk = attn__recipe_constant(a.none, p->kv_dtype, b, 1, nk, 1);
     attn__map_additive(r->threads, q, p->q_head, k, p->k_head,
                        &r->call->t[ATTN__SLOT_POINTER_W], a.room, &u);
     struct attn__call c = attn__one_attend_call(r);
@@ -129,12 +123,9 @@ static const struct attn__recipe recipe = {
 int32_t attn__mech_pointer(const struct attn__params *params, const struct attn__mem *mem,
                            struct attn__problem *p)
 {
-    if (attn__params_i64_or(params, ATTN_PARAM_WANT, 0) &
-        (ATTN_WANT_SCORES_RAW | ATTN_WANT_SCORES_CAPPED))
-        return attn__error_set(ATTN_ERR_INVALID,
-                               "want has scores_raw or scores_capped, but pointer has no scores "
-                               "before scores_biased");
-    int32_t status = attn__one_attend(params, mem, settings, N_SETTINGS, &recipe, p);
+    int32_t status = attn__one_attend_biased(params);
+    if (status == ATTN_OK)
+        status = attn__one_attend(params, mem, settings, N_SETTINGS, &recipe, p);
     if (status != ATTN_OK)
         return status;
     p->takes[ATTN__SLOT_POINTER_W] = ATTN__TAKES_MUST;

@@ -101,11 +101,10 @@ static void run(const struct attn__recipe_run *r)
     carve(&s, p, &a);
 
     struct attn__call c = attn__recipe_call(r);
-    attn_tensor none = {.data = a.none, .dtype = p->kv_dtype, .rank = 4,
-                        .shape = {b, p->hv, k->shape[2], 1}};
+    attn_tensor none = attn__recipe_constant(a.none, p->kv_dtype, b, p->hv, k->shape[2], 1);
     attn_tensor drop = attn__recipe_view(a.drop, type, b, p->hout, n, 1);
     attn_tensor lse = attn__recipe_view(a.lse, type, b, p->hout, n, -1);
-    memset(a.none, 0, sizeof(double)); /* strides are 0: the one element is all of them */
+    memset(a.none, 0, sizeof(double));
     attn__recipe_give(&c, ATTN__SLOT_Q, q);
     attn__recipe_give(&c, ATTN__SLOT_K, k);
     attn__recipe_give(&c, ATTN__SLOT_V, &none);

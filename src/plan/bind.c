@@ -118,7 +118,7 @@ static int32_t measure(struct attn__dims *d)
     enum attn__slot k = first_of(c, ATTN__SLOT_K, ATTN__SLOT_V);
     q = first_of(c, q, ATTN__SLOT_Q_NOPE);
     k = first_of(c, k, ATTN__SLOT_LATENT);
-    int64_t b = extent_of(c, q, 0);
+    int64_t b = extent_of(c, c->has[q] ? q : k, 0);
     d->b = p->packed ? 1 : b;
     d->nq = extent_of(c, q, 2);
     d->nk = extent_of(c, k, 2);

@@ -47,3 +47,9 @@ attn_tensor attn__recipe_view(void *data, int32_t dtype, int64_t b, int64_t h, i
     }
     return t;
 }
+
+attn_tensor attn__recipe_constant(void *data, int32_t dtype, int64_t b, int64_t h, int64_t n,
+                                  int64_t d)
+{
+    return (attn_tensor){.data = data, .dtype = dtype, .rank = 4, .shape = {b, h, n, d}};
+}

@@ -67,4 +67,8 @@ void attn__recipe_pass_all(struct attn__call *c, const struct attn__call *whole)
 attn_tensor attn__recipe_view(void *data, int32_t dtype, int64_t b, int64_t h, int64_t n,
                               int64_t d);
 
+/* A view [b,h,n,d] of one element, which all of it is. */
+attn_tensor attn__recipe_constant(void *data, int32_t dtype, int64_t b, int64_t h, int64_t n,
+                                  int64_t d);
+
 #endif /* ATTN_PROBLEM_RECIPE_H */

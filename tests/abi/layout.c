@@ -47,6 +47,9 @@ VALUE(ATTN_DTYPE_I64, 6);
 VALUE(ATTN_DTYPE_U8, 7);
 VALUE(ATTN_DTYPE_BOOL, 8);
 
+VALUE(ATTN_DGQA_DIFF, 0);
+VALUE(ATTN_DGQA_EMA, 1);
+
 VALUE(ATTN_LOG_SILENT, 0);
 VALUE(ATTN_LOG_ERROR, 1);
 VALUE(ATTN_LOG_WARNING, 2);
@@ -80,6 +83,10 @@ VALUE(ATTN_MECH_RELU_ATTENTION, 108);
 VALUE(ATTN_MECH_SIGMOID_ATTENTION, 109);
 VALUE(ATTN_MECH_ENTMAX15, 110);
 VALUE(ATTN_MECH_SPARSEMAX, 111);
+VALUE(ATTN_MECH_LAMA, 116);
+VALUE(ATTN_MECH_KDGQA, 117);
+VALUE(ATTN_MECH_DGQA, 118);
+VALUE(ATTN_MECH_PGQA, 119);
 VALUE(ATTN_MECH_ACT, 120);
 VALUE(ATTN_MECH_VAR, 121);
 VALUE(ATTN_MECH_IMBALANCED_ATTENTION, 123);
@@ -333,6 +340,9 @@ VALUE(ATTN_ROLE_Q_LEN, 22);
 VALUE(ATTN_ROLE_K_LEN, 23);
 VALUE(ATTN_ROLE_K_START, 24);
 VALUE(ATTN_ROLE_USER, 29);
+VALUE(ATTN_ROLE_PGQA_NOISE, 40);
+VALUE(ATTN_ROLE_LAMA_P, 41);
+VALUE(ATTN_ROLE_LAMA_Q, 42);
 VALUE(ATTN_ROLE_ROW_SCALE, 60);
 VALUE(ATTN_ROLE_BIAS_TABLE, 61);
 VALUE(ATTN_ROLE_T5_WEIGHT, 62);
@@ -531,6 +541,12 @@ FUNCTION(attn_moa_span_rule, int32_t (*)(size_t, const double *, const double *,
 FUNCTION(attn_vhd, int32_t (*)(const attn_tensor *, const attn_tensor *, const attn_tensor *));
 FUNCTION(attn_rollout, int32_t (*)(const attn_tensor *, double, const attn_tensor *,
          const attn_tensor *));
+FUNCTION(attn_head_map_norms, int32_t (*)(const attn_tensor *, size_t, double *));
+FUNCTION(attn_head_map_kdgqa, int32_t (*)(size_t, const double *, size_t, int64_t *));
+FUNCTION(attn_head_map_dgqa, int32_t (*)(size_t, const double *, const double *, int32_t, size_t,
+         int64_t *));
+FUNCTION(attn_head_map_expand, int32_t (*)(size_t, const int64_t *, size_t, int64_t *));
+FUNCTION(attn_pgqa_noise, int32_t (*)(const attn_tensor *, size_t, const attn_tensor *));
 FUNCTION(attn_wisdom_export, int32_t (*)(const attn_ctx *, char *, size_t, size_t *));
 FUNCTION(attn_wisdom_import, int32_t (*)(attn_ctx *, const char *, size_t *, size_t *));
 FUNCTION(attn_wisdom_clear, int32_t (*)(attn_ctx *));

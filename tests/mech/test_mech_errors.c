@@ -3,7 +3,8 @@
  * Bad input of mechanisms other than softmax: the status, a text that names
  * the culprit, nothing written. The steps between stages (src/solvers/
  * map_gemm.c, map_kron.c, map_rows.c, map_pick.c, map_gate.c, map_act.c,
- * map_classes.c, src/mech/class_merge.c) are held against golden files by test_mechs.
+ * map_classes.c, map_noise.c, map_lama.c, src/mech/class_merge.c, pgqa.c) are
+ * held against golden files by test_mechs.
  */
 #include <math.h>
 #include <string.h>
@@ -69,6 +70,24 @@ static const struct {
     {"pointer h=1 q=4 k=4 d=4 out_scale=2", ATTN_ERR_INVALID, "out_scale is set, but pointer"},
     {"pointer h=1 q=4 k=4 d=4/8", ATTN_ERR_INVALID, "dv is set, but pointer"},
     {"pointer h=1 q=4 k=4 d=4 want=scores_raw", ATTN_ERR_INVALID, "want has scores_raw"},
+    {"lama h=2/2 q=1 k=4 d=4", ATTN_ERR_INVALID, "hk is 2, but lama settles it as 1"},
+    {"lama h=2/1 q=2 k=4 d=4", ATTN_ERR_INVALID, "q is 2, but lama settles it as 1"},
+    {"lama h=2 k=4 d=4/8", ATTN_ERR_INVALID, "d=4/8"},
+    {"lama h=2 k=inf d=4", ATTN_ERR_UNSUPPORTED, "k is inf"},
+    {"lama h=2 k=4 d=4 causal", ATTN_ERR_INVALID, "causal is set, but lama"},
+    {"lama h=2 k=4 d=4 want=scores_capped", ATTN_ERR_INVALID, "but lama has no scores before"},
+    {"kdgqa h=4/2 q=4 k=4 d=4", ATTN_ERR_UNSET, "kdgqa needs kv_head"},
+    {"kdgqa h=4/2 q=4 k=4 d=4 k_head=[0,0,0,1]", ATTN_ERR_UNSET, "kdgqa needs kv_head"},
+    {"dgqa h=4/2 q=4 k=4 d=4 kv_head=[0,1,0,1]", ATTN_ERR_INVALID, "kv_head[2] is 0 after 1"},
+    {"dgqa h=2/2 q=4 k=4 d=4 k_head=[0,1] v_head=[0,0]", ATTN_ERR_INVALID, "one map for both"},
+    {"kdgqa h=4/2 q=4 k=4 d=4 kv_head=[0,0,2,2]", ATTN_ERR_INVALID, "k_head[2] is 2"},
+    {"kdgqa h=4/2 q=4 k=4 d=4 kv_head=[0,0,1]", ATTN_ERR_INVALID, "k_head has 3 entries"},
+    {"kdgqa h=2/2 q=4 k=4 d=4 kv_head=[0,1] q_head=[0,1]", ATTN_ERR_INVALID, "q_head is set"},
+    {"pgqa h=4/2 q=4 k=4 d=4 causal", ATTN_ERR_INVALID, "causal is set, but pgqa"},
+    {"pgqa h=4/2/1 q=4 k=4 d=4", ATTN_ERR_INVALID, "h=4/2/1"},
+    {"pgqa h=4/2 q=4 k=4 d=4 out_norm=rms", ATTN_ERR_INVALID, "out_norm is set, but pgqa"},
+    {"pgqa h=4/2 q=4 k=4 d=4 kv_head=[0,0,1,1]", ATTN_ERR_INVALID, "k_head is set, but pgqa"},
+    {"pgqa b=2 h=65536 q=1000000000 k=1 d=65536", ATTN_ERR_OVERFLOW, "pgqa"},
     {"lssa h=1 q=4 k=4 d=4 positions causal", ATTN_ERR_INVALID, "positions is set, but lssa"},
 };
 
@@ -190,4 +209,47 @@ START_TEST(picked_rows)
 }
 END_TEST
 
-UNIT_MAIN("mech_errors", plan_create, functions, two_sources, picked_rows)
+START_TEST(pooling)
+{
+    static const int64_t outs[4] = {1, 2, 1, 4}, weights[2] = {2, 4}, rows[4] = {1, 1, 5, 5};
+    static const int64_t masks[4] = {1, 1, 1, 5}, noise[3] = {1, 5, 4};
+    struct dense x;
+    dense_make(&x, 1, 2, 2, 5, 5, 4, 4);
+    x.n = 0; /* tokens and OUT alone */
+    dense_add(&x, ATTN_ROLE_OUT, ATTN_DTYPE_F32, 4, outs, x.out);
+    attn_tensor *k = dense_add(&x, ATTN_ROLE_K, ATTN_DTYPE_F32, 4, rows, x.k);
+    k->shape[3] = 4;
+    refused("lama h=2/1 k=5 d=4", &x, ATTN_ERR_ROLE, "lama_p is missing");
+    dense_add(&x, ATTN_ROLE_LAMA_P, ATTN_DTYPE_F32, 2, weights, x.q);
+    refused("lama h=2/1 k=5 d=4", &x, ATTN_ERR_ROLE, "lama_q is missing");
+    dense_add(&x, ATTN_ROLE_LAMA_Q, ATTN_DTYPE_F32, 2, weights, x.q + 8);
+    attn_tensor *mask = dense_add(&x, ATTN_ROLE_MASK, ATTN_DTYPE_U8, 4, rows, NULL);
+    refused("lama h=2/1 k=5 d=4 mask", &x, ATTN_ERR_SHAPE, "mask has extent 5 in dimension 2");
+    attn_tensor_init(mask, mask->data, ATTN_DTYPE_U8, 4, masks);
+    dense_add(&x, ATTN_ROLE_V, ATTN_DTYPE_F32, 4, rows, x.v);
+    refused("lama h=2/1 k=5 d=4 mask", &x, ATTN_ERR_ROLE, "v was not declared");
+
+    /* Masked tokens may hold anything. */
+    attn_ctx *ctx = dense_ctx(1);
+    memset(mask->data, 1, 5);
+    ((uint8_t *)mask->data)[3] = 0;
+    x.n--;
+    ck_assert(dense_run(ctx, "lama h=2/1 k=5 d=4 mask", NULL, &x));
+    float first[8];
+    memcpy(first, x.out, sizeof first);
+    for (int e = 0; e < 4; e++)
+        x.k[3 * k->stride[2] + e] = NAN;
+    ck_assert(dense_run(ctx, "lama h=2/1 k=5 d=4 mask", NULL, &x));
+    ck_assert_mem_eq(first, x.out, sizeof first);
+    attn_ctx_destroy(ctx);
+    dense_free(&x);
+
+    dense_make(&x, 1, 2, 1, 5, 5, 4, 4);
+    refused("pgqa h=2/1 q=5 k=5 d=4", &x, ATTN_ERR_ROLE, "pgqa_noise is missing");
+    dense_add(&x, ATTN_ROLE_PGQA_NOISE, ATTN_DTYPE_F32, 3, noise, x.q);
+    refused("pgqa h=2/1 q=5 k=5 d=4", &x, ATTN_ERR_SHAPE, "pgqa_noise has extent 1");
+    dense_free(&x);
+}
+END_TEST
+
+UNIT_MAIN("mech_errors", plan_create, functions, two_sources, picked_rows, pooling)

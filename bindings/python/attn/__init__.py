@@ -13,6 +13,7 @@ from ._errors import (
     ArgumentError, AttnError, OutOfMemoryError, SizeOverflowError, StateError, UnsupportedError,
 )
 from ._functions import attention, merge
+from ._head_maps import dgqa_heads, expand_heads, head_norms, kdgqa_heads, pgqa_noise
 from ._head_scores import (
     moa_span_rule, razor_head_scores, retrieval_head_scores, rollout, vhd,
 )
@@ -41,6 +42,7 @@ def roles() -> "dict[str, str]":
 __all__ = [
     "ArgumentError", "AttnError", "Context", "MaskFn", "OutOfMemoryError", "Plan", "Result",
     "ScoreFn", "SizeOverflowError", "StateError", "UnsupportedError", "attention", "default_context",
-    "library_version", "mechanisms", "merge", "moa_span_rule", "parameters", "razor_head_scores",
+    "dgqa_heads", "expand_heads", "head_norms", "kdgqa_heads", "library_version", "mechanisms",
+    "merge", "moa_span_rule", "parameters", "pgqa_noise", "razor_head_scores",
     "retrieval_head_scores", "roles", "rollout", "solvers", "vhd",
 ]

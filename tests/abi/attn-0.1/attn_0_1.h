@@ -234,6 +234,13 @@ enum {
 
     ATTN_MECH_COMPLEXFORMER = 115,
 
+    ATTN_MECH_LAMA = 116,
+
+    ATTN_MECH_KDGQA = 117,
+    ATTN_MECH_DGQA = 118,
+
+    ATTN_MECH_PGQA = 119,
+
     ATTN_MECH_ACT = 120,
 
     ATTN_MECH_VAR = 121,
@@ -633,6 +640,9 @@ enum {
     ATTN_ROLE_LIST_OFFSETS = 36,
     ATTN_ROLE_LIST_INDEX = 37,
     ATTN_ROLE_TREE_BITS = 38,
+    ATTN_ROLE_PGQA_NOISE = 40,
+    ATTN_ROLE_LAMA_P = 41,
+    ATTN_ROLE_LAMA_Q = 42,
     ATTN_ROLE_ROW_SCALE = 60,
     ATTN_ROLE_BIAS_TABLE = 61,
     ATTN_ROLE_T5_WEIGHT = 62,
@@ -766,6 +776,11 @@ ATTN_API int32_t attn_softmax_f32(attn_ctx *ctx, int64_t b, int64_t hq,
 }
 #endif
 
+enum {
+    ATTN_DGQA_DIFF = 0,
+    ATTN_DGQA_EMA = 1
+};
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -794,6 +809,21 @@ ATTN_API int32_t attn_vhd(const attn_tensor *out_with,
 ATTN_API int32_t attn_rollout(const attn_tensor *probs, double residual,
                               const attn_tensor *before,
                               const attn_tensor *after);
+ATTN_API int32_t attn_head_map_norms(const attn_tensor *k, size_t hk,
+                                     double *norms);
+
+ATTN_API int32_t attn_head_map_kdgqa(size_t hk, const double *norms, size_t hq,
+                                     int64_t *alloc);
+
+ATTN_API int32_t attn_head_map_dgqa(size_t hk, const double *norms,
+                                    const double *cache, int32_t rule,
+                                    size_t hq, int64_t *alloc);
+
+ATTN_API int32_t attn_head_map_expand(size_t hk, const int64_t *alloc,
+                                      size_t hq, int64_t *map);
+
+ATTN_API int32_t attn_pgqa_noise(const attn_tensor *uniform, size_t hk,
+                                 const attn_tensor *noise);
 
 #ifdef __cplusplus
 }
