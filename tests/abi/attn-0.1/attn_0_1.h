@@ -785,6 +785,30 @@ enum {
 extern "C" {
 #endif
 
+ATTN_API int32_t attn_head_map_norms(const attn_tensor *k, size_t hk,
+                                     double *norms);
+
+ATTN_API int32_t attn_head_map_kdgqa(size_t hk, const double *norms, size_t hq,
+                                     int64_t *alloc);
+
+ATTN_API int32_t attn_head_map_dgqa(size_t hk, const double *norms,
+                                    const double *cache, int32_t rule,
+                                    size_t hq, int64_t *alloc);
+
+ATTN_API int32_t attn_head_map_expand(size_t hk, const int64_t *alloc,
+                                      size_t hq, int64_t *map);
+
+ATTN_API int32_t attn_pgqa_noise(const attn_tensor *uniform, size_t hk,
+                                 const attn_tensor *noise);
+
+#ifdef __cplusplus
+}
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 ATTN_API int32_t attn_retrieval_head_scores(const attn_tensor *positions,
                                             const attn_tensor *generated,
                                             const attn_tensor *prompt,
@@ -809,21 +833,6 @@ ATTN_API int32_t attn_vhd(const attn_tensor *out_with,
 ATTN_API int32_t attn_rollout(const attn_tensor *probs, double residual,
                               const attn_tensor *before,
                               const attn_tensor *after);
-ATTN_API int32_t attn_head_map_norms(const attn_tensor *k, size_t hk,
-                                     double *norms);
-
-ATTN_API int32_t attn_head_map_kdgqa(size_t hk, const double *norms, size_t hq,
-                                     int64_t *alloc);
-
-ATTN_API int32_t attn_head_map_dgqa(size_t hk, const double *norms,
-                                    const double *cache, int32_t rule,
-                                    size_t hq, int64_t *alloc);
-
-ATTN_API int32_t attn_head_map_expand(size_t hk, const int64_t *alloc,
-                                      size_t hq, int64_t *map);
-
-ATTN_API int32_t attn_pgqa_noise(const attn_tensor *uniform, size_t hk,
-                                 const attn_tensor *noise);
 
 #ifdef __cplusplus
 }
