@@ -240,7 +240,7 @@ START_TEST(pooling)
     for (int e = 0; e < 4; e++)
         x.k[3 * k->stride[2] + e] = NAN;
     ck_assert(dense_run(ctx, "lama h=2/1 k=5 d=4 mask", NULL, &x));
-    ck_assert_mem_eq(first, x.out, sizeof first);
+    ck_assert(dense_distance(first, x.out, 8) < 1e-6);
     attn_ctx_destroy(ctx);
     dense_free(&x);
 
