@@ -150,7 +150,7 @@ typedef struct attn_plan attn_plan;
  * and above are in none. COUNTS: pairs whose score was computed (each counts
  * once, visible or not), all pairs of rows and keys that count, tiles that
  * were computed, all tiles; tiles are what the solver at work cuts the pairs
- * into, so that those of two solvers do not compare.
+ * into, so that those of two solvers do not compare; stages are added up.
  *
  * OUT may be exactly Q's memory when D = Dv, Hout = Hq with no q_head, and
  * shape, strides and dtype agree; nothing else may overlap an output.

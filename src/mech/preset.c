@@ -35,12 +35,19 @@ static int32_t refuse(const struct attn__params *v, const struct attn__setting *
                            name, attn__params_i64_or(v, s->param, 0), mech, s->i64);
 }
 
+/* A plan of stages counts what they do, whoever they are. */
+static bool only_counts(const struct attn__params *v, int32_t param)
+{
+    return param == ATTN_PARAM_WANT &&
+           attn__params_i64_or(v, ATTN_PARAM_WANT, 0) == ATTN_WANT_COUNTS;
+}
+
 static bool agrees(const struct attn__params *v, const struct attn__setting *s)
 {
     if (s->kind == ATTN__DEFAULT)
         return true;
     if (s->kind == ATTN__REFUSED)
-        return false;
+        return only_counts(v, s->param);
     return is_f64(s->param) ? attn__params_f64_or(v, s->param, 0) == s->f64
                             : attn__params_i64_or(v, s->param, 0) == s->i64;
 }
@@ -102,7 +109,8 @@ int32_t attn__preset_only(const struct attn__params *user, const int32_t *also, 
     int32_t param;
     for (size_t i = 0; (param = attn_param_at(i)) != 0; i++)
         if (is_set(user, param) && !attn__mech_owns(user->mech, param) &&
-            !is_in(param, any, sizeof any / sizeof any[0]) && !is_in(param, also, n))
+            !is_in(param, any, sizeof any / sizeof any[0]) && !is_in(param, also, n) &&
+            !only_counts(user, param))
             return refuse(user, &(struct attn__setting){param, ATTN__REFUSED, 0, 0});
     if (user->score_fn)
         return attn__error_set(ATTN_ERR_INVALID,

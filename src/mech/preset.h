@@ -11,7 +11,7 @@
 /*
  * What a mechanism settles. FIXED: the caller must leave the parameter unset
  * or set it to this; DEFAULT: holds where the caller says nothing; REFUSED:
- * the caller must leave it unset.
+ * the caller must leave it unset, but for want=counts, which all plans serve.
  */
 enum attn__setting_kind { ATTN__FIXED, ATTN__DEFAULT, ATTN__REFUSED };
 

@@ -110,44 +110,51 @@ static bool has_work_for(const struct attn__exec *x)
     return false;
 }
 
-/* Writes COUNTS. More pairs than fit are as many as fit. */
-static void store_counts(const struct attn__call *c, struct attn__did *did)
+static void count_all(const struct attn__call *c, struct attn__did *did)
 {
-    int64_t all = 0, pairs;
+    int64_t pairs;
     for (int64_t n = 0; n < c->n_seq; n++) {
         struct attn__seq s = attn__call_seq(c, n);
         if (!attn__mul_i64(s.nq, s.nk, &pairs) || !attn__mul_i64(pairs, c->p->hout, &pairs) ||
-            !attn__add_i64(all, pairs, &all)) {
-            all = INT64_MAX;
-            break;
-        }
+            !attn__add_i64(did->all_pairs, pairs, &did->all_pairs))
+            did->all_pairs = INT64_MAX;
     }
-    const int64_t counts[] = {atomic_load(&did->pairs), all, atomic_load(&did->tiles),
-                              atomic_load(&did->all_tiles)};
-    const attn_tensor *t = &c->t[ATTN__SLOT_COUNTS];
-    for (int n = 0; n < 4; n++)
+}
+
+/* Solves and writes COUNTS. */
+static void solve_and_count(const struct attn_plan *plan, const struct attn__call *call, char *ws)
+{
+    struct attn__did did = {.all_pairs = 0};
+    const attn_tensor *t = &call->t[ATTN__SLOT_COUNTS];
+    bool wanted = call->has[ATTN__SLOT_COUNTS];
+    atomic_init(&did.pairs, 0);
+    atomic_init(&did.tiles, 0);
+    atomic_init(&did.all_tiles, 0);
+    attn__plan_solve(plan, call, ws, wanted ? &did : NULL);
+    const int64_t counts[] = {atomic_load(&did.pairs), did.all_pairs, atomic_load(&did.tiles),
+                              atomic_load(&did.all_tiles)};
+    for (int n = 0; n < 4 && wanted; n++)
         attn__store_i64(t->data, n * t->stride[0], t->dtype, counts[n]);
 }
 
-void attn__plan_solve(const struct attn_plan *plan, const struct attn__call *call, char *ws)
+void attn__plan_solve(const struct attn_plan *plan, const struct attn__call *call, char *ws,
+                      struct attn__did *did)
 {
     if (plan->problem.recipe) {
-        attn__staged_run(plan, call, ws);
+        attn__staged_run(plan, call, ws, did);
         return;
     }
     struct attn__call with_tables;
-    struct attn__did did;
     struct attn__exec x = {
         .call = plan->table_bytes > 0 ? &with_tables : call,
         .machine = &plan->machine,
         .threads = plan->threads,
         .choice = plan->choice,
         .ws = ws + plan->table_bytes,
-        .did = call->has[ATTN__SLOT_COUNTS] ? &did : NULL,
+        .did = did,
     };
-    atomic_init(&did.pairs, 0);
-    atomic_init(&did.tiles, 0);
-    atomic_init(&did.all_tiles, 0);
+    if (did)
+        count_all(call, did);
     if (plan->table_bytes > 0) {
         struct attn__scratch s = {.base = ws, .ok = true};
         with_tables = *call;
@@ -157,14 +164,12 @@ void attn__plan_solve(const struct attn_plan *plan, const struct attn__call *cal
     for (size_t n = 0; (x.self = attn__planner_solver_at(n)) != NULL; n++)
         if (has_work_for(&x))
             x.self->run(&x);
-    if (x.did)
-        store_counts(call, &did);
 }
 
 int32_t attn__plan_run(const struct attn_plan *plan, const struct attn__call *call, char *ws)
 {
     if (ws) {
-        attn__plan_solve(plan, call, ws);
+        solve_and_count(plan, call, ws);
         return ATTN_OK;
     }
     for (int64_t n = 0; n < plan->problem.executors; n++) {
@@ -173,7 +178,7 @@ int32_t attn__plan_run(const struct attn_plan *plan, const struct attn__call *ca
         if (!atomic_compare_exchange_strong_explicit(&e->busy, &idle, 1, memory_order_acquire,
                                                      memory_order_relaxed))
             continue;
-        attn__plan_solve(plan, call, e->ws);
+        solve_and_count(plan, call, e->ws);
         atomic_store_explicit(&e->busy, 0, memory_order_release);
         return ATTN_OK;
     }

@@ -46,13 +46,15 @@ int32_t attn__plan_make(struct attn_ctx *ctx, struct attn__threads *threads, int
 void attn__plan_free(struct attn_plan *plan);
 int32_t attn__plan_run(const struct attn_plan *plan, const struct attn__call *call, char *ws);
 
-/* Runs a plan in a workspace that is there. */
-void attn__plan_solve(const struct attn_plan *plan, const struct attn__call *call, char *ws);
+/* Runs a plan in a workspace that is there, adding to *did (NULL: not). */
+void attn__plan_solve(const struct attn_plan *plan, const struct attn__call *call, char *ws,
+                      struct attn__did *did);
 
 /* staged.c: the same for plans whose problem has a recipe. */
 int32_t attn__staged_make(struct attn_plan *plan, const struct attn__params *params);
 void attn__staged_free(struct attn_plan *plan);
-void attn__staged_run(const struct attn_plan *plan, const struct attn__call *call, char *ws);
+void attn__staged_run(const struct attn_plan *plan, const struct attn__call *call, char *ws,
+                      struct attn__did *did);
 
 /* The longest lengths of each class that the problem has; -1 if none. */
 int32_t attn__plan_last_q_class(const struct attn__problem *p);

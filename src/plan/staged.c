@@ -65,10 +65,11 @@ static void attend(const struct attn__recipe_run *r, int32_t n, struct attn__cal
 {
     const struct attn_plan *plan = r->plan;
     call->p = &plan->stage[n]->problem;
-    attn__plan_solve(plan->stage[n], call, r->ws + plan->stage_ws);
+    attn__plan_solve(plan->stage[n], call, r->ws + plan->stage_ws, r->did);
 }
 
-void attn__staged_run(const struct attn_plan *plan, const struct attn__call *call, char *ws)
+void attn__staged_run(const struct attn_plan *plan, const struct attn__call *call, char *ws,
+                      struct attn__did *did)
 {
     const struct attn__recipe_run r = {
         .call = call,
@@ -77,6 +78,7 @@ void attn__staged_run(const struct attn_plan *plan, const struct attn__call *cal
         .ws = ws,
         .attend = attend,
         .plan = plan,
+        .did = did,
     };
     plan->problem.recipe->run(&r);
 }

@@ -24,6 +24,7 @@ struct attn__recipe_run {
     /* Runs ATTEND stage n; call->p is set here. */
     void (*attend)(const struct attn__recipe_run *r, int32_t n, struct attn__call *call);
     const void *plan;
+    struct attn__did *did; /* of all stages; NULL: nobody wants to know */
 };
 
 struct attn__recipe {

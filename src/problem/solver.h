@@ -80,9 +80,10 @@ struct attn__choice {
 };
 
 /* What was done, for COUNTS: solvers add to it unit by unit. Pairs in all do
- * not hang on the solver and are counted elsewhere. */
+ * not hang on the solver and are counted in front of it; INT64_MAX is more. */
 struct attn__did {
     _Atomic int64_t pairs, tiles, all_tiles;
+    int64_t all_pairs;
 };
 
 /* One execute as a solver gets it. */

@@ -318,7 +318,7 @@ double attn__score_row_cost(const struct attn__problem *p)
 {
     double outputs = attn__score_row_all_pairs(p) ? 6 : 0;
     double entropies = p->want & ATTN_WANT_ENTROPY ? 100 : 0;
-    outputs += (p->want & ATTN_WANT_ARGMAX ? 5 : 0) + (p->mass_classes > 0 ? 15 : 0);
+    outputs += (p->want & ATTN_WANT_ARGMAX ? 5 : 0) + (p->mass_classes > 0 ? 60 : 0);
     switch (p->norm.kind) {
     case ATTN_NORMALIZER_LSSAR:
         return outputs + entropies + 250;

@@ -293,6 +293,40 @@ START_TEST(counting_is_free)
 }
 END_TEST
 
+/* Mechanisms of several stages: those are added up. */
+START_TEST(stages_are_added_up)
+{
+    static const char *const texts[] = {
+        "mla h=4/1 q=8 k=8 d=16 mla_rank=8", "pwca h=2 q=8 k=8 d=8", "glca h=2 q=8 k=8 d=8",
+        "var h=2 q=8 k=8 d=8", "reversed_attention h=2 q=8 k=8 d=8",
+        "tensor_attention h=2 q=8 k=8 d=8"};
+    enum { N = 64 };
+    struct dense x;
+    char text[100];
+    for (size_t n = 0; n < sizeof texts / sizeof texts[0]; n++) {
+        ctx = dense_ctx(1);
+        snprintf(text, sizeof text, "%s want=counts", texts[n]);
+        attn_plan_destroy(dense_plan(ctx, text, NULL));
+        attn_ctx_destroy(ctx);
+    }
+    struct counts c[2];
+    for (int64_t threads = 1; threads <= 2; threads++) {
+        ctx = dense_ctx(threads);
+        dense_make(&x, 2, HQ, HQ, N, N, D, D);
+        x.n--; /* no lse */
+        int64_t *got = add(&x, ATTN_ROLE_COUNTS, ATTN_DTYPE_I64, 1, 4, 0, 0, 0);
+        /* column sums, then sinks and the rest */
+        ck_assert(dense_run(ctx, "act b=2 h=4 q=64 k=64 d=16 blas=never want=counts", NULL, &x));
+        ck_assert_int_eq(got[1], 3 * 2 * HQ * N * N);
+        ck_assert(got[0] > 0 && got[0] <= got[1] && got[2] > 0 && got[2] <= got[3]);
+        memcpy(&c[threads - 1], got, sizeof c[0]);
+        dense_free(&x);
+        attn_ctx_destroy(ctx);
+    }
+    ck_assert(memcmp(&c[0], &c[1], sizeof c[0]) == 0);
+}
+END_TEST
+
 /* Recipes of one stage hand them on: where a pointer points. */
 START_TEST(pointers)
 {
@@ -408,4 +442,5 @@ START_TEST(refused)
 END_TEST
 
 UNIT_MAIN("outputs", first_of_equal_keys, columns_and_empty_rows, exact_counts, heads_left_out,
-          any_number_of_threads, reference_stands_last, counting_is_free, pointers, refused)
+          any_number_of_threads, reference_stands_last, counting_is_free, stages_are_added_up,
+          pointers, refused)
