@@ -7,6 +7,17 @@
 #ifndef ATTN__KERNELS_EXP2_H
 #define ATTN__KERNELS_EXP2_H
 
+/* 2^f for |f| <= 1/2 */
+ATTN__INLINE vf exp2_part(vf f)
+{
+    vf p = v_set1(0x1.5ab438p-10f);
+    p = v_fma(p, f, v_set1(0x1.3cec30p-7f));
+    p = v_fma(p, f, v_set1(0x1.c6b9f4p-5f));
+    p = v_fma(p, f, v_set1(0x1.ebf9b2p-3f));
+    p = v_fma(p, f, v_set1(0x1.62e426p-1f));
+    return v_fma(p, f, v_set1(1.0f));
+}
+
 /*
  * 2^x for x <= 127 within 2 ulp; 0 below -126 (so no result is denormal), NaN
  * for NaN.
@@ -14,14 +25,22 @@
 ATTN__INLINE vf v_exp2(vf x)
 {
     vf n = v_round(x);
-    vf f = v_sub(x, n);
-    vf p = v_set1(0x1.5ab438p-10f);
-    p = v_fma(p, f, v_set1(0x1.3cec30p-7f));
-    p = v_fma(p, f, v_set1(0x1.c6b9f4p-5f));
-    p = v_fma(p, f, v_set1(0x1.ebf9b2p-3f));
-    p = v_fma(p, f, v_set1(0x1.62e426p-1f));
-    p = v_fma(p, f, v_set1(1.0f));
+    vf p = exp2_part(v_sub(x, n));
     return v_clear(v_lt(x, v_set1(-126.0f)), v_ldexp(p, n));
+}
+
+/*
+ * e^(x + low) for x <= 87 within 4 ulp, |low| being small; 0 for x below -87.
+ * n log(2) is taken off in two steps, the first of them exact (Cody and Waite,
+ * 1980), so that large x cost no digits.
+ */
+ATTN__INLINE vf v_exp_pair(vf x, vf low)
+{
+    vf n = v_round(v_mul(x, v_set1(0x1.715476p+0f)));
+    vf r = v_fnma(n, v_set1(0x1.63p-1f), x);
+    r = v_add(v_fnma(n, v_set1(-0x1.bd0106p-13f), r), low);
+    vf p = exp2_part(v_mul(r, v_set1(0x1.715476p+0f)));
+    return v_clear(v_lt(x, v_set1(-87.0f)), v_ldexp(p, n));
 }
 
 /*

@@ -41,6 +41,9 @@
 #include "kernels/row_bf16.inc.c"
 #include "kernels/rope.inc.c"
 #include "kernels/norm.inc.c"
+#include "kernels/scan.h"
+#include "kernels/scan_mm.inc.c"
+#include "kernels/scan_gate.inc.c"
 #include "kernels/convert.inc.c"
 #if defined ATTN__ISA_C
 #define ATTN__SLOT_BF16(name) name

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A chunk of a linear recurrence as products of matrices. With X~ the rows x_i
+ * exp(reads_i), Y^ the rows y_j exp(G_end - G_j), and A the scores within the
+ * chunk (scan_scores.h):
+ *
+ *     WRITER   (1 + A_ek) U = V - E~ S                      ADD: U = V
+ *     GENERAL  (1 + A_ew) P = -(E~ S + A_ek V)                   U = V
+ *     out = Q~ S + A_qk U (+ A_qw P),   S' = exp(G_end) S + K^^T U (+ W^^T P)
+ *
+ * The triangular systems are solved as they are: an inverse would cost more and
+ * lose digits.
+ */
+#include "solvers/scan_core.h"
+
+#include "kernels/scan.h"
+#include "solvers/scan_scores.h"
+#include "solvers/scratch.h"
+
+#include <string.h>
+
+struct core {
+    struct attn__scan_work work;
+    float *u;   /* [64][dv16]: U of WRITER, P of GENERAL */
+    float *sum; /* [dk16] */
+    float *den; /* [64] */
+};
+
+static void lay_out(const struct attn__scan_kind *kind, struct attn__scratch *s, struct core *c)
+{
+    struct attn__scan_work *w = &c->work;
+    const int64_t rows = ATTN__SCAN_CHUNK, sets = ATTN__SCAN_SETS;
+    const bool channel = kind->decay == ATTN__CORE_CHANNEL;
+    *c = (struct core){ 0 };
+    w->dk = kind->dk;
+    w->dk16 = (kind->dk + 15) / 16 * 16;
+    w->dv16 = (kind->dv + 15) / 16 * 16;
+    w->decay = kind->decay;
+    w->writers = kind->update == ATTN__CORE_GENERAL ? 2 : 1;
+    w->f = ATTN__TAKE(s, w->dk16, float);
+    w->h = ATTN__TAKE(s, w->dk16, float);
+    w->ones = ATTN__TAKE(s, attn__max_i64(w->dk16, rows), float);
+    w->ref = ATTN__TAKE(s, w->dk16, float);
+    c->sum = ATTN__TAKE(s, w->dk16, float);
+    c->den = ATTN__TAKE(s, rows, float);
+    c->u = ATTN__TAKE(s, rows * w->dv16, float);
+    for (int32_t y = 0; y < w->writers; y++) {
+        w->columns[y] = ATTN__TAKE(s, rows * w->dk, float);
+        if (kind->decay != ATTN__CORE_STAYS)
+            w->carried_room[y] = ATTN__TAKE(s, rows * w->dk16, float);
+    }
+    if (kind->decay != ATTN__CORE_STAYS) {
+        int64_t sums = (rows + 1) * (channel ? w->dk16 : 1);
+        w->hi = ATTN__TAKE(s, sums, float);
+        w->lo = ATTN__TAKE(s, sums, float);
+        w->fade = ATTN__TAKE(s, 2 * rows + 1, float);
+        w->writer_part = ATTN__TAKE(s, rows * w->dk16, float);
+    }
+    for (int64_t t = 0; t < sets; t++) {
+        if (kind->decay != ATTN__CORE_STAYS)
+            w->set[t].room = ATTN__TAKE(s, rows * w->dk16, float);
+        if (channel)
+            w->set[t].part = ATTN__TAKE(s, rows * w->dk16, float);
+        for (int32_t y = 0; y < w->writers; y++)
+            w->set[t].a[y] = ATTN__TAKE(s, rows * ATTN__SCAN_LD, float);
+    }
+}
+
+size_t attn__scan_core_scratch(const struct attn__scan_kind *kind)
+{
+    struct attn__scratch s = { .ok = true };
+    struct core c;
+    /* sizes below are products of small numbers and these */
+    if (kind->dk > INT64_MAX / 1024 || kind->dv > INT64_MAX / 1024)
+        return 0;
+    lay_out(kind, &s, &c);
+    return s.ok ? s.used : 0;
+}
+
+/* What a call works on: columns `first`.. of everything that has dv columns. */
+struct columns {
+    float *S;
+    const float *v;
+    float *u;
+    int64_t cols;
+};
+
+/*
+ * out = init + x S + l v by the rules of scan_rows, l being scores of the set
+ * with a writer. `dense` false leaves x S out.
+ */
+static void rows(const struct core *c, int32_t lower, const struct attn__scan_set *x, bool dense,
+                 int32_t writer, const struct columns *m, const float *v, const float *init,
+                 float *out)
+{
+    const struct attn__scan_work *w = &c->work;
+    w->kernels->scan_rows(lower, x->scaled, w->dk16, w->n, dense ? w->dk : 0, m->S, w->dv16,
+                          x->a[writer], ATTN__SCAN_LD, v, w->dv16, init, w->dv16, out, w->dv16,
+                          m->cols);
+}
+
+/* u of the erasing kinds; set 0 is e */
+static void erase(const struct core *c, const struct columns *m)
+{
+    const struct attn__scan_set *e = &c->work.set[0];
+    if (c->work.writers == 1) {
+        rows(c, ATTN__SCAN_SOLVE, e, true, 0, m, NULL, m->v, m->u);
+        return;
+    }
+    rows(c, ATTN__SCAN_LESS, e, true, 0, m, m->v, NULL, m->u);
+    rows(c, ATTN__SCAN_SOLVE, e, false, 1, m, NULL, m->u, m->u);
+}
+
+/* Puts the own token of rows that read before it in its place on the diagonal. */
+static void add_bonus(const struct core *c, const struct attn__scan_kind *kind,
+                      const struct attn__scan_set *q)
+{
+    const struct attn__scan_work *w = &c->work;
+    if (kind->bonus) {
+        w->kernels->scan_bonus(q->x, w->writer[0], w->dk16, w->n, w->dk, kind->bonus, q->a[0],
+                               ATTN__SCAN_LD + 1);
+        return;
+    }
+    for (int64_t i = 0; i < w->n; i++)
+        q->a[0][i * (ATTN__SCAN_LD + 1)] = 0.0f;
+}
+
+/* Divides by the weight that a row has read: z is a column of S for values 1. */
+static void normalise(const struct core *c, const struct attn__scan_kind *kind,
+                      const struct attn__scan_set *q, const float *z, float *out, int64_t cols)
+{
+    const struct attn__scan_work *w = &c->work;
+    w->kernels->row_qk_f32(q->scaled, w->dk16, w->n, w->dk, z, w->dk16, 1, c->den,
+                           ATTN__SCAN_CHUNK, 0);
+    for (int64_t i = 0; i < w->n; i++) {
+        float den = c->den[i] + w->kernels->vec_sum(q->a[0] + i * ATTN__SCAN_LD, i + 1);
+        if (kind->normaliser == ATTN__CORE_SUM)
+            den += kind->eps;
+        else if (den < kind->eps)
+            den = kind->eps;
+        w->kernels->vec_scale(out + i * w->dv16, cols, 1.0f / den);
+    }
+}
+
+static void read_state(const struct core *c, const struct attn__scan_kind *kind,
+                       const struct attn__scan_set *q, const struct columns *m, const float *z,
+                       float *out)
+{
+    if (kind->read_before)
+        add_bonus(c, kind, q);
+    rows(c, ATTN__SCAN_LOWER, q, true, 0, m, kind->update == ATTN__CORE_WRITER ? m->u : m->v, NULL,
+         out);
+    if (kind->update == ATTN__CORE_GENERAL)
+        rows(c, ATTN__SCAN_LOWER, q, false, 1, m, m->u, out, out);
+    if (kind->normaliser != ATTN__CORE_PLAIN)
+        normalise(c, kind, q, z, out, m->cols);
+}
+
+static void move_state(const struct core *c, const struct attn__scan_kind *kind,
+                       const struct columns *m, float *z)
+{
+    const struct attn__scan_work *w = &c->work;
+    w->kernels->scan_outer(w->carried[0], w->dk16, w->n, w->dk,
+                           kind->update == ATTN__CORE_WRITER ? m->u : m->v, w->dv16, w->f, w->h,
+                           m->S, w->dv16, m->cols);
+    if (kind->update == ATTN__CORE_GENERAL)
+        w->kernels->scan_outer(w->carried[1], w->dk16, w->n, w->dk, m->u, w->dv16, w->ones, w->h,
+                               m->S, w->dv16, m->cols);
+    if (kind->normaliser == ATTN__CORE_PLAIN)
+        return;
+    memset(c->sum, 0, (size_t)w->dk16 * sizeof *c->sum);
+    w->kernels->row_pv_f32(w->carried[0], w->dk16, w->n, w->dk16, w->ones, 0, 1, c->sum, 0, 0);
+    for (int64_t i = 0; i < w->dk16; i++)
+        z[i] = w->f[i] * z[i] + w->h[i] * c->sum[i];
+}
+
+void attn__scan_core_run(const struct attn__kernels *kernels, const struct attn__scan_kind *kind,
+                         const struct attn__scan_chunk *chunk, int64_t v_first, int64_t v_n,
+                         float *S, float *z, void *scratch)
+{
+    struct attn__scratch room = { .base = scratch, .ok = true };
+    struct core c;
+    lay_out(kind, &room, &c);
+    struct attn__scan_work *w = &c.work;
+    struct columns m = { .S = S + v_first, .v = chunk->v + v_first, .u = c.u + v_first,
+                         .cols = v_n };
+    w->kernels = kernels;
+    w->n = chunk->n;
+    w->writer[0] = chunk->k;
+    w->writer[1] = chunk->w;
+    attn__scan_scores_begin(w, chunk->g);
+
+    int32_t used = 0; /* sets that are there but for q */
+    if (kind->update != ATTN__CORE_ADD) {
+        w->set[0].x = chunk->e;
+        w->set[0].before = kind->erase_previous;
+        used = 1;
+    }
+    for (int64_t r = 0; r < chunk->readers;) {
+        const int64_t count = attn__min_i64(chunk->readers - r, ATTN__SCAN_SETS - used);
+        for (int64_t t = 0; t < count; t++) {
+            w->set[used + t].x = chunk->q + (r + t) * w->n * w->dk16;
+            w->set[used + t].before = kind->read_before;
+        }
+        attn__scan_scores(w, used + (int32_t)count);
+        if (used > 0)
+            erase(&c, &m);
+        for (int64_t t = 0; t < count; t++, r++)
+            read_state(&c, kind, &w->set[used + t], &m, z,
+                       chunk->out + r * w->n * w->dv16 + v_first);
+        used = 0; /* u is there */
+    }
+    move_state(&c, kind, &m, z);
+}
