@@ -153,7 +153,8 @@ void check_scan_sums(struct ck *c)
                 for (int64_t i = 0; i <= n; i++) {
                     double both = (double)hi[i * d + j] + (double)lo[i * d + j];
                     ck_close(c, "sum", i, j, (float)(both - sum), 0, fabs(sum) * 0x1p-44);
-                    ck_close(c, "high part", i, j, hi[i * d + j], sum, fabs(sum) * 0x1p-21);
+                    ck_close(c, "high part", i, j, hi[i * d + j], sum,
+                             (double)(i + 1) * fabs(sum) * 0x1p-24);
                     sum += i < n ? (double)g[i * ld + j] : 0;
                 }
             }
