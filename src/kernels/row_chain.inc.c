@@ -106,7 +106,9 @@ static void row_chain(const float *restrict k, int64_t ldk, int64_t nk, int64_t 
                       const float *restrict q, int64_t ldq, int64_t nr, float *restrict s,
                       int64_t lds, int64_t fetch)
 {
-    const int64_t ahead = d > 0 ? ahead_f32(ldk, d, fetch) : 0;
+    /* counted from the last of the keys that are used together */
+    const int64_t ahead =
+        d > 0 && fetch > 0 ? ahead_f32(ldk, d, fetch) + (ATTN__CHAIN_KEYS - 1) * ldk : 0;
     int64_t j = 0;
     for (; j + ATTN__CHAIN_KEYS <= nk && ahead; j += ATTN__CHAIN_KEYS)
         chain_rows(true, k + j * ldk, ldk, ATTN__CHAIN_KEYS, d, q, ldq, nr, s + j, lds, ahead);

@@ -10,7 +10,7 @@
 
 enum {
     SPAN = 256,     /* keys between changes of stream from K to V */
-    FETCH = 4096,   /* bytes ahead of their use that K and V are asked for */
+    FETCH = 12288,  /* bytes ahead of their use that K and V are asked for */
     NEAR = 2 << 20, /* unless all that is read of them is no more than this */
     ALIGN = 16,     /* where a weight is summed goes by its key's number modulo
                      * the lanes, which divide this */
