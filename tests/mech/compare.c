@@ -12,12 +12,19 @@
 
 struct sums {
     double error, reference, got, product, size, worst;
+    double row, squares; /* `reference` of this row; squares of those of all rows */
     int64_t n;
 };
 
 static double rounding(int32_t dtype)
 {
     return dtype == ATTN_DTYPE_F16 ? 0x1p-11 : dtype == ATTN_DTYPE_BF16 ? 0x1p-8 : 0;
+}
+
+/* Between zero and this a type has nothing. */
+static double least(int32_t dtype)
+{
+    return dtype == ATTN_DTYPE_F16 ? 0x1p-24 : dtype == ATTN_DTYPE_F64 ? 0x1p-1074 : 0x1p-149;
 }
 
 /* NaN with NaN, an infinity with the same one, finite with finite. */
@@ -28,6 +35,23 @@ static bool same_kind(double a, double b)
     return isinf(a) || isinf(b) ? a == b : true;
 }
 
+static void end_row(struct sums *s)
+{
+    s->squares += s->row * s->row;
+    s->row = 0;
+}
+
+/*
+ * The elements of a row share the errors of its scores, so that where one row
+ * outweighs all others there is but one sample of what the bound says of a
+ * root mean square. It may then be twice the bound, with n rows of equal weight
+ * 1 + 1/n times.
+ */
+static double of_few_rows(const struct sums *s)
+{
+    return s->reference > 0 ? 1 + s->squares / (s->reference * s->reference) : 1;
+}
+
 static bool finish(const struct sums *s, double bound, double floor, struct compare_figures *f)
 {
     double n = s->n > 0 ? (double)s->n : 1;
@@ -35,6 +59,7 @@ static bool finish(const struct sums *s, double bound, double floor, struct comp
      * to is then the size of what was added. */
     double scale = sqrt((s->n < 256 ? fmax(s->size, s->reference) : s->reference) / n);
     scale = fmax(scale, floor);
+    bound *= of_few_rows(s);
     f->bound = bound;
     f->rms = scale > 0 ? sqrt(s->error / n) / scale : s->error > 0 ? INFINITY : 0;
     f->max = scale > 0 ? s->worst / scale : s->worst > 0 ? INFINITY : 0;
@@ -74,8 +99,11 @@ static bool add(struct sums *s, const struct checked *c, const int64_t *index, i
     if (!isfinite(want))
         return true;
     double size = c->size ? c->size[at] : want;
+    if (fabs(got - want) <= least(c->t->dtype))
+        got = want;
     s->error += (got - want) * (got - want);
     s->reference += want * want;
+    s->row += want * want;
     s->got += got * got;
     s->product += got * want;
     s->size += size * size;
@@ -91,12 +119,14 @@ static bool check_rows(const struct gen_problem *p, const struct oracle_result *
     int64_t hout = p->options.hout, width = c->t->rank == 4 ? c->t->shape[3] : 1;
     for (int64_t b = 0; b < r->b; b++)
         for (int64_t h = 0; h < hout; h++)
-            for (int64_t i = 0; i < r->nq; i++)
+            for (int64_t i = 0; i < r->nq; i++) {
                 for (int64_t e = 0; e < width && r->owned[b * r->nq + i]; e++) {
                     int64_t index[4] = {b, h, i, e};
                     if (!add(&s, c, index, ((b * hout + h) * r->nq + i) * width + e, f))
                         return false;
                 }
+                end_row(&s);
+            }
     return finish(&s, bound, c->floor, f);
 }
 
@@ -111,17 +141,18 @@ static bool check_pairs(const struct gen_problem *p, const struct oracle_result 
     bool columns = c->t->rank == 3;
     for (int64_t n = 0; n < r->n_seq; n++)
         for (int64_t h = 0; h < hout; h++)
-            for (int64_t i = 0; i < (columns ? 1 : c->t->shape[2]); i++)
+            for (int64_t i = 0; i < (columns ? 1 : c->t->shape[2]); i++) {
                 for (int64_t j = 0; j < c->t->shape[columns ? 2 : 3]; j++) {
                     int64_t index[4] = {n, h, columns ? j : i, columns ? 0 : j};
                     int64_t pair = ((n * hout + h) * r->pair_q + i) * r->pair_k + j;
                     int64_t at = columns ? (n * hout + h) * r->pair_k + j : pair;
-                    if (before_visibility && r->counted[pair] &&
-                        !(fabs(r->scores_raw[pair]) < 1e30))
+                    if (before_visibility && r->counted[pair] == ORACLE_BEYOND)
                         continue;
                     if (!add(&s, c, index, at, f))
                         return false;
                 }
+                end_row(&s);
+            }
     return finish(&s, bound, c->floor, f);
 }
 

@@ -263,6 +263,9 @@ struct run {
     double *w, *b; /* [d] */
     double *e;     /* [3 * dv] */
     bool *visible; /* [nk] */
+    /* Squares of what the normaliser makes of the rows' errors, and how many. */
+    double spread;
+    int64_t spread_rows;
 };
 
 /* A vector of a head, or NULL. */
@@ -352,7 +355,7 @@ static double oracle_sink(const attn_tensor *t, int64_t n, int64_t h, int64_t i)
     return log(sum);
 }
 
-static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t i)
+static void row_of(struct run *x, const struct seq *s, int64_t h, int64_t i)
 {
     const struct oracle_options *o = x->o;
     const struct oracle_inputs *in = x->in;
@@ -390,7 +393,7 @@ static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t 
         dot += oracle_query_table(&o->score, &in->score, &w, x->q, o->d, j - s->start, &terms);
         raw[j] = scale * dot;
         capped[j] = o->softcap > 0 ? o->softcap * tanh(raw[j] / o->softcap) : raw[j];
-        counted[j] = 1;
+        counted[j] = terms < 1e60 ? ORACLE_COUNTED : ORACLE_BEYOND;
         visible[j] = pair_visible(o, in, s, h, i, j);
         if (!visible[j])
             continue;
@@ -438,8 +441,8 @@ static void row_of(const struct run *x, const struct seq *s, int64_t h, int64_t 
         if (!oracle_norm_weights(&o->norm, biased, visible, s->keys, s->k_len, i + off, probs,
                                  &condition))
             abort();
-        if (condition > 1)
-            r->max_logit = fmax(r->max_logit, condition * (1 + logit));
+        x->spread += condition * condition * (1 + logit) * (1 + logit);
+        x->spread_rows++;
         for (int64_t j = 0; j < s->keys; j++) {
             if (!visible[j] || probs[j] == 0)
                 continue;
@@ -557,6 +560,9 @@ bool oracle_run(const struct oracle_options *o, const struct oracle_inputs *in, 
                 row_of(&x, &counted, h, i);
         }
     }
+    /* Bounds are for the root mean square over all rows. */
+    if (x.spread_rows > 0)
+        r->max_logit = fmax(r->max_logit, sqrt(x.spread / (double)x.spread_rows) - 1);
     free(x.q);
     free(x.k);
     free(x.visible);

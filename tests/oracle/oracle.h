@@ -49,6 +49,10 @@ struct oracle_inputs {
     struct oracle_piece_inputs piece; /* segments are above */
 };
 
+/* BEYOND: terms of the pair's product are NaN or so large that f32 may overflow
+ * where they cancel. */
+enum { ORACLE_COUNTED = 1, ORACLE_BEYOND = 2 };
+
 /*
  * The results, dense arrays of the shapes of the roles: b of Q, n_seq
  * sequences, nq rows of Q; pair_q x pair_k is the room per sequence of the
@@ -61,7 +65,7 @@ struct oracle_result {
     int64_t all_pairs, visible_pairs; /* of rows and keys that count */
     double *probs, *scores_raw, *scores_capped, *scores_biased, *colsum;
     unsigned char *owned;   /* [b][nq]: the row belongs to a sequence */
-    unsigned char *counted; /* [n_seq][hout][pair_q][pair_k]: row and key are no padding */
+    unsigned char *counted; /* [n_seq][hout][pair_q][pair_k]: enum below, 0 for padding */
     double max_logit;       /* of the finite visible scores, capped or not, and of
                              * the root of their squared terms; times what a
                              * normaliser makes of their errors */

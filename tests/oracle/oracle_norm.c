@@ -83,11 +83,22 @@ static void l1(struct row *r)
         r->w[i] = z == 0 ? 0 : r->w[i] / z;
 }
 
-static void gelu_l2(struct row *r)
+/* Errors e of all scores turn the row by the part of e g'(s) that is at right
+ * angles to g(s): with negative scores alone, which the division by the row's
+ * norm makes as large as others, by |s| e and more. */
+static void gelu_l2(struct row *r, double *condition)
 {
+    const real density = 0.398942280401432677939946L; /* of the normal distribution at 0 */
+    real turned = 0;
     for (int64_t i = 0; i < r->n; i++)
         r->w[i] = gaussian(r->s[i]);
     real q = total(r, true);
+    for (int64_t i = 0; i < r->n && q > 0; i++) {
+        real s = r->s[i], w = r->w[i];
+        real slope = s * density * expl(-s * s / 2) + erfcl(-s / sqrtl(2)) / 2;
+        turned += slope * slope * fmaxl(0, 1 - w * w / q) / q;
+    }
+    *condition = (double)fmaxl(1, sqrtl(turned));
     multiply(r, q == 0 ? 0 : sqrtl(r->keys / q));
 }
 
@@ -217,7 +228,7 @@ static void weigh(struct row *r, double *condition)
         l1(r);
         break;
     case ATTN_NORMALIZER_GELU_L2:
-        gelu_l2(r);
+        gelu_l2(r, condition);
         break;
     case ATTN_NORMALIZER_L2_GELU:
         l2_gelu(r);
