@@ -352,7 +352,8 @@ ATTN_API int32_t attn_plan_role_at(const attn_plan *plan, size_t index,
 /*
  * The element type and shape of one role for the lengths of these arguments,
  * so that a caller can make its memory: *shape becomes a dense view without
- * data, extents that may be 1 at full size. args[n_args]: at least those that
+ * data, extents that may be 1 at full size; of several shapes the first whose
+ * extents are known. args[n_args]: at least those that
  * tell lengths (Q and K; the offsets of a packed batch). ATTN_ERR_NULL,
  * ATTN_ERR_ROLE (no role, not of this plan, no tensor, or of a shape that
  * only the caller knows), and what execute says of the arguments. Any thread.

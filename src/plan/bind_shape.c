@@ -164,21 +164,34 @@ int32_t attn__bind_shape(const struct attn__dims *d, enum attn__slot slot)
     return ATTN_OK;
 }
 
+/* An extent that only the caller knows, or -1. */
+static int32_t free_extent(const struct shape *s)
+{
+    for (int32_t n = 0; n < s->rank; n++)
+        if (s->e[n].any)
+            return n;
+    return -1;
+}
+
 int32_t attn__bind_tell(const struct attn__dims *d, enum attn__slot slot, attn_tensor *t)
 {
     const struct attn__role *r = &attn__role_table[slot];
+    const char *text = d->p->shape[slot] ? d->p->shape[slot] : r->shape;
+    const char *all = text;
     int64_t extents[ATTN_TENSOR_MAX_RANK];
     int32_t of[2];
-    struct shape s = shape_of(d, slot, -1);
+    struct shape s;
     types_of(d->p, r->types, of);
     if (r->types == ATTN__TYPES_OBJECT)
         return attn__error_set(ATTN_ERR_ROLE, "role %s is no tensor", r->name);
-    for (int32_t n = 0; n < s.rank; n++) {
+    do
+        s = parse(d, text, &text);
+    while (free_extent(&s) >= 0 && *text);
+    if (free_extent(&s) >= 0)
+        return attn__error_set(ATTN_ERR_ROLE,
+                               "extent %d of role %s is the caller's to choose (shape %s)",
+                               (int)free_extent(&s), r->name, all);
+    for (int32_t n = 0; n < s.rank; n++)
         extents[n] = s.e[n].want;
-        if (s.e[n].any)
-            return attn__error_set(ATTN_ERR_ROLE,
-                                   "extent %d of role %s is the caller's to choose (shape %s)",
-                                   (int)n, r->name, r->shape);
-    }
     return attn_tensor_init(t, NULL, of[0], s.rank, extents);
 }
