@@ -16,7 +16,7 @@
 #include "solvers/map_lama.h"
 
 struct arrays {
-    double *sum;   /* [d] */
+    double *means; /* room of theirs */
     void *context; /* [b,1,1,d] */
     void *asked;   /* P c: [b,m] */
     void *a;       /* Q x, then the scores: [b,m,1,k] */
@@ -36,7 +36,7 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
     int64_t context = 0, asked = 0, pairs = 0;
     s->ok = s->ok && attn__mul_i64(p->b, p->d, &context) && attn__mul_i64(p->b, p->hout, &asked) &&
             attn__mul_i64(asked, p->k, &pairs);
-    a->sum = ATTN__TAKE(s, p->d, double);
+    a->means = attn__map_lama_take(s, p);
     a->context = attn__scratch_take(s, context, size);
     a->asked = attn__scratch_take(s, asked, size);
     a->a = attn__scratch_take(s, pairs, size);
@@ -107,10 +107,10 @@ static void run(const struct attn__recipe_run *r)
                           .stride = {p->hout * nk, 0, 1, nk}}; /* the same numbers */
     const struct attn__map_gemm ask = {&context, &wp, &asked, true};
     const struct attn__map_gemm answer = {x, &wq, &tokens, true};
-    attn__map_lama_context(r->call, a.sum, &context);
+    attn__map_lama_context(r, a.means, &context);
     attn__map_gemm(r, &ask, widest(p), a.gemm);
     attn__map_gemm(r, &answer, widest(p), a.gemm);
-    attn__map_lama_scores(r->call, &asked, &scores);
+    attn__map_lama_scores(r, &asked, &scores);
 
     attn_tensor zq = attn__recipe_constant(a.none, p->dtype, b, p->hout, 1, 1);
     attn_tensor zk = attn__recipe_constant(a.none, p->kv_dtype, b, 1, nk, 1);

@@ -22,12 +22,13 @@ static int64_t pass_rows(const struct attn__problem *p, int64_t q)
     return width(p) <= 128 && p->max_group * q >= 256 ? ATTN__FLASH_ROWS : ATTN__FLASH_ROWS / 2;
 }
 
-/* Time for all rows of a head group in tiles of w lanes, as `cost` counts. */
+/* Time for all rows of a head group, one as large as they are on average, in
+ * tiles of w lanes, as `cost` counts. */
 static double group_cost(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
                          int64_t k, int64_t w)
 {
     double rate = attn__machine_rate(m), wide = (double)(p->d + p->dv);
-    double rows = (double)p->max_group * (double)q, tiles = ceil(rows / (double)w);
+    double rows = (double)p->hout / (double)p->n_groups * (double)q, tiles = ceil(rows / (double)w);
     double passes = ceil(tiles * (double)w / (double)pass_rows(p, q));
     /* Keys computed per tile: what its rows see, and the edge of the tile. */
     double edge = p->n_pieces ? (double)w / (double)p->max_group / 2 + 2 : 0;

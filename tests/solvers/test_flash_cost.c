@@ -28,7 +28,7 @@ static bool legal(const struct attn__tiles *t, int64_t lanes)
 static void check(const struct attn__kernels *kern, int64_t q, int64_t k, int64_t d)
 {
     struct attn__machine m = {.kern = kern, .threads = 1};
-    struct attn__problem p = {.d = d, .dv = d, .max_group = 1, .n_groups = 2,
+    struct attn__problem p = {.d = d, .dv = d, .hout = 2, .max_group = 1, .n_groups = 2,
                               .dtype = ATTN_DTYPE_F32, .kv_dtype = ATTN_DTYPE_F32};
     struct attn__tiles first = attn__flash_tiles(&p, &m, q, k), more[ATTN__MORE_TILES];
     expect(legal(&first, kern->lanes), "the tiles are too large", q, k, d);
@@ -43,6 +43,14 @@ static void check(const struct attn__kernels *kern, int64_t q, int64_t k, int64_
     expect(here > 0, "costs nothing", q, k, d);
     expect(attn__flash_cost(&p, &m, q + 64, k) > here, "more rows cost less", q, k, d);
     expect(attn__flash_cost(&p, &m, q, k + 64) > here, "more keys cost less", q, k, d);
+    /* Uneven groups have the rows of their heads, not of the largest group for each. */
+    struct attn__problem even = p, uneven = p;
+    even.hout = uneven.hout = 12;
+    even.n_groups = uneven.n_groups = 3;
+    even.max_group = 4;
+    uneven.max_group = 6;
+    double ratio = attn__flash_cost(&uneven, &m, q, k) / attn__flash_cost(&even, &m, q, k);
+    expect(ratio > 0.8 && ratio < 1.25, "uneven groups cost otherwise", q, k, d);
 }
 
 int main(void)
