@@ -87,9 +87,15 @@ enum {
     /* Visual attention redistribution (VAR, Kang et al., 2025): in rows that
      * look at the image, weight of sink tokens goes to the rest of it. */
     ATTN_MECH_VAR = 121,
+    /* Vision-aware head reinforcement (VHR, He et al., 2025): heads whose
+     * output changes most with the image are multiplied. */
+    ATTN_MECH_VHR = 122,
     /* Scores raised or lowered by class of the key (PAI, Liu et al., 2024):
      * class_terms. */
     ATTN_MECH_IMBALANCED_ATTENTION = 123,
+    /* Position-invariant inference (PINE, Wang et al., 2024): documents whose
+     * order does not matter. */
+    ATTN_MECH_PINE = 124,
     /* Soft injection of task embeddings (2025): softmax with head_mix. */
     ATTN_MECH_SOFT_INJECTION = 125,
     /* Croc (2024): causal, with a prefix or an image that all or its own
@@ -100,6 +106,9 @@ enum {
     ATTN_MECH_MMA = 127,
     /* EE-MLLM (2024): queries of the text alone over images and text. */
     ATTN_MECH_EE_MLLM = 128,
+    /* Modular duplex attention (MODA, 2025): within each of two modalities,
+     * and across with aligned keys. */
+    ATTN_MECH_MODA = 129,
     /* MixFormer (Cui et al., 2022): templates see templates, the search
      * region sees all. */
     ATTN_MECH_MIXFORMER = 130,
@@ -265,6 +274,12 @@ enum {
  * | 12100 | var_p           | f64    | 0..1              | 0.6              |
  * | 12101 | var_rho         | f64    | 0..1              | 0.5              |
  * | 12102 | var_summ        | f64    | 0..1              | 0.2              |
+ * | 12200 | vhr_alpha       | f64    | >= 0              | 2                |
+ * | 12201 | vhr_filter      | bool   |                   | 1                |
+ * | 12400 | pine_docs       | i64    | 1..65536          | needed           |
+ * | 12900 | moda_align      | bool   |                   | 1                |
+ * | 12901 | moda_base       | f64    | finite            | none             |
+ * | 12902 | moda_decay      | f64    | >= 0              | 0                |
  * | 13300 | multitab_tasks  | i64    | 1..63             | needed           |
  * | 13301 | multitab_mask   | enum   | t_t f_t both      | t_t              |
  * | 13400 | s2_block        | i64    | 1..               | 64               |
@@ -414,6 +429,12 @@ enum {
     ATTN_PARAM_VAR_P = 12100,
     ATTN_PARAM_VAR_RHO = 12101,
     ATTN_PARAM_VAR_SUMM = 12102,
+    ATTN_PARAM_VHR_ALPHA = 12200,
+    ATTN_PARAM_VHR_FILTER = 12201,
+    ATTN_PARAM_PINE_DOCS = 12400,
+    ATTN_PARAM_MODA_ALIGN = 12900,
+    ATTN_PARAM_MODA_BASE = 12901,
+    ATTN_PARAM_MODA_DECAY = 12902,
     ATTN_PARAM_MULTITAB_TASKS = 13300,
     ATTN_PARAM_MULTITAB_MASK = 13301,
     ATTN_PARAM_S2_BLOCK = 13400,

@@ -27,6 +27,8 @@ typedef struct attn_plan attn_plan;
  * |   5 | V2            | [B,Hv,N2,Dv]         | kv_dtype     | in  | mech. |
  * |   6 | ROWS          | [B|1,R]              | i32 i64      | in  | mech. |
  * |   7 | GATE          | [B,Hout,Nq]          | f32, f64     | in  | mech. |
+ * |   8 | Q2            | [B,Hq,1,D]           | dtype        | in  | vhr   |
+ * |   9 | DOCS          | [B|1,documents + 1]  | i32 i64      | in  | pine  |
  * |  10 | BIAS          | [B|1,Hout|1,Nq|1,    | f32 or dtype | in  | bias  |
  * |     |               |  Nk|1]               |              |     |       |
  * |  11 | MASK          | same as BIAS         | bool u8      | in  | mask  |
@@ -121,6 +123,9 @@ typedef struct attn_plan attn_plan;
  * | 110 | CLASSMASS     | [B,Hout,Nq,          | f32, f64     | out | want  |
  * |     |               |  mass_classes]       |              |     |       |
  * | 111 | COUNTS        | [4]                  | i64          | out | want  |
+ * | 112 | OUT_CROSS     | [B,Hout,Nq,Dv]       | dtype        | out | moda  |
+ * | 113 | LSE_CROSS     | [B,Hout,Nq]          | f32, f64     | out | moda  |
+ * | 114 | FACTORS       | [B,Hout]             | f32, f64     | out | vhr   |
  *
  * "piece": declared by a piece of visibility, see pieces.h; n: blocks of
  * queries. "mech.": only mechanisms whose text says so have the role. N2: keys
@@ -163,6 +168,8 @@ enum {
     ATTN_ROLE_V2 = 5,
     ATTN_ROLE_ROWS = 6,
     ATTN_ROLE_GATE = 7,
+    ATTN_ROLE_Q2 = 8,
+    ATTN_ROLE_DOCS = 9,
     ATTN_ROLE_BIAS = 10,
     ATTN_ROLE_MASK = 11,
     ATTN_ROLE_SINK_LOGITS = 12,
@@ -234,7 +241,10 @@ enum {
     ATTN_ROLE_ENTROPY = 108,
     ATTN_ROLE_ARGMAX = 109,
     ATTN_ROLE_CLASSMASS = 110,
-    ATTN_ROLE_COUNTS = 111
+    ATTN_ROLE_COUNTS = 111,
+    ATTN_ROLE_OUT_CROSS = 112,
+    ATTN_ROLE_LSE_CROSS = 113,
+    ATTN_ROLE_FACTORS = 114
 };
 
 /* One argument of execute. Frozen. For every role above but USER, object

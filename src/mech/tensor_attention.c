@@ -92,15 +92,6 @@ static int32_t stage(const struct attn__params *v, const struct attn__problem *w
     return status;
 }
 
-/* Rows i0 and on of a [B,H,N(,D)] view. */
-static attn_tensor rows_from(const attn_tensor *t, int64_t i0)
-{
-    attn_tensor s = *t;
-    s.data = (char *)t->data + i0 * t->stride[2] * (int64_t)attn__dtype_size(t->dtype);
-    s.shape[2] -= i0;
-    return s;
-}
-
 /* Where nothing has been joined yet: no key seen. */
 static void clear(const attn_tensor *acc_lse)
 {
@@ -134,7 +125,7 @@ static void run(const struct attn__recipe_run *r)
         struct attn__call c = attn__recipe_call(r);
         attn_tensor made_k = attn__recipe_view(a.k, type, b, p->hk, m * n2, p->d);
         attn_tensor made_v = attn__recipe_view(a.v, type, b, p->hv, m * n2, p->dv);
-        attn_tensor q = rows_from(&t[ATTN__SLOT_Q], i0);
+        attn_tensor q = attn__recipe_rows(&t[ATTN__SLOT_Q], i0, n - i0);
         attn_tensor part = attn__recipe_view(a.out, type, b, p->hout, n - i0, p->dv);
         attn_tensor part_lse = attn__recipe_view(a.lse, type, b, p->hout, n - i0, -1);
         attn__map_kron(r->threads, k, j, m, k2, &made_k);
@@ -145,8 +136,8 @@ static void run(const struct attn__recipe_run *r)
         attn__recipe_give(&c, ATTN__SLOT_OUT, &part);
         attn__recipe_give(&c, ATTN__SLOT_LSE, &part_lse);
         r->attend(r, 0, &c);
-        attn_tensor both[2] = {rows_from(&acc[0], i0), part};
-        attn_tensor both_lse[2] = {rows_from(&acc_lse[0], i0), part_lse};
+        attn_tensor both[2] = {attn__recipe_rows(&acc[0], i0, n - i0), part};
+        attn_tensor both_lse[2] = {attn__recipe_rows(&acc_lse[0], i0, n - i0), part_lse};
         attn__map_merge(r->threads, 2, both, both_lse, &both[0], &both_lse[0]);
     }
     attn__map_merge(r->threads, 1, acc, acc_lse, out, has_lse ? &t[ATTN__SLOT_LSE] : NULL);

@@ -53,3 +53,11 @@ attn_tensor attn__recipe_constant(void *data, int32_t dtype, int64_t b, int64_t 
 {
     return (attn_tensor){.data = data, .dtype = dtype, .rank = 4, .shape = {b, h, n, d}};
 }
+
+attn_tensor attn__recipe_rows(const attn_tensor *t, int64_t i0, int64_t n)
+{
+    attn_tensor s = *t;
+    s.data = (char *)t->data + i0 * t->stride[2] * (int64_t)attn__dtype_size(t->dtype);
+    s.shape[2] = n;
+    return s;
+}

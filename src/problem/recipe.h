@@ -72,4 +72,7 @@ attn_tensor attn__recipe_view(void *data, int32_t dtype, int64_t b, int64_t h, i
 attn_tensor attn__recipe_constant(void *data, int32_t dtype, int64_t b, int64_t h, int64_t n,
                                   int64_t d);
 
+/* Rows i0 to i0 + n - 1 of a [B,H,N] or [B,H,N,D] view. */
+attn_tensor attn__recipe_rows(const attn_tensor *t, int64_t i0, int64_t n);
+
 #endif /* ATTN_PROBLEM_RECIPE_H */
