@@ -119,6 +119,7 @@ _PROTOTYPES: Dict[str, Any] = {
     "attn_role_find": (c_int32, [c_char_p, _i32p]),
     "attn_role_is_output": (c_int32, [c_int32]),
     "attn_role_shape": (c_char_p, [c_int32]),
+    "attn_plan_role_at": (c_int32, [_handle, c_size_t, _i32p]),
     "attn_plan_shape": (c_int32, [_handle, POINTER(Arg), c_size_t, c_int32, POINTER(Tensor)]),
     "attn_head_map_norms": (c_int32, [POINTER(Tensor), c_size_t, _f64p]),
     "attn_head_map_kdgqa": (c_int32, [c_size_t, _f64p, c_size_t, _i64p]),

@@ -159,8 +159,21 @@ class Plan:
         size, align = c_size_t(), c_size_t()
         check(lib.attn_plan_workspace(self._handle, byref(size), byref(align)))
         self._bytes, self._align = size.value, max(align.value, 64)
+        self._results = tuple(dict.fromkeys(("out",) + self._needed_outputs() + self._facts.wants))
         self._spare: List[Array] = []
         self._lock = threading.Lock()
+
+    def _needed_outputs(self) -> Tuple[str, ...]:
+        """What execute does not go without: `out`, and a mechanism's own."""
+        required = c_int32()
+        found: List[Tuple[int, bool]] = []
+        while True:
+            number = lib.attn_plan_role_at(self._handle, len(found), byref(required))
+            if number == 0:
+                break
+            found.append((number, bool(required.value)))
+        return tuple(row.name for row in roles.values()
+                     if row.output and (row.number, True) in found)
 
     @property
     def problem(self) -> str:
@@ -220,8 +233,8 @@ class Plan:
 
         Inputs: NumPy arrays, DLPack tensors or buffers, read where they lie;
         lists for short ones. Outputs: True allocates, an array is written to,
-        False leaves out. `out` and what the problem wants come by default,
-        `lse` on demand. layout="bnhd" reorders q, k, v and out.
+        False leaves out. `out`, what the mechanism cannot do without and what
+        the problem wants come by default, `lse` on demand. layout="bnhd" reorders q, k, v and out.
         """
         views, results = self._take(layout, arrays)
         try:
@@ -243,7 +256,7 @@ class Plan:
         """Views of all arguments, to be released once, and the outputs among them."""
         swapped = check_layout(layout)
         views: Dict[str, Argument] = {}
-        outputs: Dict[str, Any] = dict.fromkeys(("out",) + self._facts.wants, True)
+        outputs: Dict[str, Any] = dict.fromkeys(self._results, True)
         results: Dict[str, Any] = {}
         try:
             for name, value in arrays.items():

@@ -84,3 +84,29 @@ def test_moa_spans(ctx, qkv):
     q, k, v = qkv(hk=4, nq=200, nk=200)
     out = plan.run(q=q, k=k, v=v).out
     assert np.allclose(out[:, 0], attn.attention(q, k, v, causal=True, ctx=ctx)[:, 0], atol=1e-5)
+
+
+def test_vhr_then_softmax(ctx, qkv):
+    """The factors of the first step, for the later ones."""
+    q, k, v = qkv(nq=1)
+    q2, k2, v2 = qkv(nq=1, nk=7)
+    first = ctx.plan("vhr b=2 h=4/2 q=1 k=19 d=16 vhr_filter=0").run(
+        q=q, k=k, v=v, q2=q2, k2=k2, v2=v2, factors=True)
+    later = ctx.plan("softmax b=2 h=4/2 q=1 k=inf d=16 head_factor")
+    assert np.allclose(later.run(q=q, k=k, v=v, head_factor=first.factors).out, first.out,
+                       atol=1e-6)
+    far = attn.vhd(attn.attention(q, k, v, ctx=ctx), attn.attention(q2, k2, v2, ctx=ctx))[..., 0]
+    assert np.array_equal(first.factors == 2, far > np.median(far, axis=1, keepdims=True))
+
+
+def test_moda_has_two_outputs(ctx, qkv):
+    q, k, v = qkv(nq=12, nk=12)
+    kind = (np.arange(12) // 4 % 2).astype(np.uint8)[None]
+    plan = ctx.plan("moda b=2 h=4/2 q=12 k=12 d=16 moda_align=0")
+    res = plan.run(q=q, k=k, v=v, class_q=kind, class_k=kind, lse=True, lse_cross=True)
+    whole = attn.merge([res.out, res.out_cross], [res.lse, res.lse_cross])[0]
+    assert np.allclose(whole, attn.attention(q, k, v, causal=True, ctx=ctx), atol=1e-5)
+    swapped = [x.transpose(0, 2, 1, 3) for x in (q, k, v)]
+    other = plan.run(q=swapped[0], k=swapped[1], v=swapped[2], class_q=kind, class_k=kind,
+                     layout="bnhd")
+    assert np.allclose(other.out_cross.transpose(0, 2, 1, 3), res.out_cross)
