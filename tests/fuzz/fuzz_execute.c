@@ -27,7 +27,7 @@ enum {
     SMALL_MAX = 1 << 24,  /* bytes that a plan of a small problem may own */
     MEMORY_MAX = 1 << 16, /* bytes of one tensor */
     WORK_MAX = 1 << 18,   /* multiplications of one execute, about */
-    ROLES_MAX = 32,
+    ROLES_MAX = 96,
     LINE_MAX_BYTES = 1024
 };
 
@@ -187,34 +187,12 @@ struct sizes {
     bool packed;
     int32_t dtype, kv_dtype;
     bool trusting; /* check=shapes: lists are not looked at */
-    int64_t want;
-    bool declared[ROLES_MAX]; /* by place in the table of roles */
 };
 
 static int64_t get(const attn_desc *desc, int32_t param, int64_t fallback)
 {
     int64_t value;
     return attn_desc_get_i64(desc, param, &value) == ATTN_OK ? value : fallback;
-}
-
-static bool declares(const attn_desc *desc, const struct sizes *s, int32_t role)
-{
-    switch (role) {
-    case ATTN_ROLE_BIAS:
-        return get(desc, ATTN_PARAM_BIAS, 0);
-    case ATTN_ROLE_MASK:
-        return get(desc, ATTN_PARAM_MASK, 0);
-    case ATTN_ROLE_SINK_LOGITS:
-        return get(desc, ATTN_PARAM_SINK_LOGITS, 0);
-    case ATTN_ROLE_SEG_Q:
-    case ATTN_ROLE_SEG_K:
-        return get(desc, ATTN_PARAM_SEGMENTS, 0);
-    case ATTN_ROLE_Q_OFFSETS:
-    case ATTN_ROLE_K_OFFSETS:
-        return s->packed;
-    default:
-        return role < ATTN_ROLE_PROBS || (s->want >> (role - ATTN_ROLE_PROBS) & 1);
-    }
 }
 
 static void read_sizes(const attn_desc *desc, struct sizes *s)
@@ -235,9 +213,6 @@ static void read_sizes(const attn_desc *desc, struct sizes *s)
     s->dtype = (int32_t)get(desc, ATTN_PARAM_DTYPE, ATTN_DTYPE_F32);
     s->kv_dtype = (int32_t)get(desc, ATTN_PARAM_KV_DTYPE, s->dtype);
     s->trusting = get(desc, ATTN_PARAM_CHECK, ATTN_CHECK_INDICES) == ATTN_CHECK_SHAPES;
-    s->want = get(desc, ATTN_PARAM_WANT, 0);
-    for (size_t i = 0; i < ROLES_MAX && attn_role_at(i) != 0; i++)
-        s->declared[i] = declares(desc, s, attn_role_at(i));
 }
 
 static bool is_small(const struct sizes *s)
@@ -257,6 +232,7 @@ struct object {
 };
 
 struct execute {
+    const attn_plan *plan;
     const struct sizes *s;
     int64_t b, n_seq, nq, nk; /* tokens of all sequences if packed */
     int64_t max_q, max_k;
@@ -295,6 +271,21 @@ static void lay_out(struct input *in, struct execute *x)
     }
     x->nq = x->q_offsets[x->n_seq] + pick(in, 2);
     x->nk = x->k_offsets[x->n_seq] + pick(in, 2);
+}
+
+/* What the library says of a role, or scores where it cannot. */
+static void told_view(const struct execute *x, int32_t role, int32_t whole, attn_tensor *t)
+{
+    const int64_t pairs[4] = {x->n_seq, x->s->hout, x->max_q, x->max_k};
+    attn_tensor told;
+    if (looked_at(attn_plan_shape(x->plan, x->args, x->n_args, role, &told)) == ATTN_OK) {
+        *t = told;
+        t->data = NULL;
+        t->dtype = told.dtype == ATTN_DTYPE_I32 ? whole : told.dtype;
+        return;
+    }
+    t->rank = 4;
+    memcpy(t->shape, pairs, sizeof pairs);
 }
 
 /* Type and shape that the role should have. */
@@ -363,16 +354,8 @@ static void right_view(struct input *in, const struct execute *x, int32_t role, 
         t->dtype = whole;
         SHAPE(1, x->n_seq);
         break;
-    case ATTN_ROLE_COLSUM:
-        SHAPE(3, pairs[0], pairs[1], pairs[3]);
-        break;
-    case ATTN_ROLE_LSE:
-    case ATTN_ROLE_ROWMAX:
-    case ATTN_ROLE_ENTROPY:
-        SHAPE(3, x->b, s->hout, x->nq);
-        break;
     default:
-        SHAPE(4, pairs[0], pairs[1], pairs[2], pairs[3]);
+        told_view(x, role, whole, t);
     }
 #undef SHAPE
 }
@@ -556,22 +539,35 @@ static void fill(struct input *in, const struct execute *x, int32_t role, struct
             put_real(o->block + at, t->dtype,
                      calm ? (double)(int32_t)noise / ((double)(1u << 31)) * 2 : odd_real(in));
         else if (t->dtype <= ATTN_DTYPE_I64)
-            put_whole(o->block + at, t->dtype, (int64_t)(noise >> 30));
+            put_whole(o->block + at, t->dtype, x->s->trusting ? 0 : (int64_t)(noise >> 30));
         else
-            o->block[at] = (uint8_t)(noise >> 31);
+            o->block[at] = x->s->trusting && role != ATTN_ROLE_MASK ? 0 : (uint8_t)(noise >> 31);
         /* A repeated element may stand for more than can be walked. */
     } while (++n < MEMORY_MAX && next_index(t, index));
 }
 
+/* Does the plan take the role? *required: must it have it? */
+static bool takes(const attn_plan *plan, int32_t role, int32_t *required)
+{
+    int32_t found;
+    for (size_t n = 0; (found = attn_plan_role_at(plan, n, required)) != 0; n++)
+        if (found == role)
+            return true;
+    return false;
+}
+
 static void build(struct input *in, struct execute *x)
 {
+    int32_t stray = seldom(in) ? attn_role_at((size_t)pick(in, ROLES_MAX)) : 0;
+    MUST(attn_role_at(ROLES_MAX) == 0); /* else executes lack roles, and are all refused */
     lay_out(in, x);
     for (size_t i = 0; i < ROLES_MAX && attn_role_at(i) != 0; i++) {
         int32_t role = attn_role_at(i);
         struct object *o = &x->object[i];
-        bool may = (role >= ATTN_ROLE_Q_LEN && role <= ATTN_ROLE_K_START) || role >= ATTN_ROLE_LSE;
+        int32_t required = 0;
+        bool taken = takes(x->plan, role, &required) && attn_role_shape(role)[0] != '\0';
         o->output = attn_role_is_output(role);
-        if ((may && !(byte(in) & 1)) || (!x->s->declared[i] && !seldom(in)))
+        if (role != stray && !(taken && (required || byte(in) & 1)))
             continue;
         right_view(in, x, role, &o->view);
         right_strides(in, &o->view);
@@ -625,6 +621,7 @@ static void run(struct input *in, const attn_plan *plan, const struct sizes *s)
     size_t bytes = 0, align = 0;
     char *block = NULL, *ws = NULL;
     MUST(x);
+    x->plan = plan;
     x->s = s;
     build(in, x);
     MUST(attn_plan_workspace(plan, &bytes, &align) == ATTN_OK && align > 0);
