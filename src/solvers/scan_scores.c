@@ -139,6 +139,30 @@ static void read_decayed(const struct attn__scan_work *w, int32_t count, int64_t
     }
 }
 
+static bool is_few(int64_t rows, int64_t n)
+{
+    return rows <= 8 && n <= 8;
+}
+
+/*
+ * One set's scores of `rows` rows with n tokens, both decayed; `lower`: only
+ * those on and below the diagonal are wanted. Few scores are dot products of
+ * rows: nothing has to be turned around for them.
+ */
+static void block_product(const struct attn__scan_work *w, const float *x, int64_t rows, int32_t y,
+                          int64_t n, bool lower, float *a)
+{
+    const int64_t cols = (n + 15) / 16 * 16;
+    if (is_few(rows, n))
+        w->kernels->row_qk_f32(w->writer_part, w->dk16, n, w->dk, x, w->dk16, rows, a,
+                               ATTN__SCAN_LD, 0);
+    else if (lower)
+        lower_product(w, x, w->columns[y], n, a);
+    else
+        w->kernels->scan_rows(ATTN__SCAN_DENSE, x, w->dk16, rows, w->dk, w->columns[y], cols, NULL,
+                              0, NULL, 0, NULL, 0, a, ATTN__SCAN_LD, cols);
+}
+
 /* Scores of rows i..i + rows - 1 with tokens j..j + n - 1; `lower`: i is j. */
 static void scores_with(const struct attn__scan_work *w, int32_t count, int64_t i, int64_t rows,
                         int64_t j, int64_t n, bool lower)
@@ -147,16 +171,11 @@ static void scores_with(const struct attn__scan_work *w, int32_t count, int64_t 
     for (int32_t y = 0; y < w->writers; y++) {
         const float *from = w->writer[y] + j * w->dk16;
         decayed(w, -1.0f, j + 1, w->ref, n, 1, &from, &w->writer_part);
-        columns_of(w, y, w->writer_part, n);
-        for (int32_t t = 0; t < count; t++) {
-            float *a = w->set[t].a[y] + i * ATTN__SCAN_LD + j;
-            if (lower)
-                lower_product(w, w->set[t].part, w->columns[y], n, a);
-            else
-                w->kernels->scan_rows(ATTN__SCAN_DENSE, w->set[t].part, w->dk16, rows, w->dk,
-                                      w->columns[y], (n + 15) / 16 * 16, NULL, 0, NULL, 0, NULL,
-                                      0, a, ATTN__SCAN_LD, (n + 15) / 16 * 16);
-        }
+        if (!is_few(rows, n))
+            columns_of(w, y, w->writer_part, n);
+        for (int32_t t = 0; t < count; t++)
+            block_product(w, w->set[t].part, rows, y, n, lower,
+                          w->set[t].a[y] + i * ATTN__SCAN_LD + j);
     }
 }
 

@@ -7,6 +7,8 @@
  */
 #include "checkkern.h"
 
+#include "kernels/scan.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -149,6 +151,19 @@ static void run_softmax_bf16(const struct data *x)
                             (uint32_t *)(void *)x->pt);
 }
 
+/* w tokens, a state of d x d in the upper half of `rows` */
+static void run_scan_rows(const struct data *x)
+{
+    x->k->scan_rows(ATTN__SCAN_DENSE, x->rows, x->d, x->w, x->d, x->rows + KEYS / 2 * DEPTH, x->d,
+                    NULL, 0, NULL, 0, NULL, 0, x->rows + KEYS / 4 * DEPTH, x->d, x->d);
+}
+
+static void run_scan_outer(const struct data *x)
+{
+    x->k->scan_outer(x->rows, x->d, x->w, x->d, x->rows + KEYS / 4 * DEPTH, x->d, x->pt,
+                     x->pt + DEPTH, x->rows + KEYS / 2 * DEPTH, x->d, x->d);
+}
+
 static void run_prefill(const struct data *x)
 {
     for (int64_t i = 0; i < x->w; i++) {
@@ -229,6 +244,16 @@ static void bench_tiles(const struct attn__kernels *k, const char *filter)
             if (strstr("tile_prefill", filter))
                 time_tile("tile_prefill", run_prefill, &x, 2 * tile * KEYS / BLOCK, 2);
         }
+    }
+
+    x.w = QUERIES;
+    for (x.d = 64; x.d <= DEPTH; x.d *= 2) {
+        double chunk = 2.0 * (double)(x.w * x.d * x.d);
+        ck_fill(&c, x.pt, BLOCK * QUERIES, CK_RANDOM);
+        if (strstr("scan_rows", filter))
+            time_tile("scan_rows", run_scan_rows, &x, chunk, 10);
+        if (strstr("scan_outer", filter))
+            time_tile("scan_outer", run_scan_outer, &x, chunk, 10);
     }
 
     x.d = 0;
