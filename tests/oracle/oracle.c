@@ -441,7 +441,10 @@ static void row_of(struct run *x, const struct seq *s, int64_t h, int64_t i)
         if (!oracle_norm_weights(&o->norm, biased, visible, s->keys, s->k_len, i + off, probs,
                                  &condition))
             abort();
-        x->spread += condition * condition * (1 + logit) * (1 + logit);
+        double spread = condition * (1 + logit);
+        if (o->norm.kind == ATTN_NORMALIZER_LSSAR && condition > 1)
+            r->max_logit = fmax(r->max_logit, spread);
+        x->spread += spread * spread;
         x->spread_rows++;
         for (int64_t j = 0; j < s->keys; j++) {
             if (!visible[j] || probs[j] == 0)
@@ -560,7 +563,8 @@ bool oracle_run(const struct oracle_options *o, const struct oracle_inputs *in, 
                 row_of(&x, &counted, h, i);
         }
     }
-    /* Bounds are for the root mean square over all rows. */
+    /* Bounds are for the root mean square over all rows; those of lssar are of
+     * too different sizes for that. */
     if (x.spread_rows > 0)
         r->max_logit = fmax(r->max_logit, sqrt(x.spread / (double)x.spread_rows) - 1);
     free(x.q);
