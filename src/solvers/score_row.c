@@ -203,12 +203,13 @@ static void lssar(const struct attn__score_row *r, int64_t visible, float *s)
     int64_t n = r->j1 - r->j0, seen = 0;
     double origin = 0, excess = 0, top = 0, sum = 0, power = x->c->p->norm.power;
     float unused = 0;
-    for (int64_t j = 0; j < n; j++)
-        seen += s[j] != -INFINITY;
     x->kern->row_weights(ATTN__WEIGHTS_softplus, 0, s, n, &unused);
+    /* Where the score is -inf or so low that nothing is left of it, there is
+     * nothing to be added, not even the origin. */
+    for (int64_t j = 0; j < n; j++)
+        seen += s[j] != 0;
     for (int64_t j = 0; j < n && origin == 0; j++)
         origin = (double)s[j];
-    /* -inf has weight 0, and adds nothing to what is above the origin */
     for (int64_t j = 0; j < n; j++)
         excess += s[j] == 0 ? 0 : (double)s[j] - origin;
     double z = (double)seen * origin + excess, less = 0;
