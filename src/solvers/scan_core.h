@@ -20,8 +20,11 @@
 
 #include "kernels/kernels.h"
 
-/* most tokens of a chunk */
-enum { ATTN__SCAN_CHUNK = 64 };
+/*
+ * Most tokens of a chunk, and how many to cut a long sequence into: more have
+ * larger triangles of scores, fewer move the state more often.
+ */
+enum { ATTN__SCAN_CHUNK = 64, ATTN__SCAN_TOKENS = 32 };
 
 enum { ATTN__CORE_STAYS, ATTN__CORE_SCALAR, ATTN__CORE_CHANNEL };
 enum { ATTN__CORE_ADD, ATTN__CORE_WRITER, ATTN__CORE_GENERAL };
