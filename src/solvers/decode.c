@@ -10,6 +10,7 @@
 #include "solvers/finish.h"
 #include "solvers/row_again.h"
 #include "solvers/row_pass.h"
+#include "solvers/row_tops.h"
 #include "solvers/score_steps.h"
 #include "solvers/solvers.h"
 #include "solvers/units.h"
@@ -34,6 +35,7 @@ struct worker {
     /* Items that are not all this worker's: the end of one begun by a worker
      * before, and the beginning of one that goes on after it. */
     struct attn__tree tail, head;
+    struct attn__row_tops tail_tops, head_tops;
     int64_t tail_unit, head_unit; /* first unit of the item; -1: none */
 };
 
@@ -43,6 +45,12 @@ struct state {
     struct worker *worker;
     int64_t workers;
 };
+
+static bool applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
+{
+    return attn__finish_applicable_with(
+        p, ATTN_WANT_COUNTS | ATTN_WANT_ROWMAX | ATTN_WANT_ARGMAX, why);
+}
 
 static struct attn__tiles tiles(const struct attn__problem *p, const struct attn__machine *m,
                                 int64_t q, int64_t k)
@@ -68,7 +76,8 @@ static double cost(const struct attn__problem *p, const struct attn__machine *m,
     double passes =
         (double)p->n_groups * (double)((p->max_group * q + MAX_ROWS - 1) / MAX_ROWS);
     double score = 2.4 + (attn__score_cost(p) + attn__norm_pass_cost(&p->norm)) / rate +
-                   (p->mask || p->segments ? 1 : 0);
+                   (p->mask || p->segments ? 1 : 0) +
+                   (p->want & (ATTN_WANT_ROWMAX | ATTN_WANT_ARGMAX) ? 0.3 : 0);
     double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 0.35 * width / rate;
     convert += attn__qk_cost_k(p) * (double)p->d / rate;
     return rows * (keys * (1.16 * width / rate + score) + 12.5 * width / rate + 150) +
@@ -102,6 +111,8 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
             attn__row_again_take(s, p, &w.again);
         attn__tree_take(s, rows, p->dv, depth, &w.tail);
         attn__tree_take(s, rows, p->dv, depth, &w.head);
+        attn__row_tops_take(s, p, rows, &w.tail_tops);
+        attn__row_tops_take(s, p, rows, &w.head_tops);
         if (st->worker)
             st->worker[n] = w;
     }
@@ -177,7 +188,8 @@ static struct attn__row_pass pass_of(const struct state *st, struct worker *w,
     return ps;
 }
 
-/* Sink logits come in once, at the end; then the rows are written. */
+/* Sink logits come in once, at the end; then the rows are written. ps->tops
+ * are those of all chunks. */
 static void finish_item(const struct attn__row_pass *ps, struct worker *w, struct attn__tree *t)
 {
     int64_t dv = ps->c->p->dv;
@@ -197,6 +209,8 @@ static void finish_item(const struct attn__row_pass *ps, struct worker *w, struc
         ps->kern->vec_scale(w->o + r * dv, dv, f[r]);
     for (int64_t h = 0; h < ps->heads && ps->i0 == 0; h++)
         attn__rows_pad(ps->c, ps->s, ps->h0 + h);
+    attn__row_tops_store(&ps->tops, ps->c, ps->s, ps->h0, ps->heads, ps->i0, ps->rows,
+                         attn__norm_pass_base(ps->c->p));
     attn__finish_rows(ps->c, ps->kern, ps->s, ps->h0, ps->heads, ps->r0, ps->rows, w->o, dv, w->m,
                       w->l, &w->exact,
                       ps->c->p->invariant == ATTN_INVARIANT_CHUNK ? &w->again : NULL);
@@ -223,6 +237,8 @@ static void work(void *arg, int64_t worker)
         struct attn__tree *t = c0 > 0 ? &w->tail : &w->head;
         int64_t spans = 0;
         t->rows = ps.rows;
+        ps.tops = c0 > 0 ? w->tail_tops : w->head_tops;
+        attn__row_tops_clear(&ps.tops, ps.rows);
         for (int64_t c = c0; c < c1; c++) {
             attn__row_pass_chunk(&ps, c, attn__tree_m(t, t->n), attn__tree_l(t, t->n),
                                  attn__tree_o(t, t->n));
@@ -250,10 +266,12 @@ static void join_shared(struct state *st)
         int64_t at = attn__units_find(st->units, w->head_unit);
         struct attn__seq s = attn__call_seq(st->x->call, at);
         struct attn__row_pass ps = pass_of(st, w, &s, w->head_unit - st->units->start[at]);
+        ps.tops = w->head_tops;
         for (int64_t r = n + 1; r < st->workers; r++) {
             if (st->worker[r].tail_unit != w->head_unit)
                 break;
             attn__tree_append(ps.kern, &w->head, &st->worker[r].tail);
+            attn__row_tops_join(&w->head_tops, &st->worker[r].tail_tops, ps.rows);
         }
         finish_item(&ps, w, &w->head);
     }
@@ -275,7 +293,7 @@ static void run(const struct attn__exec *x)
 const struct attn__solver attn__solver_decode = {
     .name = "decode",
     .verb = ATTN__VERB_ATTEND,
-    .applicable = attn__finish_applicable,
+    .applicable = applicable,
     .tiles = tiles,
     .cost = cost,
     .workspace = workspace,

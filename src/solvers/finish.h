@@ -12,6 +12,9 @@
 
 /* A solver that computes in f32 and keeps no scores. */
 bool attn__finish_applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX]);
+/* The same, and it can serve outputs `want`. */
+bool attn__finish_applicable_with(const struct attn__problem *p, int32_t want,
+                                  char why[ATTN__WHY_MAX]);
 
 struct attn__row_again;
 

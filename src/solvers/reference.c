@@ -25,7 +25,8 @@ static bool applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
     /* Rows of one sequence may come from flash and from decode, but not from
      * here as well, unless everything does. */
     char other[ATTN__WHY_MAX];
-    if (p->invariant != ATTN_INVARIANT_CHUNK || p->solver || !attn__finish_applicable(p, other))
+    if (p->invariant != ATTN_INVARIANT_CHUNK || p->solver ||
+        !attn__solver_decode.applicable(p, other))
         return true;
     snprintf(why, ATTN__WHY_MAX, "invariant=chunk, and its bits are not those of flash and decode");
     return false;

@@ -176,6 +176,8 @@ static void span(struct attn__row_pass *ps, int64_t j0, int64_t j1, float *m, fl
         }
         if (class == ATTN__TILE_PARTIAL)
             attn__vis_hide(&ps->vis, ps->r0 + r, j0, j1, s + r * SPAN);
+        if (ps->tops.top)
+            attn__row_tops_see(&ps->tops, ps->kern, r, s + r * SPAN, j0, nk);
     }
     for (int64_t j = j0, end; j < j1; j = end) {
         end = attn__min_i64(j1, j + block_keys - j % block_keys);

@@ -12,6 +12,7 @@
 #include "problem/call.h"
 #include "solvers/norm_pass.h"
 #include "solvers/qk_load.h"
+#include "solvers/row_tops.h"
 #include "solvers/score_steps.h"
 #include "solvers/scratch.h"
 
@@ -39,6 +40,7 @@ struct attn__row_pass {
     /* Values of keys that a row does not see are not even multiplied by
      * zero; for one row at a time. */
     bool careful;
+    struct attn__row_tops tops; /* of the rows; attn__row_pass_chunk adds */
     struct attn__norm_pass norm;
     struct attn__rows k, v;
     struct attn__qk qk;

@@ -361,8 +361,9 @@ static void wanted(struct maker *m)
     if (!rng_percent(r, 25))
         return;
     p->want = (int32_t)rng_int(r, 1, (1 << WANTS) - 1);
-    if (rng_percent(r, 30)) /* all solvers but one or all */
-        p->want &= rng_percent(r, 50) ? ATTN_WANT_COUNTS : ~ATTN_WANT_ARGMAX;
+    if (rng_percent(r, 40)) /* what all solvers serve, or all but one or two */
+        p->want &= PICK(r, ATTN_WANT_COUNTS, ~ATTN_WANT_ARGMAX,
+                        ATTN_WANT_COUNTS | ATTN_WANT_ROWMAX | ATTN_WANT_ARGMAX);
     if (!gen_is_distribution(p->options.norm.kind))
         p->want &= ~ATTN_WANT_ENTROPY;
     if (p->want == 0)

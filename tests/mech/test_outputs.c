@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * want=argmax, classmass and counts (output_options, class_mass): ties, empty rows,
+ * want=argmax, classmass and counts (output_options, class_mass, row_tops): ties, empty rows,
  * exact counts, the same bytes for any number of threads, who serves them and
  * what is refused. Random problems hold them against the oracle.
  */
@@ -49,14 +49,14 @@ static double dot(const float *a, const float *b)
  * the first one that it sees is meant. */
 START_TEST(first_of_equal_keys)
 {
-    static const char *const solvers[] = {"rows", "reference", NULL};
+    static const char *const solvers[] = {"rows", "reference", "decode", NULL};
     struct dense x;
     ctx = dense_ctx(1);
     make(&x);
     for (int64_t n = 0; n < 2 * HK * K; n++)
         memcpy(x.k + n * D, x.k + (n / K * K + n % K % BASES) * D, D * sizeof(float));
     int64_t *wide = add(&x, ATTN_ROLE_ARGMAX, ATTN_DTYPE_I64, 3, 2, HQ, Q, 0);
-    for (size_t n = 0; n < 3; n++) {
+    for (size_t n = 0; n < 4; n++) {
         memset(wide, 0x55, 2 * HQ * Q * sizeof *wide);
         ck_assert(dense_run(ctx, SIZES "causal window=19,0 want=argmax", solvers[n], &x));
         for (int64_t r = 0; r < 2 * HQ * Q; r++) {
@@ -72,6 +72,63 @@ START_TEST(first_of_equal_keys)
     ck_assert(!dense_run(ctx, SIZES "want=argmax", "gemm", &x));
     dense_free(&x);
     attn_ctx_destroy(ctx);
+}
+END_TEST
+
+/* Many chunks of keys, shared by threads: nine queries of three heads, and one
+ * by one, which with invariant=chunk are the same bytes. */
+START_TEST(joined_by_decode)
+{
+    enum { ROWS = 9, KEYS = 5200 };
+    static const char text[] = "softmax h=3/1 q=9 k=inf d=16 causal want=rowmax,argmax,counts";
+    char line[120];
+    float first[2][3 * ROWS];
+    for (int64_t threads = 1; threads <= 3; threads++)
+        for (int chunk = 0; chunk < 2; chunk++) {
+            struct dense x;
+            ctx = dense_ctx(threads);
+            dense_make(&x, 1, 3, 1, ROWS, KEYS, D, D);
+            for (int64_t n = 2000; n < KEYS; n++)
+                memcpy(x.k + n * D, x.k + n % 2000 * D, D * sizeof(float));
+            float *top = add(&x, ATTN_ROLE_ROWMAX, ATTN_DTYPE_F32, 3, 1, 3, ROWS, 0);
+            int32_t *arg = add(&x, ATTN_ROLE_ARGMAX, ATTN_DTYPE_I32, 3, 1, 3, ROWS, 0);
+            snprintf(line, sizeof line, "%s%s", text, chunk ? " invariant=chunk" : "");
+            attn_plan *plan = dense_plan(ctx, line, NULL);
+            ck_assert_str_eq(attn_plan_solver(plan, ROWS, KEYS), "decode");
+            ck_assert_int_eq(attn_plan_execute(plan, x.arg, x.n, NULL, 0), ATTN_OK);
+            for (int64_t r = 0; r < 3 * ROWS; r++) {
+                int32_t best = 0;
+                for (int32_t j = 0; j < 2000; j++)
+                    if (dot(x.q + r * D, x.k + j * D) > dot(x.q + r * D, x.k + best * D))
+                        best = j;
+                ck_assert_int_eq(arg[r], best);
+                ck_assert_double_lt(fabs((double)top[r] -
+                                         dot(x.q + r * D, x.k + best * D) / 4), 1e-5);
+            }
+            if (threads == 1)
+                memcpy(first[chunk], top, sizeof first[0]);
+            ck_assert(memcmp(top, first[chunk], sizeof first[0]) == 0);
+            for (int64_t i = 0; i < ROWS && chunk; i++) { /* one query alone */
+                attn_tensor q = *dense_view(&x, ATTN_ROLE_Q), k = *dense_view(&x, ATTN_ROLE_K);
+                attn_tensor v = *dense_view(&x, ATTN_ROLE_V), o = *dense_view(&x, ATTN_ROLE_OUT);
+                float one[3];
+                int64_t shape[3] = {1, 3, 1};
+                attn_tensor t;
+                attn_tensor_init(&t, one, ATTN_DTYPE_F32, 3, shape);
+                q.shape[2] = o.shape[2] = 1;
+                k.shape[2] = v.shape[2] = KEYS - ROWS + 1 + i;
+                q.data = (float *)q.data + i * D;
+                const attn_arg args[] = {{ATTN_ROLE_Q, 0, &q}, {ATTN_ROLE_K, 0, &k},
+                                         {ATTN_ROLE_V, 0, &v}, {ATTN_ROLE_OUT, 0, &o},
+                                         {ATTN_ROLE_ROWMAX, 0, &t}};
+                ck_assert_int_eq(attn_plan_execute(plan, args, 5, NULL, 0), ATTN_OK);
+                for (int h = 0; h < 3; h++)
+                    ck_assert(memcmp(&one[h], &first[1][h * ROWS + i], 4) == 0);
+            }
+            attn_plan_destroy(plan);
+            dense_free(&x);
+            attn_ctx_destroy(ctx);
+        }
 }
 END_TEST
 
@@ -401,6 +458,7 @@ START_TEST(refused)
     no_plan("want=classmass", ATTN_ERR_UNSET, "mass_classes");
     no_plan("mass_classes=3", ATTN_ERR_INVALID, "classmass");
     no_plan("want=argmax mass_classes=3", ATTN_ERR_INVALID, "classmass");
+    no_plan("want=rowmax solver=flash", ATTN_ERR_UNSUPPORTED, "keeps no scores");
     no_plan("want=argmax solver=flash", ATTN_ERR_UNSUPPORTED, "keeps no scores");
     no_plan("want=classmass mass_classes=3 solver=decode", ATTN_ERR_UNSUPPORTED,
             "keeps no scores");
@@ -441,6 +499,6 @@ START_TEST(refused)
 }
 END_TEST
 
-UNIT_MAIN("outputs", first_of_equal_keys, columns_and_empty_rows, exact_counts, heads_left_out,
-          any_number_of_threads, reference_stands_last, counting_is_free, stages_are_added_up,
-          pointers, refused)
+UNIT_MAIN("outputs", first_of_equal_keys, joined_by_decode, columns_and_empty_rows,
+          exact_counts, heads_left_out, any_number_of_threads, reference_stands_last,
+          counting_is_free, stages_are_added_up, pointers, refused)
