@@ -48,6 +48,7 @@
 #include <attn/desc.h>
 #include <attn/pieces.h>
 #include <attn/plan.h>
+#include <attn/state.h>
 #include <attn/wisdom.h>
 #include <attn/helpers.h>
 #include <attn/head_maps.h>

@@ -28,6 +28,7 @@
 #define ATTN_DESC_H
 
 #include <attn/context.h>
+#include <attn/recurrence.h>
 #include <attn/tensor.h>
 
 typedef struct attn_desc attn_desc;
@@ -135,7 +136,46 @@ enum {
     /* Single-head attention of SHViT (2024). */
     ATTN_MECH_SHSA = 139,
     /* Attention of LowFormer (2024) on tokens of low resolution. */
-    ATTN_MECH_LOWFORMER_MHSA = 140
+    ATTN_MECH_LOWFORMER_MHSA = 140,
+    /* The recurrence core of the linear family, everything a parameter. */
+    ATTN_MECH_SCAN = 199,
+    /* Linear attention (Katharopoulos et al., 2020) with any feature map. */
+    ATTN_MECH_LINEAR_ATTENTION = 200,
+    /* Gated linear attention (Yang et al., 2023). */
+    ATTN_MECH_GLA = 201,
+    /* Lightning attention, TransNormerLLM (Qin et al., 2023, 2024). */
+    ATTN_MECH_LIGHTNING = 202,
+    /* Hedgehog (Zhang et al., 2024): learned feature maps. */
+    ATTN_MECH_HEDGEHOG = 203,
+    /* LightNet (Qin et al., 2024): additive recurrence, softmax over keys. */
+    ATTN_MECH_LIGHTNET = 205,
+    /* Retention (RetNet, Sun et al., 2023). */
+    ATTN_MECH_RETNET = 206,
+    /* State space duality (Mamba-2, Dao and Gu, 2024). */
+    ATTN_MECH_MAMBA2 = 207,
+    /* Delta rule (Schlag et al., 2021; DeltaNet, Yang et al., 2024). */
+    ATTN_MECH_DELTANET = 208,
+    /* Gated delta rule (Yang et al., 2024). */
+    ATTN_MECH_GATED_DELTANET = 209,
+    /* Kimi delta attention (2025). */
+    ATTN_MECH_KDA = 210,
+    /* RWKV-6 and RWKV-7 (Peng et al., 2024, 2025). */
+    ATTN_MECH_RWKV6 = 211,
+    ATTN_MECH_RWKV7 = 212,
+    /* HGRN2 (Qin et al., 2024). */
+    ATTN_MECH_HGRN2 = 213,
+    /* Performer, FAVOR+ (Choromanski et al., 2020). */
+    ATTN_MECH_PERFORMER = 214,
+    /* cosFormer (Qin et al., 2022). */
+    ATTN_MECH_COSFORMER = 215,
+    /* Gated DeltaNet with channel gates of erasing and writing (2025). */
+    ATTN_MECH_GDN2 = 216,
+    /* Comba (Hu et al., 2025). */
+    ATTN_MECH_COMBA = 217,
+    /* DeltaProduct (Siems et al., 2025). */
+    ATTN_MECH_DELTAPRODUCT = 218,
+    /* Based (Arora et al., 2024): the Taylor map of second order. */
+    ATTN_MECH_BASED = 219
 };
 
 /*
@@ -259,6 +299,37 @@ enum {
  * | 604 | effort          | enum   | estimate measure  | estimate           |
  * |     |                 |        | exhaustive        |                    |
  * | 605 | invariant       | enum   | batch chunk       | batch              |
+ * | 700 | decay           | enum   | none head token   | none               |
+ * |     |                 |        | channel           |                    |
+ * | 701 | update          | enum   | add delta writer  | add                |
+ * |     |                 |        | general comba     |                    |
+ * |     |                 |        | gdn2 rwkv7        |                    |
+ * | 702 | erase_reads     | enum   | decayed previous  | decayed            |
+ * | 703 | read            | enum   | after before      | after              |
+ * | 704 | bonus           | bool   | BONUS             | 0                  |
+ * | 705 | state_norm      | enum   | none sum max      | none               |
+ * | 706 | state_norm_eps  | f64    | >= 0              | 1e-6               |
+ * | 707 | direction       | enum   | forward reverse   | forward            |
+ * |     |                 |        | full symmetric    |                    |
+ * | 708 | feature_map     | enum   | see below         | identity           |
+ * | 709 | feature_dim     | i64    | 1..65536          | D                  |
+ * | 710 | feature_eps     | f64    | >= 0              | see below          |
+ * | 711 | feature_bias    | bool   | FEATURE_BQ, _BK   | 0                  |
+ * | 712 | reset           | bool   | RESET             | 0                  |
+ * | 713 | gate            | enum   | see below         | log                |
+ * | 714 | gate_divisor    | f64    | > 0               | 16                 |
+ * | 715 | gate_min        | f64    | finite            | none; safe: -5     |
+ * | 716 | gate_max        | f64    | finite            | none               |
+ * | 717 | gate_bias       | bool   | GATE_BIAS         | 0                  |
+ * | 718 | l2norm          | bool   |                   | 0                  |
+ * | 719 | l2norm_eps      | f64    | >= 0              | 1e-6               |
+ * | 720 | state_heads     | i64    | 1..65536          | max(HK, HV)        |
+ * | 721 | max_position    | i64    | 1..               | max(q, k)          |
+ * | 722 | delta_steps     | i64    | 1..64             | 1                  |
+ * | 723 | skip            | bool   | SKIP              | 0                  |
+ *
+ * 700 to 723 are read by the linear family (mechanisms 199 to 219) alone,
+ * which in turn refuses all it does not read; recurrence.h has the values.
  *
  * Of one mechanism each, number / 100 (docs/mechanisms/ has its text):
  *
@@ -418,6 +489,30 @@ enum {
     ATTN_PARAM_CHECK = 603,
     ATTN_PARAM_EFFORT = 604,
     ATTN_PARAM_INVARIANT = 605,
+    ATTN_PARAM_DECAY = 700,
+    ATTN_PARAM_UPDATE = 701,
+    ATTN_PARAM_ERASE_READS = 702,
+    ATTN_PARAM_READ = 703,
+    ATTN_PARAM_BONUS = 704,
+    ATTN_PARAM_STATE_NORM = 705,
+    ATTN_PARAM_STATE_NORM_EPS = 706,
+    ATTN_PARAM_DIRECTION = 707,
+    ATTN_PARAM_FEATURE_MAP = 708,
+    ATTN_PARAM_FEATURE_DIM = 709,
+    ATTN_PARAM_FEATURE_EPS = 710,
+    ATTN_PARAM_FEATURE_BIAS = 711,
+    ATTN_PARAM_RESET = 712,
+    ATTN_PARAM_GATE = 713,
+    ATTN_PARAM_GATE_DIVISOR = 714,
+    ATTN_PARAM_GATE_MIN = 715,
+    ATTN_PARAM_GATE_MAX = 716,
+    ATTN_PARAM_GATE_BIAS = 717,
+    ATTN_PARAM_L2NORM = 718,
+    ATTN_PARAM_L2NORM_EPS = 719,
+    ATTN_PARAM_STATE_HEADS = 720,
+    ATTN_PARAM_MAX_POSITION = 721,
+    ATTN_PARAM_DELTA_STEPS = 722,
+    ATTN_PARAM_SKIP = 723,
     /* From 10000 on: of mechanism number / 100 alone. */
     ATTN_PARAM_MLA_FORM = 10100,
     ATTN_PARAM_MLA_RANK = 10101,

@@ -126,6 +126,27 @@ typedef struct attn_plan attn_plan;
  * | 112 | OUT_CROSS     | [B,Hout,Nq,Dv]       | dtype        | out | moda  |
  * | 113 | LSE_CROSS     | [B,Hout,Nq]          | f32, f64     | out | moda  |
  * | 114 | FACTORS       | [B,Hout]             | f32, f64     | out | vhr   |
+ * | 120 | G             | [B,Hs,N,Dk] or less, | as BIAS      | in  | decay |
+ * |     |               | [B,Hs,N] or [Hs]     |              |     |       |
+ * | 121 | BETA          | [B,Hs,Nk]            | as BIAS      | in  | update|
+ * | 122 | WRITE         | [B,Hk,Nk,D]          | kv_dtype     | in  | update|
+ * | 123 | ERASE         | [B,Hk,Nk,D]          | kv_dtype     | in  | update|
+ * | 124 | VALUE_GATE    | [B,Hv,Nk,Dv]         | kv_dtype     | in  | update|
+ * | 125 | BONUS         | [Hs,Dk]              | as BIAS      | in  | bonus |
+ * | 126 | RESET         | [B|1,N]              | bool u8      | in  | reset |
+ * | 127 | STATE         | an attn_state        | -            | in  | may   |
+ * | 128 | STATE_INDEX   | [B] or [S]           | i32 i64      | in  | may   |
+ * | 129 | GATE_A        | [Hs]                 | f32, f64     | in  | gate  |
+ * | 130 | GATE_BIAS     | [Hs] or [Hs,Dk]      | f32, f64     | in  | gate_ |
+ * |     |               |                      |              |     | bias  |
+ * | 131 | FEATURE_WQ    | [D,F] or [Hq,D,F]    | as BIAS      | in  | feat- |
+ * | 132 | FEATURE_WK    | [D,F] or [Hk,D,F]    | as BIAS      | in  | ure_  |
+ * | 133 | FEATURE_BQ    | [F] or [Hq,F]        | as BIAS      | in  | feat- |
+ * | 134 | FEATURE_BK    | [F] or [Hk,F]        | as BIAS      | in  | ure_  |
+ * |     |               |                      |              |     | bias  |
+ * | 135 | SKIP          | [Hout]               | f32, f64     | in  | skip  |
+ * | 136 | K_SCALE       | [Hk,D]               | as BIAS      | in  | update|
+ * | 137 | K_MIX         | [Hk,D]               | as BIAS      | in  | update|
  *
  * "piece": declared by a piece of visibility, see pieces.h; n: blocks of
  * queries. "mech.": only mechanisms whose text says so have the role. N2: keys
@@ -244,7 +265,25 @@ enum {
     ATTN_ROLE_COUNTS = 111,
     ATTN_ROLE_OUT_CROSS = 112,
     ATTN_ROLE_LSE_CROSS = 113,
-    ATTN_ROLE_FACTORS = 114
+    ATTN_ROLE_FACTORS = 114,
+    ATTN_ROLE_G = 120,
+    ATTN_ROLE_BETA = 121,
+    ATTN_ROLE_WRITE = 122,
+    ATTN_ROLE_ERASE = 123,
+    ATTN_ROLE_VALUE_GATE = 124,
+    ATTN_ROLE_BONUS = 125,
+    ATTN_ROLE_RESET = 126,
+    ATTN_ROLE_STATE = 127,
+    ATTN_ROLE_STATE_INDEX = 128,
+    ATTN_ROLE_GATE_A = 129,
+    ATTN_ROLE_GATE_BIAS = 130,
+    ATTN_ROLE_FEATURE_WQ = 131,
+    ATTN_ROLE_FEATURE_WK = 132,
+    ATTN_ROLE_FEATURE_BQ = 133,
+    ATTN_ROLE_FEATURE_BK = 134,
+    ATTN_ROLE_SKIP = 135,
+    ATTN_ROLE_K_SCALE = 136,
+    ATTN_ROLE_K_MIX = 137
 };
 
 /* One argument of execute. Frozen. For every role above but USER, object

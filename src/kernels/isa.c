@@ -44,6 +44,9 @@
 #include "kernels/scan.h"
 #include "kernels/scan_mm.inc.c"
 #include "kernels/scan_gate.inc.c"
+#include "kernels/map.h"
+#include "kernels/map.inc.c"
+#include "kernels/scan_token.inc.c"
 #include "kernels/convert.inc.c"
 #if defined ATTN__ISA_C
 #define ATTN__SLOT_BF16(name) name

@@ -23,7 +23,13 @@ static int32_t check_foreign(const struct attn__params *params)
 {
     int32_t param;
     for (size_t n = 0; (param = attn_param_at(n)) != 0; n++) {
-        bool set;
+        bool set = false;
+        if (param >= ATTN__PARAM_SCAN && param < ATTN__PARAM_SCAN_END &&
+            !attn__mech_is_scan(params->mech) &&
+            attn__params_is_set(params, param, &set) == ATTN_OK && set)
+            return attn__error_set(ATTN_ERR_INVALID,
+                                   "%s is set, which is of recurrences and not of %s",
+                                   attn_param_name(param), attn__mech_list_name(params->mech));
         if (param < 10000 || attn__mech_owns(params->mech, param) ||
             attn__params_is_set(params, param, &set) != ATTN_OK || !set)
             continue;

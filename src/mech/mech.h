@@ -35,6 +35,14 @@ static inline bool attn__mech_owns(int32_t mech, int32_t param)
     return param >= 10000 && param / 100 == mech;
 }
 
+/* Parameters that only mechanisms of the linear family read. */
+enum { ATTN__PARAM_SCAN = ATTN_PARAM_DECAY, ATTN__PARAM_SCAN_END = 800 };
+
+static inline bool attn__mech_is_scan(int32_t mech)
+{
+    return mech >= ATTN_MECH_SCAN && mech <= ATTN_MECH_BASED;
+}
+
 /* Which roles the problem has, by roles.def and the parameters; p->want is
  * there. */
 void attn__mech_roles(const struct attn__params *params, struct attn__problem *p);

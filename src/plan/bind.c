@@ -124,6 +124,8 @@ static int32_t measure(struct attn__dims *d)
     d->nk = extent_of(c, k, 2);
     d->n2 = extent_of(c, ATTN__SLOT_K2, 2);
     d->picked = extent_of(c, ATTN__SLOT_ROWS, 1);
+    if (attn__problem_tied(p) > 0 && __builtin_mul_overflow(d->nq, attn__problem_tied(p), &d->nk))
+        d->nk = -1; /* fits no tensor */
     int32_t status = c->has[q] ? attn__bind_shape(d, q) : ATTN_OK;
     if (status == ATTN_OK && c->has[k])
         status = attn__bind_shape(d, k);
@@ -157,9 +159,9 @@ int32_t attn__bind(const struct attn__problem *p, const attn_arg *args, size_t n
         status = attn__bind_values(&d);
     if (status == ATTN_OK)
         status = attn__bind_score(&d);
+    call->n_seq = d.s;
     if (status == ATTN_OK && p->check_call)
         status = p->check_call(call);
-    call->n_seq = d.s;
     return status;
 }
 

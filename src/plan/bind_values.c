@@ -60,7 +60,7 @@ int32_t attn__bind_offsets(struct attn__dims *d)
         return attn__error_set(ATTN_ERR_SHAPE, "q_offsets is empty, expected one entry more than "
                                                "there are sequences");
     int32_t status = attn__bind_shape(d, ATTN__SLOT_Q_OFFSETS);
-    if (status == ATTN_OK)
+    if (status == ATTN_OK && d->call->has[ATTN__SLOT_K_OFFSETS])
         status = attn__bind_shape(d, ATTN__SLOT_K_OFFSETS);
     if (status == ATTN_OK && d->s > p->b)
         status = attn__error_set(ATTN_ERR_SHAPE,
@@ -70,6 +70,8 @@ int32_t attn__bind_offsets(struct attn__dims *d)
     if (status == ATTN_OK)
         status = check_offsets(d, ATTN__SLOT_Q_OFFSETS, d->nq, p->q, &d->max_q);
     if (status == ATTN_OK)
+        d->max_k = d->max_q * attn__problem_tied(p);
+    if (status == ATTN_OK && d->call->has[ATTN__SLOT_K_OFFSETS])
         status = check_offsets(d, ATTN__SLOT_K_OFFSETS, d->nk, p->k, &d->max_k);
     return status;
 }
@@ -81,6 +83,8 @@ static int32_t check_lengths(const struct attn__dims *d)
         int64_t q_all = d->nq, k_all = d->nk, start = 0;
         if (d->p->packed) {
             q_all = list_at(c, ATTN__SLOT_Q_OFFSETS, i + 1) - list_at(c, ATTN__SLOT_Q_OFFSETS, i);
+        }
+        if (d->p->packed && c->has[ATTN__SLOT_K_OFFSETS]) {
             k_all = list_at(c, ATTN__SLOT_K_OFFSETS, i + 1) - list_at(c, ATTN__SLOT_K_OFFSETS, i);
         }
         if (c->has[ATTN__SLOT_Q_LEN]) {

@@ -52,8 +52,9 @@ static void describe_attend(const struct attn_plan *plan, int64_t q, int64_t k,
     attn__textout_printf(out, "\nchosen: by %s", plan->wise[qc][kc] ? "wisdom" : "estimate");
     attn__textout_printf(out, "\nisa: %s, %" PRId64 " thread%s\n", plan->machine.kern->isa_name,
                          plan->machine.threads, plan->machine.threads == 1 ? "" : "s");
-    attn__textout_printf(out, "pairs visible: %.3g %% by position\n",
-                         100 * attn__vis_share(p, attn__max_i64(q, 1), attn__max_i64(k, 1)));
+    if (p->verb == ATTN__VERB_ATTEND)
+        attn__textout_printf(out, "pairs visible: %.3g %% by position\n",
+                             100 * attn__vis_share(p, attn__max_i64(q, 1), attn__max_i64(k, 1)));
     if (choice->solver->calls_blas)
         attn__textout_printf(out, "bits: same for any threads and batch as far as BLAS keeps "
                                   "them\n");

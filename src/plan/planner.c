@@ -34,6 +34,11 @@ bool attn__planner_allows(const struct attn_plan *plan, const struct attn__solve
         snprintf(why, ATTN__WHY_MAX, "solver=%s was asked for", p->solver);
         return false;
     }
+    if (s->verb != p->verb) {
+        snprintf(why, ATTN__WHY_MAX, "it is for %s", s->verb == ATTN__VERB_SCAN ? "recurrences"
+                                                                                  : "attention");
+        return false;
+    }
     if (!s->applicable(p, why))
         return false;
     if (s->calls_blas && !p->solver) {

@@ -24,9 +24,16 @@ struct attn__seq attn__call_seq(const struct attn__call *c, int64_t index)
         s.q_all = c->t[ATTN__SLOT_Q].shape[2];
         s.k_all = c->t[ATTN__SLOT_K].shape[2];
     }
+    s.nq = load_or(c, ATTN__SLOT_Q_LEN, index, s.q_all);
+    int64_t tied = attn__problem_tied(c->p);
+    if (tied > 0) {
+        s.k0 = s.q0 * tied;
+        s.k_all = s.q_all * tied;
+        s.nk = s.nq * tied;
+        return s;
+    }
     s.k_skip = load_or(c, ATTN__SLOT_K_START, index, 0);
     s.k0 += s.k_skip;
-    s.nq = load_or(c, ATTN__SLOT_Q_LEN, index, s.q_all);
     s.nk = load_or(c, ATTN__SLOT_K_LEN, index, s.k_all - s.k_skip);
     s.off = c->p->align == ATTN_ALIGN_TOP_LEFT ? 0 : s.nk - s.nq;
     return s;

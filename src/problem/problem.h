@@ -15,10 +15,11 @@
 #include "base/memory.h"
 #include "problem/roles.h"
 #include "problem/rope.h"
+#include "problem/scan.h"
 #include "problem/score_spec.h"
 
 /* The execution kinds that solvers serve. */
-enum { ATTN__VERB_ATTEND = 1 };
+enum { ATTN__VERB_ATTEND = 1, ATTN__VERB_SCAN = 2 };
 
 /*
  * Static visibility is a short list of pieces, see <attn/pieces.h>: a pair is
@@ -122,6 +123,7 @@ struct attn__problem {
     bool bias, sink_logits;
     struct attn__score_spec score;
     struct attn__norm norm;
+    struct attn__scan_spec scan; /* of SCAN, which has no scores */
 
     int32_t want;
     int64_t mass_classes; /* of classmass; 0: not wanted */
@@ -144,6 +146,12 @@ struct attn__problem {
     void *block;
     size_t block_bytes;
 };
+
+/* Keys of a query where they come together, as in most of SCAN; else 0. */
+static inline int64_t attn__problem_tied(const struct attn__problem *p)
+{
+    return p->verb == ATTN__VERB_SCAN ? p->scan.steps : 0;
+}
 
 void attn__problem_free(struct attn__problem *p, const struct attn__mem *mem);
 

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * All solvers, in order of preference: among equal prices the first wins. The
- * reference stands last. The only list.
+ * references stand last of their kind. The only list.
  */
 #ifndef ATTN_SOLVERS_SOLVERS_H
 #define ATTN_SOLVERS_SOLVERS_H
 
 #include "problem/solver.h"
 
-#define ATTN__SOLVER_LIST(X) X(flash) X(decode) X(gemm) X(rows) X(reference)
+#define ATTN__SOLVER_LIST(X) X(flash) X(decode) X(gemm) X(rows)          \
+    X(reference) X(scan_step) X(scan_full) X(scan_reference)
 
 #define ATTN__SOLVER_DECLARE(name) extern const struct attn__solver attn__solver_##name;
 ATTN__SOLVER_LIST(ATTN__SOLVER_DECLARE)

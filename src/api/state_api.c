@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * attn_state_*: argument checks, and copies to and from the caller's memory.
+ */
+#include <float.h>
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include <attn/attn.h>
+
+#include "api/api_check.h"
+#include "base/checked.h"
+#include "base/dtype.h"
+#include "base/view.h"
+#include "plan/plan.h"
+#include "state/scan_state.h"
+
+static int32_t check_state(const char *name, const attn_state *s)
+{
+    if (s->tag == ATTN__STATE_TAG)
+        return ATTN_OK;
+    return attn__error_set(ATTN_ERR_INVALID, "%s is no attn_state, or one that was destroyed",
+                           name);
+}
+
+static int32_t check_slot(const char *name, const attn_state *s, int64_t slot)
+{
+    if (slot >= 0 && slot < s->slots)
+        return ATTN_OK;
+    return attn__error_set(ATTN_ERR_RANGE, "%s is %" PRId64 ", expected 0 to %" PRId64, name, slot,
+                           s->slots - 1);
+}
+
+/* Where the parts of a head begin and how many bytes it takes. */
+static bool lay_out(attn_state *s)
+{
+    const struct attn__state_shape *e = &s->shape;
+    size_t rows = ((size_t)e->dk + 15) / 16 * 16, part;
+    s->cols = (e->dv + 15) / 16 * 16;
+    if (!attn__mul_size((size_t)e->dk, (size_t)s->cols, &part) ||
+        !attn__mul_size(part, sizeof(float), &part))
+        return false;
+    s->z_at = part;
+    s->lse_at = part + (e->sum ? rows * sizeof(float) : 0);
+    part = s->lse_at + (e->lse ? rows * sizeof(double) : 0);
+    return part >= s->z_at && attn__align_up(part, 64, &s->head_bytes) &&
+           attn__mul_size(s->head_bytes, (size_t)e->hs, &s->slot_bytes) &&
+           attn__mul_size(s->slot_bytes, (size_t)s->slots, &s->bytes);
+}
+
+int32_t attn_state_create(attn_ctx *ctx, const attn_plan *plan, int64_t slots, attn_state **state)
+{
+    ATTN__CHECK_POINTER(state);
+    *state = NULL;
+    ATTN__CHECK_POINTER(ctx);
+    ATTN__CHECK_POINTER(plan);
+    size_t count_bytes;
+    if (slots < 1)
+        return attn__error_set(ATTN_ERR_INVALID, "slots is %" PRId64 ", expected 1 or more", slots);
+    if (plan->problem.takes[ATTN__SLOT_STATE] == ATTN__TAKES_NOT)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "plan takes no state: %s; expected a recurrence with "
+                               "direction=forward or reverse",
+                               plan->problem.text);
+    attn_state *s = attn__mem_alloc(&ctx->mem, sizeof *s, 64);
+    if (!s)
+        return ATTN_ERR_NOMEM;
+    s->shape = attn__state_shape_of(&plan->problem);
+    s->slots = slots;
+    if (!lay_out(s) || !attn__mul_size((size_t)slots, sizeof *s->count, &count_bytes)) {
+        attn__mem_free(&ctx->mem, s, sizeof *s);
+        return attn__error_set(ATTN_ERR_OVERFLOW,
+                               "%" PRId64 " slots of this plan do not fit in 64 bits", slots);
+    }
+    s->data = attn__mem_alloc(&ctx->mem, s->bytes, 64);
+    s->count = s->data ? attn__mem_alloc(&ctx->mem, count_bytes, 64) : NULL;
+    if (!s->count) {
+        attn__mem_free(&ctx->mem, s->data, s->bytes);
+        attn__mem_free(&ctx->mem, s, sizeof *s);
+        return ATTN_ERR_NOMEM;
+    }
+    attn__ctx_retain(ctx);
+    s->ctx = ctx;
+    s->tag = ATTN__STATE_TAG;
+    if (s->shape.lse)
+        attn__state_zero(s, 0, slots); /* memory comes zeroed */
+    *state = s;
+    return ATTN_OK;
+}
+
+void attn_state_destroy(attn_state *s)
+{
+    if (!s)
+        return;
+    struct attn_ctx *ctx = s->ctx;
+    s->tag = 0;
+    attn__mem_free(&ctx->mem, s->data, s->bytes);
+    attn__mem_free(&ctx->mem, s->count, (size_t)s->slots * sizeof *s->count);
+    attn__mem_free(&ctx->mem, s, sizeof *s);
+    attn__ctx_release(ctx);
+}
+
+int64_t attn_state_slots(const attn_state *state)
+{
+    return state && state->tag == ATTN__STATE_TAG ? state->slots : 0;
+}
+
+int32_t attn_state_zero(attn_state *state, int64_t first, int64_t n)
+{
+    ATTN__CHECK_POINTER(state);
+    int32_t status = check_state("state", state);
+    if (status != ATTN_OK)
+        return status;
+    if (first < 0 || n < 0 || first > state->slots || n > state->slots - first)
+        return attn__error_set(ATTN_ERR_RANGE,
+                               "first is %" PRId64 " and n %" PRId64 ", expected slots within 0 to "
+                               "%" PRId64,
+                               first, n, state->slots - 1);
+    attn__state_zero(state, first, n);
+    return ATTN_OK;
+}
+
+int32_t attn_state_copy(attn_state *to, int64_t to_slot, const attn_state *from, int64_t from_slot)
+{
+    ATTN__CHECK_POINTER(to);
+    ATTN__CHECK_POINTER(from);
+    int32_t status = check_state("to", to);
+    if (status == ATTN_OK)
+        status = check_state("from", from);
+    if (status == ATTN_OK)
+        status = check_slot("to_slot", to, to_slot);
+    if (status == ATTN_OK)
+        status = check_slot("from_slot", from, from_slot);
+    if (status != ATTN_OK)
+        return status;
+    if (!attn__state_same_shape(&to->shape, &from->shape))
+        return attn__error_set(ATTN_ERR_SHAPE,
+                               "to and from were made for plans of another kind: %" PRId64
+                               " states of %" PRId64 " x %" PRId64 " of mechanism %d, and %" PRId64
+                               " of %" PRId64 " x %" PRId64 " of %d",
+                               to->shape.hs, to->shape.dk, to->shape.dv, (int)to->shape.mech,
+                               from->shape.hs, from->shape.dk, from->shape.dv,
+                               (int)from->shape.mech);
+    memmove(attn__state_head(to, to_slot, 0), attn__state_head(from, from_slot, 0),
+            to->slot_bytes);
+    to->count[to_slot] = from->count[from_slot];
+    return ATTN_OK;
+}
+
+static int32_t shape_of(const attn_state *s, int32_t part, attn_tensor *t)
+{
+    const struct attn__state_shape *e = &s->shape;
+    int64_t shape[3] = {e->hs, e->dk, e->dv};
+    bool has = part == ATTN_STATE_PART_S || part == ATTN_STATE_PART_COUNT ||
+               (part == ATTN_STATE_PART_SUM && e->sum) || (part == ATTN_STATE_PART_LSE && e->lse);
+    if (part < ATTN_STATE_PART_S || part > ATTN_STATE_PART_COUNT)
+        return attn__error_set(ATTN_ERR_INVALID, "part is %d, expected ATTN_STATE_PART_*",
+                               (int)part);
+    if (!has)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED, "part is %s, which this state does not have",
+                               part == ATTN_STATE_PART_SUM ? "SUM" : "LSE");
+    if (part == ATTN_STATE_PART_COUNT)
+        return attn_tensor_init(t, NULL, ATTN_DTYPE_I64, 1, (int64_t[1]){1});
+    return attn_tensor_init(t, NULL, part == ATTN_STATE_PART_LSE ? ATTN_DTYPE_F64 : ATTN_DTYPE_F32,
+                            part == ATTN_STATE_PART_S ? 3 : 2, shape);
+}
+
+int32_t attn_state_shape(const attn_state *state, int32_t part, attn_tensor *shape)
+{
+    ATTN__CHECK_POINTER(state);
+    ATTN__CHECK_POINTER(shape);
+    attn_tensor t;
+    int32_t status = check_state("state", state);
+    if (status == ATTN_OK)
+        status = shape_of(state, part, &t);
+    if (status == ATTN_OK)
+        *shape = t;
+    return status;
+}
+
+/* The caller's tensor against the part's shape. */
+static int32_t check_tensor(const attn_state *s, int32_t part, const attn_tensor *t)
+{
+    attn_tensor want;
+    int32_t status = shape_of(s, part, &want);
+    if (status == ATTN_OK)
+        status = attn__view_check("tensor", t);
+    if (status != ATTN_OK)
+        return status;
+    bool whole = part == ATTN_STATE_PART_COUNT;
+    if (whole ? t->dtype != ATTN_DTYPE_I32 && t->dtype != ATTN_DTYPE_I64
+              : t->dtype != ATTN_DTYPE_F32 && t->dtype != ATTN_DTYPE_F64)
+        return attn__error_set(ATTN_ERR_DTYPE, "tensor has dtype %s, expected %s",
+                               attn__dtype_name(t->dtype), whole ? "i32 or i64" : "f32 or f64");
+    if (t->rank != want.rank)
+        return attn__error_set(ATTN_ERR_SHAPE, "tensor has rank %d, expected %d", (int)t->rank,
+                               (int)want.rank);
+    for (int32_t n = 0; n < want.rank; n++)
+        if (t->shape[n] != want.shape[n])
+            return attn__error_set(ATTN_ERR_SHAPE,
+                                   "tensor has extent %" PRId64
+                                   " in dimension %d, expected %" PRId64,
+                                   t->shape[n], (int)n, want.shape[n]);
+    return ATTN_OK;
+}
+
+/* Element (h, d, v) of the caller's tensor, and of the part in the slot. */
+static int64_t theirs(const attn_tensor *t, int64_t h, int64_t d, int64_t v)
+{
+    return h * t->stride[0] + d * t->stride[1] + (t->rank > 2 ? v * t->stride[2] : 0);
+}
+
+static void *ours(const attn_state *s, int64_t slot, int32_t part, int64_t h, int64_t *ld)
+{
+    char *head = attn__state_head(s, slot, h);
+    *ld = part == ATTN_STATE_PART_S ? s->cols : 1;
+    return part == ATTN_STATE_PART_S     ? (void *)head
+           : part == ATTN_STATE_PART_SUM ? (void *)attn__state_z(s, head)
+                                         : (void *)attn__state_lse(s, head);
+}
+
+static int32_t check_access(const attn_state *s, int64_t slot, int32_t part, const attn_tensor *t)
+{
+    int32_t status = check_state("state", s);
+    if (status == ATTN_OK)
+        status = check_slot("slot", s, slot);
+    return status == ATTN_OK ? check_tensor(s, part, t) : status;
+}
+
+int32_t attn_state_export(const attn_state *state, int64_t slot, int32_t part,
+                          const attn_tensor *tensor)
+{
+    ATTN__CHECK_POINTER(state);
+    ATTN__CHECK_POINTER(tensor);
+    int32_t status = check_access(state, slot, part, tensor);
+    if (status == ATTN_OK)
+        status = attn__view_check_output("tensor", tensor);
+    if (status != ATTN_OK)
+        return status;
+    if (part == ATTN_STATE_PART_COUNT) {
+        if (tensor->dtype == ATTN_DTYPE_I64)
+            memcpy(tensor->data, &state->count[slot], sizeof(int64_t));
+        else if (state->count[slot] <= INT32_MAX)
+            memcpy(tensor->data, &(int32_t){(int32_t)state->count[slot]}, sizeof(int32_t));
+        else
+            return attn__error_set(ATTN_ERR_DTYPE,
+                                   "tensor has dtype i32, expected i64 for a count of %" PRId64,
+                                   state->count[slot]);
+        return ATTN_OK;
+    }
+    int32_t own = part == ATTN_STATE_PART_LSE ? ATTN_DTYPE_F64 : ATTN_DTYPE_F32;
+    for (int64_t h = 0; h < tensor->shape[0]; h++) {
+        int64_t ld, nv = tensor->rank > 2 ? tensor->shape[2] : 1;
+        const void *from = ours(state, slot, part, h, &ld);
+        for (int64_t d = 0; d < tensor->shape[1]; d++)
+            for (int64_t v = 0; v < nv; v++)
+                attn__store_f64(tensor->data, theirs(tensor, h, d, v), tensor->dtype,
+                                attn__load_f64(from, d * ld + v, own));
+    }
+    return ATTN_OK;
+}
+
+/* What may not come in. */
+static int32_t check_values(int32_t part, const attn_tensor *t)
+{
+    int64_t nv = t->rank > 2 ? t->shape[2] : 1;
+    for (int64_t h = 0; h < t->shape[0]; h++)
+        for (int64_t d = 0; d < t->shape[1]; d++)
+            for (int64_t v = 0; v < nv; v++) {
+                double x = attn__load_f64(t->data, theirs(t, h, d, v), t->dtype);
+                bool ok = part == ATTN_STATE_PART_LSE ? x < INFINITY : fabs(x) <= FLT_MAX;
+                if (!ok)
+                    return attn__error_set(ATTN_ERR_DATA,
+                                           "tensor has %g at [%" PRId64 ",%" PRId64 ",%" PRId64
+                                           "], expected a finite f32%s",
+                                           x, h, d, v,
+                                           part == ATTN_STATE_PART_LSE ? " or -inf" : "");
+            }
+    return ATTN_OK;
+}
+
+int32_t attn_state_import(attn_state *state, int64_t slot, int32_t part, const attn_tensor *tensor)
+{
+    ATTN__CHECK_POINTER(state);
+    ATTN__CHECK_POINTER(tensor);
+    int32_t status = check_access(state, slot, part, tensor);
+    if (status != ATTN_OK)
+        return status;
+    if (part == ATTN_STATE_PART_COUNT) {
+        int64_t n = attn__load_i64(tensor->data, 0, tensor->dtype);
+        if (n < 0)
+            return attn__error_set(ATTN_ERR_DATA, "tensor has a count of %" PRId64
+                                                  ", expected 0 or more", n);
+        state->count[slot] = n;
+        return ATTN_OK;
+    }
+    status = check_values(part, tensor);
+    if (status != ATTN_OK)
+        return status;
+    int32_t own = part == ATTN_STATE_PART_LSE ? ATTN_DTYPE_F64 : ATTN_DTYPE_F32;
+    for (int64_t h = 0; h < tensor->shape[0]; h++) {
+        int64_t ld, nv = tensor->rank > 2 ? tensor->shape[2] : 1;
+        void *to = ours(state, slot, part, h, &ld);
+        for (int64_t d = 0; d < tensor->shape[1]; d++)
+            for (int64_t v = 0; v < nv; v++)
+                attn__store_f64(to, d * ld + v, own,
+                                attn__load_f64(tensor->data, theirs(tensor, h, d, v),
+                                               tensor->dtype));
+    }
+    return ATTN_OK;
+}

@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From the caller's tensors to the rows of a chunk. Token number i of a scan
+ * is the caller's row i, or in reverse the i-th from the end.
+ */
+#include "solvers/scan_load.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels/map.h"
+#include "solvers/rows_load.h"
+#include "solvers/scan_map.h"
+
+enum { CHUNK = ATTN__SCAN_CHUNK };
+
+static bool derived(const struct attn__scan_spec *s)
+{
+    return s->gate == ATTN_GATE_HGRN2 || s->gate == ATTN_GATE_LIGHTNET;
+}
+
+/* k v^T less w (R^T e)^T, with w another than k? */
+static bool has_own_writer(const struct attn__scan_spec *s)
+{
+    return s->update == ATTN_UPDATE_GENERAL || s->update == ATTN_UPDATE_RWKV7;
+}
+
+void attn__scan_load_take(struct attn__scratch *s, const struct attn__problem *p,
+                          struct attn__scan_load *l)
+{
+    const struct attn__scan_spec *e = &p->scan;
+    int64_t rows = 0;
+    l->d16 = attn__scan_round16(p->d);
+    l->dk16 = attn__scan_round16(e->dk);
+    l->dv16 = attn__scan_round16(p->dv);
+    l->f16 = attn__scan_round16(e->columns);
+    s->ok = s->ok && !__builtin_mul_overflow(e->readers, CHUNK, &rows) &&
+            !__builtin_mul_overflow(rows, l->dk16, &rows);
+    l->q = ATTN__TAKE(s, rows, float);
+    l->k = ATTN__TAKE(s, CHUNK * l->dk16, float);
+    l->v = ATTN__TAKE(s, CHUNK * l->dv16, float);
+    l->w = ATTN__TAKE(s, has_own_writer(e) ? CHUNK * l->dk16 : 0, float);
+    l->e = ATTN__TAKE(s, e->update != ATTN_UPDATE_ADD ? CHUNK * l->dk16 : 0, float);
+    l->g = ATTN__TAKE(s, e->decay == ATTN_DECAY_CHANNEL ? CHUNK * l->dk16 : CHUNK, float);
+    l->raw = ATTN__TAKE(s, attn__scan_map_in_place(p) ? 0 : CHUNK * l->d16, float);
+    l->y = ATTN__TAKE(s, CHUNK * l->f16, float);
+    l->wq = ATTN__TAKE(s, p->d * e->columns, float);
+    l->wk = ATTN__TAKE(s, p->d * e->columns, float);
+    l->bq = ATTN__TAKE(s, e->columns, float);
+    l->bk = ATTN__TAKE(s, e->columns, float);
+    l->bonus = ATTN__TAKE(s, l->dk16, float);
+    l->bias = ATTN__TAKE(s, l->dk16, float);
+    l->ks = ATTN__TAKE(s, l->d16, float);
+    l->km = ATTN__TAKE(s, l->d16, float);
+}
+
+/* One head of a tensor [heads,n] or [heads,d,n], or of one without heads, as
+ * dense rows. */
+static void load_weights(const struct attn__scan_load *l, enum attn__slot slot, int64_t head,
+                         int32_t rank_with_heads, int64_t rows, int64_t n, float *to)
+{
+    const attn_tensor *t = &l->c->t[slot];
+    bool heads = t->rank == rank_with_heads;
+    int64_t at = heads ? head * t->stride[0] : 0;
+    const struct attn__rows r = {
+        .base = (char *)t->data + at * (int64_t)attn__dtype_size(t->dtype),
+        .row = rows > 1 ? t->stride[t->rank - 2] : 0,
+        .col = t->stride[t->rank - 1],
+        .dtype = t->dtype,
+    };
+    attn__rows_to_f32(l->kern, &r, 0, rows, 0, n, to, n);
+}
+
+static void load_query_map(struct attn__scan_load *l, int64_t out)
+{
+    const struct attn__problem *p = l->c->p;
+    int64_t n = p->scan.columns, h = p->q_head[out];
+    load_weights(l, ATTN__SLOT_FEATURE_WQ, h, 3, p->d, n, l->wq);
+    if (p->scan.feature_bias)
+        load_weights(l, ATTN__SLOT_FEATURE_BQ, h, 2, 1, n, l->bq);
+}
+
+static void load_map(struct attn__scan_load *l)
+{
+    const struct attn__problem *p = l->c->p;
+    int64_t n = p->scan.columns, out = l->head * p->scan.readers, h = p->k_head[out];
+    load_query_map(l, out);
+    load_weights(l, ATTN__SLOT_FEATURE_WK, h, 3, p->d, n, l->wk);
+    if (p->scan.feature_bias)
+        load_weights(l, ATTN__SLOT_FEATURE_BK, h, 2, 1, n, l->bk);
+}
+
+static void zero(float *x, int64_t n)
+{
+    memset(x, 0, (size_t)n * sizeof *x);
+}
+
+void attn__scan_load_start(struct attn__scan_load *l, const struct attn__call *c,
+                           const struct attn__kernels *kern, const struct attn__seq *s,
+                           int64_t head, bool reverse)
+{
+    const struct attn__problem *p = c->p;
+    const struct attn__scan_spec *e = &p->scan;
+    int64_t k_head = p->k_head[head * e->readers];
+    l->c = c;
+    l->kern = kern;
+    l->seq = *s;
+    l->head = head;
+    l->reverse = reverse;
+    l->age = 0;
+    /* What is past the last element of a row stays 0. */
+    zero(l->q, e->readers * CHUNK * l->dk16);
+    zero(l->k, CHUNK * l->dk16);
+    zero(l->v, CHUNK * l->dv16);
+    if (has_own_writer(e))
+        zero(l->w, CHUNK * l->dk16);
+    if (e->update != ATTN_UPDATE_ADD)
+        zero(l->e, CHUNK * l->dk16);
+    zero(l->g, e->decay == ATTN_DECAY_CHANNEL ? CHUNK * l->dk16 : CHUNK);
+    if (e->columns > 0)
+        load_map(l);
+    for (int64_t d = 0; d < e->dk && e->read_before; d++)
+        l->bonus[d] = 1;
+    if (e->bonus)
+        load_weights(l, ATTN__SLOT_BONUS, head, 2, 1, e->dk, l->bonus);
+    zero(l->bias, l->dk16);
+    if (e->gate_bias)
+        load_weights(l, ATTN__SLOT_GATE_BIAS, head, e->decay == ATTN_DECAY_CHANNEL ? 2 : 1, 1,
+                     e->decay == ATTN_DECAY_CHANNEL ? e->dk : 1, l->bias);
+    if (e->gate_bias && e->decay != ATTN_DECAY_CHANNEL)
+        l->bias[0] = (float)attn__load_f64(c->t[ATTN__SLOT_GATE_BIAS].data,
+                                           head * c->t[ATTN__SLOT_GATE_BIAS].stride[0],
+                                           c->t[ATTN__SLOT_GATE_BIAS].dtype);
+    if (c->has[ATTN__SLOT_GATE_A])
+        l->a = (float)attn__load_f64(c->t[ATTN__SLOT_GATE_A].data,
+                                     head * c->t[ATTN__SLOT_GATE_A].stride[0],
+                                     c->t[ATTN__SLOT_GATE_A].dtype);
+    if (e->update == ATTN_UPDATE_RWKV7) {
+        load_weights(l, ATTN__SLOT_K_SCALE, k_head, 2, 1, p->d, l->ks);
+        load_weights(l, ATTN__SLOT_K_MIX, k_head, 2, 1, p->d, l->km);
+    }
+}
+
+struct attn__scan_kind attn__scan_load_kind(const struct attn__problem *p,
+                                            const struct attn__scan_load *l)
+{
+    const struct attn__scan_spec *e = &p->scan;
+    return (struct attn__scan_kind){
+        .dk = e->dk,
+        .dv = p->dv,
+        .decay = e->decay == ATTN_DECAY_NONE      ? ATTN__CORE_STAYS
+                 : e->decay == ATTN_DECAY_CHANNEL ? ATTN__CORE_CHANNEL
+                                                  : ATTN__CORE_SCALAR,
+        .update = e->update == ATTN_UPDATE_ADD ? ATTN__CORE_ADD
+                  : has_own_writer(e)          ? ATTN__CORE_GENERAL
+                                               : ATTN__CORE_WRITER,
+        .erase_previous = e->erase_previous,
+        .read_before = e->read_before,
+        .bonus = e->read_before ? l->bonus : NULL,
+        .normaliser = e->norm == ATTN_STATE_NORM_NONE  ? ATTN__CORE_PLAIN
+                      : e->norm == ATTN_STATE_NORM_SUM ? ATTN__CORE_SUM
+                                                       : ATTN__CORE_MAX,
+        .eps = (float)e->norm_eps,
+    };
+}
+
+/* The caller's row of token number i. */
+static int64_t row_of(const struct attn__scan_load *l, int64_t i)
+{
+    return l->reverse ? l->seq.nq - 1 - i : i;
+}
+
+static bool resets(const struct attn__scan_load *l, int64_t i)
+{
+    const attn_tensor *t = &l->c->t[ATTN__SLOT_RESET];
+    int64_t b = t->shape[0] == 1 ? 0 : l->seq.b;
+    return ((const uint8_t *)t->data)[b * t->stride[0] +
+                                      (l->seq.q0 + row_of(l, i)) * t->stride[1]] != 0;
+}
+
+int64_t attn__scan_load_next(const struct attn__scan_load *l, int64_t i, bool *fresh)
+{
+    int64_t most = attn__min_i64(attn__scan_load_tokens(l->c->p), l->seq.nq - i), n = 1;
+    *fresh = false;
+    if (!l->c->p->scan.reset)
+        return most;
+    *fresh = resets(l, i);
+    while (n < most && !resets(l, i + n))
+        n++;
+    return n;
+}
+
+/* Rows of a tensor [B,heads,N,..] from the sequence's first on. */
+static struct attn__rows rows_of(const struct attn__scan_load *l, enum attn__slot slot,
+                                 int64_t head, int64_t first)
+{
+    const attn_tensor *t = &l->c->t[slot];
+    int64_t at = l->seq.b * t->stride[0] + head * t->stride[1] + first * t->stride[2];
+    return (struct attn__rows){
+        .base = (char *)t->data + at * (int64_t)attn__dtype_size(t->dtype),
+        .row = t->stride[2],
+        .col = t->rank > 3 ? t->stride[3] : 1,
+        .dtype = t->dtype,
+    };
+}
+
+/* m rows of n elements from number i of `all` on, ld apart. */
+static void load(const struct attn__scan_load *l, struct attn__rows r, int64_t all, int64_t i,
+                 int64_t m, int64_t n, float *to, int64_t ld)
+{
+    if (l->reverse)
+        r = attn__scan_flip(r, all);
+    attn__rows_to_f32(l->kern, &r, i, m, 0, n, to, ld);
+}
+
+static void unit_rows(const struct attn__scan_load *l, float *x, int64_t n)
+{
+    const struct attn__scan_spec *e = &l->c->p->scan;
+    for (int64_t j = 0; j < n && e->l2norm; j++, x += l->dk16) {
+        float sum = l->kern->vec_sumsq(x, e->dk, 0);
+        l->kern->vec_scale(x, e->dk, 1.0f / sqrtf(sum + (float)e->l2norm_eps));
+    }
+}
+
+/* Rows of Q or K behind the map and normalised. */
+static void load_mapped(struct attn__scan_load *l, struct attn__rows r, bool query, int64_t all,
+                        int64_t i, int64_t n, int64_t position, float *to, int64_t ld)
+{
+    const struct attn__problem *p = l->c->p;
+    bool in_place = attn__scan_map_in_place(p);
+    const struct attn__scan_map m = {
+        .kern = l->kern,
+        .p = p,
+        .n = n,
+        .x = in_place ? to : l->raw,
+        .ldx = in_place ? ld : l->d16,
+        .out = to,
+        .ldo = ld,
+        .w = query ? l->wq : l->wk,
+        .b = !p->scan.feature_bias ? NULL : query ? l->bq : l->bk,
+        .y = l->y,
+        .ldy = l->f16,
+        .position = position,
+    };
+    load(l, r, all, i, n, p->d, in_place ? to : l->raw, in_place ? ld : l->d16);
+    attn__scan_map_run(&m);
+}
+
+/* The gate's function of n numbers, without its clamp. bias: one for all, or
+ * one each. */
+static void gate(const struct attn__scan_load *l, float *x, int64_t n, const float *bias,
+                 int64_t inc)
+{
+    const struct attn__scan_spec *e = &l->c->p->scan;
+    const struct attn__kernels *kern = l->kern;
+    float a = expf(l->a), least = (float)e->gate_min, most = (float)e->gate_max;
+    switch (e->gate) {
+    case ATTN_GATE_LOGSIGMOID:
+        kern->vec_map(ATTN__MAP_log_sigmoid, x, n);
+        for (int64_t i = 0; i < n; i++) {
+            x[i] /= (float)e->gate_divisor;
+            x[i] = x[i] < least ? least : x[i];
+        }
+        break;
+    case ATTN_GATE_SOFTPLUS:
+        for (int64_t i = 0; i < n; i++)
+            x[i] += bias[i * inc];
+        kern->vec_map(ATTN__MAP_softplus, x, n);
+        kern->vec_scale(x, n, -a);
+        break;
+    case ATTN_GATE_SAFE:
+        for (int64_t i = 0; i < n; i++)
+            x[i] = a * (x[i] + bias[i * inc]);
+        kern->vec_map(ATTN__MAP_sigmoid, x, n);
+        kern->vec_scale(x, n, least);
+        break;
+    case ATTN_GATE_EXP:
+        kern->vec_map(ATTN__MAP_neg_exp, x, n);
+        break;
+    case ATTN_GATE_RWKV7:
+        kern->vec_map(ATTN__MAP_sigmoid, x, n);
+        kern->vec_scale(x, n, -0.60653065971263342f);
+        break;
+    case ATTN_GATE_MAMBA2: /* the step; its product with a comes later */
+        for (int64_t i = 0; i < n; i++)
+            x[i] += bias[i * inc];
+        kern->vec_map(ATTN__MAP_softplus, x, n);
+        for (int64_t i = 0; i < n; i++)
+            x[i] = x[i] < least ? least : x[i] > most ? most : x[i];
+        break;
+    default:
+        break;
+    }
+}
+
+static float clamp(float g)
+{
+    return g < (float)ATTN__SCAN_LEAST_LOG ? (float)ATTN__SCAN_LEAST_LOG : g > 0 ? 0 : g;
+}
+
+/* Log decays of the rows (of keys) of m tokens: those of a token's further
+ * keys are 0. */
+static void load_gates(struct attn__scan_load *l, int64_t i, int64_t m)
+{
+    const struct attn__problem *p = l->c->p;
+    const struct attn__scan_spec *e = &p->scan;
+    int64_t steps = attn__max_i64(e->steps, 1), all = l->seq.nq, dk = e->dk;
+    const attn_tensor *t = &l->c->t[ATTN__SLOT_G];
+    if (e->decay == ATTN_DECAY_NONE || derived(e))
+        return;
+    if (e->decay == ATTN_DECAY_HEAD) {
+        double g = l->c->has[ATTN__SLOT_G]
+                       ? attn__load_f64(t->data, l->head * t->stride[0], t->dtype)
+                   : e->slopes ? -p->slopes[l->head * e->readers]
+                               : 0;
+        for (int64_t j = 0; j < m * steps; j++)
+            l->g[j] = j % steps == 0 ? clamp((float)g) : 0;
+        return;
+    }
+    if (e->decay == ATTN_DECAY_TOKEN) {
+        load(l, rows_of(l, ATTN__SLOT_G, l->head, l->seq.q0), all, i, m, 1, l->token, 1);
+        gate(l, l->token, m, l->bias, 0);
+        float factor = e->gate == ATTN_GATE_MAMBA2 ? l->a : 1;
+        for (int64_t j = 0; j < m * steps; j++)
+            l->g[j] = j % steps == 0 ? clamp(factor * l->token[j / steps]) : 0;
+        return;
+    }
+    load(l, rows_of(l, ATTN__SLOT_G, l->head, l->seq.q0), all, i, m, dk, l->g, steps * l->dk16);
+    for (int64_t j = 0; j < m * steps; j++) {
+        float *g = l->g + j * l->dk16;
+        if (j % steps != 0) {
+            zero(g, dk);
+            continue;
+        }
+        gate(l, g, dk, l->bias, 1);
+        for (int64_t d = 0; d < dk; d++)
+            g[d] = clamp(g[d]);
+    }
+}
+
+/* Rows of K hold forget logits x: k = 1 - e^g = (1 - low) sigmoid(-x). */
+static void derive_hgrn2(struct attn__scan_load *l, int64_t m)
+{
+    const struct attn__scan_spec *e = &l->c->p->scan;
+    for (int64_t j = 0; j < m; j++) {
+        float *k = l->k + j * l->dk16, *g = l->g + j * l->dk16;
+        memcpy(g, k, (size_t)e->dk * sizeof *g);
+        l->kern->vec_map(ATTN__MAP_log_sigmoid, g, e->dk);
+        for (int64_t d = 0; d < e->dk; d++)
+            k[d] = -k[d];
+        l->kern->vec_map(ATTN__MAP_sigmoid, k, e->dk);
+        for (int64_t d = 0; d < e->dk; d++) {
+            k[d] *= 1.0f - l->bias[d];
+            g[d] = clamp(l->bias[d] > 0 ? log1pf(-k[d]) : g[d]);
+        }
+    }
+}
+
+/*
+ * Rows of K hold logits x: Z <- ln(e^Z + e^x), k = e^(x - Z), g = old Z - Z.
+ * Where nothing but -inf came so far, k is 0. With direction=full Z is that of
+ * all keys from the start.
+ */
+static void derive_lightnet(struct attn__scan_load *l, int64_t m)
+{
+    const struct attn__scan_spec *e = &l->c->p->scan;
+    bool fixed = e->direction == ATTN_DIRECTION_FULL;
+    for (int64_t j = 0; j < m; j++) {
+        float *k = l->k + j * l->dk16, *g = l->g + j * l->dk16;
+        for (int64_t d = 0; d < e->dk; d++) {
+            double x = (double)k[d], was = l->lse[d], z = was;
+            if (!fixed && x != -INFINITY) {
+                double top = x > was ? x : was, low = x > was ? was : x;
+                z = x != x ? x : top + log1p(exp(low - top));
+            }
+            bool dead = z == -INFINITY;
+            k[d] = dead ? 0 : (float)exp(x - z);
+            g[d] = dead || fixed ? 0 : clamp((float)(was - z));
+            l->lse[d] = z;
+        }
+    }
+}
+
+/* kk = K_SCALE k of length 1: w = kk a, e = kk, k (1 + (a - 1) K_MIX). */
+static void prepare_rwkv7(struct attn__scan_load *l, int64_t n)
+{
+    int64_t d = l->c->p->d;
+    for (int64_t j = 0; j < n; j++) {
+        float *k = l->k + j * l->dk16, *a = l->w + j * l->dk16, *e = l->e + j * l->dk16;
+        for (int64_t i = 0; i < d; i++)
+            e[i] = k[i] * l->ks[i];
+        float length = sqrtf(l->kern->vec_sumsq(e, d, 0));
+        l->kern->vec_scale(e, d, 1.0f / (length > 1e-12f ? length : 1e-12f));
+        for (int64_t i = 0; i < d; i++) {
+            k[i] *= 1.0f + (a[i] - 1.0f) * l->km[i];
+            a[i] *= e[i];
+        }
+    }
+}
+
+/* w, e and the gates on v. */
+static void prepare_update(struct attn__scan_load *l, int64_t i, int64_t n)
+{
+    const struct attn__problem *p = l->c->p;
+    const struct attn__scan_spec *s = &p->scan;
+    int64_t all = l->seq.nk, out = l->head * s->readers, k_head = p->k_head[out];
+    bool beta = s->update == ATTN_UPDATE_DELTA || s->update == ATTN_UPDATE_COMBA;
+    if (has_own_writer(s))
+        load(l, rows_of(l, ATTN__SLOT_WRITE, k_head, l->seq.k0), all, i, n, p->d, l->w, l->dk16);
+    if (l->c->has[ATTN__SLOT_ERASE])
+        load(l, rows_of(l, ATTN__SLOT_ERASE, k_head, l->seq.k0), all, i, n, p->d, l->e, l->dk16);
+    if (s->update == ATTN_UPDATE_RWKV7)
+        prepare_rwkv7(l, n);
+    if (beta)
+        load(l, rows_of(l, ATTN__SLOT_BETA, l->head, l->seq.k0), all, i, n, 1, l->token, 1);
+    if (s->update == ATTN_UPDATE_GDN2) {
+        struct attn__rows r = rows_of(l, ATTN__SLOT_VALUE_GATE, p->v_head[out], l->seq.k0);
+        float room[64];
+        r = l->reverse ? attn__scan_flip(r, all) : r;
+        for (int64_t j = 0; j < n; j++)
+            for (int64_t d = 0; d < p->dv; d += 64) {
+                int64_t part = attn__min_i64(64, p->dv - d);
+                attn__rows_to_f32(l->kern, &r, i + j, 1, d, part, room, part);
+                for (int64_t x = 0; x < part; x++)
+                    l->v[j * l->dv16 + d + x] *= room[x];
+            }
+    }
+    for (int64_t j = 0; j < n; j++) {
+        float *k = l->k + j * l->dk16, *e = l->e + j * l->dk16;
+        for (int64_t d = 0; d < s->dk && s->update == ATTN_UPDATE_DELTA; d++)
+            e[d] = l->token[j] * k[d];
+        for (int64_t d = 0; d < s->dk && s->update == ATTN_UPDATE_COMBA; d++)
+            e[d] *= l->token[j];
+        for (int64_t d = 0; d < s->dk && s->update == ATTN_UPDATE_GDN2; d++)
+            e[d] *= k[d];
+        if (beta)
+            l->kern->vec_scale(l->v + j * l->dv16, p->dv, l->token[j]);
+    }
+}
+
+void attn__scan_load_keys(struct attn__scan_load *l, int64_t i, int64_t m)
+{
+    const struct attn__problem *p = l->c->p;
+    const struct attn__scan_spec *s = &p->scan;
+    int64_t steps = attn__max_i64(s->steps, 1), n = m * steps, out = l->head * s->readers;
+    int64_t all = l->seq.nk;
+    load_mapped(l, attn__call_k(l->c, &l->seq, out), false, all, i * steps, n, l->age, l->k,
+                l->dk16);
+    unit_rows(l, l->k, n);
+    load(l, attn__call_v(l->c, &l->seq, out), all, i * steps, n, p->dv, l->v, l->dv16);
+    load_gates(l, i, m);
+    if (s->gate == ATTN_GATE_HGRN2)
+        derive_hgrn2(l, m);
+    if (s->gate == ATTN_GATE_LIGHTNET)
+        derive_lightnet(l, m);
+    if (s->gate == ATTN_GATE_MAMBA2)
+        for (int64_t j = 0; j < m; j++)
+            l->kern->vec_scale(l->v + j * l->dv16, p->dv, l->token[j]);
+    if (s->update != ATTN_UPDATE_ADD)
+        prepare_update(l, i * steps, n);
+}
+
+void attn__scan_load_queries(struct attn__scan_load *l, int64_t i, int64_t m)
+{
+    const struct attn__problem *p = l->c->p;
+    const struct attn__scan_spec *s = &p->scan;
+    int64_t steps = attn__max_i64(s->steps, 1), n = m * steps, ld = steps * l->dk16;
+    for (int64_t r = 0; r < s->readers; r++) {
+        float *q = l->q + r * n * l->dk16;
+        if (steps > 1) /* only a token's last key has a query */
+            zero(q, n * l->dk16);
+        q += (steps - 1) * l->dk16;
+        if (s->columns > 0 && s->readers > 1)
+            load_query_map(l, l->head * s->readers + r);
+        load_mapped(l, attn__call_q(l->c, &l->seq, l->head * s->readers + r), true, l->seq.nq, i,
+                    m, l->age, q, ld);
+        for (int64_t j = 0; j < m; j++) {
+            float *x = q + j * ld;
+            if (s->gate == ATTN_GATE_HGRN2)
+                l->kern->vec_map(ATTN__MAP_silu, x, s->dk);
+            if (s->l2norm)
+                unit_rows(l, x, 1);
+            l->kern->vec_scale(x, s->dk, (float)p->scale);
+        }
+    }
+}
+
+struct attn__scan_chunk attn__scan_load_chunk(struct attn__scan_load *l, int64_t i, int64_t m)
+{
+    const struct attn__scan_spec *s = &l->c->p->scan;
+    attn__scan_load_keys(l, i, m);
+    attn__scan_load_queries(l, i, m);
+    l->age += m;
+    return (struct attn__scan_chunk){
+        .n = m * attn__max_i64(s->steps, 1),
+        .readers = s->readers,
+        .q = l->q,
+        .k = l->k,
+        .v = l->v,
+        .w = l->w,
+        .e = l->e,
+        .g = l->g,
+    };
+}

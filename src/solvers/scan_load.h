@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tokens of one sequence and state as the rows that a recurrence works on:
+ * converted to f32, through the feature map, gated, in the order of the scan.
+ */
+#ifndef ATTN_SOLVERS_SCAN_LOAD_H
+#define ATTN_SOLVERS_SCAN_LOAD_H
+
+#include "problem/call.h"
+#include "solvers/scan_tokens.h"
+#include "solvers/scratch.h"
+
+/* The buffers of one worker. */
+struct attn__scan_load {
+    const struct attn__call *c;
+    const struct attn__kernels *kern;
+    struct attn__seq seq;
+    int64_t head; /* state */
+    bool reverse;
+    int64_t age; /* tokens since the state was 0, of those loaded */
+    double *lse; /* [dk]: the running log-sum-exp of gate=lightnet */
+
+    int64_t d16, dk16, dv16, f16;
+    float *q, *k, *v, *w, *e, *g; /* as in struct attn__scan_chunk */
+    float *raw;                   /* [chunk][d16] before a map that widens */
+    float *y;                     /* [chunk][f16] behind the map's weights */
+    float *wq, *wk;               /* [columns] rows of D: the weights, [d][columns] */
+    float *bq, *bk;               /* [columns] */
+    float *bonus, *bias;          /* [dk] */
+    float *ks, *km;               /* [d]: K_SCALE, K_MIX */
+    float a;                      /* GATE_A */
+    float token[ATTN__SCAN_CHUNK];
+};
+
+void attn__scan_load_take(struct attn__scratch *s, const struct attn__problem *p,
+                          struct attn__scan_load *l);
+
+/* Begins a sequence and state: what does not change from token to token. */
+void attn__scan_load_start(struct attn__scan_load *l, const struct attn__call *c,
+                           const struct attn__kernels *kern, const struct attn__seq *s,
+                           int64_t head, bool reverse);
+
+/* What the core is to do; l->bonus is in it. */
+struct attn__scan_kind attn__scan_load_kind(const struct attn__problem *p,
+                                            const struct attn__scan_load *l);
+
+/* How many tokens from number i on make the next chunk: a reset, the end or
+ * the length of a chunk ends it. *fresh: the state is 0 before it. */
+int64_t attn__scan_load_next(const struct attn__scan_load *l, int64_t i, bool *fresh);
+
+/* Loads keys, values and gates of m tokens from number i on; then queries. */
+void attn__scan_load_keys(struct attn__scan_load *l, int64_t i, int64_t m);
+void attn__scan_load_queries(struct attn__scan_load *l, int64_t i, int64_t m);
+
+/* Both, as a chunk without `out`. */
+struct attn__scan_chunk attn__scan_load_chunk(struct attn__scan_load *l, int64_t i, int64_t m);
+
+/* Tokens of a chunk: with several keys each, fewer. */
+static inline int64_t attn__scan_load_tokens(const struct attn__problem *p)
+{
+    return p->scan.steps > 1 ? ATTN__SCAN_CHUNK / p->scan.steps : ATTN__SCAN_CHUNK;
+}
+
+/* Rows of n tokens in the other order. */
+static inline struct attn__rows attn__scan_flip(struct attn__rows r, int64_t n)
+{
+    r.base = n > 0 ? attn__rows_at(&r, n - 1) : r.base;
+    r.row = -r.row;
+    return r;
+}
+
+#endif /* ATTN_SOLVERS_SCAN_LOAD_H */

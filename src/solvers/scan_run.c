@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A unit of work is one state of one sequence, or some columns of it where
+ * there are fewer states than threads: columns never meet, so the bits stay.
+ */
+#include "solvers/scan_run.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "solvers/rows_load.h"
+#include "solvers/units.h"
+#include "state/scan_check.h"
+
+/* Of one worker. */
+struct room {
+    struct attn__scan_load load;
+    float *S, *z; /* where the caller has no state */
+    double *lse;
+    float *out;  /* [readers][chunk][dv16] */
+    float *both; /* [readers][q][dv16]: direction=symmetric adds two passes */
+    void *scratch;
+};
+
+struct state {
+    const struct attn__exec *x;
+    attn__scan_core_fn *core;
+    struct room *room;
+    int64_t parts; /* runs of columns of a state */
+};
+
+bool attn__scan_run_applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
+{
+    const char *no = NULL;
+    if (p->dtype == ATTN_DTYPE_F64)
+        no = "it computes in f32 and the data are f64";
+    else if (p->scan.direction == ATTN_DIRECTION_FULL)
+        no = "direction=full has no order of tokens";
+    if (no)
+        memcpy(why, no, strlen(no) + 1);
+    return !no;
+}
+
+static bool is_both(const struct attn__problem *p)
+{
+    return p->scan.direction == ATTN_DIRECTION_SYMMETRIC;
+}
+
+static void carve_room(struct attn__scratch *s, const struct attn__problem *p,
+                       attn__scan_scratch_fn *scratch, struct room *r)
+{
+    const struct attn__scan_spec *e = &p->scan;
+    int64_t dv16 = attn__scan_round16(p->dv), size = 0, rows = 0, both = 0;
+    attn__scan_load_take(s, p, &r->load);
+    struct attn__scan_kind kind = attn__scan_load_kind(p, &r->load);
+    size_t bytes = scratch(&kind);
+    s->ok = s->ok && bytes > 0 && bytes < INT64_MAX && attn__mul_i64(e->dk, dv16, &size) &&
+            attn__mul_i64(e->readers, ATTN__SCAN_CHUNK * dv16, &rows) &&
+            (!is_both(p) || (attn__mul_i64(e->readers, p->q, &both) &&
+                             attn__mul_i64(both, dv16, &both)));
+    r->S = ATTN__TAKE(s, size, float);
+    r->z = ATTN__TAKE(s, e->norm != ATTN_STATE_NORM_NONE ? attn__scan_round16(e->dk) : 0, float);
+    r->lse = ATTN__TAKE(s, e->gate == ATTN_GATE_LIGHTNET ? e->dk : 0, double);
+    r->out = ATTN__TAKE(s, rows, float);
+    r->both = ATTN__TAKE(s, both, float);
+    r->scratch = ATTN__TAKE(s, (int64_t)bytes, char);
+}
+
+static void carve(struct attn__scratch *s, const struct attn__problem *p,
+                  const struct attn__machine *m, attn__scan_scratch_fn *scratch, struct state *st,
+                  int64_t **start)
+{
+    st->room = ATTN__TAKE(s, m->threads, struct room);
+    attn__units_take(s, p, start);
+    struct room none = {0};
+    for (int64_t n = 0; n < m->threads && s->ok; n++)
+        carve_room(s, p, scratch, st->room ? &st->room[n] : &none);
+}
+
+bool attn__scan_run_workspace(const struct attn__problem *p, const struct attn__machine *m,
+                              attn__scan_scratch_fn *scratch, size_t *bytes)
+{
+    struct attn__scratch s = {.ok = true};
+    struct state st = {0};
+    int64_t *start;
+    carve(&s, p, m, scratch, &st, &start);
+    *bytes = s.used;
+    return s.ok;
+}
+
+void attn__scan_store(const struct attn__scan_out *to, int64_t i, int64_t m, int64_t v_first,
+                      int64_t v_n, const float *o, int64_t ldo)
+{
+    struct attn__rows r = to->rows;
+    r.base += v_first * r.col * (int64_t)attn__dtype_size(r.dtype);
+    attn__rows_from_f32(to->kern, o, ldo, m, attn__min_i64(v_n, to->dv - v_first), &r, i);
+}
+
+void attn__scan_pad(const struct attn__call *c, const struct attn__seq *s, int64_t h)
+{
+    struct attn__rows r = attn__call_out(c, s, h);
+    for (int64_t i = s->nq; i < s->q_all; i++)
+        for (int64_t e = 0; e < c->p->dv; e++)
+            attn__rows_store(&r, i, e, 0);
+}
+
+double attn__scan_skip(const struct attn__call *c, int64_t h)
+{
+    const attn_tensor *t = &c->t[ATTN__SLOT_SKIP];
+    return c->has[ATTN__SLOT_SKIP] ? attn__load_f64(t->data, h * t->stride[0], t->dtype) : 0;
+}
+
+/* One state, or columns of it, of one sequence on its way. */
+struct job {
+    const struct attn__call *c;
+    const struct attn__seq *s;
+    struct room *r;
+    struct attn__scan_kind kind;
+    attn__scan_core_fn *core;
+    const struct attn__kernels *kern;
+    int64_t head, v_first, v_n, dv16;
+    float *S, *z;
+    double *lse;
+};
+
+static void empty(const struct job *j)
+{
+    for (int64_t d = 0; d < j->kind.dk; d++)
+        memset(j->S + d * j->dv16 + j->v_first, 0, (size_t)j->v_n * sizeof *j->S);
+    for (int64_t d = 0; d < j->kind.dk && j->z; d++)
+        j->z[d] = 0;
+    for (int64_t d = 0; d < j->kind.dk && j->lse; d++)
+        j->lse[d] = -INFINITY;
+}
+
+/* o += SKIP v, for m tokens with one key each. */
+static void add_skip(const struct job *j, int64_t h, int64_t i, int64_t m, bool reverse, float *o)
+{
+    double skip = attn__scan_skip(j->c, h);
+    struct attn__rows v = attn__call_v(j->c, j->s, h);
+    if (reverse)
+        v = attn__scan_flip(v, j->s->nk);
+    int64_t end = attn__min_i64(j->v_first + j->v_n, j->kind.dv);
+    int64_t steps = attn__max_i64(j->c->p->scan.steps, 1);
+    for (int64_t n = 0; n < m && skip != 0; n++)
+        for (int64_t e = j->v_first; e < end; e++)
+            o[n * steps * j->dv16 + e] +=
+                (float)(skip * attn__rows_load(&v, (i + n) * steps + steps - 1, e));
+}
+
+/* direction=symmetric: the second pass has counted the own token again. */
+static void add_up(const struct job *j, const struct attn__scan_chunk *c, int64_t i, bool reverse)
+{
+    int64_t dk16 = attn__scan_round16(j->kind.dk), nq = j->s->nq;
+    for (int64_t r = 0; r < c->readers; r++)
+        for (int64_t n = 0; n < c->n; n++) {
+            int64_t row = reverse ? nq - 1 - (i + n) : i + n;
+            float *to = j->r->both + (r * nq + row) * j->dv16;
+            const float *o = c->out + (r * c->n + n) * j->dv16, *v = c->v + n * j->dv16;
+            float own = 0;
+            if (reverse)
+                j->kern->row_qk_f32(c->k + n * dk16, dk16, 1, j->kind.dk,
+                                    c->q + (r * c->n + n) * dk16, dk16, 1, &own, 1, 0);
+            for (int64_t e = j->v_first; e < j->v_first + j->v_n; e++)
+                to[e] = reverse ? to[e] + (o[e] - own * v[e]) : o[e];
+        }
+}
+
+static void store(const struct job *j, int64_t i, int64_t m, bool reverse, float *out,
+                  int64_t between)
+{
+    int64_t readers = j->c->p->scan.readers, steps = attn__max_i64(j->c->p->scan.steps, 1);
+    for (int64_t r = 0; r < readers; r++) {
+        int64_t h = j->head * readers + r;
+        float *o = out + r * between + (steps - 1) * j->dv16;
+        struct attn__scan_out to = {j->kern, attn__call_out(j->c, j->s, h), j->kind.dv};
+        if (reverse)
+            to.rows = attn__scan_flip(to.rows, j->s->nq);
+        if (j->c->p->scan.skip)
+            add_skip(j, h, i, m, reverse, o);
+        attn__scan_store(&to, i, m, j->v_first, j->v_n, o + j->v_first, steps * j->dv16);
+    }
+}
+
+static void pass(struct job *j, bool reverse)
+{
+    struct attn__scan_load *l = &j->r->load;
+    bool both = is_both(j->c->p);
+    for (int64_t i = 0, m; i < j->s->nq; i += m) {
+        bool fresh;
+        m = attn__scan_load_next(l, i, &fresh);
+        if (fresh) {
+            empty(j);
+            l->age = 0;
+        }
+        struct attn__scan_chunk c = attn__scan_load_chunk(l, i, m);
+        c.out = j->r->out;
+        j->core(j->kern, &j->kind, &c, j->v_first, j->v_n, j->S, j->z, j->r->scratch);
+        if (both)
+            add_up(j, &c, i, reverse);
+        else
+            store(j, i, m, reverse, c.out, c.n * j->dv16);
+    }
+}
+
+static void run_job(struct job *j)
+{
+    const struct attn__scan_spec *e = &j->c->p->scan;
+    bool reverse = e->direction == ATTN_DIRECTION_REVERSE;
+    struct attn_state *state = attn__scan_state(j->c);
+    j->S = j->r->S;
+    j->z = e->norm != ATTN_STATE_NORM_NONE ? j->r->z : NULL;
+    j->lse = e->gate == ATTN_GATE_LIGHTNET ? j->r->lse : NULL;
+    attn__scan_load_start(&j->r->load, j->c, j->kern, j->s, j->head, reverse);
+    j->kind = attn__scan_load_kind(j->c->p, &j->r->load);
+    if (state) {
+        int64_t slot = attn__scan_slot(j->c, j->s->index);
+        char *head = attn__state_head(state, slot, j->head);
+        j->S = (float *)(void *)head;
+        j->z = attn__state_z(state, head);
+        j->lse = attn__state_lse(state, head);
+        j->r->load.age = state->count[slot];
+    } else {
+        empty(j);
+    }
+    j->r->load.lse = j->lse;
+    pass(j, reverse);
+    if (is_both(j->c->p)) {
+        empty(j);
+        attn__scan_load_start(&j->r->load, j->c, j->kern, j->s, j->head, true);
+        pass(j, true);
+        store(j, 0, j->s->nq, false, j->r->both, j->s->nq * j->dv16);
+    }
+    for (int64_t r = 0; r < e->readers && j->v_first == 0; r++)
+        attn__scan_pad(j->c, j->s, j->head * e->readers + r);
+}
+
+/* Columns of a part: 64 or a multiple. */
+static int64_t part_columns(const struct attn__problem *p, int64_t parts)
+{
+    int64_t all = (p->dv + 63) / 64;
+    return (all + parts - 1) / parts * 64;
+}
+
+static int64_t count(const struct attn__exec *x, const struct attn__seq *s)
+{
+    const struct attn__problem *p = x->call->p;
+    int64_t parts = 1;
+    (void)s;
+    /* What stands beside S is moved on by the worker of all columns; and where
+     * OUT is Q's memory nobody else may still want to read Q. */
+    if (x->call->t[ATTN__SLOT_OUT].data != x->call->t[ATTN__SLOT_Q].data &&
+        p->scan.norm == ATTN_STATE_NORM_NONE && p->scan.gate != ATTN_GATE_LIGHTNET &&
+        x->call->n_seq * p->scan.hs < x->machine->threads)
+        parts = attn__min_i64((p->dv + 63) / 64, x->machine->threads);
+    return p->scan.hs * parts;
+}
+
+static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t index)
+{
+    struct state *st = arg;
+    const struct attn__problem *p = st->x->call->p;
+    int64_t parts = count(st->x, s) / p->scan.hs, columns = part_columns(p, parts);
+    int64_t dv16 = attn__scan_round16(p->dv), first = index % parts * columns;
+    struct job j = {
+        .c = st->x->call,
+        .s = s,
+        .r = &st->room[worker],
+        .core = st->core,
+        .kern = st->x->machine->kern,
+        .head = index / parts,
+        .v_first = first,
+        .v_n = attn__min_i64(columns, dv16 - first),
+        .dv16 = dv16,
+    };
+    if (first < dv16)
+        run_job(&j);
+}
+
+void attn__scan_count(const struct attn__exec *x)
+{
+    const struct attn__call *c = x->call;
+    struct attn_state *state = attn__scan_state(c);
+    for (int64_t n = 0; n < c->n_seq && state; n++) {
+        struct attn__seq s = attn__call_seq(c, n);
+        struct attn__scan_load l = {.c = c, .seq = s,
+                                    .reverse = c->p->scan.direction == ATTN_DIRECTION_REVERSE};
+        int64_t *seen = &state->count[attn__scan_slot(c, n)];
+        if (!attn__exec_mine(x, &s))
+            continue;
+        for (int64_t i = 0, m; i < s.nq; i += m) {
+            bool fresh;
+            m = attn__scan_load_next(&l, i, &fresh);
+            *seen = (fresh ? 0 : *seen) + m;
+        }
+    }
+}
+
+void attn__scan_run(const struct attn__exec *x, attn__scan_core_fn *core,
+                    attn__scan_scratch_fn *scratch)
+{
+    struct attn__scratch s = {.base = x->ws, .ok = true};
+    struct state st = {.x = x, .core = core};
+    struct attn__units u = {.x = x, .count = count, .unit = unit, .arg = &st};
+    carve(&s, x->call->p, x->machine, scratch, &st, &u.start);
+    attn__units_run(&u);
+    attn__scan_count(x);
+}
