@@ -15,7 +15,7 @@
 #include "base/memory.h"
 #include "problem/roles.h"
 #include "problem/rope.h"
-#include "problem/scan.h"
+#include "problem/scan_spec.h"
 #include "problem/score_spec.h"
 
 /* The execution kinds that solvers serve. */

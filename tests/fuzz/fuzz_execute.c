@@ -27,7 +27,7 @@ enum {
     SMALL_MAX = 1 << 24,  /* bytes that a plan of a small problem may own */
     MEMORY_MAX = 1 << 16, /* bytes of one tensor */
     WORK_MAX = 1 << 18,   /* multiplications of one execute, about */
-    ROLES_MAX = 96,
+    ROLES_MAX = 128,
     LINE_MAX_BYTES = 1024
 };
 

@@ -281,7 +281,46 @@ enum {
 
     ATTN_MECH_SHSA = 139,
 
-    ATTN_MECH_LOWFORMER_MHSA = 140
+    ATTN_MECH_LOWFORMER_MHSA = 140,
+
+    ATTN_MECH_SCAN = 199,
+
+    ATTN_MECH_LINEAR_ATTENTION = 200,
+
+    ATTN_MECH_GLA = 201,
+
+    ATTN_MECH_LIGHTNING = 202,
+
+    ATTN_MECH_HEDGEHOG = 203,
+
+    ATTN_MECH_LIGHTNET = 205,
+
+    ATTN_MECH_RETNET = 206,
+
+    ATTN_MECH_MAMBA2 = 207,
+
+    ATTN_MECH_DELTANET = 208,
+
+    ATTN_MECH_GATED_DELTANET = 209,
+
+    ATTN_MECH_KDA = 210,
+
+    ATTN_MECH_RWKV6 = 211,
+    ATTN_MECH_RWKV7 = 212,
+
+    ATTN_MECH_HGRN2 = 213,
+
+    ATTN_MECH_PERFORMER = 214,
+
+    ATTN_MECH_COSFORMER = 215,
+
+    ATTN_MECH_GDN2 = 216,
+
+    ATTN_MECH_COMBA = 217,
+
+    ATTN_MECH_DELTAPRODUCT = 218,
+
+    ATTN_MECH_BASED = 219
 };
 
 enum {
@@ -378,6 +417,30 @@ enum {
     ATTN_PARAM_CHECK = 603,
     ATTN_PARAM_EFFORT = 604,
     ATTN_PARAM_INVARIANT = 605,
+    ATTN_PARAM_DECAY = 700,
+    ATTN_PARAM_UPDATE = 701,
+    ATTN_PARAM_ERASE_READS = 702,
+    ATTN_PARAM_READ = 703,
+    ATTN_PARAM_BONUS = 704,
+    ATTN_PARAM_STATE_NORM = 705,
+    ATTN_PARAM_STATE_NORM_EPS = 706,
+    ATTN_PARAM_DIRECTION = 707,
+    ATTN_PARAM_FEATURE_MAP = 708,
+    ATTN_PARAM_FEATURE_DIM = 709,
+    ATTN_PARAM_FEATURE_EPS = 710,
+    ATTN_PARAM_FEATURE_BIAS = 711,
+    ATTN_PARAM_RESET = 712,
+    ATTN_PARAM_GATE = 713,
+    ATTN_PARAM_GATE_DIVISOR = 714,
+    ATTN_PARAM_GATE_MIN = 715,
+    ATTN_PARAM_GATE_MAX = 716,
+    ATTN_PARAM_GATE_BIAS = 717,
+    ATTN_PARAM_L2NORM = 718,
+    ATTN_PARAM_L2NORM_EPS = 719,
+    ATTN_PARAM_STATE_HEADS = 720,
+    ATTN_PARAM_MAX_POSITION = 721,
+    ATTN_PARAM_DELTA_STEPS = 722,
+    ATTN_PARAM_SKIP = 723,
 
     ATTN_PARAM_MLA_FORM = 10100,
     ATTN_PARAM_MLA_RANK = 10101,
@@ -708,7 +771,25 @@ enum {
     ATTN_ROLE_COUNTS = 111,
     ATTN_ROLE_OUT_CROSS = 112,
     ATTN_ROLE_LSE_CROSS = 113,
-    ATTN_ROLE_FACTORS = 114
+    ATTN_ROLE_FACTORS = 114,
+    ATTN_ROLE_G = 120,
+    ATTN_ROLE_BETA = 121,
+    ATTN_ROLE_WRITE = 122,
+    ATTN_ROLE_ERASE = 123,
+    ATTN_ROLE_VALUE_GATE = 124,
+    ATTN_ROLE_BONUS = 125,
+    ATTN_ROLE_RESET = 126,
+    ATTN_ROLE_STATE = 127,
+    ATTN_ROLE_STATE_INDEX = 128,
+    ATTN_ROLE_GATE_A = 129,
+    ATTN_ROLE_GATE_BIAS = 130,
+    ATTN_ROLE_FEATURE_WQ = 131,
+    ATTN_ROLE_FEATURE_WK = 132,
+    ATTN_ROLE_FEATURE_BQ = 133,
+    ATTN_ROLE_FEATURE_BK = 134,
+    ATTN_ROLE_SKIP = 135,
+    ATTN_ROLE_K_SCALE = 136,
+    ATTN_ROLE_K_MIX = 137
 };
 
 typedef struct attn_arg {
@@ -755,6 +836,43 @@ ATTN_API int32_t attn_plan_role_at(const attn_plan *plan, size_t index,
 ATTN_API int32_t attn_plan_shape(const attn_plan *plan, const attn_arg *args,
                                  size_t n_args, int32_t role,
                                  attn_tensor *shape);
+
+#ifdef __cplusplus
+}
+#endif
+
+typedef struct attn_state attn_state;
+
+enum {
+    ATTN_STATE_PART_S = 1,
+    ATTN_STATE_PART_SUM = 2,
+    ATTN_STATE_PART_LSE = 3,
+    ATTN_STATE_PART_COUNT = 4
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+ATTN_API int32_t attn_state_create(attn_ctx *ctx, const attn_plan *plan,
+                                   int64_t slots, attn_state **state);
+
+ATTN_API void attn_state_destroy(attn_state *state);
+
+ATTN_API int64_t attn_state_slots(const attn_state *state);
+
+ATTN_API int32_t attn_state_zero(attn_state *state, int64_t first, int64_t n);
+
+ATTN_API int32_t attn_state_copy(attn_state *to, int64_t to_slot,
+                                 const attn_state *from, int64_t from_slot);
+
+ATTN_API int32_t attn_state_shape(const attn_state *state, int32_t part,
+                                  attn_tensor *shape);
+
+ATTN_API int32_t attn_state_export(const attn_state *state, int64_t slot,
+                                   int32_t part, const attn_tensor *tensor);
+ATTN_API int32_t attn_state_import(attn_state *state, int64_t slot,
+                                   int32_t part, const attn_tensor *tensor);
 
 #ifdef __cplusplus
 }

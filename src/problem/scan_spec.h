@@ -4,8 +4,8 @@
  * rows when they are loaded, how the state changes by a token and how it is
  * read. The meaning of the numbers is in desc.h.
  */
-#ifndef ATTN_PROBLEM_SCAN_H
-#define ATTN_PROBLEM_SCAN_H
+#ifndef ATTN_PROBLEM_SCAN_SPEC_H
+#define ATTN_PROBLEM_SCAN_SPEC_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,4 +32,4 @@ struct attn__scan_spec {
 /* Most log decay of a token: e to it is the least number that f32 has. */
 #define ATTN__SCAN_LEAST_LOG (-104.0)
 
-#endif /* ATTN_PROBLEM_SCAN_H */
+#endif /* ATTN_PROBLEM_SCAN_SPEC_H */
