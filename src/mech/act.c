@@ -42,14 +42,26 @@ static bool workspace(const struct attn__problem *p, const struct attn__machine 
     return s.ok;
 }
 
+static const struct attn__setting settings[] = {
+    ATTN__CLASS_REFUSED,
+    {ATTN_PARAM_CAUSAL, ATTN__FIXED, 1, 0},
+    {ATTN_PARAM_WINDOW_LEFT, ATTN__REFUSED, 0, 0},
+    {ATTN_PARAM_WINDOW_RIGHT, ATTN__REFUSED, 0, 0},
+    {ATTN_PARAM_PREFIX, ATTN__REFUSED, 0, 0},
+    {ATTN_PARAM_SINK_TOKENS, ATTN__REFUSED, 0, 0},
+    {ATTN_PARAM_SEGMENTS, ATTN__REFUSED, 0, 0},
+};
+
+enum { N_SETTINGS = sizeof settings / sizeof settings[0] };
+
 static int32_t stage(const struct attn__params *v, const struct attn__problem *whole, int32_t n,
                      const struct attn__mem *mem, struct attn__problem *p)
 {
     struct attn__params copy;
     (void)whole;
     if (n > 0)
-        return attn__class_stage(v, mem, p);
-    int32_t status = attn__preset_stage(v, mem, &copy);
+        return attn__class_stage(v, mem, settings, N_SETTINGS, p);
+    int32_t status = attn__preset_stage_set(v, mem, settings, N_SETTINGS, &copy);
     if (status == ATTN_OK)
         status = attn__params_set_i64(&copy, ATTN_PARAM_DV, 1);
     if (status == ATTN_OK)
@@ -121,16 +133,6 @@ static const struct attn__recipe recipe = {
     .run = run,
 };
 
-static const struct attn__setting settings[] = {
-    ATTN__CLASS_REFUSED,
-    {ATTN_PARAM_CAUSAL, ATTN__FIXED, 1, 0},
-    {ATTN_PARAM_WINDOW_LEFT, ATTN__REFUSED, 0, 0},
-    {ATTN_PARAM_WINDOW_RIGHT, ATTN__REFUSED, 0, 0},
-    {ATTN_PARAM_PREFIX, ATTN__REFUSED, 0, 0},
-    {ATTN_PARAM_SINK_TOKENS, ATTN__REFUSED, 0, 0},
-    {ATTN_PARAM_SEGMENTS, ATTN__REFUSED, 0, 0},
-};
-
 /* The list of heads as a byte for each. */
 static int32_t choose(const struct attn__params *v, struct attn__problem *p)
 {
@@ -152,7 +154,7 @@ int32_t attn__mech_act(const struct attn__params *params, const struct attn__mem
 {
     int32_t status = attn__preset_no_pieces(params);
     if (status == ATTN_OK)
-        status = attn__preset(params, mem, settings, sizeof settings / sizeof settings[0], p);
+        status = attn__preset(params, mem, settings, N_SETTINGS, p);
     if (status == ATTN_OK)
         status = attn__class_finish(mem, &recipe, p);
     if (status != ATTN_OK)

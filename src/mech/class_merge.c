@@ -23,10 +23,10 @@ void attn__class_carve(struct attn__scratch *s, const struct attn__problem *p, i
 }
 
 int32_t attn__class_stage(const struct attn__params *v, const struct attn__mem *mem,
-                          struct attn__problem *p)
+                          const struct attn__setting *settings, size_t n, struct attn__problem *p)
 {
     struct attn__params copy;
-    int32_t status = attn__preset_stage(v, mem, &copy);
+    int32_t status = attn__preset_stage_set(v, mem, settings, n, &copy);
     if (status == ATTN_OK)
         status = attn__params_set_i64(&copy, ATTN_PARAM_MASK, 1);
     if (status == ATTN_OK)

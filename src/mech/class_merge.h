@@ -20,9 +20,9 @@ struct attn__class_arrays {
 void attn__class_carve(struct attn__scratch *s, const struct attn__problem *p, int n_classes,
                        int64_t mask_heads, struct attn__class_arrays *a);
 
-/* The problem of a stage: the caller's with MASK. */
+/* The problem of a stage: the caller's with the mechanism's settings and MASK. */
 int32_t attn__class_stage(const struct attn__params *v, const struct attn__mem *mem,
-                          struct attn__problem *p);
+                          const struct attn__setting *settings, size_t n, struct attn__problem *p);
 
 /* Views of the arrays for the lengths of this execute. */
 attn_tensor attn__class_out(const struct attn__recipe_run *r, void *data);

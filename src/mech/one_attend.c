@@ -11,21 +11,16 @@ int32_t attn__one_attend_params(const struct attn__params *user, const struct at
                                 const struct attn__setting *settings, size_t n,
                                 struct attn__params *copy)
 {
-    struct attn__params set;
     const char *solver = attn__params_text_or(user, ATTN_PARAM_SOLVER, NULL);
     int64_t want = attn__params_i64_or(user, ATTN_PARAM_WANT, 0);
     int64_t classes = attn__params_i64_or(user, ATTN_PARAM_MASS_CLASSES, 0);
-    int32_t status = attn__preset_copy(user, mem, settings, n, &set);
-    attn__params_init(copy, mem, 0);
-    if (status == ATTN_OK)
-        status = attn__preset_stage(&set, mem, copy);
+    int32_t status = attn__preset_stage_set(user, mem, settings, n, copy);
     if (status == ATTN_OK && want != 0)
         status = attn__params_set_i64(copy, ATTN_PARAM_WANT, want);
     if (status == ATTN_OK && classes > 0)
         status = attn__params_set_i64(copy, ATTN_PARAM_MASS_CLASSES, classes);
     if (status == ATTN_OK && solver)
         status = attn__params_set_text(copy, ATTN_PARAM_SOLVER, solver, strlen(solver));
-    attn__params_destroy(&set);
     return status;
 }
 

@@ -145,6 +145,19 @@ int32_t attn__preset_stage(const struct attn__params *user, const struct attn__m
     return status;
 }
 
+int32_t attn__preset_stage_set(const struct attn__params *user, const struct attn__mem *mem,
+                               const struct attn__setting *settings, size_t n,
+                               struct attn__params *copy)
+{
+    struct attn__params set;
+    int32_t status = attn__preset_copy(user, mem, settings, n, &set);
+    attn__params_init(copy, mem, 0);
+    if (status == ATTN_OK)
+        status = attn__preset_stage(&set, mem, copy);
+    attn__params_destroy(&set);
+    return status;
+}
+
 int32_t attn__preset_same(const struct attn__params *user, const struct attn__problem *whole,
                           int32_t n, const struct attn__mem *mem, struct attn__problem *p)
 {

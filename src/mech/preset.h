@@ -55,6 +55,12 @@ int32_t attn__preset_plain(const struct attn__params *user, const struct attn__m
 int32_t attn__preset_stage(const struct attn__params *user, const struct attn__mem *mem,
                            struct attn__params *copy);
 
+/* The same with the mechanism's settings put in, for stages that are the
+ * whole's attention. */
+int32_t attn__preset_stage_set(const struct attn__params *user, const struct attn__mem *mem,
+                               const struct attn__setting *settings, size_t n,
+                               struct attn__params *copy);
+
 /* The problem of every stage of a recipe that needs no more than that. */
 int32_t attn__preset_same(const struct attn__params *user, const struct attn__problem *whole,
                           int32_t n, const struct attn__mem *mem, struct attn__problem *p);

@@ -28,12 +28,19 @@ static bool workspace(const struct attn__problem *p, const struct attn__machine 
     return s.ok;
 }
 
+static const struct attn__setting settings[] = {
+    ATTN__CLASS_REFUSED,
+    {ATTN_PARAM_CLASS_TERMS, ATTN__REFUSED, 0, 0},
+};
+
+enum { N_SETTINGS = sizeof settings / sizeof settings[0] };
+
 static int32_t stage(const struct attn__params *v, const struct attn__problem *whole, int32_t n,
                      const struct attn__mem *mem, struct attn__problem *p)
 {
     (void)whole;
     (void)n;
-    return attn__class_stage(v, mem, p);
+    return attn__class_stage(v, mem, settings, N_SETTINGS, p);
 }
 
 /*
@@ -92,11 +99,6 @@ static const struct attn__recipe recipe = {
     .run = run,
 };
 
-static const struct attn__setting settings[] = {
-    ATTN__CLASS_REFUSED,
-    {ATTN_PARAM_CLASS_TERMS, ATTN__REFUSED, 0, 0},
-};
-
 /* CLASS_K has the classes above and cannot have others too. */
 static int32_t no_pairs(const struct attn__params *v)
 {
@@ -112,7 +114,7 @@ int32_t attn__mech_var(const struct attn__params *params, const struct attn__mem
 {
     int32_t status = no_pairs(params);
     if (status == ATTN_OK)
-        status = attn__preset(params, mem, settings, sizeof settings / sizeof settings[0], p);
+        status = attn__preset(params, mem, settings, N_SETTINGS, p);
     if (status == ATTN_OK)
         status = attn__class_finish(mem, &recipe, p);
     if (status != ATTN_OK)

@@ -11,6 +11,12 @@ static int64_t load_or(const struct attn__call *c, enum attn__slot slot, int64_t
     return c->has[slot] ? attn__load_i64(t->data, i * t->stride[0], t->dtype) : fallback;
 }
 
+/* Rows of a role, or of what stands in its place before a recipe has made it. */
+static int64_t rows_in(const struct attn__call *c, enum attn__slot slot, enum attn__slot instead)
+{
+    return c->t[c->has[slot] ? slot : instead].shape[2];
+}
+
 struct attn__seq attn__call_seq(const struct attn__call *c, int64_t index)
 {
     struct attn__seq s = {.index = index};
@@ -21,8 +27,8 @@ struct attn__seq attn__call_seq(const struct attn__call *c, int64_t index)
         s.k_all = load_or(c, ATTN__SLOT_K_OFFSETS, index + 1, 0) - s.k0;
     } else {
         s.b = index;
-        s.q_all = c->t[ATTN__SLOT_Q].shape[2];
-        s.k_all = c->t[ATTN__SLOT_K].shape[2];
+        s.q_all = rows_in(c, ATTN__SLOT_Q, ATTN__SLOT_Q_NOPE);
+        s.k_all = rows_in(c, ATTN__SLOT_K, ATTN__SLOT_LATENT);
     }
     s.nq = load_or(c, ATTN__SLOT_Q_LEN, index, s.q_all);
     int64_t tied = attn__problem_tied(c->p);

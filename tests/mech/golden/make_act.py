@@ -13,9 +13,11 @@ for b, h, hk, n, d, dv, scale, words, beta, thres, heads in (
         (2, 4, 2, 40, 16, 12, 0.75, " act_beta=0.25 act_threshold=0.05", 0.25, 0.05, None),
         (1, 3, 1, 65, 8, 8, 0.5, " act_heads=[0,2] act_threshold=0.02", 0.4, 0.02, (0, 2)),
         (1, 2, 2, 1, 8, 8, 1.0, "", 0.4, 0.1, None),
-        (1, 2, 1, 9, 8, 8, 1.0, " out_scale=0.5", 0.4, 0.1, None)):
-    case = gold.Case("act b=%d h=%d/%d q=%d k=%d d=%d/%d causal scale=%g%s"
-                     % (b, h, hk, n, n, d, dv, scale, words), 12.0)
+        (1, 2, 1, 9, 8, 8, 1.0, " out_scale=0.5", 0.4, 0.1, None),
+        (1, 2, 2, 9, 8, 8, 1.0, " act_beta=0.4", 0.4, 0.1, None)):  # causal need not be said
+    causal = "" if "act_beta=0.4" in words else " causal"
+    case = gold.Case("act b=%d h=%d/%d q=%d k=%d d=%d/%d%s scale=%g%s"
+                     % (b, h, hk, n, n, d, dv, causal, scale, words), 12.0)
     q = case.make("q", "q", 1, (b, h, n, d))
     k = case.make("k", "kv", 2, (b, hk, n, d))
     v = case.make("v", "kv", 3, (b, hk, n, dv))
