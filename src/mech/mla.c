@@ -17,7 +17,7 @@
 #include "solvers/map_gemm.h"
 #include "solvers/scratch.h"
 
-/* p->extent */
+/* The last of p->extent. */
 enum { DN, DR, R, RD, EXTENTS };
 
 struct arrays {
@@ -34,7 +34,7 @@ static bool absorbed(const struct attn__problem *p)
 
 static int64_t size(const struct attn__problem *p, int extent)
 {
-    return p->extent[extent].value;
+    return p->extent[p->n_extents - EXTENTS + extent].value;
 }
 
 static int64_t widest(const struct attn__problem *p)
@@ -228,11 +228,12 @@ static int32_t extents(const struct attn__params *v, struct attn__problem *p)
     if (!absorbed(p) && p->k == ATTN_UNBOUNDED)
         return attn__error_set(ATTN_ERR_UNSUPPORTED,
                                "k is inf, but mla_form=naive keeps keys and values of all heads");
-    p->extent[DN] = (struct attn__extent){"Dn", p->d - dr};
-    p->extent[DR] = (struct attn__extent){"Dr", dr};
-    p->extent[R] = (struct attn__extent){"Rank", rank};
-    p->extent[RD] = (struct attn__extent){"Rd", rank + dr};
-    p->n_extents = EXTENTS;
+    const struct attn__extent mine[EXTENTS] = {[DN] = {"Dn", p->d - dr},
+                                               [DR] = {"Dr", dr},
+                                               [R] = {"Rank", rank},
+                                               [RD] = {"Rd", rank + dr}};
+    memcpy(p->extent + p->n_extents, mine, sizeof mine);
+    p->n_extents += EXTENTS;
     return ATTN_OK;
 }
 
