@@ -3,46 +3,48 @@
  * moda: modular duplex attention (MODA: Modular Duplex Attention for
  * Multimodal Perception, Cognition, and Emotion Understanding, Zhang et al.,
  * 2025). Tokens of two modalities in one causal sequence; each attends to its
- * own modality, and by itself to the other one, whose keys were carried over
- * by the Gram matrix of the own keys. Masked later positions may take weight
+ * own modality, and by itself to the other one, whose keys are carried over
+ * by the Gram matrix of the own keys - here the queries are instead. Masked later positions may take weight
  * by pseudo scores that fall with the position (StableMask, Yin et al., 2024),
  * which is one sink logit a row.
  */
 #include <math.h>
 
 #include "base/error.h"
-#include "mech/class_merge.h"
+#include "mech/preset.h"
+#include "problem/recipe.h"
 #include "solvers/map_gram.h"
 
 enum { SELF, CROSS, STAGES };
 
 struct arrays {
-    void *k;    /* [B,Hk,k,D] of keys for the other modality, f32 or f64 */
+    void *q;    /* [B,Hout,q,D] for keys of the other modality, f32 or f64 */
     void *sink; /* [q] */
-    double *gram;
+    struct attn__gram gram;
 };
 
 /* p->own */
 enum { ALIGN, HAS_BASE, BASE, DECAY };
 
-static void carve(struct attn__scratch *s, const struct attn__problem *p, struct arrays *a)
+static void carve(struct attn__scratch *s, const struct attn__problem *p,
+                  const struct attn__machine *m, struct arrays *a)
 {
     size_t size = attn__dtype_size(attn__problem_row_dtype(p));
     bool align = p->own[ALIGN] != 0;
-    int64_t heads = 0, keys = 0;
-    s->ok = s->ok && attn__mul_i64(p->b, p->hk, &heads) && attn__mul_i64(heads, p->k, &keys) &&
-            attn__mul_i64(keys, p->d, &keys);
-    a->k = attn__scratch_take(s, align ? keys : 0, size);
-    a->gram = attn__map_gram_take(s, align ? heads : 0, p->d);
+    int64_t n = 0;
+    s->ok = s->ok && attn__mul_i64(p->b, p->hout, &n) && attn__mul_i64(n, p->q, &n) &&
+            attn__mul_i64(n, p->d, &n);
+    a->q = attn__scratch_take(s, align ? n : 0, size);
     a->sink = attn__scratch_take(s, p->own[HAS_BASE] != 0 ? p->q : 0, size);
+    if (align)
+        attn__map_gram_take(s, p, m, &a->gram);
 }
 
 static bool workspace(const struct attn__problem *p, const struct attn__machine *m, size_t *bytes)
 {
     struct attn__scratch s = {.ok = true};
     struct arrays a;
-    (void)m;
-    carve(&s, p, &a);
+    carve(&s, p, m, &a);
     *bytes = s.used;
     return s.ok;
 }
@@ -53,6 +55,17 @@ static int32_t add_pair(struct attn__params *v, const struct attn__mem *mem, int
 {
     static const int64_t see[STAGES][2] = {{1, 2}, {2, 1}};
     return attn__piece_list_add(&v->pieces, mem, ATTN_PIECE_PAIR, ATTN_MODE_MUST, see[n], 2);
+}
+
+/* Turned queries are one for each output head. */
+static int32_t own_queries(struct attn__params *v, const struct attn__problem *whole)
+{
+    int32_t status = attn__params_set_i64(v, ATTN_PARAM_HQ, whole->hout);
+    if (status == ATTN_OK)
+        status = attn__params_set_i64(v, ATTN_PARAM_HK, whole->hk);
+    if (status == ATTN_OK)
+        status = attn__params_set_i64(v, ATTN_PARAM_HV, whole->hv);
+    return status == ATTN_OK ? attn__params_unset(v, ATTN_PARAM_Q_HEAD) : status;
 }
 
 static int32_t stage(const struct attn__params *v, const struct attn__problem *whole, int32_t n,
@@ -66,6 +79,8 @@ static int32_t stage(const struct attn__params *v, const struct attn__problem *w
         status = attn__params_set_i64(&copy, ATTN_PARAM_SINK_LOGITS, 1);
     if (status == ATTN_OK)
         status = add_pair(&copy, mem, n);
+    if (status == ATTN_OK && n == CROSS && whole->own[ALIGN] != 0)
+        status = own_queries(&copy, whole);
     if (status == ATTN_OK)
         status = attn__mech_attend(&copy, &copy, mem, p);
     attn__params_destroy(&copy);
@@ -106,23 +121,24 @@ static void run(const struct attn__recipe_run *r)
     static const enum attn__slot out[STAGES] = {ATTN__SLOT_OUT, ATTN__SLOT_OUT_CROSS};
     static const enum attn__slot lse[STAGES] = {ATTN__SLOT_LSE, ATTN__SLOT_LSE_CROSS};
     const struct attn__problem *p = r->call->p;
-    const attn_tensor *t = r->call->t, *k = &t[ATTN__SLOT_K];
+    const attn_tensor *t = r->call->t, *q = &t[ATTN__SLOT_Q];
     struct attn__scratch s = {.base = r->ws, .ok = true};
-    attn_tensor sinks, aligned;
+    attn_tensor sinks, turned;
     struct arrays a;
-    carve(&s, p, &a);
+    carve(&s, p, r->machine, &a);
     if (p->own[HAS_BASE] != 0)
         sinks = make_sinks(r, a.sink);
     if (p->own[ALIGN] != 0) {
-        aligned = attn__recipe_view(a.k, attn__problem_row_dtype(p), k->shape[0], p->hk,
-                                    k->shape[2], p->d);
-        attn__map_gram(r->threads, k, &t[ATTN__SLOT_CLASS_K], a.gram, &aligned);
+        turned = attn__recipe_view(a.q, attn__problem_row_dtype(p), q->shape[0], p->hout,
+                                   q->shape[2], p->d);
+        attn__map_gram(r, &t[ATTN__SLOT_K], &t[ATTN__SLOT_CLASS_K], &a.gram);
+        attn__map_gram_turn(r, q, &t[ATTN__SLOT_CLASS_Q], &a.gram, &turned);
     }
     for (int32_t n = SELF; n < STAGES; n++) {
         struct attn__call c = attn__recipe_call(r);
         attn__recipe_pass_inputs(&c, r->call);
         if (n == CROSS && p->own[ALIGN] != 0)
-            attn__recipe_give(&c, ATTN__SLOT_K, &aligned);
+            attn__recipe_give(&c, ATTN__SLOT_Q, &turned);
         if (p->own[HAS_BASE] != 0)
             attn__recipe_give(&c, ATTN__SLOT_SINK_LOGITS, &sinks);
         attn__recipe_pass(&c, ATTN__SLOT_OUT, r->call, out[n]);
@@ -156,7 +172,7 @@ static int32_t whole_problem(const struct attn__params *params, const struct att
     if (status == ATTN_OK)
         status = attn__mech_attend(&copy, params, mem, p);
     attn__params_destroy(&copy);
-    return status == ATTN_OK ? attn__class_finish(mem, &recipe, p) : status;
+    return status;
 }
 
 int32_t attn__mech_moda(const struct attn__params *params, const struct attn__mem *mem,
@@ -170,6 +186,9 @@ int32_t attn__mech_moda(const struct attn__params *params, const struct attn__me
     int32_t status = whole_problem(params, mem, p);
     if (status != ATTN_OK)
         return status;
+    p->recipe = &recipe;
+    p->takes[ATTN__SLOT_Q_LEN] = p->takes[ATTN__SLOT_K_LEN] = p->takes[ATTN__SLOT_K_START] =
+        ATTN__TAKES_NOT;
     p->takes[ATTN__SLOT_OUT_CROSS] = ATTN__TAKES_MUST;
     p->takes[ATTN__SLOT_LSE_CROSS] = ATTN__TAKES_MAY;
     p->own[ALIGN] = (double)attn__params_i64_or(params, ATTN_PARAM_MODA_ALIGN, 1);

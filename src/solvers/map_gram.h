@@ -1,26 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keys of one kind carried over to the space of another, as a step of a
- * recipe.
+ * Gram matrices of two classes of keys and queries turned by them, as steps of
+ * a recipe. A score q.(G k) is (G q).k, so that no key is touched.
  */
 #ifndef ATTN_SOLVERS_MAP_GRAM_H
 #define ATTN_SOLVERS_MAP_GRAM_H
 
-#include <attn/tensor.h>
-
+#include "problem/recipe.h"
 #include "solvers/scratch.h"
-#include "thread/parallel.h"
 
-/* Room for a view with `heads` batch elements and heads together. */
-double *attn__map_gram_take(struct attn__scratch *s, int64_t heads, int64_t d);
+struct attn__gram {
+    void *matrix; /* [B,Hk,2,D,D], f32 or f64 */
+    char *work;   /* of each thread */
+};
+
+void attn__map_gram_take(struct attn__scratch *s, const struct attn__problem *p,
+                         const struct attn__machine *m, struct attn__gram *g);
 
 /*
- * With G_m = sum of k k^T over the keys of class m, |.| the Frobenius norm:
- * a key of class 0 becomes k G_1 / |G_1|, one of class 1 k G_0 / |G_0|; keys
- * of other classes, and those for which that G is 0, stay. from: any float
- * type [B,H,N,D]; class_k [B|1,N] of u8; to: dense, f32 or f64.
+ * matrix[b,h,m] = G / |G|, the Frobenius norm, with G the sum of k k^T over
+ * the keys k of class m; the unit matrix where G is 0. Keys of classes from 2
+ * on are not read. k: any float type [B,Hk,N,D], class_k [B|1,N] of u8.
  */
-void attn__map_gram(struct attn__threads *threads, const attn_tensor *from,
-                    const attn_tensor *class_k, double *room, const attn_tensor *to);
+void attn__map_gram(const struct attn__recipe_run *r, const attn_tensor *k,
+                    const attn_tensor *class_k, const struct attn__gram *g);
+
+/*
+ * to[b,h,i,:] = matrix[b,k_head[h],m] q[b,q_head[h],i,:], m the class of row i,
+ * with the head maps of the problem; rows of other classes than 0 and 1 are
+ * copied. to: dense [B,Hout,N,D], f32 or f64.
+ */
+void attn__map_gram_turn(const struct attn__recipe_run *r, const attn_tensor *q,
+                         const attn_tensor *class_q, const struct attn__gram *g,
+                         const attn_tensor *to);
 
 #endif /* ATTN_SOLVERS_MAP_GRAM_H */
