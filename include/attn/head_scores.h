@@ -27,8 +27,9 @@ extern "C" {
  * Factuality, Wu et al., 2024): how much of a needle, prompt[needle_start]
  * to prompt[needle_end - 1], each head copies while the answer is generated.
  * positions [T,H] or [T,H,K]: for each of the T generated tokens the position
- * that a head's last row gave most weight to, or the K such positions (those
- * outside of the prompt, such as -1, count for nothing); generated [T] and
+ * that a head's last row gave most weight to (want=argmax), or the K such
+ * positions (those outside of the prompt, such as -1, count for nothing);
+ * generated [T] and
  * prompt [P]: token ids. For each token and head, if one of the positions
  * lies in the needle and the prompt has the generated id there,
  *

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * moda: modular duplex attention (MODA: Modular Duplex Attention for
- * Multimodal Perception, Cognition, and Emotion Understanding, Zhang et al.,
- * 2025). Tokens of two modalities in one causal sequence; each attends to its
- * own modality, and by itself to the other one, whose keys are carried over
- * by the Gram matrix of the own keys - here the queries are instead. Masked later positions may take weight
- * by pseudo scores that fall with the position (StableMask, Yin et al., 2024),
- * which is one sink logit a row.
+ * moda: modular duplex attention (MODA: Modular Duplex Attention for Multimodal
+ * Perception, Cognition, and Emotion Understanding, Zhang et al., 2025). Tokens
+ * of two modalities in one causal sequence; each attends to its own modality,
+ * and by itself to the other one, whose keys are carried over by the Gram
+ * matrix of the own keys - here the queries are instead. Masked later positions
+ * may take weight by pseudo scores that fall with the position (StableMask, Yin
+ * et al., 2024), which is one sink logit a row.
  */
 #include <math.h>
 

@@ -12,6 +12,7 @@
 #include "solvers/merge.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/dtype.h"
 
@@ -62,15 +63,47 @@ static double weight_sum(size_t n_parts, const attn_tensor *part_lse, const int6
 static void add_block(double *sum, double w, const attn_tensor *t, int64_t at, int64_t n)
 {
     const int64_t step = t->stride[3];
+    const char *base = (const char *)t->data;
+    float narrow[BLOCK];
+    double wide[BLOCK];
 
-    for (int64_t c = 0; c < n; c++)
-        sum[c] += w * attn__load_f64(t->data, at + c * step, t->dtype);
+    /* Dense rows in one go, which may begin anywhere: the same numbers. */
+    if (step == 1 && t->dtype == ATTN_DTYPE_F32) {
+        memcpy(narrow, base + at * (int64_t)sizeof *narrow, (size_t)n * sizeof *narrow);
+        for (int64_t c = 0; c < n; c++)
+            sum[c] += w * (double)narrow[c];
+    } else if (step == 1 && t->dtype == ATTN_DTYPE_F64) {
+        memcpy(wide, base + at * (int64_t)sizeof *wide, (size_t)n * sizeof *wide);
+        for (int64_t c = 0; c < n; c++)
+            sum[c] += w * wide[c];
+    } else {
+        for (int64_t c = 0; c < n; c++)
+            sum[c] += w * attn__load_f64(base, at + c * step, t->dtype);
+    }
+}
+
+static void store_block(const double *value, const attn_tensor *t, int64_t at, int64_t n)
+{
+    const int64_t step = t->stride[3];
+    char *base = t->data;
+    float narrow[BLOCK];
+
+    if (step == 1 && t->dtype == ATTN_DTYPE_F32) {
+        for (int64_t c = 0; c < n; c++)
+            narrow[c] = (float)value[c];
+        memcpy(base + at * (int64_t)sizeof *narrow, narrow, (size_t)n * sizeof *narrow);
+    } else if (step == 1 && t->dtype == ATTN_DTYPE_F64) {
+        memcpy(base + at * (int64_t)sizeof *value, value, (size_t)n * sizeof *value);
+    } else {
+        for (int64_t c = 0; c < n; c++)
+            attn__store_f64(base, at + c * step, t->dtype, value[c]);
+    }
 }
 
 static void merge_row(size_t n_parts, const attn_tensor *part_out, const attn_tensor *part_lse,
                       const attn_tensor *out, const attn_tensor *lse, const int64_t index[3])
 {
-    const int64_t d = out->shape[3], step = out->stride[3];
+    const int64_t d = out->shape[3];
     const double m = lse_max(n_parts, part_lse, index);
     const double total = weight_sum(n_parts, part_lse, index, m);
 
@@ -85,11 +118,10 @@ static void merge_row(size_t n_parts, const attn_tensor *part_out, const attn_te
             if (x != -INFINITY)
                 add_block(sum, weight(x, m), t, row_at(t, index) + c0 * t->stride[3], n);
         }
-        for (int64_t c = 0; c < n; c++) {
-            /* No part has weight: m is -inf and the row sees no key. */
-            double value = m == -INFINITY ? 0 : sum[c] / total;
-            attn__store_f64(out->data, row_at(out, index) + (c0 + c) * step, out->dtype, value);
-        }
+        /* Where no part has weight, m is -inf and the row sees no key. */
+        for (int64_t c = 0; c < n && m != -INFINITY; c++)
+            sum[c] /= total;
+        store_block(sum, out, row_at(out, index) + c0 * out->stride[3], n);
     }
     if (lse)
         attn__store_f64(lse->data, row_at(lse, index), lse->dtype,

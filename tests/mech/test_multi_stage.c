@@ -5,6 +5,7 @@
  * numbers test_mechs holds against golden files.
  */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "../unit/unit.h"
@@ -376,6 +377,88 @@ START_TEST(vhr_errors)
 }
 END_TEST
 
+/* The f32 views of Q, K, V and the like become bf16, whose values both runs
+ * then have. */
+static void narrow(struct dense *x, struct dense *y, const int32_t *roles, size_t n)
+{
+    for (size_t r = 0; r < n; r++) {
+        attn_tensor *t = dense_view(x, roles[r]);
+        int64_t count = 1;
+        for (int32_t i = 0; i < t->rank; i++)
+            count *= t->shape[i];
+        float *from = t->data;
+        attn_tensor *to = dense_add(y, roles[r], ATTN_DTYPE_BF16, t->rank, t->shape, NULL);
+        uint16_t *half = to->data;
+        for (int64_t i = 0; i < count; i++) {
+            uint32_t bits;
+            memcpy(&bits, &from[i], sizeof bits);
+            half[i] = (uint16_t)(bits >> 16);
+            bits &= 0xFFFF0000;
+            memcpy(&from[i], &bits, sizeof bits);
+        }
+    }
+}
+
+/* Stages on f32 intermediates beside bf16 keys and values. */
+START_TEST(bf16)
+{
+    static const int32_t docs[] = {10, 60, 100, 150}, roles[] = {
+        ATTN_ROLE_Q, ATTN_ROLE_K, ATTN_ROLE_V, ATTN_ROLE_OUT, ATTN_ROLE_Q2, ATTN_ROLE_K2,
+        ATTN_ROLE_V2};
+    static const int64_t shape[2] = {1, 4}, more[4] = {1, 4, 200, 32}, pairs[2] = {1, 200};
+    static const char *const texts[3] = {"pine h=4/2 q=200 k=200 d=32 pine_docs=3",
+                                         "moda h=4/2 q=200 k=200 d=32",
+                                         "vhr h=4/2 q=200 k=200 d=32 causal"};
+    static const char *const types[] = {" dtype=bf16", " dtype=bf16 compute=bf16"};
+    static uint8_t kinds[200];
+    for (int i = 0; i < 200; i++)
+        kinds[i] = (uint8_t)(i / 30 % 2);
+    for (int m = 0; m < 3; m++)
+        for (int n = 0; n < 2; n++) {
+            struct dense x, y;
+            char text[200];
+            dense_make(&x, 1, 4, 2, 200, 200, 32, 32);
+            dense_make(&y, 1, 4, 2, 200, 200, 32, 32);
+            if (m == 0)
+                dense_add(&x, ATTN_ROLE_DOCS, ATTN_DTYPE_I32, 2, shape, (void *)(uintptr_t)docs);
+            if (m == 0)
+                dense_add(&y, ATTN_ROLE_DOCS, ATTN_DTYPE_I32, 2, shape, (void *)(uintptr_t)docs);
+            struct dense *both[2] = {&x, &y};
+            for (int i = 0; i < 2 && m == 1; i++) {
+                dense_add(both[i], ATTN_ROLE_CLASS_Q, ATTN_DTYPE_U8, 2, pairs, kinds);
+                dense_add(both[i], ATTN_ROLE_CLASS_K, ATTN_DTYPE_U8, 2, pairs, kinds);
+                dense_add(both[i], ATTN_ROLE_OUT_CROSS, i ? ATTN_DTYPE_BF16 : ATTN_DTYPE_F32, 4,
+                          more, NULL);
+            }
+            if (m == 2)
+                add_text(&x, 50, 3);
+            narrow(&x, &y, roles, m == 2 ? 7 : 4);
+            run(texts[m], &x, 1);
+            snprintf(text, sizeof text, "%s%s", texts[m], types[n]);
+            attn_ctx *ctx = dense_ctx(1);
+            ck_assert_msg(dense_run(ctx, text, NULL, &y), "%s: %s", text, dense_error());
+            attn_ctx_destroy(ctx);
+            for (int out = 0; out < (m == 1 ? 2 : 1); out++) {
+                int32_t role = out ? ATTN_ROLE_OUT_CROSS : ATTN_ROLE_OUT;
+                const float *want = dense_view(&x, role)->data;
+                const uint16_t *got = dense_view(&y, role)->data;
+                double error = 0, size = 0;
+                for (size_t i = 0; i < x.n_out; i++) {
+                    uint32_t bits = (uint32_t)got[i] << 16;
+                    float f;
+                    memcpy(&f, &bits, sizeof f);
+                    error += pow((double)f - (double)want[i], 2);
+                    size += pow((double)want[i], 2);
+                }
+                ck_assert_msg(sqrt(error / size) < 0x1p-8 * (1 + (n ? 6.0 / 4 : 0)),
+                              "%s: role %d: %g", text, (int)role, sqrt(error / size));
+            }
+            dense_free(&x);
+            dense_free(&y);
+        }
+}
+END_TEST
+
 static const struct {
     const char *text;
     int32_t status;
@@ -418,4 +501,4 @@ START_TEST(plan_create)
 END_TEST
 
 UNIT_MAIN("multi_stage", pine_order, pine_one, pine_batch, pine_poison, pine_errors, moda_parts,
-          moda_classes, moda_errors, vhr_factors, vhr_edges, vhr_errors, plan_create)
+          moda_classes, moda_errors, vhr_factors, vhr_edges, vhr_errors, bf16, plan_create)

@@ -71,6 +71,21 @@ def test_retrieval():
         attn.retrieval_head_scores([1], [9], prompt, (1, 3))
 
 
+def test_retrieval_of_plan(ctx, rng):
+    """Two heads: one looks at the token that comes next, one at its own."""
+    prompt = rng.permutation(12)
+    token = np.eye(13, dtype=np.float32) * 9
+    plan = ctx.plan("softmax b=1 h=2/1 q=1 k=inf d=13 want=argmax")
+    where = []
+    for t in range(4, 8):
+        k = token[None, None, np.append(prompt, prompt[t])]
+        q = token[None, [[prompt[t]], [12]]].copy()
+        q[0, 1, 0] = token[prompt[0]]
+        where.append(plan.run(q=q, k=k, v=k).argmax[0, :, 0])
+    scores = attn.retrieval_head_scores(np.stack(where), prompt[4:8], prompt, (4, 8))
+    assert np.allclose(scores, [1, 0])
+
+
 def test_moa_spans(ctx, qkv):
     spans, bands = attn.moa_span_rule([1024, 0, 10], [0, 0.5, 0], 4096)
     assert spans.tolist() == [1024, 2048, 128] and bands.tolist() == [16, 32, 1]
