@@ -4,18 +4,32 @@
  */
 #include "base/memory.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 #include "base/error.h"
 #include "base/size_first.h"
 
+/* Blocks from which on the look-up of small pages shows. */
+enum { HUGE_PAGE = 2 << 20, LARGE_BLOCK = 8 << 20 };
+
 static void *heap_alloc(void *user, size_t bytes, size_t align)
 {
+    bool large = bytes >= LARGE_BLOCK && align <= HUGE_PAGE;
     void *ptr = NULL;
 
     (void)user;
-    return posix_memalign(&ptr, align, bytes) == 0 ? ptr : NULL;
+    if (posix_memalign(&ptr, large ? HUGE_PAGE : align, bytes) != 0)
+        return NULL;
+#if defined __linux__ && defined MADV_HUGEPAGE
+    if (large) /* a wish: where it is not granted nothing is lost */
+        (void)madvise(ptr, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+#endif
+    return ptr;
 }
 
 static void heap_free(void *user, void *ptr, size_t bytes)

@@ -157,7 +157,7 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t h
     struct room *r = &st->room[worker];
     struct attn__scan_load *l = &r->load;
     int64_t readers = p->scan.readers;
-    attn__scan_load_start(l, c, st->x->machine->kern, s, head, false);
+    attn__scan_load_start(l, c, st->x->machine->kern, s, head, false, 0);
     l->lse = r->lse;
     memset(r->S, 0, (size_t)(p->scan.dk * l->dv16) * sizeof *r->S);
     memset(r->z, 0, (size_t)p->scan.dk * sizeof *r->z);

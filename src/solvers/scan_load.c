@@ -97,7 +97,7 @@ static void zero(float *x, int64_t n)
 
 void attn__scan_load_start(struct attn__scan_load *l, const struct attn__call *c,
                            const struct attn__kernels *kern, const struct attn__seq *s,
-                           int64_t head, bool reverse)
+                           int64_t head, bool reverse, int64_t rows)
 {
     const struct attn__problem *p = c->p;
     const struct attn__scan_spec *e = &p->scan;
@@ -107,16 +107,21 @@ void attn__scan_load_start(struct attn__scan_load *l, const struct attn__call *c
     l->seq = *s;
     l->head = head;
     l->reverse = reverse;
+    l->tokens = rows > 0 && rows < CHUNK ? rows : CHUNK;
+    if (e->steps > 1) /* with several keys each, fewer */
+        l->tokens = attn__max_i64(l->tokens / e->steps, 1);
     l->age = 0;
     /* What is past the last element of a row stays 0. */
-    zero(l->q, e->readers * CHUNK * l->dk16);
-    zero(l->k, CHUNK * l->dk16);
-    zero(l->v, CHUNK * l->dv16);
+    int64_t steps = attn__max_i64(e->steps, 1);
+    int64_t n = attn__min_i64(attn__max_i64(s->nq, s->nk), l->tokens) * steps;
+    zero(l->q, e->readers * n * l->dk16);
+    zero(l->k, n * l->dk16);
+    zero(l->v, n * l->dv16);
     if (has_own_writer(e))
-        zero(l->w, CHUNK * l->dk16);
+        zero(l->w, n * l->dk16);
     if (e->update != ATTN_UPDATE_ADD)
-        zero(l->e, CHUNK * l->dk16);
-    zero(l->g, e->decay == ATTN_DECAY_CHANNEL ? CHUNK * l->dk16 : CHUNK);
+        zero(l->e, n * l->dk16);
+    zero(l->g, e->decay == ATTN_DECAY_CHANNEL ? n * l->dk16 : n);
     if (e->columns > 0)
         load_map(l);
     for (int64_t d = 0; d < e->dk && e->read_before; d++)
@@ -180,7 +185,7 @@ static bool resets(const struct attn__scan_load *l, int64_t i)
 
 int64_t attn__scan_load_next(const struct attn__scan_load *l, int64_t i, bool *fresh)
 {
-    int64_t most = attn__min_i64(attn__scan_load_tokens(l->c->p), l->seq.nq - i), n = 1;
+    int64_t most = attn__min_i64(l->tokens, l->seq.nq - i), n = 1;
     *fresh = false;
     if (!l->c->p->scan.reset)
         return most;

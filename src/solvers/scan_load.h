@@ -17,6 +17,7 @@ struct attn__scan_load {
     struct attn__seq seq;
     int64_t head; /* state */
     bool reverse;
+    int64_t tokens; /* most of a chunk */
     int64_t age; /* tokens since the state was 0, of those loaded */
     double *lse; /* [dk]: the running log-sum-exp of gate=lightnet */
 
@@ -35,10 +36,11 @@ struct attn__scan_load {
 void attn__scan_load_take(struct attn__scratch *s, const struct attn__problem *p,
                           struct attn__scan_load *l);
 
-/* Begins a sequence and state: what does not change from token to token. */
+/* Begins a sequence and state: what does not change from token to token.
+ * rows: most of a chunk, up to ATTN__SCAN_CHUNK; 0: that. */
 void attn__scan_load_start(struct attn__scan_load *l, const struct attn__call *c,
                            const struct attn__kernels *kern, const struct attn__seq *s,
-                           int64_t head, bool reverse);
+                           int64_t head, bool reverse, int64_t rows);
 
 /* What the core is to do; l->bonus is in it. */
 struct attn__scan_kind attn__scan_load_kind(const struct attn__problem *p,
@@ -54,12 +56,6 @@ void attn__scan_load_queries(struct attn__scan_load *l, int64_t i, int64_t m);
 
 /* Both, as a chunk without `out`. */
 struct attn__scan_chunk attn__scan_load_chunk(struct attn__scan_load *l, int64_t i, int64_t m);
-
-/* Tokens of a chunk: with several keys each, fewer. */
-static inline int64_t attn__scan_load_tokens(const struct attn__problem *p)
-{
-    return p->scan.steps > 1 ? ATTN__SCAN_CHUNK / p->scan.steps : ATTN__SCAN_CHUNK;
-}
 
 /* Rows of n tokens in the other order. */
 static inline struct attn__rows attn__scan_flip(struct attn__rows r, int64_t n)

@@ -118,7 +118,7 @@ struct job {
     struct attn__scan_kind kind;
     attn__scan_core_fn *core;
     const struct attn__kernels *kern;
-    int64_t head, v_first, v_n, dv16;
+    int64_t head, rows, v_first, v_n, dv16; /* rows: of a chunk */
     float *S, *z;
     double *lse;
 };
@@ -211,7 +211,7 @@ static void run_job(struct job *j)
     j->S = j->r->S;
     j->z = e->norm != ATTN_STATE_NORM_NONE ? j->r->z : NULL;
     j->lse = e->gate == ATTN_GATE_LIGHTNET ? j->r->lse : NULL;
-    attn__scan_load_start(&j->r->load, j->c, j->kern, j->s, j->head, reverse);
+    attn__scan_load_start(&j->r->load, j->c, j->kern, j->s, j->head, reverse, j->rows);
     j->kind = attn__scan_load_kind(j->c->p, &j->r->load);
     if (state) {
         int64_t slot = attn__scan_slot(j->c, j->s->index);
@@ -227,7 +227,7 @@ static void run_job(struct job *j)
     pass(j, reverse);
     if (is_both(j->c->p)) {
         empty(j);
-        attn__scan_load_start(&j->r->load, j->c, j->kern, j->s, j->head, true);
+        attn__scan_load_start(&j->r->load, j->c, j->kern, j->s, j->head, true, j->rows);
         pass(j, true);
         store(j, 0, j->s->nq, false, j->r->both, j->s->nq * j->dv16);
     }
@@ -269,6 +269,7 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
         .core = st->core,
         .kern = st->x->machine->kern,
         .head = index / parts,
+        .rows = attn__exec_choice(st->x, s)->tiles.rows,
         .v_first = first,
         .v_n = attn__min_i64(columns, dv16 - first),
         .dv16 = dv16,
@@ -283,7 +284,7 @@ void attn__scan_count(const struct attn__exec *x)
     struct attn_state *state = attn__scan_state(c);
     for (int64_t n = 0; n < c->n_seq && state; n++) {
         struct attn__seq s = attn__call_seq(c, n);
-        struct attn__scan_load l = {.c = c, .seq = s,
+        struct attn__scan_load l = {.c = c, .seq = s, .tokens = ATTN__SCAN_CHUNK,
                                     .reverse = c->p->scan.direction == ATTN_DIRECTION_REVERSE};
         int64_t *seen = &state->count[attn__scan_slot(c, n)];
         if (!attn__exec_mine(x, &s))

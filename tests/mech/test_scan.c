@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Recurrences on random problems: the sequence whole by scan_reference in f64
- * against every other solver (scan_step, scan_full and those to come), whole,
+ * against every other solver (scan_step, scan_chunk, scan_full), whole,
  * cut at random places with a state between the pieces, packed, and with other
  * numbers of threads. Below the solvers: src/solvers/scan_run.c, scan_load.c,
  * scan_map.c, scan_tokens.c, scan_exact.c; the settings are those of

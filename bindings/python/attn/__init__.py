@@ -20,6 +20,7 @@ from ._head_scores import (
 from ._lib import MaskFn, ScoreFn
 from ._lib import lib as _library, mechanisms, params as _params, roles as _roles, solvers, text
 from ._plan import Plan, Result
+from ._state import State
 
 __version__ = "0.1.0"
 
@@ -41,7 +42,8 @@ def roles() -> "dict[str, str]":
 
 __all__ = [
     "ArgumentError", "AttnError", "Context", "MaskFn", "OutOfMemoryError", "Plan", "Result",
-    "ScoreFn", "SizeOverflowError", "StateError", "UnsupportedError", "attention", "default_context",
+    "ScoreFn", "SizeOverflowError", "State", "StateError", "UnsupportedError", "attention",
+    "default_context",
     "dgqa_heads", "expand_heads", "head_norms", "kdgqa_heads", "library_version", "mechanisms",
     "merge", "moa_span_rule", "parameters", "pgqa_noise", "razor_head_scores",
     "retrieval_head_scores", "roles", "rollout", "solvers", "vhd",

@@ -18,6 +18,7 @@ from ._lib import (
     PARAM_EXECUTORS, TYPE_I64, TYPE_I64S, Role, Tensor, lib, params, roles, text,
 )
 from ._pointers import Pointer
+from ._state import State
 from ._tensor import Array, View, numpy_dtype, view
 from ._values import is_set, read_all
 from ._words import Problem
@@ -227,6 +228,10 @@ class Plan:
             raise ValueError("q=%d and k=%d are not within q=%d and k=%s of the plan"
                              % (nq, nk, self._facts.q, self._facts.k))
         return text(name)
+
+    def state(self, slots: int = 1) -> State:
+        """An empty state of so many slots, for runs of this plan and its like."""
+        return State(self, slots)
 
     def run(self, *, layout: str = "bhnd", **arrays: Any) -> Result:
         """Computes; arrays by lower-case role name.

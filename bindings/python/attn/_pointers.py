@@ -57,6 +57,8 @@ class Pointer:
         self._owner = value
         if value is None:
             self.address = 0
+        elif type(value).__module__ == __package__ + "._state":
+            self.address = value._handle.value or 0
         elif isinstance(value, int) and not isinstance(value, bool):
             self.address = value
         elif isinstance(value, (ctypes.c_void_p, ctypes.c_char_p, ctypes._Pointer)):
