@@ -343,6 +343,10 @@ static void right_view(struct input *in, const struct execute *x, int32_t role, 
         t->dtype = whole;
         SHAPE(2, byte(in) & 1 ? 1 : x->b, role == ATTN_ROLE_SEG_Q ? x->nq : x->nk);
         break;
+    case ATTN_ROLE_DOCS: /* some of which rise, as they should */
+        t->dtype = whole;
+        SHAPE(2, byte(in) & 1 ? 1 : x->b, 3);
+        break;
     case ATTN_ROLE_Q_OFFSETS:
     case ATTN_ROLE_K_OFFSETS:
         t->dtype = whole;

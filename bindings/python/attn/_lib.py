@@ -197,9 +197,9 @@ class Role(NamedTuple):
 
     @property
     def has_layout(self) -> bool:
-        """Is it [B,H,N,D], what a layout reorders?"""
+        """Is it [B,H,N,D], of one row or more, what a layout reorders?"""
         parts = self.shape.split(",")
-        return (len(parts) == 4 and parts[1][0] == "H" and parts[2][0] == "N"
+        return (len(parts) == 4 and parts[1][0] == "H" and parts[2][0] in "N1"
                 and parts[3][0] == "D")
 
 

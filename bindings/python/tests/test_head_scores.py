@@ -125,3 +125,28 @@ def test_moda_has_two_outputs(ctx, qkv):
     other = plan.run(q=swapped[0], k=swapped[1], v=swapped[2], class_q=kind, class_k=kind,
                      layout="bnhd")
     assert np.allclose(other.out_cross.transpose(0, 2, 1, 3), res.out_cross)
+
+
+def test_head_maps_and_layout(ctx, qkv):
+    """Maps of heads are the same as heads picked beforehand, in any layout."""
+    q, k, v = qkv(nq=50, nk=50)
+    q2, k2, v2 = qkv(nq=1, nk=20)
+    kind = (np.arange(50) // 6 % 2).astype(np.uint8)[None]
+    maps = {"q_head": [2, 0, 3], "k_head": [1, 1, 0], "v_head": [0, 1, 1]}
+    pick = {"q": "q_head", "k": "k_head", "v": "v_head"}
+    for mech, own, more in (("pine", {"pine_docs": 3}, {"docs": [[5, 12, 30, 44]]}),
+                            ("moda", {}, {"class_q": kind, "class_k": kind}),
+                            ("vhr", {"vhr_filter": False}, {"q2": q2, "k2": k2, "v2": v2})):
+        arrays = {"q": q, "k": k, "v": v, **more}
+        picked = {name: x[:, maps[pick[name[0]]]] if name.rstrip("2") in pick else x
+                  for name, x in arrays.items()}
+        plan = ctx.plan(mech, b=2, h=(4, 2), q=50, k=50, d=16, **own, **maps)
+        found = plan.run(**arrays, lse=True)
+        want = ctx.plan(mech, b=2, h=3, q=50, k=50, d=16, **own).run(**picked, lse=True)
+        turned = {name: x.transpose(0, 2, 1, 3).copy() if name.rstrip("2") in pick else x
+                  for name, x in arrays.items()}
+        other = plan.run(**turned, lse=True, layout="bnhd")
+        for name in want:
+            assert np.allclose(found[name], want[name], atol=1e-6)
+            same = other[name].transpose(0, 2, 1, 3) if other[name].ndim == 4 else other[name]
+            assert np.allclose(same, found[name], atol=1e-6)
