@@ -175,7 +175,11 @@ enum {
     /* DeltaProduct (Siems et al., 2025). */
     ATTN_MECH_DELTAPRODUCT = 218,
     /* Based (Arora et al., 2024): the Taylor map of second order. */
-    ATTN_MECH_BASED = 219
+    ATTN_MECH_BASED = 219,
+    /* Agent attention (Han et al., 2024): a few agent tokens read the keys,
+     * queries read the agents; and its form for Stable Diffusion. */
+    ATTN_MECH_AGENT_ATTENTION = 220,
+    ATTN_MECH_AGENT_SD = 221
 };
 
 /*
@@ -361,6 +365,18 @@ enum {
  * | 13405 | s2_homo_head    | bool   |                   | 0                |
  * | 13500 | moa_bands       | i64s   | 1.. each          | needed           |
  * | 13501 | moa_block       | i64    | 1..               | 64               |
+ * | 22000 | agent_tokens    | i64    | 1..65536          | needed           |
+ * | 22001 | agent_h         | i64    | 1..65536          | AGENTS given     |
+ * | 22002 | agent_w         | i64    | 1..65536          | AGENTS given     |
+ * | 22003 | agent_kv_h      | i64    | 1..65536          | agent_h          |
+ * | 22004 | agent_kv_w      | i64    | 1..65536          | agent_w          |
+ * | 22005 | agent_class     | bool   |                   | 0                |
+ * | 22006 | agent_k_bias    | bool   | AGENT_K_BIAS      | 0                |
+ * | 22007 | agent_q_bias    | bool   | AGENT_Q_BIAS      | 0                |
+ * | 22008 | agent_conv      | bool   | AGENT_CONV, _BIAS | 0                |
+ * | 22100 | agent_sd_tokens | i64    | 1..65536          | needed           |
+ * | 22101 | agent_sd_power  | f64    | finite            | 0.3              |
+ * | 22102 | agent_sd_shortcut | f64  | finite            | 0.075            |
  *
  * b, q and k are maxima: every execute may have fewer. With k=inf the
  * workspace does not grow with k and nothing of the size of the scores is
@@ -539,7 +555,19 @@ enum {
     ATTN_PARAM_S2_DENSE_HEADS = 13404,
     ATTN_PARAM_S2_HOMO_HEAD = 13405,
     ATTN_PARAM_MOA_BANDS = 13500,
-    ATTN_PARAM_MOA_BLOCK = 13501
+    ATTN_PARAM_MOA_BLOCK = 13501,
+    ATTN_PARAM_AGENT_TOKENS = 22000,
+    ATTN_PARAM_AGENT_H = 22001,
+    ATTN_PARAM_AGENT_W = 22002,
+    ATTN_PARAM_AGENT_KV_H = 22003,
+    ATTN_PARAM_AGENT_KV_W = 22004,
+    ATTN_PARAM_AGENT_CLASS = 22005,
+    ATTN_PARAM_AGENT_K_BIAS = 22006,
+    ATTN_PARAM_AGENT_Q_BIAS = 22007,
+    ATTN_PARAM_AGENT_CONV = 22008,
+    ATTN_PARAM_AGENT_SD_TOKENS = 22100,
+    ATTN_PARAM_AGENT_SD_POWER = 22101,
+    ATTN_PARAM_AGENT_SD_SHORTCUT = 22102
 };
 
 /* Values of `align`. */

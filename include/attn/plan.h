@@ -147,6 +147,12 @@ typedef struct attn_plan attn_plan;
  * | 135 | SKIP          | [Hout]               | f32, f64     | in  | skip  |
  * | 136 | K_SCALE       | [Hk,D]               | as BIAS      | in  | update|
  * | 137 | K_MIX         | [Hk,D]               | as BIAS      | in  | update|
+ * | 140 | AGENTS        | [B,Hq,n,D]           | dtype        | in  | agent |
+ * | 141 | AGENT_K_BIAS  | [Hout|1,n,Nk]        | as BIAS      | in  | agent_|
+ * | 142 | AGENT_Q_BIAS  | [Hout|1,Nq,n]        | as BIAS      | in  | ...   |
+ * | 143 | AGENT_CONV    | [Hout*Dv,3,3]        | as BIAS      | in  | agent_|
+ * | 144 | AGENT_CONV_   | [Hout*Dv]            | as BIAS      | in  | conv  |
+ * |     | BIAS          | n: agent_tokens      |              |     |       |
  *
  * "piece": declared by a piece of visibility, see pieces.h; n: blocks of
  * queries. "mech.": only mechanisms whose text says so have the role. N2: keys
@@ -283,7 +289,12 @@ enum {
     ATTN_ROLE_FEATURE_BK = 134,
     ATTN_ROLE_SKIP = 135,
     ATTN_ROLE_K_SCALE = 136,
-    ATTN_ROLE_K_MIX = 137
+    ATTN_ROLE_K_MIX = 137,
+    ATTN_ROLE_AGENTS = 140,
+    ATTN_ROLE_AGENT_K_BIAS = 141,
+    ATTN_ROLE_AGENT_Q_BIAS = 142,
+    ATTN_ROLE_AGENT_CONV = 143,
+    ATTN_ROLE_AGENT_CONV_BIAS = 144
 };
 
 /* One argument of execute. Frozen. For every role above but USER, object
