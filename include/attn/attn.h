@@ -21,6 +21,7 @@
  *     wisdom.h    what measured plans have learnt, to be kept
  *     helpers.h   merge of partial results, one-shot calls
  *     head_maps.h    head maps and noise that grouped queries are given
+ *     layer_helpers.h slopes, short convolutions, biases of images
  *     head_scores.h  figures of heads from results of executes
  *
  * Rules that hold everywhere:
@@ -53,5 +54,6 @@
 #include <attn/helpers.h>
 #include <attn/head_maps.h>
 #include <attn/head_scores.h>
+#include <attn/layer_helpers.h>
 
 #endif /* ATTN_ATTN_H */

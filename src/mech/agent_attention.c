@@ -342,7 +342,8 @@ int32_t attn__mech_agent_sd(const struct attn__params *params, const struct attn
     if (p->scale > 0)
         return ATTN_OK;
     status = attn__error_set(ATTN_ERR_INVALID,
-                             "scale is %g, expected a number above 0: its power is taken", p->scale);
+                             "scale is %g, expected a number above 0: its power is taken",
+                             p->scale);
     attn__problem_free(p, mem);
     return status;
 }

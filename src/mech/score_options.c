@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "problem/slopes.h"
 
 enum { T5_MAX_DISTANCE = 128 };
 
@@ -42,20 +43,6 @@ static int32_t per_head(const struct attn__params *v, const struct attn__problem
     return ATTN_OK;
 }
 
-/*
- * The slopes of Press et al.: for a power of two n they are 2^(-8 (h+1) / n);
- * else those of the power of two below, then every second one of twice that.
- */
-static double standard_slope(int64_t h, int64_t heads)
-{
-    int64_t n = 1;
-    while (n * 2 <= heads)
-        n *= 2;
-    if (h < n)
-        return exp2(-8.0 * (double)(h + 1) / (double)n);
-    return exp2(-4.0 * (double)(2 * (h - n) + 1) / (double)n);
-}
-
 static int32_t slopes(const struct attn__params *v, struct attn__problem *p, double *room)
 {
     const double *given;
@@ -66,7 +53,7 @@ static int32_t slopes(const struct attn__params *v, struct attn__problem *p, dou
         return ATTN_OK;
     }
     for (int64_t h = 0; status == ATTN_OK && h < p->hout; h++)
-        room[h] = given ? given[h] : standard_slope(h, p->hout);
+        room[h] = given ? given[h] : attn__slopes_alibi(h, p->hout);
     p->slopes = room;
     return status;
 }

@@ -550,6 +550,8 @@ VALUE(ATTN_STATE_PART_COUNT, 4);
 
 VALUE(ATTN_LOGN_COUNT_POSITION, 0);
 VALUE(ATTN_LOGN_COUNT_KEYS, 1);
+VALUE(ATTN_LIGHTNING_CODE, 0);
+VALUE(ATTN_LIGHTNING_PAPER, 1);
 
 _Static_assert(ATTN_UNBOUNDED == INT64_MIN, "ATTN_UNBOUNDED is not INT64_MIN");
 
@@ -698,6 +700,13 @@ FUNCTION(attn_head_map_dgqa, int32_t (*)(size_t, const double *, const double *,
          int64_t *));
 FUNCTION(attn_head_map_expand, int32_t (*)(size_t, const int64_t *, size_t, int64_t *));
 FUNCTION(attn_pgqa_noise, int32_t (*)(const attn_tensor *, size_t, const attn_tensor *));
+FUNCTION(attn_alibi_slopes, int32_t (*)(size_t, double *));
+FUNCTION(attn_lightning_slopes, int32_t (*)(size_t, int32_t, int64_t, int64_t, double *));
+FUNCTION(attn_short_conv,
+         int32_t (*)(const attn_ctx *, const attn_tensor *, const attn_tensor *,
+                     const attn_tensor *, int32_t, const attn_tensor *, const attn_tensor *));
+FUNCTION(attn_agent_bias, int32_t (*)(const attn_tensor *, const attn_tensor *, const attn_tensor *,
+                                      const attn_tensor *, const attn_tensor *));
 FUNCTION(attn_state_create, int32_t (*)(attn_ctx *, const attn_plan *, int64_t, attn_state **));
 FUNCTION(attn_state_destroy, void (*)(attn_state *));
 FUNCTION(attn_state_slots, int64_t (*)(const attn_state *));

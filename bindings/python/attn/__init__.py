@@ -17,6 +17,7 @@ from ._head_maps import dgqa_heads, expand_heads, head_norms, kdgqa_heads, pgqa_
 from ._head_scores import (
     moa_span_rule, razor_head_scores, retrieval_head_scores, rollout, vhd,
 )
+from ._layer_helpers import agent_bias, alibi_slopes, lightning_slopes, short_conv
 from ._lib import MaskFn, ScoreFn
 from ._lib import lib as _library, mechanisms, params as _params, roles as _roles, solvers, text
 from ._plan import Plan, Result
@@ -42,9 +43,9 @@ def roles() -> "dict[str, str]":
 
 __all__ = [
     "ArgumentError", "AttnError", "Context", "MaskFn", "OutOfMemoryError", "Plan", "Result",
-    "ScoreFn", "SizeOverflowError", "State", "StateError", "UnsupportedError", "attention",
-    "default_context",
-    "dgqa_heads", "expand_heads", "head_norms", "kdgqa_heads", "library_version", "mechanisms",
+    "ScoreFn", "SizeOverflowError", "State", "StateError", "UnsupportedError", "agent_bias",
+    "alibi_slopes", "attention", "default_context", "dgqa_heads", "expand_heads", "head_norms",
+    "kdgqa_heads", "library_version", "lightning_slopes", "mechanisms",
     "merge", "moa_span_rule", "parameters", "pgqa_noise", "razor_head_scores",
-    "retrieval_head_scores", "roles", "rollout", "solvers", "vhd",
+    "retrieval_head_scores", "roles", "rollout", "short_conv", "solvers", "vhd",
 ]

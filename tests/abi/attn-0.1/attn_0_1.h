@@ -320,7 +320,10 @@ enum {
 
     ATTN_MECH_DELTAPRODUCT = 218,
 
-    ATTN_MECH_BASED = 219
+    ATTN_MECH_BASED = 219,
+
+    ATTN_MECH_AGENT_ATTENTION = 220,
+    ATTN_MECH_AGENT_SD = 221
 };
 
 enum {
@@ -467,7 +470,19 @@ enum {
     ATTN_PARAM_S2_DENSE_HEADS = 13404,
     ATTN_PARAM_S2_HOMO_HEAD = 13405,
     ATTN_PARAM_MOA_BANDS = 13500,
-    ATTN_PARAM_MOA_BLOCK = 13501
+    ATTN_PARAM_MOA_BLOCK = 13501,
+    ATTN_PARAM_AGENT_TOKENS = 22000,
+    ATTN_PARAM_AGENT_H = 22001,
+    ATTN_PARAM_AGENT_W = 22002,
+    ATTN_PARAM_AGENT_KV_H = 22003,
+    ATTN_PARAM_AGENT_KV_W = 22004,
+    ATTN_PARAM_AGENT_CLASS = 22005,
+    ATTN_PARAM_AGENT_K_BIAS = 22006,
+    ATTN_PARAM_AGENT_Q_BIAS = 22007,
+    ATTN_PARAM_AGENT_CONV = 22008,
+    ATTN_PARAM_AGENT_SD_TOKENS = 22100,
+    ATTN_PARAM_AGENT_SD_POWER = 22101,
+    ATTN_PARAM_AGENT_SD_SHORTCUT = 22102
 };
 
 enum { ATTN_ALIGN_BOTTOM_RIGHT = 0, ATTN_ALIGN_TOP_LEFT = 1 };
@@ -789,7 +804,12 @@ enum {
     ATTN_ROLE_FEATURE_BK = 134,
     ATTN_ROLE_SKIP = 135,
     ATTN_ROLE_K_SCALE = 136,
-    ATTN_ROLE_K_MIX = 137
+    ATTN_ROLE_K_MIX = 137,
+    ATTN_ROLE_AGENTS = 140,
+    ATTN_ROLE_AGENT_K_BIAS = 141,
+    ATTN_ROLE_AGENT_Q_BIAS = 142,
+    ATTN_ROLE_AGENT_CONV = 143,
+    ATTN_ROLE_AGENT_CONV_BIAS = 144
 };
 
 typedef struct attn_arg {
@@ -968,6 +988,37 @@ ATTN_API int32_t attn_vhd(const attn_tensor *out_with,
 ATTN_API int32_t attn_rollout(const attn_tensor *probs, double residual,
                               const attn_tensor *before,
                               const attn_tensor *after);
+
+#ifdef __cplusplus
+}
+#endif
+
+enum {
+    ATTN_LIGHTNING_CODE = 0,
+    ATTN_LIGHTNING_PAPER = 1
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+ATTN_API int32_t attn_alibi_slopes(size_t heads, double *slopes);
+
+ATTN_API int32_t attn_lightning_slopes(size_t heads, int32_t rule,
+                                       int64_t layer, int64_t layers,
+                                       double *slopes);
+
+ATTN_API int32_t attn_short_conv(const attn_ctx *ctx, const attn_tensor *x,
+                                 const attn_tensor *weight,
+                                 const attn_tensor *bias, int32_t silu,
+                                 const attn_tensor *state,
+                                 const attn_tensor *y);
+
+ATTN_API int32_t attn_agent_bias(const attn_tensor *table,
+                                 const attn_tensor *rows,
+                                 const attn_tensor *columns,
+                                 const attn_tensor *first,
+                                 const attn_tensor *to);
 
 #ifdef __cplusplus
 }

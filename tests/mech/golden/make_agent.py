@@ -44,7 +44,7 @@ for b, h, hk, hw, kv, p, d, dv, cls, biased, conv in (
 
 # agents that are given
 for b, h, hk, q_len, k_len, n, d, dv, words, scale in (
-        (2, 2, 2, 33, 65, 6, 8, 8, "", None),
+        (1, 2, 2, 33, 65, 6, 8, 8, "", None),
         (1, 4, 2, 5, 129, 49, 16, 4, " scale=1", 1.0),
         (1, 1, 1, 3, 0, 4, 8, 8, "", None)):
     case = gold.Case("agent_attention b=%d h=%d/%d q=%d k=%d d=%d/%d agent_tokens=%d%s"
@@ -63,7 +63,7 @@ for b, h, hk, q_len, k_len, n, d, dv, words, scale in (
 
 # Stable Diffusion: b, h, n, agents, d, words, scale, power, shortcut
 for b, h, n, m, d, words, scale, power, shortcut in (
-        (1, 2, 65, 13, 8, "", None, 0.3, 0.075),
+        (1, 2, 65, 13, 4, "", None, 0.3, 0.075),
         (1, 3, 33, 16, 16, " agent_sd_power=0.5 agent_sd_shortcut=-0.5 scale=0.125", 0.125, 0.5,
          -0.5),
         (1, 2, 9, 4, 70, " agent_sd_shortcut=0", None, 0.3, 0.0),
