@@ -134,6 +134,12 @@ static void run_read(void *arg, int64_t i)
     sink = r->probe->read(r->data + (size_t)i * r->share, r->share, r->streams);
 }
 
+static void run_update(void *arg, int64_t i)
+{
+    const struct reading *r = arg;
+    r->probe->update(r->data + (size_t)i * r->share, r->share, r->streams);
+}
+
 /* Its own part is on every thread's own memory node. */
 static void run_touch(void *arg, int64_t i)
 {
@@ -142,13 +148,13 @@ static void run_touch(void *arg, int64_t i)
 }
 
 /* The best of a few passes; 0 if there was none. */
-static double read_speed(const bench_limits *l, int streams, int passes)
+static double speed(const bench_limits *l, void (*fn)(void *, int64_t), int streams, int passes)
 {
     struct reading r = {widest_probe(), l->data, 0, streams};
     double best = 0;
     r.share = l->bytes / sizeof(float) / (size_t)l->threads;
     for (int i = 0; i < passes; i++) {
-        int64_t ns = bench_team(l->threads, run_read, &r);
+        int64_t ns = bench_team(l->threads, fn, &r);
         if (ns > 0)
             best = fmax(best, (double)l->bytes / (double)ns);
     }
@@ -157,7 +163,26 @@ static double read_speed(const bench_limits *l, int streams, int passes)
 
 double bench_limits_read(const bench_limits *limits)
 {
-    return read_speed(limits, limits->streams[limits->huge], 3);
+    return speed(limits, run_read, limits->streams[limits->huge], 3);
+}
+
+double bench_limits_update(const bench_limits *limits)
+{
+    return 2 * speed(limits, run_update, limits->update_streams, 3);
+}
+
+/* In the memory of the last reading. */
+static void measure_update(bench_limits *l)
+{
+    for (int repeat = 0; repeat < TRIES; repeat++) {
+        for (int streams = 1; streams <= BENCH_STREAMS; streams *= 2) {
+            double now = 2 * speed(l, run_update, streams, 1);
+            if (now <= l->update)
+                continue;
+            l->update = now;
+            l->update_streams = streams;
+        }
+    }
 }
 
 static int measure_read(bench_limits *l, bool huge)
@@ -174,10 +199,10 @@ static int measure_read(bench_limits *l, bool huge)
     bench_team(l->threads, run_touch, &r);
     for (int repeat = 0; repeat < TRIES; repeat++) {
         for (int streams = 1; streams <= BENCH_STREAMS; streams *= 2) {
-            double speed = read_speed(l, streams, 1);
-            if (speed <= l->read[huge])
+            double now = speed(l, run_read, streams, 1);
+            if (now <= l->read[huge])
                 continue;
-            l->read[huge] = speed;
+            l->read[huge] = now;
             l->streams[huge] = streams;
         }
     }
@@ -198,6 +223,8 @@ int bench_limits_measure(const bench_options *options, int32_t isa, int64_t thre
         rc = measure_read(limits, !limits->huge);
     if (rc == 0) /* last: its memory stays */
         rc = measure_read(limits, limits->huge);
+    if (rc == 0)
+        measure_update(limits);
     limits->sgemm = bench_blas_sgemm(options->seconds, &limits->sgemm_size);
     bench_blas_rest(threads);
     return rc;

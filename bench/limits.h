@@ -20,6 +20,8 @@ typedef struct bench_limits {
     double of_theory;     /* peak / (threads x 2 lanes x the two above) */
     double read[2];       /* GB/s from RAM with 4 KB pages, 2 MB pages */
     int streams[2];       /* side by side, of the best */
+    double update;        /* GB/s, read and written, of changing RAM */
+    int update_streams;
     bool huge;            /* which of the two bench_limits_read measures */
     float *data;          /* what it reads */
     size_t bytes;
@@ -42,5 +44,8 @@ double bench_limits_peak(const bench_limits *limits);
 
 /* GB/s of reading RAM now, with the pages that K and V have. */
 double bench_limits_read(const bench_limits *limits);
+
+/* GB/s, read and written, of changing RAM in place now. */
+double bench_limits_update(const bench_limits *limits);
 
 #endif

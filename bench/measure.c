@@ -14,6 +14,7 @@
 #include "bench_blas.h"
 #include "bench_library.h"
 #include "problem_data.h"
+#include "recurrence.h"
 #include "team.h"
 
 enum { MOST_SOLVERS = 16, MOST_PROBES = 256, LEAST_SAMPLES = 5, SLICES = 10 };
@@ -62,7 +63,8 @@ static void probe_limits(struct group *g, bool read)
         g->peak[g->n_peaks++] = bench_limits_peak(g->limits);
     /* Reading empties the caches, so not in the midst of what lives in them. */
     if (read && g->n_reads < MOST_PROBES)
-        g->read[g->n_reads++] = bench_limits_read(g->limits);
+        g->read[g->n_reads++] = g->size.updates ? bench_limits_update(g->limits)
+                                                : bench_limits_read(g->limits);
     g->last_probe = bench_now();
 }
 
@@ -223,7 +225,9 @@ static int add_rows(struct group *g, const char *text, bench_rows *rows)
             .threads = l->threads,
             .samples = (int64_t)r->n,
             .chosen = r->chosen,
-            .cached = g->size.kv_bytes * (double)g->data.copies <= (double)l->cache_bytes,
+            .cached = (g->size.updates ? g->size.kept_bytes : g->size.kv_bytes) *
+                          (double)g->data.copies <=
+                      (double)l->cache_bytes,
             .ns_median = ns[i],
             .ns_min = r->sample[0],
             .gflops = g->size.flops / ns[i],
@@ -264,8 +268,12 @@ int bench_measure(const bench_options *options, const bench_limits *limits, cons
         rc = bench_size_read(g->desc, options->k, &g->size);
     if (rc == 0)
         rc = add_runners(g, ctx, problem, all);
+    if (rc == 0 && g->size.recurrent)
+        rc = bench_recurrence_size(ctx, g->runner[0].plan, g->desc, &g->size);
     if (rc == 0)
         rc = bench_data_make(g->runner[0].plan, &g->size, options->seed, options->huge, &g->data);
+    if (rc == 0)
+        rc = bench_recurrence_states(ctx, g->runner[0].plan, &g->size, &g->data);
     if (rc == 0)
         rc = measure_all(g, problem);
     if (rc == 0)

@@ -113,6 +113,18 @@ static float probe_read(const float *p, size_t n, int streams)
     return sum((a0 + a1) + (a2 + a3));
 }
 
+static void probe_update(float *p, size_t n, int streams)
+{
+    enum { STEP_VECS = 4 };
+    const size_t step = (size_t)STEP_VECS * LANES, run = n / (size_t)streams;
+    volatile float factor = 1.0f; /* nobody knows; so that nothing ever gets too small */
+    vec zero = {0}, x = zero + factor;
+    for (size_t i = 0; i + step <= run; i += step)
+        for (int s = 0; s < streams; s++)
+            for (size_t j = 0; j < step; j += LANES)
+                *(vec_any *)(p + (size_t)s * run + i + j) *= x;
+}
+
 #define NAME2(isa) bench_probe_##isa
 #define NAME(isa) NAME2(isa)
 #define TEXT2(isa) #isa
@@ -125,4 +137,5 @@ const bench_probe NAME(BENCH_ISA) = {
     .fmas = 4 * CHAIN_COUNT,
     .fma = probe_fma,
     .read = probe_read,
+    .update = probe_update,
 };

@@ -17,6 +17,8 @@ typedef struct bench_probe {
     float (*fma)(int64_t rounds);
     /* reads n floats as `streams` (1..BENCH_STREAMS) runs side by side */
     float (*read)(const float *p, size_t n, int streams);
+    /* changes them in place, in the same order */
+    void (*update)(float *p, size_t n, int streams);
 } bench_probe;
 
 enum { BENCH_STREAMS = 8 };

@@ -11,10 +11,14 @@
 
 #include "bench_library.h"
 #include "pages.h"
+#include "recurrence.h"
 
 enum { POOL = 1 << 14 };
 enum contents {
     NORMAL,
+    LENGTH_1, /* rows of about that length */
+    UNIT,     /* 0 to 1 */
+    LOG_GATE, /* of e^-0.4 to e^-0.006, nine in ten */
     HIDDEN,
     SEGMENTS_Q,
     SEGMENTS_K,
@@ -74,12 +78,26 @@ static void store(void *to, int64_t i, int32_t dtype, double x)
     }
 }
 
-static void fill_normal(const attn_tensor *t, int64_t n, uint64_t *state)
+static double draw(enum contents contents, int64_t row, uint64_t *state)
+{
+    switch (contents) {
+    case LENGTH_1:
+        return normal(state) / sqrt((double)row);
+    case UNIT:
+        return (double)(next(state) >> 11) * 0x1p-53;
+    case LOG_GATE:
+        return -exp(normal(state) * 1.25 - 3);
+    default:
+        return normal(state);
+    }
+}
+
+static void fill_drawn(const attn_tensor *t, int64_t n, enum contents contents, uint64_t *state)
 {
     static double pool[POOL]; /* 8 bytes an entry: enough for every type */
     size_t size = attn_dtype_size(t->dtype);
     for (int64_t i = 0; i < POOL; i++)
-        store(pool, i, t->dtype, normal(state));
+        store(pool, i, t->dtype, draw(contents, t->shape[t->rank - 1], state));
 #define DRAW(type) \
     for (int64_t i = 0; i < n; i++) \
         ((type *)t->data)[i] = ((const type *)pool)[next(state) % POOL];
@@ -117,7 +135,10 @@ static void fill(const attn_tensor *t, int64_t n, enum contents contents, const 
 {
     switch (contents) {
     case NORMAL:
-        fill_normal(t, n, state);
+    case LENGTH_1:
+    case UNIT:
+    case LOG_GATE:
+        fill_drawn(t, n, contents, state);
         break;
     case HIDDEN:
         for (int64_t i = 0; i < n; i++)
@@ -211,6 +232,13 @@ static enum contents contents_of(int32_t role, int32_t dtype)
         {ATTN_ROLE_MASK, HIDDEN},
         {ATTN_ROLE_SEG_Q, SEGMENTS_Q},
         {ATTN_ROLE_SEG_K, SEGMENTS_K},
+        {ATTN_ROLE_G, LOG_GATE},
+        {ATTN_ROLE_GATE_A, LOG_GATE},
+        {ATTN_ROLE_BETA, UNIT},
+        {ATTN_ROLE_WRITE, UNIT},
+        {ATTN_ROLE_ERASE, UNIT},
+        {ATTN_ROLE_VALUE_GATE, UNIT},
+        {ATTN_ROLE_K_MIX, UNIT},
     };
     for (size_t i = 0; i < sizeof special / sizeof special[0]; i++)
         if (special[i].role == role)
@@ -272,7 +300,7 @@ int bench_data_make(const attn_plan *plan, const bench_size *size, uint64_t seed
         int64_t shape[4];
     } list[] = {
         {true, ATTN_ROLE_Q, z->dtype, 4, NORMAL, {b, z->hq, q, z->d}},
-        {true, ATTN_ROLE_K, z->kv_dtype, 4, NORMAL, {b, z->hk, k, z->d}},
+        {true, ATTN_ROLE_K, z->kv_dtype, 4, z->recurrent ? LENGTH_1 : NORMAL, {b, z->hk, k, z->d}},
         {true, ATTN_ROLE_V, z->kv_dtype, 4, NORMAL, {b, z->hv, k, z->dv}},
         {z->packed, ATTN_ROLE_Q_OFFSETS, ATTN_DTYPE_I64, 1, OFFSETS_Q, {z->b + 1}},
         {z->packed, ATTN_ROLE_K_OFFSETS, ATTN_DTYPE_I64, 1, OFFSETS_K, {z->b + 1}},
@@ -292,8 +320,9 @@ int bench_data_make(const attn_plan *plan, const bench_size *size, uint64_t seed
 
 void bench_data_free(bench_data *data)
 {
-    for (size_t i = 0; i < data->n_args; i++)
+    for (size_t i = 0; i < BENCH_MOST_ARGS; i++)
         bench_pages_free(data->tensor[i].data, data->bytes[i]);
+    bench_recurrence_free(data);
     for (int64_t c = 1; c < BENCH_MOST_COPIES; c++)
         for (int i = 0; i < 2; i++)
             bench_pages_free(data->more[c][i].data, data->bytes[1 + i]);

@@ -15,13 +15,17 @@ typedef struct bench_data {
     int64_t copies;
     attn_tensor more[BENCH_MOST_COPIES][2];
     size_t n_args;
+    attn_state *state; /* of a recurrence that goes on; NULL: none */
+    int64_t *slot;     /* of every copy's sequences */
+    attn_tensor slots[BENCH_MOST_COPIES];
     attn_arg args[BENCH_MOST_COPIES][BENCH_MOST_ARGS];
 } bench_data;
 
 /*
  * Makes what the plan requires and every output it declares, at the greatest
  * lengths: numbers of a standard normal distribution, one hidden pair in eight
- * where there is a mask, equal segments. 0, or BENCH_FAILED after a message.
+ * where there is a mask, equal segments, for recurrences keys of length 1
+ * and gates near 1. 0, or BENCH_FAILED after a message.
  * *data is to be freed in either case.
  */
 int bench_data_make(const attn_plan *plan, const bench_size *size,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bench_options.h"
+#include "recurrence.h"
 #include "visible_pairs.h"
 
 static int64_t get(const attn_desc *desc, int32_t param, int64_t fallback)
@@ -104,5 +105,12 @@ int bench_size_read(const attn_desc *desc, int64_t inf_k, bench_size *size)
     if (get(desc, ATTN_PARAM_ALIGN, ATTN_ALIGN_BOTTOM_RIGHT) == ATTN_ALIGN_BOTTOM_RIGHT)
         size->off = size->k - size->q;
     read_list(desc, size);
-    return count(desc, size);
+    if (!bench_recurrence_is(desc))
+        return count(desc, size);
+    size->recurrent = true;
+    size->k = get(desc, ATTN_PARAM_K, size->q * get(desc, ATTN_PARAM_DELTA_STEPS, 1));
+    size->kv_bytes = (double)size->b * (double)size->k *
+                     (double)(size->hk * size->d + size->hv * size->dv) *
+                     (double)attn_dtype_size(size->kv_dtype);
+    return 0;
 }

@@ -21,6 +21,8 @@ void bench_table_limits(FILE *f, const bench_limits *l)
                "%" PRId64 " MB (last-level cache %" PRId64 " MB%s)\n",
             l->read[0], l->streams[0], l->read[1], l->streams[1], (int64_t)(l->bytes >> 20),
             l->cache_bytes >> 20, l->cache_known ? "" : ", a guess");
+    fprintf(f, "  changing RAM  %.1f GB/s read and written, with %s pages (%d streams)\n", l->update,
+            l->huge ? "2 MB" : "4 KB", l->update_streams);
     if (isnan(l->sgemm))
         fprintf(f, "  sgemm         built without BLAS\n");
     else
@@ -33,6 +35,14 @@ void bench_table_head(FILE *f)
     fprintf(f, "%-*s %-10s %2s %10s %10s %8s %7s %6s %6s %6s %6s %5s\n", PROBLEM_WIDTH, "problem",
             "solver", "T", "us median", "us least", "GF/s", "GB/s", "/peak", "/RAM", "/sgemm",
             "/gemm", "skip");
+}
+
+static void print_number(FILE *f, int width, double x)
+{
+    if (isfinite(x))
+        fprintf(f, " %*.1f", width, x);
+    else
+        fprintf(f, " %*s", width, "-");
 }
 
 /* A ratio in six columns, with a mark or a blank behind it. */
@@ -51,9 +61,11 @@ void bench_table_row(FILE *f, const bench_row *r, bool again)
         fprintf(f, "%s\n%*s", problem, PROBLEM_WIDTH, "");
     else
         fprintf(f, "%-*s", PROBLEM_WIDTH, problem);
-    fprintf(f, " %-9s%c %2" PRId64 " %10.*f %10.*f %8.1f %7.1f", r->solver, r->chosen ? '*' : ' ',
+    fprintf(f, " %-9s%c %2" PRId64 " %10.*f %10.*f", r->solver, r->chosen ? '*' : ' ',
             r->threads, r->ns_median < 1e6 ? 2 : 0, r->ns_median * 1e-3,
-            r->ns_median < 1e6 ? 2 : 0, r->ns_min * 1e-3, r->gflops, r->gbps);
+            r->ns_median < 1e6 ? 2 : 0, r->ns_min * 1e-3);
+    print_number(f, 8, r->gflops);
+    print_number(f, 7, r->gbps);
     print_ratio(f, r->of_peak, ' ');
     print_ratio(f, r->of_bandwidth, r->cached ? 'c' : ' ');
     print_ratio(f, r->of_sgemm, ' ');

@@ -133,6 +133,37 @@ static const char *const scaling[] = {
     NULL,
 };
 
+#define TOKENS "b=1 h=8 n=16384 d=128 "
+#define STEP "b=256 h=8 n=1 d=128 "
+
+static const char *const linear[] = {
+    "linear_attention " TOKENS "causal",
+    "lightning " TOKENS "alibi",
+    "retnet " TOKENS,
+    "mamba2 " TOKENS,
+    "gla " TOKENS,
+    "rwkv6 " TOKENS,
+    "deltanet " TOKENS,
+    "gated_deltanet " TOKENS,
+    "kda " TOKENS,
+    "rwkv7 " TOKENS,
+    "gla " TOKENS "dtype=bf16",
+    "linear_attention " STEP "causal",
+    "retnet " STEP,
+    "mamba2 " STEP,
+    "gla " STEP,
+    "gated_deltanet " STEP,
+    "rwkv7 " STEP,
+    "gla b=1 h=8 n=1 d=128",
+    NULL,
+};
+
+#define PAIR(n) "softmax h=2 d=64 causal n=" #n, "linear_attention h=2 d=64 causal n=" #n
+
+static const char *const crossover[] = {
+    PAIR(256), PAIR(512), PAIR(1024), PAIR(2048), PAIR(4096), PAIR(8192), PAIR(16384), NULL,
+};
+
 static const struct {
     const char *name;
     const char *const *problems;
@@ -140,7 +171,8 @@ static const struct {
 } suites[] = {
     {"prefill", prefill, false}, {"decode", decode, false}, {"small", small, false},
     {"masks", masks, false},     {"dtypes", dtypes, false}, {"threads", threads, true},
-    {"scaling", scaling, false},
+    {"scaling", scaling, false}, {"linear", linear, false},
+    {"crossover", crossover, false},
 };
 
 enum { SUITES = sizeof suites / sizeof suites[0] };
