@@ -85,9 +85,10 @@ static void help(void)
         printf(" %s", bench_suite_name(i));
     puts("\n\nColumns: GF/s counts 2(D+Dv) operations per visible pair; GB/s the bytes of K and V\n"
          "that some row sees, once; fractions are of the f32 multiply-add peak probed around the\n"
-         "row (of recurrences: those of chunks of 64 tokens, and of few tokens the bytes of the\n"
-         "states, read and written, against changing RAM), of reading RAM with the pages K and V have, of a large sgemm, and of the speed of\n"
-         "solver=gemm, all with the same number of threads.");
+         "row, of reading RAM with the pages K and V have, of a large sgemm, and of the speed of\n"
+         "solver=gemm, all with the same number of threads.\n\n"
+         "Recurrences: GF/s counts what chunks of 64 tokens need; GB/s of few tokens counts the\n"
+         "states, read and written, and is compared with changing RAM.");
 }
 
 static int set_isa(const char *name, int32_t *isa)

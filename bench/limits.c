@@ -147,42 +147,38 @@ static void run_touch(void *arg, int64_t i)
     memset(r->data + (size_t)i * r->share, 1, r->share * sizeof(float));
 }
 
-/* The best of a few passes; 0 if there was none. */
-static double speed(const bench_limits *l, void (*fn)(void *, int64_t), int streams, int passes)
+/* The best of a few passes over all of `data`; 0 if there was none. */
+static double speed(const bench_limits *l, void (*fn)(void *, int64_t), float *data, size_t bytes,
+                    int streams, int passes)
 {
-    struct reading r = {widest_probe(), l->data, 0, streams};
+    struct reading r = {widest_probe(), data, bytes / sizeof(float) / (size_t)l->threads, streams};
     double best = 0;
-    r.share = l->bytes / sizeof(float) / (size_t)l->threads;
     for (int i = 0; i < passes; i++) {
         int64_t ns = bench_team(l->threads, fn, &r);
         if (ns > 0)
-            best = fmax(best, (double)l->bytes / (double)ns);
+            best = fmax(best, (double)bytes / (double)ns);
     }
     return best;
 }
 
+static double read_speed(const bench_limits *l, int streams, int passes)
+{
+    return speed(l, run_read, l->data, l->bytes, streams, passes);
+}
+
+static double update_speed(const bench_limits *l, int streams, int passes)
+{
+    return 2 * speed(l, run_update, l->kept, l->kept_bytes, streams, passes);
+}
+
 double bench_limits_read(const bench_limits *limits)
 {
-    return speed(limits, run_read, limits->streams[limits->huge], 3);
+    return read_speed(limits, limits->streams[limits->huge], 3);
 }
 
 double bench_limits_update(const bench_limits *limits)
 {
-    return 2 * speed(limits, run_update, limits->update_streams, 3);
-}
-
-/* In the memory of the last reading. */
-static void measure_update(bench_limits *l)
-{
-    for (int repeat = 0; repeat < TRIES; repeat++) {
-        for (int streams = 1; streams <= BENCH_STREAMS; streams *= 2) {
-            double now = 2 * speed(l, run_update, streams, 1);
-            if (now <= l->update)
-                continue;
-            l->update = now;
-            l->update_streams = streams;
-        }
-    }
+    return update_speed(limits, limits->update_streams, 3);
 }
 
 static int measure_read(bench_limits *l, bool huge)
@@ -199,11 +195,31 @@ static int measure_read(bench_limits *l, bool huge)
     bench_team(l->threads, run_touch, &r);
     for (int repeat = 0; repeat < TRIES; repeat++) {
         for (int streams = 1; streams <= BENCH_STREAMS; streams *= 2) {
-            double now = speed(l, run_read, streams, 1);
+            double now = read_speed(l, streams, 1);
             if (now <= l->read[huge])
                 continue;
             l->read[huge] = now;
             l->streams[huge] = streams;
+        }
+    }
+    return 0;
+}
+
+static int measure_update(bench_limits *l)
+{
+    l->kept_bytes = l->bytes;
+    l->kept = bench_pages_alloc(l->kept_bytes, true);
+    if (!l->kept)
+        return bench_failed("no memory to measure changing (%zu bytes)", l->kept_bytes);
+    struct reading r = {NULL, l->kept, l->kept_bytes / sizeof(float) / (size_t)l->threads, 0};
+    bench_team(l->threads, run_touch, &r);
+    for (int repeat = 0; repeat < TRIES; repeat++) {
+        for (int streams = 1; streams <= BENCH_STREAMS; streams *= 2) {
+            double now = update_speed(l, streams, 1);
+            if (now <= l->update)
+                continue;
+            l->update = now;
+            l->update_streams = streams;
         }
     }
     return 0;
@@ -224,7 +240,7 @@ int bench_limits_measure(const bench_options *options, int32_t isa, int64_t thre
     if (rc == 0) /* last: its memory stays */
         rc = measure_read(limits, limits->huge);
     if (rc == 0)
-        measure_update(limits);
+        rc = measure_update(limits);
     limits->sgemm = bench_blas_sgemm(options->seconds, &limits->sgemm_size);
     bench_blas_rest(threads);
     return rc;
@@ -233,5 +249,6 @@ int bench_limits_measure(const bench_options *options, int32_t isa, int64_t thre
 void bench_limits_free(bench_limits *limits)
 {
     bench_pages_free(limits->data, limits->bytes);
+    bench_pages_free(limits->kept, limits->kept_bytes);
     *limits = (bench_limits){0};
 }

@@ -22,6 +22,8 @@ typedef struct bench_limits {
     int streams[2];       /* side by side, of the best */
     double update;        /* GB/s, read and written, of changing RAM */
     int update_streams;
+    float *kept;          /* what that changes: 2 MB pages, as states have them */
+    size_t kept_bytes;
     bool huge;            /* which of the two bench_limits_read measures */
     float *data;          /* what it reads */
     size_t bytes;

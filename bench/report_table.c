@@ -21,8 +21,8 @@ void bench_table_limits(FILE *f, const bench_limits *l)
                "%" PRId64 " MB (last-level cache %" PRId64 " MB%s)\n",
             l->read[0], l->streams[0], l->read[1], l->streams[1], (int64_t)(l->bytes >> 20),
             l->cache_bytes >> 20, l->cache_known ? "" : ", a guess");
-    fprintf(f, "  changing RAM  %.1f GB/s read and written, with %s pages (%d streams)\n", l->update,
-            l->huge ? "2 MB" : "4 KB", l->update_streams);
+    fprintf(f, "  changing RAM  %.1f GB/s read and written, with 2 MB pages (%d streams)\n",
+            l->update, l->update_streams);
     if (isnan(l->sgemm))
         fprintf(f, "  sgemm         built without BLAS\n");
     else
@@ -37,6 +37,7 @@ void bench_table_head(FILE *f)
             "/gemm", "skip");
 }
 
+/* In `width` columns with a blank before. */
 static void print_number(FILE *f, int width, double x)
 {
     if (isfinite(x))
