@@ -180,17 +180,29 @@ static void entmax(struct row *r, real max)
     multiply(r, 1 / total(r, false));
 }
 
-static void thresholded(struct row *r)
+/* A weight p moves by p^(2 - alpha) times its score's error: by much if it is
+ * small and alpha above 2. */
+static double entmax_condition(const struct row *r)
+{
+    real moved = 0, exponent = 2 * (2 - power_default(r->norm));
+    for (int64_t i = 0; i < r->n && exponent < 0; i++)
+        moved += r->w[i] > 0 ? powl(r->w[i], exponent) : 0;
+    return (double)fmaxl(1, sqrtl(moved / total(r, true)));
+}
+
+static void thresholded(struct row *r, double *condition)
 {
     for (int64_t i = 0; i < r->n; i++)
         r->sorted[i] = r->s[i];
     if (r->n == 0)
         return;
     qsort(r->sorted, (size_t)r->n, sizeof *r->sorted, larger_first);
-    if (r->norm->kind == ATTN_NORMALIZER_SPARSEMAX)
+    if (r->norm->kind == ATTN_NORMALIZER_SPARSEMAX) {
         sparsemax(r, r->sorted[0]);
-    else
+    } else {
         entmax(r, r->sorted[0]);
+        *condition = entmax_condition(r);
+    }
 }
 
 /* One NaN or +inf in a normaliser of the whole row, and there is no row. */
@@ -237,7 +249,7 @@ static void weigh(struct row *r, double *condition)
         lssar(r, condition);
         break;
     default:
-        thresholded(r);
+        thresholded(r, condition);
         break;
     }
 }
