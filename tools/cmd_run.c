@@ -145,10 +145,28 @@ static int write_outputs(struct run *r)
     return rc;
 }
 
+/* Which of the files that sizes are taken from is not there; 0: none. */
+static int32_t missing_size(struct run *r)
+{
+    static const int32_t sizes[] = {ATTN_ROLE_Q, ATTN_ROLE_K, ATTN_ROLE_V};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        if (!run_find(&r->slots, sizes[i]))
+            return sizes[i];
+    return 0;
+}
+
 static int plan(struct run *r)
 {
-    int32_t status = attn_plan_create(r->ctx, r->desc, &r->plan);
-    return status == ATTN_OK ? 0 : tool_library(status);
+    int32_t status = attn_plan_create(r->ctx, r->desc, &r->plan), role, required;
+    if (status == ATTN_ERR_UNSET && missing_size(r))
+        return tool_usage("--%s FILE is needed, or the sizes in PROBLEM",
+                          attn_role_name(missing_size(r)));
+    if (status != ATTN_OK)
+        return tool_library(status);
+    for (size_t i = 0; (role = attn_plan_role_at(r->plan, i, &required)) != 0; i++)
+        if (required && !run_find(&r->slots, role))
+            return tool_usage("--%s FILE is needed", attn_role_name(role));
+    return 0;
 }
 
 static int execute(struct run *r)
@@ -197,17 +215,13 @@ static void release(struct run *r)
     attn_ctx_destroy(r->ctx);
 }
 
-/* One slot for each role that was given; Q, K, V and OUT must be. */
+/* One slot for each role that was given. */
 static int fill_slots(struct run *r, const tool_option *options)
 {
-    static const int32_t needed[] = {ATTN_ROLE_Q, ATTN_ROLE_K, ATTN_ROLE_V, ATTN_ROLE_OUT};
     for (size_t i = 0; attn_role_at(i) != 0 && i < RUN_MAX_SLOTS; i++)
         if (options[i].value)
             r->slots.slot[r->slots.n++] =
                 (run_slot){.role = attn_role_at(i), .path = options[i].value};
-    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)
-        if (!run_find(&r->slots, needed[i]))
-            return tool_usage("--%s FILE is needed", attn_role_name(needed[i]));
     for (size_t i = 0; i < r->slots.n; i++)
         for (size_t j = i + 1; j < r->slots.n; j++)
             if (attn_role_is_output(r->slots.slot[i].role) &&
@@ -223,9 +237,9 @@ static void print_help(const tool_option *fixed)
 {
     printf("usage: attn run PROBLEM --q FILE --k FILE --v FILE --out FILE ...\n\n"
            "PROBLEM is a problem string such as \"softmax causal window=1023,0\". What it leaves\n"
-           "out of b, h, q, k, d, dtype and kv_dtype is taken from the files; h=HQ/HK/HV and\n"
-           "d=D/DV count as given when their first number is. What the roles below need\n"
-           "(bias, mask, packed, want=probs ...) is added to it.\n\n");
+           "out of b, h, q, k, d, dtype and kv_dtype is taken from --q, --k and --v where the\n"
+           "mechanism has them; h=HQ/HK/HV and d=D/DV count as given when their first number\n"
+           "is. What the roles below need (bias, mask, packed, want=probs) is added to it.\n\n");
     tool_print_options(fixed, FIXED_OPTIONS);
     printf("\nFiles are .npy: f2 f4 f8, i4 i8, u1, bool, in C or Fortran order. One for\n"
            "each role ('-' for '_' is fine):\n\n");

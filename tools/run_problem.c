@@ -138,15 +138,13 @@ static int infer_types(attn_desc *desc, int32_t q_dtype, int32_t k_dtype)
     return status == ATTN_OK ? 0 : tool_library(status);
 }
 
-int run_complete(attn_desc *desc, run_slots *slots)
+static int take_sizes(attn_desc *desc, run_slots *slots)
 {
     const attn_tensor *q = &run_find(slots, ATTN_ROLE_Q)->view;
     const attn_tensor *k = &run_find(slots, ATTN_ROLE_K)->view;
     const attn_tensor *v = &run_find(slots, ATTN_ROLE_V)->view;
     struct lengths l;
-    int rc = declare_roles(desc, slots);
-    if (rc == 0)
-        rc = measure(desc, slots, &l);
+    int rc = measure(desc, slots, &l);
     if (rc == 0)
         rc = infer_types(desc, q->dtype, k->dtype);
     if (rc != 0)
@@ -171,6 +169,14 @@ int run_complete(attn_desc *desc, run_slots *slots)
         if (sizes[i].wanted)
             rc = set_if_unset(desc, sizes[i].param, sizes[i].value);
     return rc;
+}
+
+int run_complete(attn_desc *desc, run_slots *slots)
+{
+    bool all = run_find(slots, ATTN_ROLE_Q) && run_find(slots, ATTN_ROLE_K) &&
+               run_find(slots, ATTN_ROLE_V);
+    int rc = declare_roles(desc, slots);
+    return rc == 0 && all ? take_sizes(desc, slots) : rc;
 }
 
 int run_shape_outputs(const attn_plan *plan, run_slots *slots)

@@ -8,7 +8,7 @@
 
 #include "tool.h"
 
-enum { RUN_MAX_SLOTS = 100 };
+enum { RUN_MAX_SLOTS = 256 };
 
 /* One role for which a file was given. */
 typedef struct run_slot {

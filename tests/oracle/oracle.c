@@ -355,6 +355,33 @@ static double oracle_sink(const attn_tensor *t, int64_t n, int64_t h, int64_t i)
     return log(sum);
 }
 
+/* Key j with weight p into the row's output; returns the sum of squares of what
+ * was added. */
+static double add_value(const struct run *x, const struct seq *s, int64_t vh, int64_t j, double p,
+                        double *out, double *size)
+{
+    double squares = 0;
+    for (int64_t e = 0; e < x->o->dv; e++) {
+        double term = p * oracle_load4(x->in->v, s->b, vh, s->k0 + j, e);
+        out[e] += term;
+        size[e] += fabs(term);
+        squares += term * term;
+    }
+    return squares;
+}
+
+/* Rows that are divided by their norm have errors of the size of their terms
+ * over what these left. */
+static double cancelled(const struct oracle_epilogue *e, int64_t dv, const double *out,
+                        double squares)
+{
+    double left = 0;
+    for (int64_t c = 0; c < dv; c++)
+        left += out[c] * out[c];
+    bool norm = e->norm && isfinite(squares) && squares > 0;
+    return norm ? fmax(1, sqrt(squares / (left + (double)dv * e->eps))) : 1;
+}
+
 static void row_of(struct run *x, const struct seq *s, int64_t h, int64_t i)
 {
     const struct oracle_options *o = x->o;
@@ -422,7 +449,7 @@ static void row_of(struct run *x, const struct seq *s, int64_t h, int64_t i)
     double sink = -INFINITY;
     if (in->sink_logits && i < s->q_len)
         sink = oracle_sink(in->sink_logits, s->n, h, i);
-    double max = -INFINITY, sum = 0;
+    double max = -INFINITY, sum = 0, condition = 1, squares = 0;
     long double entropy = 0; /* many equal terms: a double would show its own error */
     bool nan = isnan(sink), nan_score = false;
     for (int64_t j = 0; j < s->keys; j++) {
@@ -437,24 +464,16 @@ static void row_of(struct run *x, const struct seq *s, int64_t h, int64_t i)
     double *out = r->out + row * o->dv, *size = r->out_size + row * o->dv;
     r->rowmax[row] = nan_score ? NAN : max;
     if (o->norm.kind > ATTN_NORMALIZER_EXP_SUM) {
-        double condition;
         if (!oracle_norm_weights(&o->norm, biased, visible, s->keys, s->k_len, i + off, probs,
                                  &condition))
             abort();
-        double spread = condition * (1 + logit);
         if (o->norm.kind == ATTN_NORMALIZER_LSSAR && condition > 1)
-            r->max_logit = fmax(r->max_logit, spread);
-        x->spread += spread * spread;
-        x->spread_rows++;
+            r->max_logit = fmax(r->max_logit, condition * (1 + logit));
         for (int64_t j = 0; j < s->keys; j++) {
             if (!visible[j] || probs[j] == 0)
                 continue;
             entropy -= probs[j] * log(probs[j]);
-            for (int64_t e = 0; e < o->dv; e++) {
-                double term = probs[j] * oracle_load4(in->v, s->b, vh, s->k0 + j, e);
-                out[e] += term;
-                size[e] += fabs(term);
-            }
+            squares += add_value(x, s, vh, j, probs[j], out, size);
         }
         r->entropy[row] = (double)entropy;
     } else if (nan) {
@@ -479,14 +498,15 @@ static void row_of(struct run *x, const struct seq *s, int64_t h, int64_t i)
             else if (o->norm.kind == ATTN_NORMALIZER_EXP_SUM)
                 p = exp(biased[j]);
             probs[j] = p;
-            for (int64_t e = 0; e < o->dv; e++) {
-                double term = p * oracle_load4(in->v, s->b, vh, s->k0 + j, e);
-                out[e] += term;
-                size[e] += fabs(term);
-            }
+            squares += add_value(x, s, vh, j, p, out, size);
         }
         r->lse[row] = top + log(sum);
         r->entropy[row] = (double)entropy;
+    }
+    double spread = condition * cancelled(&o->epilogue, o->dv, out, squares) * (1 + logit);
+    if (isfinite(spread) && squares > 0) {
+        x->spread += spread * spread;
+        x->spread_rows++;
     }
     if (i < s->q_len)
         finish(x, s, h, i, out, size);

@@ -189,6 +189,19 @@ is p.npy '<f4' 2,1,2,2 1e-6 1 0 0 0 .5 .5 .5 .5
 refuse 2 '--k_offsets is needed' run softmax --q pz.npy --k pz.npy --v pv.npy \
     --q-offsets off.npy --out new.npy
 
+### A mechanism without Q, K and V: the problem says the sizes. One key of latent
+### 3 and value 2 x 3; the score does not matter.
+make mn.npy '<f4' 1,1,1,1 5
+make mp.npy '<f4' 1,1,1,2 1 2
+make ml.npy '<f4' 1,1,1,3 3 4 5
+make mw.npy '<f4' 1,1,1 2
+set -- run 'mla h=1 q=1 k=1 d=3/1 mla_rank=1 mla_rope_dim=2' --q_nope mn.npy --q_pe mp.npy \
+    --latent ml.npy --mla_wuk mw.npy
+ok "$@" --mla_wuv mw.npy --out o.npy
+is o.npy '<f4' 1,1,1,1 1e-6 6
+refuse 2 '--mla_wuv FILE is needed' "$@" --out new.npy
+refuse 2 '--k FILE is needed, or the sizes' run softmax --q q.npy --v v.npy --out new.npy
+
 ### Wrong command lines: exit code 2 and the nearest name.
 
 refuse 2 "the nearest is 'run'" rnu
