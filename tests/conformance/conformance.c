@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs ONNX's operator vectors for Attention and FlexAttention through libattn:
+ * Runs ONNX's operator vectors for Attention, FlexAttention and LinearAttention
+ * through libattn:
  *
  *     conformance VECTORS EXCEPTIONS
  *
  * VECTORS is a folder with test_attention_NAME/{model.onnx,test_data_set_0/}
- * and test_flexattention..., EXCEPTIONS a text file with lines
+ * and test_flexattention..., test_linear_attention..., EXCEPTIONS a text file with lines
  * "test_attention_NAME reason". A vector
  * named there must fail; if it passes, the line is out of date and the run
  * fails. Other folders, and the "_expanded" ones, which hold the same data
  * with the operator written out in smaller ones, are not looked at.
  */
 #include "onnx_attention.h"
+#include "onnx_linear.h"
 
 #include <attn/attn.h>
 #include <dirent.h>
@@ -81,14 +83,15 @@ static int check_vector(attn_ctx *ctx, const char *folder, const char *name, cha
             rc = onnx_tensor_read(path, &in[s], err);
         }
     if (rc == 0)
-        rc = onnx_attention_run(ctx, &model, in, out, problem, len, err);
+        rc = (model.linear ? onnx_linear_run : onnx_attention_run)(ctx, &model, in, out, problem,
+                                                                   len, err);
     for (int s = 0; s < ONNX_OUTPUTS && rc == 0; s++)
         if (model.output[s] >= 0) {
             snprintf(path, sizeof path, "%s/%.159s/test_data_set_0/output_%d.pb", folder,
                      name, (int)model.output[s]);
             rc = onnx_tensor_read(path, &expected, err);
             if (rc == 0)
-                rc = compare(outputs[s], &out[s], &expected, err);
+                rc = compare(model.linear && s == ONNX_OUT_STATE ? "present_state" : outputs[s], &out[s], &expected, err);
             onnx_tensor_free(&expected);
         }
     for (int s = 0; s < ONNX_INPUTS; s++)
@@ -106,7 +109,8 @@ static int by_name(const void *a, const void *b)
 
 static bool is_vector(const char *name)
 {
-    static const char *const prefixes[] = {"test_attention_", "test_flexattention"};
+    static const char *const prefixes[] = {"test_attention_", "test_flexattention",
+                                           "test_linear_attention_"};
     static const char suffix[] = "_expanded";
     size_t len = strlen(name);
     if (len >= MAX_NAME ||

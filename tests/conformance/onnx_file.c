@@ -65,14 +65,14 @@ static int add_name(struct names *names, const pb *text)
     return 0;
 }
 
-/* AttributeProto: name = 1, f = 2, i = 3, g = 6. */
+/* AttributeProto: name = 1, f = 2, i = 3, s = 4, g = 6. */
 static int read_attribute(pb message, onnx_attention *m, char *err, const char *path)
 {
     char name[ONNX_NAME] = "";
     float f = 0;
     int64_t i = 0;
     int64_t ignored;
-    pb graph = {NULL, NULL};
+    pb graph = {NULL, NULL}, word = graph;
     pb_field field;
     int rc;
     while ((rc = pb_next(&message, &field)) > 0) {
@@ -82,6 +82,8 @@ static int read_attribute(pb message, onnx_attention *m, char *err, const char *
             f = pb_float(&field);
         else if (field.number == 3 && field.wire == PB_VARINT)
             i = (int64_t)field.value;
+        else if (field.number == 4 && field.wire == PB_BYTES)
+            word = field.bytes;
         else if (field.number == 6 && field.wire == PB_BYTES)
             graph = field.bytes;
     }
@@ -97,6 +99,10 @@ static int read_attribute(pb message, onnx_attention *m, char *err, const char *
         m->softcap = f;
         return 0;
     }
+    if (strcmp(name, "update_rule") == 0) {
+        pb_text(&word, m->update_rule, sizeof m->update_rule);
+        return 0;
+    }
     if (strcmp(name, "score_mod") == 0 && !m->score_mod)
         return onnx_graph_parse(graph, &m->score_mod, err);
     const struct {
@@ -107,6 +113,8 @@ static int read_attribute(pb message, onnx_attention *m, char *err, const char *
         {"q_num_heads", &m->q_num_heads},
         {"kv_num_heads", &m->kv_num_heads},
         {"qk_matmul_output_mode", &m->qk_mode},
+        /* How LinearAttention may cut its work. */
+        {"chunk_size", &ignored},
         /* The least precision of the softmax; ours is always f32 or f64. */
         {"softmax_precision", &ignored},
     };
@@ -220,9 +228,12 @@ static int parse_model(pb message, const char *path, onnx_attention *m, char *er
     if (rc < 0)
         return fail(err, path, "a damaged model");
     bool flex = strcmp(g.op, "FlexAttention") == 0 && strcmp(g.domain, "ai.onnx.preview") == 0;
-    if (g.nodes != 1 || !(flex || (strcmp(g.op, "Attention") == 0 && !g.domain[0])))
-        return fail(err, path, "the graph is not one node Attention or FlexAttention");
-    if (!flex && (m->opset < 23 || m->opset > 24))
+    m->linear = strcmp(g.op, "LinearAttention") == 0;
+    if (g.nodes != 1 ||
+        !(flex || m->linear || (strcmp(g.op, "Attention") == 0 && !g.domain[0])))
+        return fail(err, path,
+                    "the graph is not one node Attention, FlexAttention or LinearAttention");
+    if (!flex && !m->linear && (m->opset < 23 || m->opset > 24))
         return fail(err, path, "the operator set is neither 23 nor 24");
     if (bind(&g.node_inputs, &g.inputs, ONNX_INPUTS, m->input) ||
         bind(&g.node_outputs, &g.outputs, ONNX_OUTPUTS, m->output))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the conformance runner needs of ONNX files: tensors, and models whose
- * graph is a single node, Attention or FlexAttention.
+ * graph is a single node, Attention, FlexAttention or LinearAttention.
  */
 #ifndef ATTN_TESTS_ONNX_FILE_H
 #define ATTN_TESTS_ONNX_FILE_H
@@ -20,7 +20,8 @@ enum {
     ONNX_RANK = 6 /* of the tensors read; Attention has 4 at most */
 };
 
-/* Slots of the Attention operator; FlexAttention has the first three. */
+/* Slots of the Attention operator; FlexAttention has the first three,
+ * LinearAttention those and others behind them. */
 enum {
     ONNX_IN_Q,
     ONNX_IN_K,
@@ -29,7 +30,10 @@ enum {
     ONNX_IN_PAST_KEY,
     ONNX_IN_PAST_VALUE,
     ONNX_IN_NONPAD,
-    ONNX_INPUTS
+    ONNX_INPUTS,
+    ONNX_IN_PAST_STATE = 3,
+    ONNX_IN_DECAY = 4,
+    ONNX_IN_BETA = 5
 };
 
 enum {
@@ -37,7 +41,8 @@ enum {
     ONNX_OUT_PRESENT_KEY,
     ONNX_OUT_PRESENT_VALUE,
     ONNX_OUT_QK,
-    ONNX_OUTPUTS
+    ONNX_OUTPUTS,
+    ONNX_OUT_STATE = 1
 };
 
 /* A dense tensor; data owned by it. dtype is an ATTN_DTYPE_*. */
@@ -57,6 +62,8 @@ typedef struct onnx_attention {
     int64_t is_causal, q_num_heads, kv_num_heads, qk_mode; /* 0: not given */
     bool has_scale;
     float scale, softcap;
+    bool linear;                  /* it is LinearAttention */
+    char update_rule[ONNX_NAME];  /* of that; empty: not given */
     struct onnx_graph *score_mod; /* of FlexAttention; NULL: none */
     /* For each slot the number of the graph's input or output, or -1. */
     int32_t input[ONNX_INPUTS];
