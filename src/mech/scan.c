@@ -198,7 +198,8 @@ static int32_t settle_direction(const struct attn__scan_traits *traits, struct a
     int32_t status = ATTN_OK;
     if (!is_set(v, ATTN_PARAM_DIRECTION))
         status = attn__params_set_i64(v, ATTN_PARAM_DIRECTION,
-                                      causal ? ATTN_DIRECTION_FORWARD : ATTN_DIRECTION_FULL);
+                                      causal || !traits->both ? ATTN_DIRECTION_FORWARD
+                                                              : ATTN_DIRECTION_FULL);
     if (status == ATTN_OK && is_set(v, ATTN_PARAM_CAUSAL) &&
         causal != (word_or(v, ATTN_PARAM_DIRECTION) == ATTN_DIRECTION_FORWARD))
         status = attn__error_set(ATTN_ERR_INVALID, "causal=%d with direction=%s%s", causal,
