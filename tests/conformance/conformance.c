@@ -91,7 +91,8 @@ static int check_vector(attn_ctx *ctx, const char *folder, const char *name, cha
                      name, (int)model.output[s]);
             rc = onnx_tensor_read(path, &expected, err);
             if (rc == 0)
-                rc = compare(model.linear && s == ONNX_OUT_STATE ? "present_state" : outputs[s], &out[s], &expected, err);
+                rc = compare(model.linear && s == ONNX_OUT_STATE ? "present_state" : outputs[s],
+                             &out[s], &expected, err);
             onnx_tensor_free(&expected);
         }
     for (int s = 0; s < ONNX_INPUTS; s++)
