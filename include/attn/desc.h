@@ -147,6 +147,8 @@ enum {
     ATTN_MECH_LIGHTNING = 202,
     /* Hedgehog (Zhang et al., 2024): learned feature maps. */
     ATTN_MECH_HEDGEHOG = 203,
+    /* Flow attention (Flowformer, Wu et al., 2022): conserved flows. */
+    ATTN_MECH_FLOW_ATTENTION = 204,
     /* LightNet (Qin et al., 2024): additive recurrence, softmax over keys. */
     ATTN_MECH_LIGHTNET = 205,
     /* Retention (RetNet, Sun et al., 2023). */
@@ -365,6 +367,8 @@ enum {
  * | 13405 | s2_homo_head    | bool   |                   | 0                |
  * | 13500 | moa_bands       | i64s   | 1.. each          | needed           |
  * | 13501 | moa_block       | i64    | 1..               | 64               |
+ * | 20400 | flow_clamp      | f64    | > 0, at most 80   | 1                |
+ * | 20401 | flow_eps        | f64    | >= 0              | 1e-6             |
  * | 22000 | agent_tokens    | i64    | 1..65536          | needed           |
  * | 22001 | agent_h         | i64    | 1..65536          | AGENTS given     |
  * | 22002 | agent_w         | i64    | 1..65536          | AGENTS given     |
@@ -556,6 +560,8 @@ enum {
     ATTN_PARAM_S2_HOMO_HEAD = 13405,
     ATTN_PARAM_MOA_BANDS = 13500,
     ATTN_PARAM_MOA_BLOCK = 13501,
+    ATTN_PARAM_FLOW_CLAMP = 20400,
+    ATTN_PARAM_FLOW_EPS = 20401,
     ATTN_PARAM_AGENT_TOKENS = 22000,
     ATTN_PARAM_AGENT_H = 22001,
     ATTN_PARAM_AGENT_W = 22002,

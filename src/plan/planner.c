@@ -39,6 +39,10 @@ bool attn__planner_allows(const struct attn_plan *plan, const struct attn__solve
                                                                                   : "attention");
         return false;
     }
+    if (p->verb == ATTN__VERB_SCAN && s->form != p->scan.form) {
+        snprintf(why, ATTN__WHY_MAX, "it is for another kind of recurrence");
+        return false;
+    }
     if (!s->applicable(p, why))
         return false;
     if (s->calls_blas && !p->solver) {

@@ -10,7 +10,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What kind of recurrence it is, which solvers are for one of. */
+enum {
+    ATTN__SCAN_STATE, /* of this struct */
+    ATTN__SCAN_FLOW   /* flow_attention */
+};
+
 struct attn__scan_spec {
+    int32_t form;
     int32_t decay, update, gate, direction, norm, map;
     bool erase_previous, read_before, l2norm;
     /* Of the arguments. */
@@ -27,6 +34,7 @@ struct attn__scan_spec {
     int64_t dk;       /* width of a key behind the feature map */
     int64_t columns;  /* of the feature map's weights; 0: it has none */
     int64_t period;   /* max_position */
+    int64_t state_rows; /* of an attn_state behind those dk */
 };
 
 /* Most log decay of a token: e to it is the least number that f32 has. */

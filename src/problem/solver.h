@@ -52,6 +52,7 @@ struct attn__exec;
 struct attn__solver {
     const char *name;
     int32_t verb;
+    int32_t form; /* of SCAN: ATTN__SCAN_* */
     bool calls_blas;
     bool last; /* not chosen by its price where any other can serve */
     /* Can it serve the problem at all? If not, the reason goes to why. */

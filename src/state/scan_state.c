@@ -14,7 +14,7 @@ struct attn__state_shape attn__state_shape_of(const struct attn__problem *p)
         .mech = p->mech,
         .direction = e->direction,
         .hs = e->hs,
-        .dk = e->dk,
+        .dk = e->dk + e->state_rows,
         .dv = p->dv,
         .sum = e->norm != ATTN_STATE_NORM_NONE,
         .lse = e->gate == ATTN_GATE_LIGHTNET,

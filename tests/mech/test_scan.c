@@ -4,8 +4,9 @@
  * against every other solver (scan_step, scan_chunk, scan_full), whole,
  * cut at random places with a state between the pieces, packed, and with other
  * numbers of threads. Below the solvers: src/solvers/scan_run.c, scan_load.c,
- * scan_map.c, scan_tokens.c, scan_exact.c; the settings are those of
- * src/mech/scan.c and scan_presets.c.
+ * scan_map.c, scan_tokens.c, scan_exact.c, flow.c, flow_sums.c (flow against
+ * flow_reference); the settings are those of
+ * src/mech/scan.c, scan_presets.c and flow_attention.c.
  *
  *     test_scan [--seed N] [--count N]
  */
@@ -95,7 +96,7 @@ static void fill(struct input *in, struct rng *r, int gates)
 /* What a problem begins with, and the arrays that it needs. */
 static const struct {
     const char *text;
-    bool beta, write, erase, bonus;
+    bool beta, write, erase, bonus, flow;
     int decay;
 } templates[] = {
     {"scan", .decay = 0},
@@ -119,6 +120,7 @@ static const struct {
     {"hgrn2", .decay = 0},
     {"hedgehog feature_map=dpfp causal", .decay = 0},
     {"cosformer max_position=100000 causal", .decay = 0},
+    {"flow_attention causal flow_clamp=3", .flow = true},
 };
 
 enum { TEMPLATES = sizeof templates / sizeof templates[0] };
@@ -131,9 +133,9 @@ static void make(struct problem *p, struct rng *r, size_t kind)
     static const int64_t lengths[] = {1, 2, 15, 16, 17, 63, 64, 65, 127, 130, 200, 321};
     int64_t n = lengths[rng_int(r, 0, 11)];
     bool reset = rng_int(r, 0, 3) == 0;
-    if (rng_int(r, 0, 2) == 0)
+    if (rng_int(r, 0, 2) == 0 && !templates[kind].flow)
         hq = h * group;
-    else if (rng_int(r, 0, 1))
+    else if (rng_int(r, 0, 1) && !templates[kind].flow)
         hv = hs = h * group;
     else
         group = 1;
@@ -286,7 +288,8 @@ static void run(struct rng *r, size_t kind)
         attn_ctx_set_i64(three, ATTN_CTX_THREADS, 3) != ATTN_OK)
         die("context");
     make(&p, r, kind);
-    snprintf(text, sizeof text, "%s solver=scan_reference", p.text);
+    snprintf(text, sizeof text, "%s solver=%s_reference", p.text,
+             templates[kind].flow ? "flow" : "scan");
     attn_plan *plan = plan_of(ctx, text);
     attn_state *state, *other;
     if (attn_state_create(ctx, plan, 4, &state) != ATTN_OK ||
