@@ -286,6 +286,7 @@ enum {
  * | 374 | out_norm_eps    | f64    | >= 0              | 1e-6               |
  * | 375 | out_norm_weight | bool   | OUT_NORM_W        | 0                  |
  * | 376 | out_scale       | f64    | finite            | 1                  |
+ * | 377 | head_gate       | bool   | GATE              | 0                  |
  * | 400 | dtype           | enum   | f32 f64 f16 bf16  | f32                |
  * | 401 | kv_dtype        | enum   | f32 f64 f16 bf16  | dtype              |
  * | 402 | compute         | enum   | f32 bf16          | f32                |
@@ -411,9 +412,10 @@ enum {
  *
  * Finished rows of OUT, in this order: out_norm x / sqrt(mean x^2 + eps) *
  * OUT_NORM_W, * out_scale, * OUT_GATE or its sigmoid, (1 - a) x + a t with
- * MIX_ALPHA and MIX_TARGET, * HEAD_FACTOR. lse is that of the attention. Where
- * the HEAD_FACTOR is exactly 0, out is 0 and lse -inf, the head is not
- * computed and its outputs are those of rows that see nothing.
+ * MIX_ALPHA and MIX_TARGET, * HEAD_FACTOR, * GATE of the head and row (Jin et
+ * al., MoH, 2024). lse is that of the attention. Where the HEAD_FACTOR or the
+ * GATE is exactly 0, out is 0 and lse -inf, the head or row is not computed
+ * and its outputs are those of rows that see nothing.
  */
 enum {
     ATTN_PARAM_B = 100,
@@ -498,6 +500,7 @@ enum {
     ATTN_PARAM_OUT_NORM_EPS = 374,
     ATTN_PARAM_OUT_NORM_WEIGHT = 375,
     ATTN_PARAM_OUT_SCALE = 376,
+    ATTN_PARAM_HEAD_GATE = 377,
     ATTN_PARAM_DTYPE = 400,
     ATTN_PARAM_KV_DTYPE = 401,
     ATTN_PARAM_COMPUTE = 402,

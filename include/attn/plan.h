@@ -26,7 +26,8 @@ typedef struct attn_plan attn_plan;
  * |   4 | K2            | [B,Hk,N2,D]          | kv_dtype     | in  | mech. |
  * |   5 | V2            | [B,Hv,N2,Dv]         | kv_dtype     | in  | mech. |
  * |   6 | ROWS          | [B|1,R]              | i32 i64      | in  | mech. |
- * |   7 | GATE          | [B,Hout,Nq]          | f32, f64     | in  | mech. |
+ * |   7 | GATE          | [B,Hout,Nq]          | f32, f64     | in  | head_ |
+ * |     |               |                      |              |     | gate  |
  * |   8 | Q2            | [B,Hq,1,D]           | dtype        | in  | vhr   |
  * |   9 | DOCS          | [B|1,documents + 1]  | i32 i64      | in  | pine  |
  * |  10 | BIAS          | [B|1,Hout|1,Nq|1,    | f32 or dtype | in  | bias  |

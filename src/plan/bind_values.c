@@ -148,6 +148,24 @@ static int32_t check_alpha(const struct attn__dims *d)
     return ATTN_OK;
 }
 
+/* Padding rows as well. */
+static int32_t check_gates(const struct attn__dims *d)
+{
+    const attn_tensor *t = &d->call->t[ATTN__SLOT_GATE];
+    for (int64_t x = 0; x < t->shape[0]; x++)
+        for (int64_t y = 0; y < t->shape[1]; y++)
+            for (int64_t z = 0; z < t->shape[2]; z++) {
+                int64_t at = x * t->stride[0] + y * t->stride[1] + z * t->stride[2];
+                double g = attn__load_f64(t->data, at, t->dtype);
+                if (!isfinite(g))
+                    return attn__error_set(ATTN_ERR_DATA,
+                                           "gate has %g at [%" PRId64 ",%" PRId64 ",%" PRId64
+                                           "], expected a finite number",
+                                           g, x, y, z);
+            }
+    return ATTN_OK;
+}
+
 static int32_t check_argmax(const struct attn__dims *d)
 {
     const struct attn__call *c = d->call;
@@ -166,6 +184,8 @@ int32_t attn__bind_values(const struct attn__dims *d)
         return status;
     if (d->p->check >= ATTN_CHECK_INDICES)
         status = check_lengths(d);
+    if (status == ATTN_OK && d->p->check >= ATTN_CHECK_INDICES && d->p->epilogue.head_gate)
+        status = check_gates(d);
     if (status == ATTN_OK)
         status = attn__bind_pieces(d);
     if (status == ATTN_OK && d->p->check >= ATTN_CHECK_DATA && d->call->has[ATTN__SLOT_SINK_LOGITS])

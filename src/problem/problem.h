@@ -59,7 +59,7 @@ struct attn__epilogue {
     bool norm, norm_weight; /* RMS */
     double eps, scale;
     int32_t gate; /* ATTN_OUT_GATE_* */
-    bool head_mix, head_factor;
+    bool head_mix, head_factor, head_gate;
 };
 
 struct attn__recipe; /* problem/recipe.h */

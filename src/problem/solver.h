@@ -48,6 +48,7 @@ struct attn__tiles {
 enum { ATTN__WHY_MAX = 160, ATTN__MORE_TILES = 4 };
 
 struct attn__exec;
+struct attn__active;
 
 struct attn__solver {
     const char *name;
@@ -96,6 +97,8 @@ struct attn__exec {
     const struct attn__solver *self;
     char *ws; /* 64-byte aligned */
     struct attn__did *did; /* NULL: nobody wants to know */
+    /* Of a solver for itself, see solvers/active.h; NULL: all rows are. */
+    const struct attn__active *active;
 };
 
 static inline void attn__exec_did(const struct attn__exec *x, int64_t pairs, int64_t tiles,

@@ -42,7 +42,7 @@ void attn__vis_segment_bits(const struct attn__vis *v, int64_t r0, int64_t r1, i
 {
     int64_t id[64];
     for (int64_t r = r0; r < r1; r++)
-        id[r - r0] = attn__vis_id(&v->seg_q, r / v->group);
+        id[r - r0] = attn__vis_id(&v->seg_q, attn__vis_query(v, r));
     for (int64_t j = j0; j < j1; j++) {
         int64_t key = attn__vis_id(&v->seg_k, j);
         uint64_t same = 0;
@@ -54,7 +54,7 @@ void attn__vis_segment_bits(const struct attn__vis *v, int64_t r0, int64_t r1, i
 
 void attn__vis_segment_hide(const struct attn__vis *v, int64_t r, int64_t j0, int64_t j1, float *s)
 {
-    int64_t id = attn__vis_id(&v->seg_q, r / v->group);
+    int64_t id = attn__vis_id(&v->seg_q, attn__vis_query(v, r));
     for (int64_t j = j0; j < j1; j++)
         s[j - j0] = attn__vis_id(&v->seg_k, j) == id ? s[j - j0] : -INFINITY;
 }
@@ -90,7 +90,8 @@ void attn__vis_mask_eight(const uint8_t *const *row, int64_t rows, int64_t j, ui
 
 static const uint8_t *mask_row(const struct attn__vis *v, int64_t r)
 {
-    return v->mask + r / v->group * v->mask_row + r % v->group * v->mask_head;
+    return v->mask + attn__vis_query(v, r) * v->mask_row +
+           (attn__vis_head(v, r) - v->h0) * v->mask_head;
 }
 
 void attn__vis_mask_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t j0, int64_t j1,

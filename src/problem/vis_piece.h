@@ -17,7 +17,7 @@ struct attn__vis_span {
     int64_t lo, hi;
 };
 
-/* A tile: rows r0..r1-1, whose queries are i0..i1-1. */
+/* A tile: rows r0..r1-1, whose queries are among i0..i1-1. */
 struct attn__vis_rows {
     int64_t r0, r1, i0, i1;
 };
@@ -25,7 +25,7 @@ struct attn__vis_rows {
 static inline struct attn__vis_rows attn__vis_rows_of(const struct attn__vis *v, int64_t r0,
                                                       int64_t r1)
 {
-    return (struct attn__vis_rows){r0, r1, r0 / v->group, (r1 - 1) / v->group + 1};
+    return (struct attn__vis_rows){r0, r1, attn__vis_query(v, r0), attn__vis_query(v, r1 - 1) + 1};
 }
 
 /* The values of a piece for output head h. */

@@ -85,11 +85,30 @@ struct attn__vis_span attn__vis_span_hull(const struct attn__vis *v, int32_t kin
                                    attn__vis_span(v, kind, val, last).hi};
 }
 
-/* The bits of those rows whose query is one of lo..hi-1. */
-static uint64_t row_bits(const struct attn__vis_rows *r, int64_t group, int64_t lo, int64_t hi)
+/* The first row of the tile whose query is i or a later one; the end if none
+ * is. i is one of r->i0..r->i1-1. */
+static int64_t first_row(const struct attn__vis *v, const struct attn__vis_rows *r, int64_t i)
 {
-    lo = lo <= r->i0 ? r->r0 : lo >= r->i1 ? r->r1 : lo * group;
-    hi = hi >= r->i1 ? r->r1 : hi <= r->i0 ? r->r0 : hi * group;
+    int64_t lo = r->r0, hi = r->r1;
+
+    if (!v->lines)
+        return i * v->group;
+    while (lo < hi) {
+        int64_t mid = lo + (hi - lo) / 2;
+        if (attn__vis_query(v, mid) < i)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+/* The bits of those rows whose query is one of lo..hi-1. */
+static uint64_t row_bits(const struct attn__vis *v, const struct attn__vis_rows *r, int64_t lo,
+                         int64_t hi)
+{
+    lo = lo <= r->i0 ? r->r0 : lo >= r->i1 ? r->r1 : first_row(v, r, lo);
+    hi = hi >= r->i1 ? r->r1 : hi <= r->i0 ? r->r0 : first_row(v, r, hi);
     return attn__vis_run(r->r0, r->r1 - r->r0, lo, hi);
 }
 
@@ -102,7 +121,7 @@ static uint64_t column(const struct attn__vis *v, int32_t kind, const int64_t *v
 
     if (kind != ATTN_PIECE_BAND) {
         corners(v, kind, val, c);
-        return row_bits(r, v->group, c[0], c[1]);
+        return row_bits(v, r, c[0], c[1]);
     }
     int64_t unit = val[3], at = attn__vis_floor(j, unit), base = v->off + val[2];
     if (val[1] != ATTN_UNBOUNDED)
@@ -110,7 +129,7 @@ static uint64_t column(const struct attn__vis *v, int32_t kind, const int64_t *v
     if (val[0] != ATTN_UNBOUNDED)
         hi = attn__vis_add(attn__vis_times(attn__vis_add(attn__vis_add(at, val[0]), 1), unit),
                            -base);
-    return row_bits(r, v->group, lo, hi);
+    return row_bits(v, r, lo, hi);
 }
 
 static int64_t within(int64_t j, int64_t j0, int64_t j1)

@@ -70,24 +70,41 @@ static void slice_bits(const struct attn__vis *v, const struct attn__vis_rows *r
     }
 }
 
+/* One row by itself; its bit is counted from r0. */
+static void line_bits(const struct attn__vis *v, int64_t r, int64_t r0, int64_t j0, int64_t j1,
+                      uint64_t *bits)
+{
+    int64_t i = attn__vis_query(v, r);
+    struct attn__vis_rows row = {r, r + 1, i, i + 1};
+    uint64_t seen[SLICE];
+
+    for (int64_t j = j0; j < j1; j += SLICE) {
+        int64_t end = j1 - j < SLICE ? j1 : j + SLICE;
+        queries_of(v, &row, attn__vis_head(v, r) - v->h0, j, end, seen);
+        for (int64_t k = j; k < end; k++)
+            bits[k - j0] &= ~((~seen[k - j] & 1) << (r - r0));
+    }
+}
+
 void attn__vis_user_bits(const struct attn__vis *v, const struct attn__vis_rows *r, int64_t j0,
                          int64_t j1, uint64_t *bits)
 {
-    for (int64_t h = 0; h < v->group; h++)
+    for (int64_t h = 0; h < v->group && !v->lines; h++)
         for (int64_t j = j0; j < j1; j += SLICE)
             slice_bits(v, r, h, j, j1 - j < SLICE ? j1 : j + SLICE, bits + (j - j0));
+    for (int64_t n = r->r0; n < r->r1 && v->lines; n++)
+        line_bits(v, n, r->r0, j0, j1, bits);
 }
 
 void attn__vis_user_hide(const struct attn__vis *v, int64_t r, int64_t j0, int64_t j1, float *s)
 {
-    struct attn__vis_rows row = attn__vis_rows_of(v, r, r + 1);
     uint64_t bits[SLICE];
 
     for (int64_t j = j0; j < j1; j += SLICE) {
         int64_t end = j1 - j < SLICE ? j1 : j + SLICE;
         for (int64_t k = 0; k < end - j; k++)
             bits[k] = 1;
-        slice_bits(v, &row, r % v->group, j, end, bits);
+        line_bits(v, r, r, j, end, bits);
         for (int64_t k = j; k < end; k++)
             s[k - j0] = bits[k - j] ? s[k - j0] : -INFINITY;
     }

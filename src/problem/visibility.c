@@ -291,9 +291,9 @@ static void word_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t
         heads |= by_head(v, &v->p->piece[k]);
     start_keys(&keys, j0, j1);
     for (int64_t r = r0; r < r1; r++)
-        word[r - r0] = r > r0 && r % v->group != 0 && !heads
+        word[r - r0] = r > r0 && attn__vis_query(v, r) == attn__vis_query(v, r - 1) && !heads
                            ? word[r - r0 - 1]
-                           : row_word(v, v->h0 + r % v->group, r / v->group, &keys);
+                           : row_word(v, attn__vis_head(v, r), attn__vis_query(v, r), &keys);
     turn(word);
     memcpy(bits, word, (size_t)keys.n * sizeof *bits);
 }
@@ -385,7 +385,7 @@ static void hide_words(const struct attn__vis *v, int64_t r, int64_t j0, int64_t
     for (int64_t j = j0; j < j1; j += ATTN__VIS_WORD, s += ATTN__VIS_WORD) {
         struct attn__vis_keys keys;
         start_keys(&keys, j, j1);
-        uint64_t word = row_word(v, v->h0 + r % v->group, r / v->group, &keys);
+        uint64_t word = row_word(v, attn__vis_head(v, r), attn__vis_query(v, r), &keys);
         if (word == attn__vis_low(keys.n))
             continue;
         for (int64_t k = 0; k < keys.n; k++)
@@ -396,7 +396,7 @@ static void hide_words(const struct attn__vis *v, int64_t r, int64_t j0, int64_t
 void attn__vis_hide(const struct attn__vis *v, int64_t r, int64_t j0, int64_t j1, float *s)
 {
     if (v->p->plain_pieces)
-        hide_spans(v, r / v->group, j0, j1, s);
+        hide_spans(v, attn__vis_query(v, r), j0, j1, s);
     else
         hide_words(v, r, j0, j1, s);
     if (v->p->segments)

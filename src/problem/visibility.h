@@ -2,8 +2,9 @@
 /*
  * Which pairs of a sequence are visible: the static pieces of the problem
  * with the sequence's lengths, segments and mask. Keys are counted within the
- * sequence; row r is query r / group of head h0 + r % group, so that the heads
- * that share K and V can be taken together.
+ * sequence. The heads that share K and V are taken together: line n of them is
+ * query n / group of head h0 + n % group. Rows are those lines, or with `lines`
+ * some of them, row r being line lines[r].
  */
 #ifndef ATTN_PROBLEM_VISIBILITY_H
 #define ATTN_PROBLEM_VISIBILITY_H
@@ -20,7 +21,8 @@ struct attn__vis_ids {
 struct attn__vis {
     const struct attn__problem *p;
     int64_t nq, nk, off;
-    int64_t h0, group; /* heads whose rows alternate */
+    int64_t h0, group;    /* heads whose rows alternate */
+    const int64_t *lines; /* rising; NULL: all of them */
     /* one for each query or key */
     struct attn__vis_ids seg_q, seg_k, pos_q, pos_k, class_q, class_k;
     const uint8_t *mask; /* NULL: no mask */
@@ -37,6 +39,21 @@ struct attn__vis {
     void *user;
     int64_t seq;
 };
+
+static inline int64_t attn__vis_line(const struct attn__vis *v, int64_t r)
+{
+    return v->lines ? v->lines[r] : r;
+}
+
+static inline int64_t attn__vis_query(const struct attn__vis *v, int64_t r)
+{
+    return attn__vis_line(v, r) / v->group;
+}
+
+static inline int64_t attn__vis_head(const struct attn__vis *v, int64_t r)
+{
+    return v->h0 + attn__vis_line(v, r) % v->group;
+}
 
 enum attn__tile { ATTN__TILE_EMPTY, ATTN__TILE_PARTIAL, ATTN__TILE_FULL };
 

@@ -5,6 +5,7 @@
  * heads that share them. The keys are cut into chunks of fixed size; a chunk
  * is a unit of work, and partial results are joined in a fixed tree.
  */
+#include "solvers/active.h"
 #include "solvers/blocks.h"
 #include "solvers/chunk_tree.h"
 #include "solvers/finish.h"
@@ -20,16 +21,19 @@ enum { MAX_ROWS = 32 };
 
 /*
  * An item is what one pass over the keys serves: up to MAX_ROWS rows, row r
- * being query i0 + r / heads of output head h0 + r % heads.
+ * being query i0 + r / heads of output head h0 + r % heads. With head gates
+ * these are the next active rows of a head group from `first` on.
  */
 struct item {
-    int64_t h0, heads, i0, queries;
+    int64_t h0, heads, i0, rows;
+    int64_t g, first;
 };
 
 struct worker {
     struct attn__row_room room;
     float *o;      /* [rows][dv], finished rows */
     float *m, *l;  /* [rows] */
+    int64_t *lines; /* [rows], with head gates */
     struct attn__row_scratch exact;
     struct attn__row_again again; /* invariant=chunk */
     /* Items that are not all this worker's: the end of one begun by a worker
@@ -44,6 +48,7 @@ struct state {
     struct attn__units *units;
     struct worker *worker;
     int64_t workers;
+    struct attn__active active;
 };
 
 static bool applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
@@ -99,6 +104,7 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
     int64_t chunks = p->k == ATTN_UNBOUNDED ? -1 : p->k / ATTN__CHUNK + 1;
     int32_t depth = attn__tree_depth(chunks);
     attn__units_take(s, p, start);
+    attn__active_take(s, p, false, &st->active);
     st->worker = ATTN__TAKE(s, m->threads, struct worker);
     for (int64_t n = 0; n < m->threads; n++) {
         struct worker w = {.tail_unit = -1, .head_unit = -1};
@@ -106,6 +112,7 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
         w.o = ATTN__TAKE(s, rows * p->dv, float);
         w.m = ATTN__TAKE(s, rows, float);
         w.l = ATTN__TAKE(s, rows, float);
+        w.lines = ATTN__TAKE(s, p->epilogue.head_gate ? rows : 0, int64_t);
         attn__row_scratch_take(s, p, &w.exact);
         if (p->invariant == ATTN_INVARIANT_CHUNK)
             attn__row_again_take(s, p, &w.again);
@@ -147,6 +154,8 @@ static int64_t chunks_of(const struct attn__seq *s)
 static int64_t group_units(const struct attn__exec *x, const struct attn__seq *s, int64_t g)
 {
     int64_t heads, parts, queries;
+    if (x->active)
+        return (attn__active_count(x, s, g) + MAX_ROWS - 1) / MAX_ROWS * chunks_of(s);
     group_shape(x->call->p, g, &heads, &parts, &queries);
     return parts * attn__max_i64((s->nq + queries - 1) / queries, 1) * chunks_of(s);
 }
@@ -157,11 +166,16 @@ static struct item find_item(const struct attn__exec *x, const struct attn__seq 
     int64_t heads, parts, queries, g = attn__units_find_group(x, s, group_units, &index);
     int64_t n = index / chunks_of(s);
     group_shape(p, g, &heads, &parts, &queries);
-    struct item it;
+    struct item it = {.h0 = p->group[g], .heads = p->group[g + 1] - p->group[g], .g = g};
+    if (x->active) {
+        it.first = n * MAX_ROWS;
+        it.rows = attn__min_i64(attn__active_count(x, s, g) - it.first, MAX_ROWS);
+        return it;
+    }
     it.h0 = p->group[g] + n % parts * heads;
     it.heads = attn__min_i64(heads, p->group[g + 1] - it.h0);
     it.i0 = n / parts * queries;
-    it.queries = attn__min_i64(queries, s->nq - it.i0);
+    it.rows = it.heads * attn__min_i64(queries, s->nq - it.i0);
     return it;
 }
 
@@ -170,11 +184,13 @@ static int64_t count(const struct attn__exec *x, const struct attn__seq *s)
     return attn__units_of_groups(x, s, group_units);
 }
 
-static struct attn__row_pass pass_of(const struct state *st, struct worker *w,
-                                     const struct attn__seq *s, int64_t index)
+static void begin_pass(const struct state *st, struct worker *w, const struct attn__seq *s,
+                       int64_t index, struct attn__row_pass *ps)
 {
     struct item it = find_item(st->x, s, index);
-    struct attn__row_pass ps = {
+    if (st->x->active)
+        attn__active_lines(st->x, s, it.g, it.first, it.rows, w->lines);
+    *ps = (struct attn__row_pass){
         .c = st->x->call,
         .kern = st->x->machine->kern,
         .s = s,
@@ -182,10 +198,10 @@ static struct attn__row_pass pass_of(const struct state *st, struct worker *w,
         .h0 = it.h0,
         .heads = it.heads,
         .i0 = it.i0,
-        .rows = it.heads * it.queries,
+        .rows = it.rows,
+        .lines = st->x->active ? w->lines : NULL,
     };
-    attn__row_pass_begin(&ps);
-    return ps;
+    attn__row_pass_begin(ps);
 }
 
 /* Sink logits come in once, at the end; then the rows are written. ps->tops
@@ -204,15 +220,15 @@ static void finish_item(const struct attn__row_pass *ps, struct worker *w, struc
             memset(o, 0, (size_t)dv * sizeof *o);
     }
     float f[MAX_ROWS];
-    attn__finish_factors(ps->c, ps->s, &ps->vis, ps->h0, ps->r0, ps->rows, w->m, w->l, f);
+    attn__finish_factors(ps->c, ps->s, &ps->vis, ps->r0, ps->rows, w->m, w->l, f);
     for (int64_t r = 0; r < ps->rows; r++)
         ps->kern->vec_scale(w->o + r * dv, dv, f[r]);
-    for (int64_t h = 0; h < ps->heads && ps->i0 == 0; h++)
+    for (int64_t h = 0; h < ps->heads && ps->i0 == 0 && !ps->lines; h++)
         attn__rows_pad(ps->c, ps->s, ps->h0 + h);
-    attn__row_tops_store(&ps->tops, ps->c, ps->s, ps->h0, ps->heads, ps->i0, ps->rows,
+    attn__row_tops_store(&ps->tops, ps->c, ps->s, &ps->vis, ps->r0, ps->rows,
                          attn__norm_pass_base(ps->c->p));
-    attn__finish_rows(ps->c, ps->kern, ps->s, ps->h0, ps->heads, ps->r0, ps->rows, w->o, dv, w->m,
-                      w->l, &w->exact,
+    attn__finish_rows(ps->c, ps->kern, ps->s, &ps->vis, ps->r0, ps->rows, w->o, dv, w->m, w->l,
+                      &w->exact,
                       ps->c->p->invariant == ATTN_INVARIANT_CHUNK ? &w->again : NULL);
     t->n = 0;
 }
@@ -232,7 +248,8 @@ static void work(void *arg, int64_t worker)
         struct attn__seq s = attn__call_seq(st->x->call, at);
         int64_t index = u0 - st->units->start[at], n = chunks_of(&s);
         int64_t c0 = index % n, c1 = attn__min_i64(n, c0 + (u1 - u0)), first = u0 - c0;
-        struct attn__row_pass ps = pass_of(st, w, &s, index);
+        struct attn__row_pass ps;
+        begin_pass(st, w, &s, index, &ps);
         bool whole = c0 == 0 && c1 == n;
         struct attn__tree *t = c0 > 0 ? &w->tail : &w->head;
         int64_t spans = 0;
@@ -245,7 +262,7 @@ static void work(void *arg, int64_t worker)
             attn__tree_push(ps.kern, t, 0, c);
             spans += attn__row_pass_spans(&ps, c);
         }
-        attn__exec_did(st->x, ps.did_pairs, ps.did_tiles, spans);
+        attn__exec_did(st->x, ps.did_pairs, ps.did_tiles, st->x->active ? 0 : spans);
         if (whole)
             finish_item(&ps, w, t);
         else if (c0 > 0)
@@ -265,7 +282,8 @@ static void join_shared(struct state *st)
             continue;
         int64_t at = attn__units_find(st->units, w->head_unit);
         struct attn__seq s = attn__call_seq(st->x->call, at);
-        struct attn__row_pass ps = pass_of(st, w, &s, w->head_unit - st->units->start[at]);
+        struct attn__row_pass ps;
+        begin_pass(st, w, &s, w->head_unit - st->units->start[at], &ps);
         ps.tops = w->head_tops;
         for (int64_t r = n + 1; r < st->workers; r++) {
             if (st->worker[r].tail_unit != w->head_unit)
@@ -277,13 +295,32 @@ static void join_shared(struct state *st)
     }
 }
 
+/* The spans that there would be without head gates, for COUNTS. */
+static void tell_all_spans(const struct attn__exec *x)
+{
+    for (int64_t n = 0; n < x->call->n_seq; n++) {
+        struct attn__seq s = attn__call_seq(x->call, n);
+        struct attn__row_pass ps = {.s = &s, .rows = s.nq};
+        int64_t spans = 0;
+        if (!attn__exec_mine(x, &s))
+            continue;
+        for (int64_t c = 0; c < chunks_of(&s); c++)
+            spans += attn__row_pass_spans(&ps, c);
+        attn__exec_did(x, 0, 0, count(x, &s) / chunks_of(&s) * spans);
+    }
+}
+
 static void run(const struct attn__exec *x)
 {
     const struct attn__problem *p = x->call->p;
     struct attn__scratch s = {.base = x->ws, .ok = true};
-    struct state st = {.x = x};
-    struct attn__units u = {.x = x, .count = count};
+    struct attn__exec mine = *x;
+    struct state st = {.x = &mine};
+    struct attn__units u = {.x = &mine, .count = count};
     carve(&s, p, x->machine, &st, &u.start);
+    mine.active = attn__active_begin(x, &st.active);
+    if (mine.active && x->did)
+        tell_all_spans(x);
     st.units = &u;
     st.workers = attn__min_i64(x->machine->threads, attn__units_count(&u));
     attn__threads_run(x->threads, st.workers, work, &st);

@@ -65,6 +65,22 @@ bool attn__epilogue_skips(const struct attn__call *c, const struct attn__seq *s,
     return true;
 }
 
+static double head_gate(const struct attn__call *c, const struct attn__seq *s, int64_t h,
+                        int64_t i)
+{
+    const attn_tensor *t = &c->t[ATTN__SLOT_GATE];
+    int64_t at = s->b * t->stride[0] + h * t->stride[1] + (s->q0 + i) * t->stride[2];
+    return attn__load_f64(t->data, at, t->dtype);
+}
+
+bool attn__epilogue_active(const struct attn__call *c, const struct attn__seq *s, int64_t h,
+                           int64_t i)
+{
+    if (c->p->epilogue.head_gate && head_gate(c, s, h, i) == 0)
+        return false;
+    return !attn__epilogue_skips(c, s, h, 1);
+}
+
 static bool zeros(const float *o, int64_t n)
 {
     int64_t e = 0;
@@ -122,6 +138,8 @@ void attn__epilogue_row(const struct attn__call *c, const struct attn__kernels *
     }
     if (x->head_factor)
         kern->vec_scale(o, dv, (float)head_factor(c, s, h));
+    if (x->head_gate)
+        kern->vec_scale(o, dv, (float)head_gate(c, s, h, i));
 }
 
 static void norm_and_gate_f64(const struct attn__call *c, const struct attn__seq *s, int64_t h,
@@ -167,6 +185,8 @@ void attn__epilogue_f64(const struct attn__call *c, const struct attn__seq *s, i
             o[e] = a == 1 ? t : (1 - a) * o[e] + a * t;
         }
     }
-    for (e = 0; e < dv && x->head_factor; e++)
-        o[e] *= head_factor(c, s, h);
+    double f = x->head_factor ? head_factor(c, s, h) : 1;
+    f *= x->head_gate ? head_gate(c, s, h, i) : 1;
+    for (e = 0; e < dv; e++)
+        o[e] *= f;
 }

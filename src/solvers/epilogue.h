@@ -2,9 +2,10 @@
 /*
  * What happens to a finished row before it is stored, in this order: RMS norm
  * and a factor (out_norm, out_scale), an elementwise gate (out_gate), a mix
- * with a target (head_mix), a factor of the head (head_factor). lse and the
- * outputs made from scores stay as they are. Heads of factor 0 are not
- * computed: their rows are those of nobody.
+ * with a target (head_mix), a factor of the head (head_factor), a factor of
+ * the head and row (head_gate). lse and the outputs made from scores stay as they
+ * are. Heads of factor 0, and rows whose gate is 0, are not computed: their
+ * rows are those of nobody.
  */
 #ifndef ATTN_SOLVERS_EPILOGUE_H
 #define ATTN_SOLVERS_EPILOGUE_H
@@ -27,5 +28,9 @@ void attn__epilogue_f64(const struct attn__call *c, const struct attn__seq *s, i
 /* Are output heads h to h + n - 1 of a sequence all of factor 0? */
 bool attn__epilogue_skips(const struct attn__call *c, const struct attn__seq *s, int64_t h,
                           int64_t n);
+
+/* Is query i of output head h to be computed? */
+bool attn__epilogue_active(const struct attn__call *c, const struct attn__seq *s, int64_t h,
+                           int64_t i);
 
 #endif /* ATTN_SOLVERS_EPILOGUE_H */

@@ -50,8 +50,8 @@ static float factor(const struct attn__call *c, const struct attn__seq *s, int64
 }
 
 void attn__finish_factors(const struct attn__call *c, const struct attn__seq *s,
-                          const struct attn__vis *v, int64_t h0, int64_t r0, int64_t rows,
-                          float *m, float *l, float *f)
+                          const struct attn__vis *v, int64_t r0, int64_t rows, float *m, float *l,
+                          float *f)
 {
     int64_t visible[64];
     bool counts = attn__norm_counts(&c->p->norm);
@@ -59,8 +59,8 @@ void attn__finish_factors(const struct attn__call *c, const struct attn__seq *s,
         int64_t r = r0 + n;
         if (counts && n % 64 == 0)
             attn__vis_count(v, r, r + attn__min_i64(64, rows - n), visible);
-        f[n] = factor(c, s, h0 + r % v->group, r / v->group, counts ? &visible[n % 64] : NULL,
-                      &m[n], &l[n]);
+        f[n] = factor(c, s, attn__vis_head(v, r), attn__vis_query(v, r),
+                      counts ? &visible[n % 64] : NULL, &m[n], &l[n]);
     }
 }
 
@@ -84,14 +84,14 @@ static bool none_lost(const struct attn__problem *p, const float *l, int64_t row
 /* Rows that are not finite once more without what they do not see. True if all
  * are finite now. */
 static bool rows_again(const struct attn__call *c, const struct attn__kernels *kern,
-                       const struct attn__seq *s, int64_t h0, int64_t group, int64_t r0,
+                       const struct attn__seq *s, const struct attn__vis *v, int64_t r0,
                        int64_t rows, float *o, int64_t ldo, float *m, float *l,
                        struct attn__row_again *again)
 {
     bool all = true;
     for (int64_t n = 0; n < rows; n++) {
         float *row = o + n * ldo;
-        int64_t h = h0 + (r0 + n) % group, i = (r0 + n) / group;
+        int64_t h = attn__vis_head(v, r0 + n), i = attn__vis_query(v, r0 + n);
         if (!isfinite(l[n]) || !kern->rows_finite(row, ldo, 1, c->p->dv))
             all &= attn__row_again(again, c, kern, s, h, i, row, &m[n], &l[n]);
         all &= none_lost(c->p, &l[n], 1);
@@ -99,54 +99,74 @@ static bool rows_again(const struct attn__call *c, const struct attn__kernels *k
     return all;
 }
 
-/* Rows i0 to i0 + rows - 1 of a head that is not to be computed. */
-static bool skipped(const struct attn__call *c, const struct attn__seq *s, int64_t h, int64_t i0,
-                    int64_t rows)
+/* Row r once more: o was not finite. */
+static void again_exactly(const struct attn__call *c, const struct attn__seq *s,
+                          const struct attn__vis *v, int64_t r,
+                          const struct attn__row_scratch *exact)
 {
-    if (!attn__epilogue_skips(c, s, h, 1))
-        return false;
-    for (int64_t i = i0; i < i0 + rows; i++)
-        attn__row_empty(c, s, h, i);
-    return true;
+    struct attn__vis one = attn__call_vis(c, s, attn__vis_head(v, r), 1);
+    attn__row_exact(c, s, &one, attn__vis_head(v, r), attn__vis_query(v, r), exact);
+}
+
+/* A row that is finite unless `sound` says so of all. */
+static bool is_sound(const struct attn__call *c, const struct attn__kernels *kern, const float *o,
+                     float l)
+{
+    return none_lost(c->p, &l, 1) && isfinite(l) && kern->rows_finite(o, c->p->dv, 1, c->p->dv);
+}
+
+/* Rows n0, n0 + step ... below rows are consecutive queries of one head; n
+ * counts from r0. */
+struct run {
+    int64_t n0, rows, step;
+};
+
+static void finish_run(const struct attn__call *c, const struct attn__kernels *kern,
+                       const struct attn__seq *s, const struct attn__vis *v, int64_t r0,
+                       struct run run, bool sound, float *o, int64_t ldo, const float *m,
+                       const float *l, const struct attn__row_scratch *exact)
+{
+    int64_t h = attn__vis_head(v, r0 + run.n0), i0 = attn__vis_query(v, r0 + run.n0);
+    int64_t dv = c->p->dv, count = (run.rows - run.n0 + run.step - 1) / run.step;
+    bool change = c->p->epilogue.any;
+    struct attn__rows out = attn__call_out(c, s, h);
+    if (attn__epilogue_skips(c, s, h, 1)) {
+        for (int64_t i = i0; i < i0 + count; i++)
+            attn__row_empty(c, s, h, i);
+        return;
+    }
+    for (int64_t k = 0, n = run.n0; k < count; k++, n += run.step) {
+        float *row = o + n * ldo;
+        if (!sound && !is_sound(c, kern, row, l[n])) {
+            again_exactly(c, s, v, r0 + n, exact);
+            continue;
+        }
+        if (change)
+            attn__epilogue_row(c, kern, s, h, i0 + k, exact->row, row);
+        if (!sound)
+            attn__rows_from_f32(kern, row, ldo, 1, dv, &out, i0 + k);
+        store_lse(c, s, h, i0 + k, m[n], l[n]);
+    }
+    if (sound)
+        attn__rows_from_f32(kern, o + run.n0 * ldo, run.step * ldo, count, dv, &out, i0);
 }
 
 void attn__finish_rows(const struct attn__call *c, const struct attn__kernels *kern,
-                       const struct attn__seq *s, int64_t h0, int64_t group, int64_t r0,
+                       const struct attn__seq *s, const struct attn__vis *v, int64_t r0,
                        int64_t rows, float *o, int64_t ldo, float *m, float *l,
                        const struct attn__row_scratch *exact, struct attn__row_again *again)
 {
-    int64_t dv = c->p->dv, heads = group < rows ? group : rows;
-    bool change = c->p->epilogue.any;
+    int64_t dv = c->p->dv;
     bool sound = none_lost(c->p, l, rows) && kern->rows_finite(l, rows, 1, rows) &&
                  kern->rows_finite(o, ldo, rows, dv);
     if (again && !sound)
-        sound = rows_again(c, kern, s, h0, group, r0, rows, o, ldo, m, l, again);
+        sound = rows_again(c, kern, s, v, r0, rows, o, ldo, m, l, again);
     /* The sign of a zero may tell of products of hidden values with 0. */
     for (int64_t n = 0; n < rows && again; n++)
         for (int64_t e = 0; e < dv; e++)
             o[n * ldo + e] += 0.0f;
-    for (int64_t n0 = 0; n0 < heads; n0++) {
-        int64_t h = h0 + (r0 + n0) % group, i0 = (r0 + n0) / group;
-        int64_t count = (rows - n0 + group - 1) / group;
-        struct attn__rows out = attn__call_out(c, s, h);
-        if (change && skipped(c, s, h, i0, count))
-            continue;
-        for (int64_t n = n0; n < rows && change && sound; n += group)
-            attn__epilogue_row(c, kern, s, h, i0 + (n - n0) / group, exact->row, o + n * ldo);
-        if (sound)
-            attn__rows_from_f32(kern, o + n0 * ldo, group * ldo, count, dv, &out, i0);
-        for (int64_t n = n0, i = i0; n < rows; n += group, i++) {
-            if (!sound && !(none_lost(c->p, l + n, 1) && isfinite(l[n]) &&
-                            kern->rows_finite(o + n * ldo, ldo, 1, dv))) {
-                struct attn__vis v = attn__call_vis(c, s, h, 1);
-                attn__row_exact(c, s, &v, h, i, exact);
-                continue;
-            }
-            if (!sound && change)
-                attn__epilogue_row(c, kern, s, h, i, exact->row, o + n * ldo);
-            if (!sound)
-                attn__rows_from_f32(kern, o + n * ldo, ldo, 1, dv, &out, i);
-            store_lse(c, s, h, i, m[n], l[n]);
-        }
-    }
+    for (int64_t n = 0; n < rows && v->lines; n++)
+        finish_run(c, kern, s, v, r0, (struct run){n, n + 1, 1}, sound, o, ldo, m, l, exact);
+    for (int64_t n = 0; n < rows && n < v->group && !v->lines; n++)
+        finish_run(c, kern, s, v, r0, (struct run){n, rows, v->group}, sound, o, ldo, m, l, exact);
 }

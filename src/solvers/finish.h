@@ -19,26 +19,25 @@ bool attn__finish_applicable_with(const struct attn__problem *p, int32_t want,
 struct attn__row_again;
 
 /*
- * Writes rows r0..r0+rows-1, row r being query r / group of output head
- * h0 + r % group: o[n * ldo + e] finished values, m and l the row's maximum
- * (base 2) and sum, so that lse = (m + log2 l) * ln 2; or what norm_pass.h
- * says of other normalisers. Rows that are not finite are done again: by
- * `again` where that is not NULL (invariant=chunk), else or if that fails by
- * the exact path. o is changed where the problem has an epilogue.
+ * Writes rows r0..r0+rows-1 as v counts them: o[n * ldo + e] finished values,
+ * m and l the row's maximum (base 2) and sum, so that lse = (m + log2 l) *
+ * ln 2; or what norm_pass.h says of other normalisers. Rows that are not
+ * finite are done again: by `again` where that is not NULL (invariant=chunk),
+ * else or if that fails by the exact path. o is changed where the problem has
+ * an epilogue.
  */
 void attn__finish_rows(const struct attn__call *c, const struct attn__kernels *kern,
-                       const struct attn__seq *s, int64_t h0, int64_t group, int64_t r0,
+                       const struct attn__seq *s, const struct attn__vis *v, int64_t r0,
                        int64_t rows, float *o, int64_t ldo, float *m, float *l,
                        const struct attn__row_scratch *exact, struct attn__row_again *again);
 
 /*
- * Takes the sink logits of rows r0..r0+rows-1 of heads h0 on, if the problem
- * has them, into their maxima m (base 2) and sums l, and fills f with the
- * factors that make their weighted sums the results: 0 where a row saw
- * nothing. v: the visibility of those heads, whose group rows alternate.
+ * Takes the sink logits of rows r0..r0+rows-1, if the problem has them, into
+ * their maxima m (base 2) and sums l, and fills f with the factors that make
+ * their weighted sums the results: 0 where a row saw nothing.
  */
 void attn__finish_factors(const struct attn__call *c, const struct attn__seq *s,
-                          const struct attn__vis *v, int64_t h0, int64_t r0, int64_t rows,
-                          float *m, float *l, float *f);
+                          const struct attn__vis *v, int64_t r0, int64_t rows, float *m, float *l,
+                          float *f);
 
 #endif /* ATTN_SOLVERS_FINISH_H */

@@ -15,8 +15,10 @@
  * a tile is full even if a head has few rows, and narrow in queries. A unit of
  * work is a few tiles that go over the keys together, so that a block is
  * fetched, and converted if its storage is not f32, once. A row's bits do not
- * depend on the other rows of its tile.
+ * depend on the other rows of its tile; with head gates these are the next
+ * active ones.
  */
+#include "solvers/active.h"
 #include "solvers/ahead.h"
 #include "solvers/blocks.h"
 #include "solvers/chunk_tree.h"
@@ -36,8 +38,7 @@
  * between which other memory may be asked for. */
 enum { PART_KEYS = 16 };
 
-/* Rows r0..r0+n-1 of a head group, row r being query r / group of its head
- * r % group. */
+/* Rows r0..r0+n-1 of a head group, as ps->vis counts them. */
 struct tile {
     int64_t r0, n;
     int64_t lo, hi;         /* no row sees a key outside */
@@ -58,6 +59,7 @@ struct worker {
     float *k, *v;             /* [keys][d], [keys][dv] */
     struct attn__score_work score;
     uint64_t *bits;           /* [keys] */
+    int64_t *lines;           /* [ATTN__FLASH_ROWS], with head gates */
     struct attn__flash_bf16 bf16;
     struct attn__row_scratch exact;
     /* invariant=chunk */
@@ -70,6 +72,7 @@ struct state {
     const struct attn__exec *x;
     struct worker *worker;
     bool far; /* the tensors do not fit in the near caches */
+    struct attn__active active;
 };
 
 static void carve(struct attn__scratch *s, const struct attn__problem *p,
@@ -78,6 +81,7 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
     int64_t w = 2 * m->kern->lanes, keys = attn__block_keys(p);
     int64_t rows = attn__max_i64(ATTN__FLASH_ROWS, w), n_tiles = rows / m->kern->lanes;
     attn__units_take(s, p, start);
+    attn__active_take(s, p, false, &st->active);
     st->worker = ATTN__TAKE(s, m->threads, struct worker);
     for (int64_t n = 0; n < m->threads; n++) {
         struct worker k = {0};
@@ -100,6 +104,7 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
         k.v = ATTN__TAKE(s, keys * p->dv, float);
         attn__score_work_take(s, p, w, keys, &k.score);
         k.bits = ATTN__TAKE(s, keys, uint64_t);
+        k.lines = ATTN__TAKE(s, p->epilogue.head_gate ? rows : 0, int64_t);
         if (bf16)
             attn__flash_bf16_take(s, p, keys, w, &k.bf16);
         attn__row_scratch_take(s, p, &k.exact);
@@ -153,11 +158,6 @@ struct pass {
     int64_t did_pairs, did_tiles; /* blocks against tiles */
 };
 
-static int64_t head_of(const struct pass *ps, int64_t r)
-{
-    return ps->h0 + r % ps->group;
-}
-
 static void clear(const struct pass *ps, struct tile *t)
 {
     memset(t->ot, 0, (size_t)(ps->c->p->dv * ps->w) * sizeof *t->ot);
@@ -171,15 +171,19 @@ static void begin_tile(const struct pass *ps, struct tile *t)
 {
     const struct attn__problem *p = ps->c->p;
     bool own = p->score.own_rows;
-    int64_t ld = p->d;
+    int64_t ld = p->d, step;
     const float *q = ps->wk->rows;
-    if (ps->group == 1 && !own) {
-        q = attn__qk_q(&ps->qk, ps->kern, ps->h0, t->r0, t->n, ps->wk->rows, &ld);
+    if (ps->group == 1 && !own && attn__score_run(&ps->score, t->r0, t->n, &step) == t->n) {
+        q = attn__qk_q(&ps->qk, ps->kern, ps->h0, attn__vis_query(&ps->vis, t->r0), t->n,
+                       ps->wk->rows, &ld);
     } else {
-        for (int64_t n = 0; n < t->n && n < ps->group; n++)
-            attn__qk_load_q(&ps->qk, ps->kern, head_of(ps, t->r0 + n), (t->r0 + n) / ps->group,
-                            (t->n - n + ps->group - 1) / ps->group, ps->wk->rows + n * p->d,
-                            ps->group * p->d);
+        bool lines = ps->vis.lines;
+        for (int64_t n = 0, run = 1; n < t->n && (lines || n < ps->group); n += lines ? run : 1) {
+            run = attn__score_run(&ps->score, t->r0 + n, t->n - n, &step);
+            attn__qk_load_q(&ps->qk, ps->kern, attn__vis_head(&ps->vis, t->r0 + n),
+                            attn__vis_query(&ps->vis, t->r0 + n), run, ps->wk->rows + n * p->d,
+                            step * p->d);
+        }
         for (int64_t n = 0; n < t->n && own; n++)
             attn__score_query(&ps->score, t->r0 + n, ps->wk->rows + n * p->d,
                               t->tq ? t->tq + n * p->d : NULL);
@@ -348,27 +352,32 @@ static void finish_tile(const struct pass *ps, struct tile *t)
         memcpy(t->m, attn__tree_m(&t->tree, 0), (size_t)t->n * sizeof *t->m);
         memcpy(t->l, attn__tree_l(&t->tree, 0), (size_t)t->n * sizeof *t->l);
     }
-    attn__finish_factors(ps->c, ps->s, &ps->vis, ps->h0, t->r0, t->n, t->m, t->l, wk->f);
+    attn__finish_factors(ps->c, ps->s, &ps->vis, t->r0, t->n, t->m, t->l, wk->f);
     if (several)
         tree_rows(ps, t);
     else
         ps->kern->tile_unpack_o(t->ot, ps->w, t->n, dv, wk->f, wk->rows, dv);
-    attn__finish_rows(ps->c, ps->kern, ps->s, ps->h0, ps->group, t->r0, t->n, wk->rows, dv, t->m,
-                      t->l, &wk->exact, ps->chunked ? &wk->again : NULL);
+    attn__finish_rows(ps->c, ps->kern, ps->s, &ps->vis, t->r0, t->n, wk->rows, dv, t->m, t->l,
+                      &wk->exact, ps->chunked ? &wk->again : NULL);
+}
+
+static int64_t group_rows(const struct attn__exec *x, const struct attn__seq *s, int64_t g)
+{
+    const struct attn__problem *p = x->call->p;
+    return x->active ? attn__active_count(x, s, g) : (p->group[g + 1] - p->group[g]) * s->nq;
 }
 
 /* Tiles of head group g. */
 static int64_t group_tiles(const struct attn__exec *x, const struct attn__seq *s, int64_t g)
 {
-    const struct attn__problem *p = x->call->p;
     int64_t w = attn__exec_choice(x, s)->tiles.rows;
-    return ((p->group[g + 1] - p->group[g]) * s->nq + w - 1) / w;
+    return (group_rows(x, s, g) + w - 1) / w;
 }
 
 static int64_t group_units(const struct attn__exec *x, const struct attn__seq *s, int64_t g)
 {
     int64_t pass = attn__exec_choice(x, s)->tiles.pass;
-    return attn__max_i64((group_tiles(x, s, g) + pass - 1) / pass, 1);
+    return attn__max_i64((group_tiles(x, s, g) + pass - 1) / pass, x->active ? 0 : 1);
 }
 
 static int64_t count(const struct attn__exec *x, const struct attn__seq *s)
@@ -398,7 +407,8 @@ static void next_unit(const struct pass *ps, const struct state *st, int64_t ind
     struct attn__seq next = *s;
     if (ps->group == 1) {
         struct attn__rows out = attn__call_out(c, s, ps->h0);
-        attn__ahead_add(a, &out, ps->wk->tile[0].r0, ps->rows, p->dv);
+        int64_t i0 = attn__vis_query(&ps->vis, ps->wk->tile[0].r0);
+        attn__ahead_add(a, &out, i0, attn__min_i64(ps->rows, s->nq - i0), p->dv);
     }
     index += st->x->machine->threads;
     int64_t units = count(st->x, s);
@@ -415,7 +425,7 @@ static void next_unit(const struct pass *ps, const struct state *st, int64_t ind
     int64_t h0 = p->group[g1], group = p->group[g1 + 1] - h0;
     int64_t rows = (int64_t)tl->pass * tl->rows;
     int64_t r0 = (group_units(st->x, &next, g1) - 1 - index) * rows;
-    if (group == 1) {
+    if (group == 1 && !st->x->active) {
         struct attn__rows q = attn__call_q(c, &next, h0);
         attn__ahead_add(a, &q, r0, attn__min_i64(rows, next.nq - r0), p->d);
     }
@@ -435,7 +445,7 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
     const struct attn__tiles *tl = &attn__exec_choice(st->x, s)->tiles;
     int64_t index_all = index, g = attn__units_find_group(st->x, s, group_units, &index);
     bool skip = attn__epilogue_skips(c, s, p->group[g], p->group[g + 1] - p->group[g]);
-    for (int64_t h = p->group[g]; h < p->group[g + 1] && index == 0; h++) {
+    for (int64_t h = p->group[g]; h < p->group[g + 1] && index == 0 && !st->x->active; h++) {
         if (skip)
             attn__rows_none(c, s, h);
         else
@@ -444,7 +454,8 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
     /* The last rows see the most keys when causal: long units first. */
     int64_t first = (group_units(st->x, s, g) - 1 - index) * tl->pass;
     int64_t n = attn__min_i64(tl->pass, group_tiles(st->x, s, g) - first);
-    int64_t blocks = (s->nk + tl->keys - 1) / tl->keys;
+    int64_t blocks = (s->nk + tl->keys - 1) / tl->keys, first_row = first * tl->rows;
+    int64_t rows = group_rows(st->x, s, g);
     if (skip)
         attn__exec_did(st->x, 0, 0, n * blocks);
     if (s->nq == 0 || skip)
@@ -463,12 +474,18 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
     ps.qk = attn__qk_begin(c, s, wk->exact.qk);
     ps.v = attn__call_v(c, s, ps.h0);
     ps.vis = attn__call_vis(c, s, ps.h0, ps.group);
-    ps.score = (struct attn__score){c, ps.kern, s, ps.h0, ps.group, &wk->score, NULL, 0};
+    ps.score = (struct attn__score){c, ps.kern, s, &ps.vis, &wk->score, NULL, 0};
+    if (st->x->active) {
+        rows = attn__min_i64(rows - first_row, n * ps.w);
+        attn__active_lines(st->x, s, g, first_row, rows, wk->lines);
+        ps.vis.lines = wk->lines;
+        first_row = 0;
+    }
     int64_t lo = s->nk, hi = 0;
     for (int64_t i = 0; i < n; i++) {
         struct tile *t = &wk->tile[i], *room = &wk->tile[0];
-        t->r0 = (first + i) * ps.w;
-        t->n = attn__min_i64(ps.w, ps.group * s->nq - t->r0);
+        t->r0 = first_row + i * ps.w;
+        t->n = attn__min_i64(ps.w, rows - t->r0);
         if (ps.bf16)
             t->qt_bf16 = room->qt_bf16 + i * ps.w * ((p->d + 1) / 2);
         else
@@ -511,7 +528,7 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
                 tile_block(&ps, &wk->tile[i]);
         }
     }
-    attn__exec_did(st->x, ps.did_pairs, ps.did_tiles, n * blocks);
+    attn__exec_did(st->x, ps.did_pairs, ps.did_tiles, st->x->active ? 0 : n * blocks);
     for (int64_t i = 0; i < n; i++)
         finish_tile(&ps, &wk->tile[i]);
 }
@@ -529,12 +546,31 @@ static bool far(const struct attn__call *c)
     return bytes > 1 << 20;
 }
 
+/* The tiles that there would be without head gates, for COUNTS. */
+static void tell_all_tiles(const struct attn__exec *x)
+{
+    for (int64_t n = 0; n < x->call->n_seq; n++) {
+        struct attn__seq s = attn__call_seq(x->call, n);
+        struct attn__exec all = *x;
+        all.active = NULL;
+        if (!attn__exec_mine(x, &s))
+            continue;
+        int64_t keys = attn__exec_choice(x, &s)->tiles.keys, blocks = (s.nk + keys - 1) / keys;
+        for (int64_t g = 0; g < x->call->p->n_groups; g++)
+            attn__exec_did(x, 0, 0, group_tiles(&all, &s, g) * blocks);
+    }
+}
+
 static void run(const struct attn__exec *x)
 {
     struct attn__scratch s = {.base = x->ws, .ok = true};
-    struct state st = {.x = x, .far = far(x->call)};
-    struct attn__units u = {.x = x, .count = count, .unit = unit, .arg = &st};
+    struct attn__exec mine = *x;
+    struct state st = {.x = &mine, .far = far(x->call)};
+    struct attn__units u = {.x = &mine, .count = count, .unit = unit, .arg = &st};
     carve(&s, x->call->p, x->machine, &st, &u.start);
+    mine.active = attn__active_begin(x, &st.active);
+    if (mine.active && x->did)
+        tell_all_tiles(x);
     attn__units_run(&u);
 }
 

@@ -8,6 +8,7 @@
  */
 #include <stdio.h>
 
+#include "solvers/active.h"
 #include "solvers/epilogue.h"
 #include "solvers/finish.h"
 #include "solvers/qk_load.h"
@@ -34,11 +35,14 @@ struct state {
     float *q, *k, *v;             /* dense copies where BLAS needs one */
     float *tq;                    /* [rows][d], for QUERY_TABLE; NULL without */
     float *o, *m, *l;             /* [rows][dv], [rows], [rows] */
+    int64_t *lines;               /* [rows], with head gates */
+    struct attn__active active;
     double *col;                  /* [k] */
     struct attn__score_work *score;  /* [workers] */
     struct attn__row_scratch *exact; /* [workers] */
     bool all_pairs; /* scores are wanted: invisible ones as well */
-    /* the head at hand, and of it rows i0..i1-1 against keys j0..j1-1 */
+    /* the head at hand, and of it rows i0..i1-1, as vis counts them, against
+     * keys j0..j1-1 */
     const struct attn__seq *seq;
     struct attn__qk qk;
     struct attn__vis vis;
@@ -131,6 +135,8 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
     st->o = ATTN__TAKE(s, qdv, float);
     st->m = ATTN__TAKE(s, q, float);
     st->l = ATTN__TAKE(s, q, float);
+    st->lines = ATTN__TAKE(s, p->epilogue.head_gate ? q : 0, int64_t);
+    attn__active_take(s, p, true, &st->active);
     st->col = ATTN__TAKE(s, p->want & ATTN_WANT_COLSUM ? k : 0, double);
     st->score = ATTN__TAKE(s, m->threads, struct attn__score_work);
     st->exact = ATTN__TAKE(s, m->threads, struct attn__row_scratch);
@@ -193,7 +199,7 @@ static void task_rows(struct state *st, int64_t worker, int64_t n)
     int64_t first = st->i0 + n * TASK_ROWS, end = attn__min_i64(first + TASK_ROWS, st->i1);
     const struct attn__call *c = st->x->call;
     const struct attn__score x = {
-        c, st->x->machine->kern, st->seq, st->h, 1, &st->score[worker], st->tq, st->i0};
+        c, st->x->machine->kern, st->seq, &st->vis, &st->score[worker], st->tq, st->i0};
     for (int64_t i = first; i < end; i++) {
         struct attn__score_row r = {&x, &st->vis, i, st->j0, st->j1, st->exact[worker].x};
         float *s = st->s + (i - st->i0) * (st->j1 - st->j0);
@@ -204,7 +210,7 @@ static void task_rows(struct state *st, int64_t worker, int64_t n)
 static void task_finish(struct state *st, int64_t worker, int64_t n)
 {
     int64_t r = n * TASK_ROWS, dv = st->x->call->p->dv;
-    attn__finish_rows(&st->exact_call, st->x->machine->kern, st->seq, st->h, 1, st->i0 + r,
+    attn__finish_rows(&st->exact_call, st->x->machine->kern, st->seq, &st->vis, st->i0 + r,
                       attn__min_i64(TASK_ROWS, st->i1 - st->i0 - r), st->o + r * dv, dv,
                       st->m + r, st->l + r, &st->exact[worker], NULL);
 }
@@ -223,13 +229,17 @@ static const float *queries(struct state *st, const struct attn__rows *q, int64_
 {
     const struct attn__call *c = st->x->call;
     const struct attn__kernels *kern = st->x->machine->kern;
-    const struct attn__score x = {c, kern, st->seq, st->h, 1, st->score, NULL, 0};
+    const struct attn__score x = {c, kern, st->seq, &st->vis, st->score, NULL, 0};
     int64_t rows = st->i1 - st->i0, d = c->p->d;
     bool own = c->p->score.own_rows;
-    if (!own && !attn__qk_changes_q(c->p))
+    if (!own && !attn__qk_changes_q(c->p) && !st->vis.lines)
         return matrix(kern, q, st->i0, rows, d, st->q, ldq);
     *ldq = d;
-    attn__qk_load_q(&st->qk, kern, st->h, st->i0, rows, st->q, d);
+    for (int64_t r = 0, n; r < rows; r += n) {
+        n = st->vis.lines ? 1 : rows;
+        attn__qk_load_q(&st->qk, kern, st->h, attn__vis_query(&st->vis, st->i0 + r), n,
+                        st->q + r * d, d);
+    }
     for (int64_t r = 0; r < rows && own; r++)
         attn__score_query(&x, st->i0 + r, st->q + r * d, st->tq ? st->tq + r * d : NULL);
     return st->q;
@@ -252,7 +262,7 @@ static void block(struct state *st, const struct attn__rows *q, const float *k, 
     if (!st->all_pairs)
         attn__vis_hull(&st->vis, st->i0, st->i1, &st->j0, &st->j1);
     int64_t keys = st->j1 - st->j0;
-    attn__exec_did(st->x, rows * keys, slabs(keys), slabs(st->seq->nk));
+    attn__exec_did(st->x, rows * keys, slabs(keys), st->vis.lines ? 0 : slabs(st->seq->nk));
     if (keys > 0) {
         float scale = p->score.own_rows ? 1 : (float)p->scale;
         const float *qm = queries(st, q, &ldq);
@@ -270,6 +280,23 @@ static void block(struct state *st, const struct attn__rows *q, const float *k, 
     in_parallel(st, row_tasks, task_finish);
 }
 
+/* The head's active rows, gathered block by block. */
+static void active_blocks(struct state *st, const struct attn__rows *q, const float *k,
+                          int64_t ldk, const float *v, int64_t ldv)
+{
+    const struct attn__seq *s = st->seq;
+    int64_t step = attn__exec_choice(st->x, s)->tiles.rows;
+    int64_t all = attn__active_count(st->x, s, st->h);
+    st->vis.lines = st->lines;
+    attn__exec_did(st->x, 0, 0, (s->nq + step - 1) / step * slabs(s->nk));
+    for (int64_t at = 0; at < all; at += st->i1) {
+        st->i0 = 0;
+        st->i1 = attn__min_i64(step, all - at);
+        attn__active_lines(st->x, s, st->h, at, st->i1, st->lines);
+        block(st, q, k, ldk, v, ldv);
+    }
+}
+
 static void head(struct state *st)
 {
     const struct attn__call *c = st->x->call;
@@ -279,12 +306,13 @@ static void head(struct state *st)
     struct attn__rows v = attn__call_v(c, s, st->h);
     int64_t step = attn__exec_choice(st->x, s)->tiles.rows, ldk, ldv;
     bool colsum = c->has[ATTN__SLOT_COLSUM];
-    if (attn__epilogue_skips(c, s, st->h, 1)) {
+    if (!st->x->active && attn__epilogue_skips(c, s, st->h, 1)) {
         attn__rows_none(c, s, st->h);
         attn__exec_did(st->x, 0, 0, (s->nq + step - 1) / step * slabs(s->nk));
         return;
     }
-    attn__rows_pad(c, s, st->h);
+    if (!st->x->active)
+        attn__rows_pad(c, s, st->h);
     st->vis = attn__call_vis(c, s, st->h, 1);
     for (int64_t j = 0; colsum && j < s->nk; j++)
         st->col[j] = 0;
@@ -296,7 +324,9 @@ static void head(struct state *st)
     else
         km = matrix(kern, &k, 0, s->nk, c->p->d, st->k, &ldk);
     const float *vm = matrix(kern, &v, 0, s->nk, c->p->dv, st->v, &ldv);
-    for (st->i0 = 0; st->i0 < s->nq; st->i0 = st->i1) {
+    if (st->x->active)
+        active_blocks(st, &q, km, ldk, vm, ldv);
+    for (st->i0 = 0; st->i0 < s->nq && !st->x->active; st->i0 = st->i1) {
         st->i1 = attn__min_i64(st->i0 + step, s->nq);
         block(st, &q, km, ldk, vm, ldv);
     }
@@ -311,9 +341,11 @@ static void run(const struct attn__exec *x)
 {
     const struct attn__problem *p = x->call->p;
     struct attn__scratch s = {.base = x->ws, .ok = true};
-    struct state st = {.x = x, .exact_call = *x->call};
+    struct attn__exec mine = *x;
+    struct state st = {.x = &mine, .exact_call = *x->call};
     carve(&s, p, x->machine, &st);
     st.exact_call.has[ATTN__SLOT_COLSUM] = false;
+    mine.active = attn__active_begin(x, &st.active);
     st.all_pairs = attn__score_row_all_pairs(p);
     for (int64_t n = 0; n < x->call->n_seq; n++) {
         struct attn__seq seq = attn__call_seq(x->call, n);

@@ -90,18 +90,16 @@ static int64_t count(const struct attn__exec *x, const struct attn__seq *s)
     return x->call->p->hout * blocks(x, s);
 }
 
-/* For COUNTS; a tile is a row. vis NULL: nothing was done. */
+/* For COUNTS of row i; a tile is a row. vis NULL: nothing was done. */
 static void tell(const struct attn__exec *x, const struct attn__seq *s,
-                 const struct attn__vis *vis, int64_t i0, int64_t i1)
+                 const struct attn__vis *vis, int64_t i)
 {
     bool all = attn__row_exact_all_pairs(x->call);
-    for (int64_t i = i0; i < i1; i++) {
-        int64_t pairs = all ? s->nk : 0;
-        if (!all && vis)
-            attn__vis_count(vis, i, i + 1, &pairs);
-        pairs = vis ? pairs : 0;
-        attn__exec_did(x, pairs, pairs > 0, 1);
-    }
+    int64_t pairs = all ? s->nk : 0;
+    if (!all && vis)
+        attn__vis_count(vis, i, i + 1, &pairs);
+    pairs = vis ? pairs : 0;
+    attn__exec_did(x, pairs, pairs > 0, 1);
 }
 
 static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t index)
@@ -117,10 +115,15 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
         attn__rows_none(c, s, h);
     else if (index % n == 0)
         attn__rows_pad(c, s, h);
-    for (int64_t i = i0; i < i1 && !skip; i++)
-        attn__row_exact(c, s, &v, h, i, &st->scratch[worker]);
-    if (st->x->did)
-        tell(st->x, s, skip ? NULL : &v, i0, i1);
+    for (int64_t i = i0; i < i1; i++) {
+        bool active = attn__epilogue_active(c, s, h, i);
+        if (active)
+            attn__row_exact(c, s, &v, h, i, &st->scratch[worker]);
+        else if (!skip)
+            attn__row_skipped(c, s, h, i);
+        if (st->x->did)
+            tell(st->x, s, active ? &v : NULL, i);
+    }
 }
 
 static void run(const struct attn__exec *x)

@@ -40,7 +40,7 @@ bool attn__row_again(struct attn__row_again *w, const struct attn__call *c,
     else
         memset(o, 0, (size_t)dv * sizeof *o);
     float f;
-    attn__finish_factors(c, s, &ps.vis, h, i, 1, m, l, &f);
+    attn__finish_factors(c, s, &ps.vis, i, 1, m, l, &f);
     kern->vec_scale(o, dv, f);
     return isfinite(*l) && kern->rows_finite(o, dv, 1, dv);
 }

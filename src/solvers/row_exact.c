@@ -339,7 +339,9 @@ void attn__row_exact(const struct attn__call *c, const struct attn__seq *s,
 void attn__row_empty(const struct attn__call *c, const struct attn__seq *s, int64_t h, int64_t i)
 {
     struct attn__rows out = attn__call_out(c, s, h);
-    for (int64_t e = 0; e < c->p->dv; e++)
+    if (out.col == 1)
+        memset(attn__rows_at(&out, i), 0, (size_t)c->p->dv * attn__dtype_size(out.dtype));
+    for (int64_t e = 0; e < c->p->dv && out.col != 1; e++)
         attn__rows_store(&out, i, e, 0);
     store_row(c, ATTN__SLOT_LSE, s, h, i, -INFINITY);
     store_row(c, ATTN__SLOT_ROWMAX, s, h, i, -INFINITY);
@@ -379,6 +381,18 @@ void attn__rows_pad(const struct attn__call *c, const struct attn__seq *s, int64
     int64_t last = c->t[ATTN__SLOT_COLSUM].shape[2] - s->k_skip;
     for (int64_t j = -s->k_skip; j < last; j++)
         attn__rows_store(&r, j, 0, 0);
+}
+
+void attn__row_skipped(const struct attn__call *c, const struct attn__seq *s, int64_t h,
+                       int64_t i)
+{
+    attn__row_empty(c, s, h, i);
+    for (int64_t j = 0; j < s->nk && attn__row_exact_all_pairs(c); j++) {
+        store_pair(c, ATTN__SLOT_SCORES_RAW, s, h, i, j, -INFINITY);
+        store_pair(c, ATTN__SLOT_SCORES_CAPPED, s, h, i, j, -INFINITY);
+        store_pair(c, ATTN__SLOT_SCORES_BIASED, s, h, i, j, -INFINITY);
+        store_pair(c, ATTN__SLOT_PROBS, s, h, i, j, 0);
+    }
 }
 
 void attn__rows_none(const struct attn__call *c, const struct attn__seq *s, int64_t h)

@@ -35,6 +35,10 @@ void attn__row_exact(const struct attn__call *c, const struct attn__seq *s,
 /* The per-row outputs of padding: zeros, lse and rowmax -inf, argmax -1. */
 void attn__row_empty(const struct attn__call *c, const struct attn__seq *s, int64_t h, int64_t i);
 
+/* The outputs of a row that is not computed, those per pair as well. */
+void attn__row_skipped(const struct attn__call *c, const struct attn__seq *s, int64_t h,
+                       int64_t i);
+
 /* As if no row of head h counted. */
 void attn__rows_none(const struct attn__call *c, const struct attn__seq *s, int64_t h);
 

@@ -29,11 +29,6 @@ void attn__row_room_take(struct attn__scratch *s, const struct attn__problem *p,
     room->qk = attn__qk_room_take(s, p);
 }
 
-static int64_t head_of(const struct attn__row_pass *ps, int64_t r)
-{
-    return ps->h0 + r % ps->heads;
-}
-
 void attn__row_pass_begin(struct attn__row_pass *ps)
 {
     const struct attn__problem *p = ps->c->p;
@@ -45,8 +40,9 @@ void attn__row_pass_begin(struct attn__row_pass *ps)
     ps->v = attn__call_v(ps->c, ps->s, ps->h0);
     ps->r0 = ps->i0 * ps->heads;
     ps->vis = attn__call_vis(ps->c, ps->s, ps->h0, ps->heads);
-    ps->score = (struct attn__score){ps->c, ps->kern, ps->s, ps->h0, ps->heads,
-                                     &ps->room->score, ps->room->tq, ps->r0};
+    ps->vis.lines = ps->lines;
+    ps->score = (struct attn__score){ps->c, ps->kern, ps->s, &ps->vis, &ps->room->score,
+                                     ps->room->tq, ps->r0};
     if (ps->rows > 0)
         attn__vis_hull(&ps->vis, ps->r0, ps->r0 + ps->rows, &ps->lo, &ps->hi);
     if (attn__epilogue_skips(ps->c, ps->s, ps->h0, ps->heads))
@@ -57,7 +53,8 @@ void attn__row_pass_begin(struct attn__row_pass *ps)
     ps->fetch = bytes * (double)p->n_groups * (double)ps->c->n_seq > NEAR ? FETCH : 0;
     for (int64_t r = 0; r < ps->rows; r++) {
         float *row = ps->room->q + r * p->d;
-        attn__qk_load_q(&ps->qk, ps->kern, head_of(ps, r), ps->i0 + r / ps->heads, 1, row, p->d);
+        attn__qk_load_q(&ps->qk, ps->kern, attn__vis_head(&ps->vis, ps->r0 + r),
+                        attn__vis_query(&ps->vis, ps->r0 + r), 1, row, p->d);
         if (own)
             attn__score_query(&ps->score, ps->r0 + r, row,
                               ps->room->tq ? ps->room->tq + r * p->d : NULL);

@@ -30,13 +30,15 @@ struct attn__row_room {
 void attn__row_room_take(struct attn__scratch *s, const struct attn__problem *p, int64_t rows,
                          struct attn__row_room *room);
 
-/* Row r is query i0 + r / heads of output head h0 + r % heads. */
+/* Row r is query i0 + r / heads of output head h0 + r % heads; with `lines` it
+ * is line lines[r] of those heads, as visibility.h counts, and i0 is 0. */
 struct attn__row_pass {
     const struct attn__call *c;
     const struct attn__kernels *kern;
     const struct attn__seq *s;
     const struct attn__row_room *room;
     int64_t h0, heads, i0, rows;
+    const int64_t *lines; /* NULL: none */
     /* Values of keys that a row does not see are not even multiplied by
      * zero; for one row at a time. */
     bool careful;
@@ -52,7 +54,7 @@ struct attn__row_pass {
     int64_t did_pairs, did_tiles; /* spans of keys; attn__row_pass_chunk adds */
 };
 
-/* c, kern, s, room, h0, heads, i0, rows and careful are set: fills in the
+/* c, kern, s, room, h0, heads, i0, rows, lines and careful are set: fills in the
  * rest and loads the queries. */
 void attn__row_pass_begin(struct attn__row_pass *ps);
 

@@ -53,11 +53,11 @@ void attn__row_tops_join(const struct attn__row_tops *t, const struct attn__row_
 }
 
 void attn__row_tops_store(const struct attn__row_tops *t, const struct attn__call *c,
-                          const struct attn__seq *s, int64_t h0, int64_t heads, int64_t i0,
+                          const struct attn__seq *s, const struct attn__vis *v, int64_t r0,
                           int64_t rows, double base)
 {
     for (int64_t r = 0; r < rows && t->top; r++) {
-        int64_t h = h0 + r % heads, i = i0 + r / heads;
+        int64_t h = attn__vis_head(v, r0 + r), i = attn__vis_query(v, r0 + r);
         attn__call_store_argmax(c, s, h, i, t->key[r]);
         if (!c->has[ATTN__SLOT_ROWMAX])
             continue;

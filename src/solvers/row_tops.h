@@ -28,10 +28,10 @@ void attn__row_tops_see(const struct attn__row_tops *t, const struct attn__kerne
 void attn__row_tops_join(const struct attn__row_tops *t, const struct attn__row_tops *other,
                          int64_t rows);
 
-/* Writes the outputs of rows r < rows, row r being query i0 + r / heads of
- * output head h0 + r % heads. base: what scores were multiplied by. */
+/* Writes the outputs of rows r0 to r0 + rows - 1 as v counts them; of those
+ * the first is row 0 here. base: what scores were multiplied by. */
 void attn__row_tops_store(const struct attn__row_tops *t, const struct attn__call *c,
-                          const struct attn__seq *s, int64_t h0, int64_t heads, int64_t i0,
+                          const struct attn__seq *s, const struct attn__vis *v, int64_t r0,
                           int64_t rows, double base);
 
 #endif /* ATTN_SOLVERS_ROW_TOPS_H */

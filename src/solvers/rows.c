@@ -10,6 +10,7 @@
  */
 #include <stdio.h>
 
+#include "solvers/active.h"
 #include "solvers/epilogue.h"
 #include "solvers/finish.h"
 #include "solvers/norm_pass.h"
@@ -33,6 +34,7 @@ struct worker {
     float *tq;       /* [rows][d], for QUERY_TABLE; NULL without */
     float *o, *part; /* [rows][dv] */
     float *m, *l;    /* [rows] */
+    int64_t *lines;  /* [rows], with head gates */
     float *k, *v; /* [SPAN][d], [SLAB][dv]: only for odd strides */
     double *col;  /* [k] */
     struct attn__score_work score;
@@ -43,6 +45,7 @@ struct state {
     const struct attn__exec *x;
     struct attn__call exact_call; /* as the call, without COLSUM */
     struct worker *worker;
+    struct attn__active active;
     bool colsum; /* then a unit is all rows of a head, in order */
 };
 
@@ -97,6 +100,7 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
     int64_t rows = item_rows(p), k = attn__max_i64(p->k, 1), pairs = 0;
     s->ok = s->ok && attn__mul_i64(rows, k, &pairs);
     attn__units_take(s, p, start);
+    attn__active_take(s, p, true, &st->active);
     st->worker = ATTN__TAKE(s, m->threads, struct worker);
     for (int64_t n = 0; n < m->threads; n++) {
         struct worker w = {0};
@@ -107,6 +111,7 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
         w.part = ATTN__TAKE(s, rows * p->dv, float);
         w.m = ATTN__TAKE(s, rows, float);
         w.l = ATTN__TAKE(s, rows, float);
+        w.lines = ATTN__TAKE(s, p->epilogue.head_gate ? rows : 0, int64_t);
         w.k = ATTN__TAKE(s, SPAN * p->d, float);
         w.v = ATTN__TAKE(s, SLAB * p->dv, float);
         w.col = ATTN__TAKE(s, p->want & ATTN_WANT_COLSUM ? k : 0, double);
@@ -156,7 +161,8 @@ static int64_t count(const struct attn__exec *x, const struct attn__seq *s)
     return attn__units_of_groups(x, s, group_units);
 }
 
-/* An item at work: row r is query i0 + r / heads of output head h0 + r % heads. */
+/* An item at work: row r is query i0 + r / heads of output head h0 + r % heads;
+ * with head gates it is line w->lines[r] of one head. */
 struct item {
     const struct state *st;
     const struct attn__call *c;
@@ -175,7 +181,8 @@ static void load_queries(const struct item *it)
     const struct attn__problem *p = it->c->p;
     float *tq = it->w->tq;
     for (int64_t r = 0; r < it->rows; r++) {
-        int64_t h = it->h0 + r % it->heads, i = it->i0 + r / it->heads;
+        int64_t at = it->i0 * it->heads + r;
+        int64_t h = attn__vis_head(&it->vis, at), i = attn__vis_query(&it->vis, at);
         float *row = it->w->q + r * p->d;
         attn__qk_load_q(&it->qk, it->kern, h, i, 1, row, p->d);
         if (p->score.own_rows)
@@ -270,8 +277,8 @@ static void run_item(struct item *it)
     it->j0 -= it->j0 % ALIGN;
     n = it->j1 - it->j0;
     attn__exec_did(it->st->x, it->rows * n, spans(n), spans(it->s->nk));
-    it->score = (struct attn__score){it->c,     it->kern,  it->s,  it->h0,
-                                     it->heads, &w->score, w->tq, it->i0 * it->heads};
+    it->score = (struct attn__score){it->c,     it->kern, it->s, &it->vis,
+                                     &w->score, w->tq,    it->i0 * it->heads};
     load_queries(it);
     scores(it);
     weights(it);
@@ -280,9 +287,22 @@ static void run_item(struct item *it)
         for (int64_t r = 0; r < it->rows; r++)
             for (int64_t j = 0; j < n; j++)
                 w->col[j] += (double)w->s[r * n + j];
-    attn__finish_rows(&it->st->exact_call, it->kern, it->s, it->h0, it->heads,
-                      it->i0 * it->heads, it->rows, w->o, it->c->p->dv, w->m, w->l, &w->exact,
+    attn__finish_rows(&it->st->exact_call, it->kern, it->s, &it->vis, it->i0 * it->heads, it->rows,
+                      w->o, it->c->p->dv, w->m, w->l, &w->exact,
                       NULL);
+}
+
+/* Of the item's rows those that are active ones of the head's list; false: the
+ * list is not that long. */
+static bool gather(struct item *it)
+{
+    int64_t first = it->i0, all = attn__active_count(it->st->x, it->s, it->h0);
+    it->rows = attn__min_i64(it->rows, all - first);
+    it->i0 = 0;
+    it->vis.lines = it->w->lines;
+    if (it->rows > 0)
+        attn__active_lines(it->st->x, it->s, it->h0, first, it->rows, it->w->lines);
+    return it->rows > 0;
 }
 
 static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t index)
@@ -299,7 +319,7 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
     it.h0 = c->p->group[g] + part * shape.heads;
     it.heads = attn__min_i64(shape.heads, c->p->group[g + 1] - it.h0);
     bool skip = attn__epilogue_skips(c, s, it.h0, it.heads);
-    for (int64_t h = 0; h < it.heads && b0 == 0 && skip; h++)
+    for (int64_t h = 0; h < it.heads && b0 == 0 && skip && !st->x->active; h++)
         attn__rows_none(c, s, it.h0 + h);
     if (skip) {
         int64_t items = s->nq > 0 ? b1 - b0 : 0;
@@ -308,14 +328,17 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
     }
     it.qk = attn__qk_begin(c, s, w->exact.qk);
     it.vis = attn__call_vis(c, s, it.h0, it.heads);
-    for (int64_t h = 0; h < it.heads && b0 == 0; h++)
+    for (int64_t h = 0; h < it.heads && b0 == 0 && !st->x->active; h++)
         attn__rows_pad(c, s, it.h0 + h);
     for (int64_t j = 0; j < s->nk && st->colsum; j++)
         w->col[j] = 0;
     for (int64_t b = b0; b < b1 && s->nq > 0; b++) {
         it.i0 = b * shape.queries;
         it.rows = attn__min_i64(shape.queries, s->nq - it.i0) * it.heads;
-        run_item(&it);
+        if (!st->x->active || gather(&it))
+            run_item(&it);
+        else
+            attn__exec_did(st->x, 0, 0, spans(s->nk));
     }
     if (st->colsum && c->has[ATTN__SLOT_COLSUM]) {
         struct attn__rows out = attn__call_colsum(c, s, it.h0);
@@ -327,10 +350,12 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
 static void run(const struct attn__exec *x)
 {
     struct attn__scratch s = {.base = x->ws, .ok = true};
-    struct state st = {.x = x, .exact_call = *x->call};
-    struct attn__units u = {.x = x, .count = count, .unit = unit, .arg = &st};
+    struct attn__exec mine = *x;
+    struct state st = {.x = &mine, .exact_call = *x->call};
+    struct attn__units u = {.x = &mine, .count = count, .unit = unit, .arg = &st};
     carve(&s, x->call->p, x->machine, &st, &u.start);
     st.exact_call.has[ATTN__SLOT_COLSUM] = false;
+    mine.active = attn__active_begin(x, &st.active);
     st.colsum = (x->call->p->want & ATTN_WANT_COLSUM) != 0;
     attn__units_run(&u);
 }

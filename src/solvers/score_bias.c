@@ -20,11 +20,11 @@ void attn__score_bias_dense(const struct attn__score *x, int64_t h, int64_t i, i
 struct attn__score_bias_plain attn__score_bias_dense_plain(const struct attn__score *x,
                                                            const struct attn__score_tile *t)
 {
-    struct attn__rows b = attn__call_pairs(x->c, ATTN__SLOT_BIAS, x->s, x->h0);
+    struct attn__rows b = attn__call_pairs(x->c, ATTN__SLOT_BIAS, x->s, x->v->h0);
     if (b.dtype != ATTN_DTYPE_F32 || (uintptr_t)b.base % sizeof(float) != 0)
         return (struct attn__score_bias_plain){0};
     return (struct attn__score_bias_plain){
-        (const float *)attn__rows_at(&b, t->r0) + t->j0 * b.col, b.row, b.col};
+        (const float *)attn__rows_at(&b, attn__score_at(x, t->r0)) + t->j0 * b.col, b.row, b.col};
 }
 
 double attn__score_bias_dense_pair(const struct attn__score_exact *x, int64_t j)
@@ -116,11 +116,11 @@ struct attn__score_bias_plain attn__score_bias_distance_plain(const struct attn_
                                                               const struct attn__score_tile *t)
 {
     struct distance_table d = distance_table(x);
-    int64_t first = t->j0 - (t->r0 + x->s->off) + d.zero;
+    int64_t first = t->j0 - (attn__score_at(x, t->r0) + x->s->off) + d.zero;
     if (x->c->p->positions || !attn__rows_plain(&d.heads, ATTN_DTYPE_F32) ||
         first - (t->n - 1) < 0 || first + t->nk > d.n)
         return (struct attn__score_bias_plain){0};
-    return (struct attn__score_bias_plain){(const float *)attn__rows_at(&d.heads, x->h0) + first,
+    return (struct attn__score_bias_plain){(const float *)attn__rows_at(&d.heads, x->v->h0) + first,
                                            -1, 1};
 }
 

@@ -41,7 +41,8 @@ void attn__score_class_tile(const struct attn__score *x, const struct attn__scor
         int64_t class = class_of(&classes, t->j0 + j);
         for (int64_t n = 0; n < t->n && class != last; n++) {
             int64_t r = t->r0 + n;
-            struct term f = term_of(x->c, x->s, x->h0 + r % x->group, r / x->group, class);
+            struct term f =
+                term_of(x->c, x->s, attn__score_head(x, r), attn__score_at(x, r), class);
             any = (n > 0 && any) || f.a != 0 || f.c != 0;
             a[n] = (float)f.a;
             c[n] = (float)f.c;
@@ -61,7 +62,7 @@ void attn__score_class_row(const struct attn__score *x, int64_t r, int64_t j0, i
     for (int64_t j = 0; j < nk; j++) {
         int64_t class = class_of(&classes, j0 + j);
         if (class != last)
-            f = term_of(x->c, x->s, x->h0 + r % x->group, r / x->group, class);
+            f = term_of(x->c, x->s, attn__score_head(x, r), attn__score_at(x, r), class);
         last = class;
         s[j] = apply(s[j], (float)f.a, (float)f.c);
     }

@@ -33,7 +33,7 @@ bool attn__score_row_all_pairs(const struct attn__problem *p)
 
 static int64_t head_of(const struct attn__score_row *r)
 {
-    return r->x->h0 + r->r % r->x->group;
+    return attn__score_head(r->x, r->r);
 }
 
 /* Scores of the row go out for all keys that count. */
@@ -43,7 +43,7 @@ static void store_scores(const struct attn__score_row *r, enum attn__slot slot, 
     if (!x->c->has[slot])
         return;
     struct attn__rows to = attn__call_pairs(x->c, slot, x->s, head_of(r));
-    attn__rows_from_f32(x->kern, s, 0, 1, x->s->nk, &to, r->r / x->group);
+    attn__rows_from_f32(x->kern, s, 0, 1, x->s->nk, &to, attn__score_at(x, r->r));
 }
 
 static void store_one(const struct attn__score_row *r, enum attn__slot slot, double value)
@@ -52,7 +52,7 @@ static void store_one(const struct attn__score_row *r, enum attn__slot slot, dou
     if (!x->c->has[slot])
         return;
     struct attn__rows to = attn__call_per_row(x->c, slot, x->s, head_of(r));
-    attn__rows_store(&to, r->r / x->group, 0, value);
+    attn__rows_store(&to, attn__score_at(x, r->r), 0, value);
 }
 
 /* The first key whose score is top, the largest; of NaN the first as well. */
@@ -64,7 +64,7 @@ static void store_argmax(const struct attn__score_row *r, const float *s, float 
         return;
     while (top != -INFINITY && !(top == top ? s[j] == top : s[j] != s[j]))
         j++;
-    attn__call_store_argmax(x->c, x->s, head_of(r), r->r / x->group,
+    attn__call_store_argmax(x->c, x->s, head_of(r), attn__score_at(x, r->r),
                             top == -INFINITY ? -1 : r->j0 + j);
 }
 
@@ -119,7 +119,7 @@ static double softmax(const struct attn__score_row *r, float top, float *s, floa
 {
     const struct attn__score *x = r->x;
     int64_t n = r->j1 - r->j0;
-    double sink = attn__call_sink(x->c, x->s, head_of(r), r->r / x->group), in_nats = 0;
+    double sink = attn__call_sink(x->c, x->s, head_of(r), attn__score_at(x, r->r)), in_nats = 0;
     float max = !(top <= (float)sink) ? top : (float)sink;
     if (max == -INFINITY) {
         memset(s, 0, (size_t)n * sizeof *s);
@@ -141,7 +141,7 @@ static double softmax(const struct attn__score_row *r, float top, float *s, floa
 static void exact(const struct attn__score_row *r, int64_t visible, float *s)
 {
     const struct attn__score *x = r->x;
-    int64_t n = r->j1 - r->j0, at = r->r / x->group + x->s->off;
+    int64_t n = r->j1 - r->j0, at = attn__score_at(x, r->r) + x->s->off;
     struct attn__norm_exact e;
     int passes = attn__norm_exact_begin(&e, &x->c->p->norm, x->s->nk, visible, at, r->room);
     for (int pass = 0; pass < passes; pass++) {
@@ -213,7 +213,7 @@ static void lssar(const struct attn__score_row *r, int64_t visible, float *s)
     for (int64_t j = 0; j < n; j++)
         excess += s[j] == 0 ? 0 : (double)s[j] - origin;
     double z = (double)seen * origin + excess, less = 0;
-    if (r->r / x->group + x->s->off >= ATTN__LSSAR_FREE)
+    if (attn__score_at(x, r->r) + x->s->off >= ATTN__LSSAR_FREE)
         less = 1;
     double spare = ((double)(visible - seen) * origin - excess) / z + (1 - less);
     double slope = (double)visible / z;
@@ -311,7 +311,7 @@ void attn__score_row_weights(const struct attn__score_row *r, float *s, float *m
     }
     store_one(r, ATTN__SLOT_ENTROPY, in_nats);
     if (c->has[ATTN__SLOT_CLASSMASS])
-        attn__class_mass_row(c, r->x->s, head_of(r), r->r / r->x->group, r->j0, n, s);
+        attn__class_mass_row(c, r->x->s, head_of(r), attn__score_at(r->x, r->r), r->j0, n, s);
     store_scores(r, ATTN__SLOT_PROBS, s);
 }
 

@@ -10,11 +10,6 @@
 #include "solvers/score_table.h"
 #include "solvers/score_user.h"
 
-static int64_t head_of(const struct attn__score *x, int64_t r)
-{
-    return x->h0 + r % x->group;
-}
-
 /* ---- softcap ---- */
 
 static void softcap_tile(const struct attn__score *x, const struct attn__score_tile *t)
@@ -42,16 +37,18 @@ static void alibi_tile(const struct attn__score *x, const struct attn__score_til
 {
     for (int64_t n = 0; n < t->w; n++) {
         int64_t r = t->r0 + n;
-        x->work->slope[n] = n < t->n ? (float)x->c->p->slopes[head_of(x, r)] : 0;
-        x->work->dist[n] = (float)(r / x->group + x->s->off - t->j0);
+        bool row = n < t->n;
+        x->work->slope[n] = row ? (float)x->c->p->slopes[attn__score_head(x, r)] : 0;
+        x->work->dist[n] = row ? (float)(attn__score_at(x, r) + x->s->off - t->j0) : 0;
     }
     x->kern->tile_alibi(t->st, t->nk, t->w, x->work->slope, x->work->dist);
 }
 
 static void alibi_row(const struct attn__score *x, int64_t r, int64_t j0, int64_t nk, float *s)
 {
-    double slope = x->c->p->slopes[head_of(x, r)];
-    x->kern->row_alibi(s, nk, (float)slope, (float)(r / x->group + x->s->off - j0));
+    double slope = x->c->p->slopes[attn__score_head(x, r)];
+    int64_t at = attn__score_at(x, r) + x->s->off;
+    x->kern->row_alibi(s, nk, (float)slope, (float)(at - j0));
 }
 
 static double alibi_pair(const struct attn__score_exact *x, int64_t j, double s)
@@ -97,7 +94,9 @@ static const struct {
 static void add_bias_tile(const struct attn__score *x, int step, const struct attn__score_tile *t)
 {
     float *room = x->work->bias;
-    if (x->group == 1 && steps[step].plain) {
+    int64_t step_rows;
+    if (x->v->group == 1 && steps[step].plain &&
+        attn__score_run(x, t->r0, t->n, &step_rows) == t->n) {
         struct attn__score_bias_plain b = steps[step].plain(x, t);
         if (b.at) {
             x->kern->tile_bias(t->st, t->nk, t->w, t->n, b.at, b.row, b.col);
@@ -105,8 +104,8 @@ static void add_bias_tile(const struct attn__score *x, int step, const struct at
         }
     }
     for (int64_t n = 0; n < t->n; n++)
-        steps[step].bias(x, head_of(x, t->r0 + n), (t->r0 + n) / x->group, t->j0, t->nk,
-                         room + n * t->nk);
+        steps[step].bias(x, attn__score_head(x, t->r0 + n), attn__score_at(x, t->r0 + n), t->j0,
+                         t->nk, room + n * t->nk);
     x->kern->tile_bias(t->st, t->nk, t->w, t->n, room, t->nk, 1);
 }
 
@@ -114,7 +113,7 @@ static void add_bias_row(const struct attn__score *x, int step, int64_t r, int64
                          float *s)
 {
     float *add = x->work->bias;
-    steps[step].bias(x, head_of(x, r), r / x->group, j0, nk, add);
+    steps[step].bias(x, attn__score_head(x, r), attn__score_at(x, r), j0, nk, add);
     for (int64_t j = 0; j < nk; j++)
         s[j] += add[j];
 }

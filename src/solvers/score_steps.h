@@ -33,19 +33,43 @@ void attn__score_tables_take(struct attn__scratch *s, const struct attn__problem
                              struct attn__score_tables *out);
 void attn__score_tables_make(const struct attn__call *c, const struct attn__score_tables *tables);
 
-/* One sequence and some heads: row r is query r / group of output head
- * h0 + r % group. */
+/* One sequence and some heads; rows are those of visibility.h. */
 struct attn__score {
     const struct attn__call *c;
     const struct attn__kernels *kern;
     const struct attn__seq *s;
-    int64_t h0, group;
+    const struct attn__vis *v;
     const struct attn__score_work *work;
     /* What attn__score_query made for QUERY_TABLE: that of row r is at
      * tq + (r - tq_r0) * d. */
     const float *tq;
     int64_t tq_r0;
 };
+
+static inline int64_t attn__score_at(const struct attn__score *x, int64_t r)
+{
+    return attn__vis_query(x->v, r);
+}
+
+static inline int64_t attn__score_head(const struct attn__score *x, int64_t r)
+{
+    return attn__vis_head(x->v, r);
+}
+
+/*
+ * How many of rows r0 to r0 + n - 1, beginning with r0 and step by step, are
+ * consecutive queries of one head; the step goes to *step.
+ */
+static inline int64_t attn__score_run(const struct attn__score *x, int64_t r0, int64_t n,
+                                      int64_t *step)
+{
+    *step = x->v->lines ? 1 : x->v->group;
+    int64_t all = (n + *step - 1) / *step, run = 1;
+    while (x->v->lines && run < all &&
+           x->v->lines[r0 + run] == x->v->lines[r0] + run * x->v->group)
+        run++;
+    return x->v->lines ? run : all;
+}
 
 /* Rows r0..r0+n-1 against keys j0..j0+nk-1: st[j * w + lane], w lanes. */
 struct attn__score_tile {

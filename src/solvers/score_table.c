@@ -58,15 +58,17 @@ static void products(const struct attn__score *x, const struct table *t, int64_t
 void attn__score_table_tile(const struct attn__score *x, const struct attn__score_tile *t)
 {
     const struct attn__score_work *w = x->work;
-    int64_t d = x->c->p->d, g = x->group;
-    for (int64_t n = 0; n < g && n < t->n; n++) {
-        int64_t h = x->h0 + (t->r0 + n) % g, i0 = (t->r0 + n) / g, nq = (t->n - n + g - 1) / g;
+    int64_t d = x->c->p->d, g, nq = 1;
+    int64_t runs = x->v->lines ? t->n : attn__min_i64(x->v->group, t->n);
+    for (int64_t n = 0; n < runs; n += x->v->lines ? nq : 1) {
+        int64_t h = attn__score_head(x, t->r0 + n), i0 = attn__score_at(x, t->r0 + n);
+        nq = attn__score_run(x, t->r0 + n, t->n - n, &g);
         struct table r = table_of(x->c, h);
         int64_t first = t->j0 - (i0 + x->s->off) + r.zero; /* of the first query and key */
         int64_t lo = clamp(&r, first - (nq - 1)), hi = clamp(&r, first + t->nk - 1);
         int64_t cnt = hi - lo + 1;
         products(x, &r, h, i0, nq, lo, cnt, x->tq + (t->r0 + n - x->tq_r0) * d, g * d);
-        if (g == 1 && first - (nq - 1) >= 0 && first + t->nk <= r.n) {
+        if (nq == t->n && first - (nq - 1) >= 0 && first + t->nk <= r.n) {
             x->kern->tile_bias(t->st, t->nk, t->w, t->n, w->rel + (first - lo), cnt - 1, 1);
             return;
         }
@@ -81,7 +83,7 @@ void attn__score_table_tile(const struct attn__score *x, const struct attn__scor
 void attn__score_table_row(const struct attn__score *x, int64_t r, int64_t j0, int64_t nk,
                            float *s)
 {
-    int64_t h = x->h0 + r % x->group, i = r / x->group, d = x->c->p->d;
+    int64_t h = attn__score_head(x, r), i = attn__score_at(x, r), d = x->c->p->d;
     struct table t = table_of(x->c, h);
     int64_t first = j0 - (i + x->s->off) + t.zero;
     int64_t lo = clamp(&t, first), hi = clamp(&t, first + nk - 1);
@@ -112,8 +114,8 @@ static double query_bias(const struct attn__call *c, enum attn__slot slot, int64
 void attn__score_query(const struct attn__score *x, int64_t r, float *row, float *table_row)
 {
     const struct attn__call *c = x->c;
-    int64_t h = x->h0 + r % x->group, d = c->p->d;
-    float f = (float)attn__score_scale(c, x->s, h, r / x->group);
+    int64_t h = attn__score_head(x, r), d = c->p->d;
+    float f = (float)attn__score_scale(c, x->s, h, attn__score_at(x, r));
     for (int64_t e = 0; table_row && e < d; e++)
         table_row[e] = f * (row[e] + (float)query_bias(c, ATTN__SLOT_Q_BIAS_TABLE, h, e));
     for (int64_t e = 0; c->has[ATTN__SLOT_Q_BIAS_CONTENT] && e < d; e++)

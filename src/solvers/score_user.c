@@ -16,16 +16,18 @@ static void call(const struct attn__call *c, const struct attn__seq *s, float *a
 
 void attn__score_user_tile(const struct attn__score *x, const struct attn__score_tile *t)
 {
-    for (int64_t n = 0; n < x->group && n < t->n; n++) {
-        int64_t r = t->r0 + n, nq = (t->n - n + x->group - 1) / x->group;
-        call(x->c, x->s, t->st + n, x->group, t->w, x->h0 + r % x->group, r / x->group, nq, t->j0,
-             t->nk);
+    int64_t runs = x->v->lines ? t->n : attn__min_i64(x->v->group, t->n), step, nq = 1;
+    for (int64_t n = 0; n < runs; n += x->v->lines ? nq : 1) {
+        int64_t r = t->r0 + n;
+        nq = attn__score_run(x, r, t->n - n, &step);
+        call(x->c, x->s, t->st + n, step, t->w, attn__score_head(x, r), attn__score_at(x, r), nq,
+             t->j0, t->nk);
     }
 }
 
 void attn__score_user_row(const struct attn__score *x, int64_t r, int64_t j0, int64_t nk, float *s)
 {
-    call(x->c, x->s, s, nk, 1, x->h0 + r % x->group, r / x->group, 1, j0, nk);
+    call(x->c, x->s, s, nk, 1, attn__score_head(x, r), attn__score_at(x, r), 1, j0, nk);
 }
 
 double attn__score_user_pair(const struct attn__score_exact *x, int64_t j, double s)

@@ -64,7 +64,7 @@ int64_t attn__units_of_groups(const struct attn__exec *x, const struct attn__seq
                               attn__group_units_fn *units)
 {
     const struct attn__problem *p = x->call->p;
-    if (p->even_groups)
+    if (p->even_groups && !x->active)
         return p->n_groups * units(x, s, 0);
     int64_t sum = 0;
     for (int64_t g = 0; g < p->n_groups; g++)
@@ -76,7 +76,7 @@ int64_t attn__units_find_group(const struct attn__exec *x, const struct attn__se
                                attn__group_units_fn *units, int64_t *index)
 {
     int64_t g = 0, n;
-    if (x->call->p->even_groups) {
+    if (x->call->p->even_groups && !x->active) {
         n = units(x, s, 0);
         g = *index / n;
         *index %= n;

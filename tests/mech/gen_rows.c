@@ -190,6 +190,23 @@ static void head_factor(struct maker *m)
     m->p->inputs.head_factor = &g->t;
 }
 
+/* Some heads of each row, few rows of some heads. */
+static void gates(struct maker *m)
+{
+    struct rng *r = &m->rng;
+    int64_t shape[3] = {m->b, m->p->options.hout, m->nq}, index[4] = {0};
+    struct gen_tensor *g = gen_add(m, ATTN_ROLE_GATE, m->p->row_dtype, 3, shape);
+    int active = (int)PICK(r, 0, 10, 50, 75, 100);
+    gen_say(m->p, " head_gate");
+    for (int64_t i = 0; m->ok && i < gen_count(&g->t); i++) {
+        gen_unflatten(&g->t, i, index);
+        int percent = index[1] == 1 ? 100 - active : active;
+        oracle_store(gen_element(&g->t, index), g->t.dtype,
+                     rng_percent(r, percent) ? 1 + rng_normal(r) / 2 : 0);
+    }
+    m->p->inputs.gate = &g->t;
+}
+
 static void epilogue(struct maker *m)
 {
     struct oracle_options *o = &m->p->options;
@@ -222,6 +239,8 @@ static void epilogue(struct maker *m)
         head_mix(m);
     if (rng_percent(r, 10))
         head_factor(m);
+    if (rng_percent(r, 20))
+        gates(m);
 }
 
 void gen_rows(struct maker *m)

@@ -477,12 +477,19 @@ static void poison_bias(struct maker *m)
     }
 }
 
-/* Padding rows of Q. */
+/* Rows of Q that nobody computes, and padding. */
 static void poison_queries(struct maker *m)
 {
     const struct gen_problem *p = m->p;
     const attn_tensor *t = p->inputs.q;
-    if (!p->inputs.q_len || !gen_unshared(t))
+    if (!gen_unshared(t))
+        return;
+    for (int64_t n = 0; p->inputs.gate && !p->options.q_head && n < t->shape[0]; n++)
+        for (int64_t h = 0; h < m->hq; h++)
+            for (int64_t i = 0; i < m->nq; i++)
+                if (oracle_load4(p->inputs.gate, n, h, i, 0) == 0)
+                    gen_set(t, garbage(&m->rng), n, h, i, rng_int(&m->rng, 0, p->options.d - 1));
+    if (!p->inputs.q_len)
         return;
     for (int64_t n = 0; n < m->n_seq; n++) {
         int64_t b = p->options.packed ? 0 : n, q0 = 0;

@@ -233,11 +233,17 @@ static bool pair_visible(const struct oracle_options *o, const struct oracle_inp
     return must && (!any_seen || any);
 }
 
+/* Of the head gates: 1 without. */
+static double gate_of(const struct oracle_inputs *in, const struct seq *s, int64_t h, int64_t i)
+{
+    return in->gate ? oracle_load4(in->gate, s->b, h, s->q0 + i, 0) : 1;
+}
+
 bool oracle_visible(const struct oracle_options *o, const struct oracle_inputs *in, int64_t n,
                     int64_t h, int64_t i, int64_t j)
 {
     struct seq s = seq_of(o, in, n);
-    return pair_visible(o, in, &s, h, i, j);
+    return gate_of(in, &s, h, i) != 0 && pair_visible(o, in, &s, h, i, j);
 }
 
 static double slope_of(const struct oracle_options *o, int64_t h)
@@ -332,7 +338,7 @@ static void finish(const struct run *x, const struct seq *s, int64_t h, int64_t 
     e.gates = numbers(in->out_gate, s->b, h, s->q0 + i, dv, x->e + dv);
     e.target = numbers(in->mix_target, s->n, h, i, dv, x->e + 2 * dv);
     e.alpha = in->mix_alpha ? oracle_load4(in->mix_alpha, s->n, h, i, 0) : 0;
-    e.factor = factor_of(x, s, h);
+    e.factor = factor_of(x, s, h) * gate_of(in, s, h, i);
     oracle_epilogue(&e, dv, out, size);
 }
 
@@ -574,13 +580,14 @@ bool oracle_run(const struct oracle_options *o, const struct oracle_inputs *in, 
     for (int64_t n = 0; n < r->n_seq; n++) {
         struct seq s = seq_of(o, in, n);
         for (int64_t h = 0; h < o->hout; h++) {
-            struct seq counted = s;
+            struct seq counted = s, none = s; /* rows that are not computed */
+            none.q_len = 0;
             if (factor_of(&x, &s, h) == 0)
-                counted.q_len = 0; /* not computed at all */
+                counted = none;
             keys_of(&x, &s, h);
             r->all_pairs += s.q_len * s.k_len;
             for (int64_t i = 0; i < s.rows; i++)
-                row_of(&x, &counted, h, i);
+                row_of(&x, gate_of(in, &s, h, i) == 0 ? &none : &counted, h, i);
         }
     }
     /* Bounds are for the root mean square over all rows; those of lssar are of

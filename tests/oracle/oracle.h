@@ -44,6 +44,7 @@ struct oracle_inputs {
     const attn_tensor *q, *k, *v, *bias, *mask, *sink_logits, *seg_q, *seg_k;
     const attn_tensor *q_norm_w, *k_norm_w, *q_norm_b, *k_norm_b, *rope_pos_q, *rope_pos_k;
     const attn_tensor *out_norm_w, *out_gate, *head_factor, *mix_target, *mix_alpha;
+    const attn_tensor *gate;
     const attn_tensor *q_offsets, *k_offsets, *q_len, *k_len, *k_start;
     struct oracle_score_inputs score;
     struct oracle_piece_inputs piece; /* segments are above */

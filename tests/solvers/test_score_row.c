@@ -34,8 +34,8 @@ static void one(const struct attn__kernels *kern, int32_t kind, double level)
                               .norm = {.kind = kind, .power = 3, .n = 1, .gamma = 1, .bias = -2}};
     struct attn__call c = {.p = &p, .n_seq = 1};
     struct attn__seq seq = {.nq = 8, .nk = KEYS, .q_all = 8, .k_all = KEYS};
-    struct attn__score x = {.c = &c, .kern = kern, .s = &seq, .group = 1};
     struct attn__vis vis = {.p = &p, .nk = KEYS, .group = 1};
+    struct attn__score x = {.c = &c, .kern = kern, .s = &seq, .v = &vis};
     struct attn__score_row row = {&x, &vis, 5, 0, KEYS, room};
     struct attn__norm_exact e;
     float s[KEYS], w[KEYS], m, l;
