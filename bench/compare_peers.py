@@ -34,7 +34,7 @@ def parse_args(argv):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("problems", metavar="PROBLEM", nargs="*",
                         help="problem strings, instead of the grid")
-    parser.add_argument("--grid", choices=("small", "full"), default="small")
+    parser.add_argument("--grid", choices=("small", "full", "linear"), default="small")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=0.4,
                         help="least time for each peer and problem")
@@ -192,6 +192,7 @@ def main(argv):
     from peers import load
     from peers.case import Case
     from peers.grid import GRIDS
+    from peers.recurrence import Recurrence, is_recurrence
 
     wanted = args.peers.split(",") if args.peers else None
     peers, missing = load(args.threads, wanted)
@@ -203,11 +204,14 @@ def main(argv):
     rows = []
     for text in args.problems or GRIDS[args.grid]:
         try:
-            case = Case(text, args.seed)
+            linear = is_recurrence(text)
+            case = (Recurrence if linear else Case)(text, args.seed)
         except (ImportError, ValueError) as error:  # bfloat16 is a package of its own
             say("%s: skipped, %s" % (text, error))
             continue
-        row = measure(peers, case, args.threads, args.seconds, say)
+        able = [peer for peer in peers
+                if peer.name == "attn" or getattr(peer, "recurrent", False) == linear]
+        row = measure(able, case, args.threads, args.seconds, say)
         print_row(row, say)
         rows.append(row)
     print_summary(rows, say)

@@ -7,7 +7,7 @@
 
 The text is left alone: only what stands between <!-- NAME --> and <!-- end -->
 is replaced. --only suite,suite does a part; without --peers the comparison
-stays as it is.
+stays as it is, without --stream the streams.
 """
 from __future__ import annotations
 
@@ -19,9 +19,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from line_plot import plot
+
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-SUITES = ("prefill", "small", "decode", "masks", "dtypes", "threads", "scaling")
-PARTS = ("limits", "plot") + SUITES + ("peers",)
+SUITES = ("prefill", "small", "decode", "masks", "dtypes", "threads", "scaling", "linear",
+          "crossover")
+PARTS = ("limits", "plot") + SUITES + ("stream", "peers")
 
 
 def run(command, quiet=True, **env):
@@ -108,14 +111,44 @@ def peers_table(rows):
                   "of CPU time", "error", "peer's error"), lines)
 
 
+def linear_table(rows):
+    """By the best runs: the others say more about who else was at work."""
+    lines = []
+    for r in rows:
+        best = r["ns_median"] / r["ns_min"]
+        step = r["of_peak"] is not None and " q=1 " in r["problem"]
+        lines.append((
+            short(r["problem"]), r["solver"], time_of(r["ns_min"]),
+            "-" if step else number(r["gflops"] * best, 1),
+            "-" if step else number(r["of_peak"] * best),
+            number(r["gbps"] * best, 1) if step else "-",
+            number(r["of_bandwidth"] * best) if step else "-"))
+    return table(("problem, best runs", "solver", "time", "GF/s", "of peak", "GB/s",
+                  "of changing RAM"), lines)
+
+
+def crossover_table(rows):
+    times = {}
+    for r in rows:
+        n = int(re.search(r"\bq=(\d+)", r["problem"]).group(1))
+        times.setdefault(r["problem"].partition(" ")[0], {})[n] = r["ns_min"]
+    soft, linear = times["softmax"], times["linear_attention"]
+    (DOCS / "crossover.svg").write_text(plot(
+        "causal, H=2, D=64: time of N tokens, one thread", "N", "ms",
+        {name: [(n, ns * 1e-6) for n, ns in by.items()] for name, by in times.items()}))
+    return table(("N, best runs", "softmax", "linear_attention", "times as fast"),
+                 [(str(n), time_of(soft[n]), time_of(linear[n]), number(soft[n] / linear[n]))
+                  for n in sorted(soft)])
+
+
 TABLES = {"prefill": compute_table, "small": compute_table, "decode": memory_table,
           "masks": compute_table, "dtypes": both_table, "threads": threads_table,
-          "scaling": compute_table}
+          "scaling": compute_table, "linear": linear_table, "crossover": crossover_table}
 
 
 def limits_of(text):
     """The lines about limits that attn-bench puts above its table."""
-    return "```\n%s\n```" % "\n".join(re.findall(r"^(?:limits,|  \S).*$", text, re.M)[:4])
+    return "```\n%s\n```" % "\n".join(re.findall(r"^(?:limits,|  \S).*$", text, re.M)[:5])
 
 
 def measured(text, load):
@@ -136,6 +169,7 @@ def replace(name, text):
 def main(argv):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--bench", required=True, help="attn-bench")
+    parser.add_argument("--stream", help="the example linear_stream")
     parser.add_argument("--library", help="libattn.so, for the comparison")
     parser.add_argument("--peers", metavar="PYTHON", help="the interpreter that has the peers")
     parser.add_argument("--grid", choices=("small", "full"), default="small")
@@ -150,6 +184,9 @@ def main(argv):
             replace(suite, measured(TABLES[suite](json.loads(out)), load))
             if suite == "prefill":
                 replace("limits", limits_of(err))
+    if "stream" in parts and args.stream:
+        out, _ = run([args.stream, str(1 << 20)])
+        replace("stream", "```\n%s```" % out)
     if "plot" in parts:
         run([args.bench, "--seconds", args.seconds, "--suite", "prefill", "--suite", "decode",
              "--plot", DOCS / "performance.svg"])

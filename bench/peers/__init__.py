@@ -4,7 +4,8 @@
 `Peer(threads)` raises ImportError where the peer is not installed.
 `supports` gives None or why not. `prepare` makes everything that may be made
 once and returns two functions: run() computes, result() gives the output of the
-last run as an array [B,H,N,D].
+last run as an array [B,H,N,D]. Those with `recurrent` do the linear family, and
+nothing else.
 """
 from __future__ import annotations
 
@@ -13,9 +14,11 @@ from .numpy_peer import NumPy
 from .onnx_peers import OrtAttention, OrtGqa, OrtMha
 from .openvino_peer import OpenVino
 from .ours import Ours
+from .torch_chunks import TorchChunks
 from .torch_peers import TorchFlex, TorchMath, TorchSdpa
 
-PEERS = (Ours, TorchSdpa, TorchMath, TorchFlex, OrtMha, OrtGqa, OrtAttention, OpenVino, Jax, NumPy)
+PEERS = (Ours, TorchSdpa, TorchMath, TorchFlex, OrtMha, OrtGqa, OrtAttention, OpenVino, Jax, NumPy,
+         TorchChunks)
 
 
 def load(threads, wanted=None):

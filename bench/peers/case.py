@@ -62,6 +62,10 @@ class Case:
         self.v = normal(self.b, self.hk, self.m, self.dv)
 
     @property
+    def arrays(self):
+        return {"q": self.q, "k": self.k, "v": self.v}
+
+    @property
     def plain(self):
         """Are all keys visible to all rows?"""
         return self.pairs == self.b * self.hq * self.n * self.m

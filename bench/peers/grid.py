@@ -36,4 +36,13 @@ def _both(problems):
     return problems + tuple(problem + " dtype=bf16" for problem in problems)
 
 
-GRIDS = {"small": _both(_SMALL), "full": _both(_SMALL + _MORE)}
+_LINEAR = (
+    "linear_attention h=8 n=2048 d=128 causal",
+    "retnet h=8 n=2048 d=128",
+    "gla h=8 n=2048 d=128",
+    "deltanet h=8 n=2048 d=128",
+    "gated_deltanet h=8 n=2048 d=128",
+)
+
+GRIDS = {"small": _both(_SMALL) + _LINEAR, "full": _both(_SMALL + _MORE) + _LINEAR,
+         "linear": _LINEAR}

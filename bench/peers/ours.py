@@ -21,7 +21,7 @@ class Ours:
         text = case.text
         if case.dtype == "bf16" and "compute" in attn.parameters() and "compute=" not in text:
             text += " compute=bf16"
-        run = self.context.plan(text).bind(q=case.q, k=case.k, v=case.v,
+        run = self.context.plan(text).bind(**case.arrays,
                                            out=np.empty(case.q.shape[:3] + (case.dv,),
                                                         case.q.dtype))
         return run, lambda: run.results.out

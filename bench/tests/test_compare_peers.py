@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from peers.case import Case  # noqa: E402
 from peers.grid import GRIDS  # noqa: E402
 from peers.numpy_peer import NumPy  # noqa: E402
 from peers.ours import Ours  # noqa: E402
+from peers.recurrence import Recurrence, is_recurrence  # noqa: E402
 
 PROBLEMS = (
     "softmax h=4 n=40 d=16", "softmax b=2 h=4/2 n=40 d=16/8 causal",
@@ -77,3 +79,23 @@ def test_the_grid_can_be_planned():
     import attn
     for problem in GRIDS["full"]:
         attn.Context().plan(problem)
+
+
+@pytest.mark.parametrize("problem", (
+    "linear_attention h=2 n=128 d=16/8 causal", "retnet b=2 h=2 n=128 d=16",
+    "gla h=2 n=128 d=16", "deltanet h=2 n=64 d=16", "gated_deltanet h=2 n=192 d=16/8"))
+def test_recurrences_agree(problem):
+    pytest.importorskip("torch")
+    from peers.torch_chunks import TorchChunks
+    assert is_recurrence(problem)
+    case = Recurrence(problem, 0)
+    row = compare_peers.measure([Ours(1), TorchChunks(1)], case, 1, 0, lambda text: None)
+    assert row["skipped"] == {}
+    for peer in row["peers"].values():
+        assert peer["max_error"] < 1e-5
+
+
+def test_lines_of_a_plot():
+    text = update_performance.plot("times", "n", "ms", {"a": [(1, 0.5), (4, 20)], "b": [(2, 3)]})
+    root = ElementTree.fromstring(text)
+    assert len(root.findall("{*}circle")) == 3
