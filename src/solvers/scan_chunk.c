@@ -39,19 +39,22 @@ static int32_t more_tiles(const struct attn__problem *p, const struct attn__mach
     return 1;
 }
 
-/* Multiply-adds of a token, and what a chunk costs however short it is. */
+/*
+ * In multiply-adds, fitted to times in L2 (D 32 to 128, 4 to 512 tokens): the products of a
+ * token, loading and scoring its rows, and what the first chunk costs however short it is.
+ */
 static double cost(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
                    int64_t k)
 {
     const struct attn__scan_spec *e = &p->scan;
-    double dk = (double)e->dk, dv = (double)p->dv, chunk = 32, steps = (double)e->steps;
-    double tokens = (double)q * steps, chunks = (double)((q + 31) / 32) * steps;
-    double products = e->update == ATTN_UPDATE_ADD ? 2 : e->update >= ATTN_UPDATE_GENERAL ? 4 : 3;
-    double readers = (double)e->readers - 1;
-    double token = (products + readers) * (dk * dv + chunk * (dk + dv) / 2) + 30 * (dk + dv);
-    double fixed = 2 * dk * dv + 16 * 16 * (dk + dv) / 2;
+    bool adds = e->update == ATTN_UPDATE_ADD, own = attn__scan_own_writer(e);
+    bool more = e->decay == ATTN_DECAY_CHANNEL || e->norm != ATTN_STATE_NORM_NONE;
+    double size = (double)e->dk * (double)p->dv, rows = (double)(e->dk + p->dv);
+    double tokens = (double)q * (double)e->steps, readers = (double)e->readers - 1;
+    double token = (adds ? 2.3 : own ? 5 : 3.45) * size + readers * (size + 16 * rows) +
+                   (own ? 160 : (adds ? 30 : 45) + (more ? 20 : 0)) * rows + 2000;
     (void)k;
-    return (double)e->hs * (tokens * token + chunks * fixed + 2000) * 1.6 / attn__machine_rate(m);
+    return (double)e->hs * (tokens * token + 3 * size + 6000) * 2 / attn__machine_rate(m);
 }
 
 static bool workspace(const struct attn__problem *p, const struct attn__machine *m, size_t *bytes)

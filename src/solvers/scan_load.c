@@ -19,12 +19,6 @@ static bool derived(const struct attn__scan_spec *s)
     return s->gate == ATTN_GATE_HGRN2 || s->gate == ATTN_GATE_LIGHTNET;
 }
 
-/* k v^T less w (R^T e)^T, with w another than k? */
-static bool has_own_writer(const struct attn__scan_spec *s)
-{
-    return s->update == ATTN_UPDATE_GENERAL || s->update == ATTN_UPDATE_RWKV7;
-}
-
 void attn__scan_load_take(struct attn__scratch *s, const struct attn__problem *p,
                           struct attn__scan_load *l)
 {
@@ -39,7 +33,7 @@ void attn__scan_load_take(struct attn__scratch *s, const struct attn__problem *p
     l->q = ATTN__TAKE(s, rows, float);
     l->k = ATTN__TAKE(s, CHUNK * l->dk16, float);
     l->v = ATTN__TAKE(s, CHUNK * l->dv16, float);
-    l->w = ATTN__TAKE(s, has_own_writer(e) ? CHUNK * l->dk16 : 0, float);
+    l->w = ATTN__TAKE(s, attn__scan_own_writer(e) ? CHUNK * l->dk16 : 0, float);
     l->e = ATTN__TAKE(s, e->update != ATTN_UPDATE_ADD ? CHUNK * l->dk16 : 0, float);
     l->g = ATTN__TAKE(s, e->decay == ATTN_DECAY_CHANNEL ? CHUNK * l->dk16 : CHUNK, float);
     l->raw = ATTN__TAKE(s, attn__scan_map_in_place(p) ? 0 : CHUNK * l->d16, float);
@@ -117,7 +111,7 @@ void attn__scan_load_start(struct attn__scan_load *l, const struct attn__call *c
     zero(l->q, e->readers * n * l->dk16);
     zero(l->k, n * l->dk16);
     zero(l->v, n * l->dv16);
-    if (has_own_writer(e))
+    if (attn__scan_own_writer(e))
         zero(l->w, n * l->dk16);
     if (e->update != ATTN_UPDATE_ADD)
         zero(l->e, n * l->dk16);
@@ -157,7 +151,7 @@ struct attn__scan_kind attn__scan_load_kind(const struct attn__problem *p,
                  : e->decay == ATTN_DECAY_CHANNEL ? ATTN__CORE_CHANNEL
                                                   : ATTN__CORE_SCALAR,
         .update = e->update == ATTN_UPDATE_ADD ? ATTN__CORE_ADD
-                  : has_own_writer(e)          ? ATTN__CORE_GENERAL
+                  : attn__scan_own_writer(e)          ? ATTN__CORE_GENERAL
                                                : ATTN__CORE_WRITER,
         .erase_previous = e->erase_previous,
         .read_before = e->read_before,
@@ -410,7 +404,7 @@ static void prepare_update(struct attn__scan_load *l, int64_t i, int64_t n)
     const struct attn__scan_spec *s = &p->scan;
     int64_t all = l->seq.nk, out = l->head * s->readers, k_head = p->k_head[out];
     bool beta = s->update == ATTN_UPDATE_DELTA || s->update == ATTN_UPDATE_COMBA;
-    if (has_own_writer(s))
+    if (attn__scan_own_writer(s))
         load(l, rows_of(l, ATTN__SLOT_WRITE, k_head, l->seq.k0), all, i, n, p->d, l->w, l->dk16);
     if (l->c->has[ATTN__SLOT_ERASE])
         load(l, rows_of(l, ATTN__SLOT_ERASE, k_head, l->seq.k0), all, i, n, p->d, l->e, l->dk16);

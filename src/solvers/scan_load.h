@@ -10,6 +10,12 @@
 #include "solvers/scan_tokens.h"
 #include "solvers/scratch.h"
 
+/* Is what is erased written by a vector of its own, other than the key? */
+static inline bool attn__scan_own_writer(const struct attn__scan_spec *e)
+{
+    return e->update == ATTN_UPDATE_GENERAL || e->update == ATTN_UPDATE_RWKV7;
+}
+
 /* The buffers of one worker. */
 struct attn__scan_load {
     const struct attn__call *c;

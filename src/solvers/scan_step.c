@@ -17,17 +17,19 @@ static struct attn__tiles tiles(const struct attn__problem *p, const struct attn
     return (struct attn__tiles){0};
 }
 
-/* The state goes by once in L1 or L2 for each token: a multiply-add takes its
- * place in the load and store ports more than in the multipliers. */
+/* In multiply-adds, fitted as those of scan_chunk: the state goes by in L1 or L2 for each
+ * token, once or twice, which takes loads and stores more than multipliers. */
 static double cost(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
                    int64_t k)
 {
-    double passes = p->scan.update == ATTN_UPDATE_ADD ? 2 : 3.5;
-    double tokens = (double)(q * attn__max_i64(p->scan.steps, 1));
-    double work = (double)p->scan.hs * (double)p->scan.dk * (double)p->dv;
+    const struct attn__scan_spec *e = &p->scan;
+    bool adds = e->update == ATTN_UPDATE_ADD, own = attn__scan_own_writer(e);
+    double size = (double)e->dk * (double)p->dv, rows = (double)(e->dk + p->dv);
+    double tokens = (double)q * (double)e->steps, readers = (double)e->readers - 1;
+    double extra = e->norm != ATTN_STATE_NORM_NONE ? 20 : own ? 75 : 0;
+    double token = ((adds ? 2.45 : own ? 6.2 : 5.2) + readers) * size + (75 + extra) * rows;
     (void)k;
-    return tokens * (work * (passes + (double)p->scan.readers) + (double)p->scan.hs * 500) * 2 /
-           attn__machine_rate(m);
+    return (double)e->hs * tokens * token * 2 / attn__machine_rate(m);
 }
 
 static bool workspace(const struct attn__problem *p, const struct attn__machine *m, size_t *bytes)
