@@ -164,17 +164,22 @@ class Plan:
         self._spare: List[Array] = []
         self._lock = threading.Lock()
 
-    def _needed_outputs(self) -> Tuple[str, ...]:
-        """What execute does not go without: `out`, and a mechanism's own."""
+    @property
+    def roles(self) -> Dict[str, bool]:
+        """What runs may be given, by name: is it required? Runs make outputs by themselves."""
         required = c_int32()
-        found: List[Tuple[int, bool]] = []
+        names = {row.number: row.name for row in roles.values()}
+        found: Dict[str, bool] = {}
         while True:
             number = lib.attn_plan_role_at(self._handle, len(found), byref(required))
             if number == 0:
-                break
-            found.append((number, bool(required.value)))
-        return tuple(row.name for row in roles.values()
-                     if row.output and (row.number, True) in found)
+                return found
+            found[names[number]] = bool(required.value)
+
+    def _needed_outputs(self) -> Tuple[str, ...]:
+        """What execute does not go without: `out`, and a mechanism's own."""
+        needed = self.roles
+        return tuple(name for name, row in roles.items() if row.output and needed.get(name))
 
     @property
     def problem(self) -> str:

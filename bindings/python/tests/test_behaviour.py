@@ -254,8 +254,9 @@ def test_a_forked_child_computes(ctx, qkv):
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
-def test_the_readme_runs():
-    text = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", ("bindings/python/README.md", "docs/linear.md"))
+def test_the_pages_run(page):
+    text = (Path(__file__).resolve().parents[3] / page).read_text(encoding="utf-8")
     blocks = [part.split("```")[0] for part in text.split("```python\n")[1:]]
     assert blocks
     done = run_python("\n".join(blocks))

@@ -81,3 +81,9 @@ def test_refusals(ctx):
                                           state=state)
     with pytest.raises(attn.UnsupportedError, match="takes no state"):
         ctx.plan("softmax h=1 n=4 d=2").state()
+
+
+def test_roles_of_a_plan(ctx):
+    roles = ctx.plan("gated_deltanet h=2 n=4 d=8").roles
+    assert roles["beta"] and roles["g"] and roles["out"]
+    assert not roles["state"] and "erase" not in roles and "lse" not in roles
