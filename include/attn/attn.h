@@ -18,6 +18,7 @@
  *     desc.h      attn_desc: what to compute; the table of parameters
  *     pieces.h    which keys a query sees, beyond the parameters
  *     plan.h      attn_plan: how it is computed; execute; the table of roles
+ *     cache.h     attn_cache: keys and values of growing sequences, in pages
  *     wisdom.h    what measured plans have learnt, to be kept
  *     helpers.h   merge of partial results, one-shot calls
  *     head_maps.h    head maps and noise that grouped queries are given
@@ -50,6 +51,7 @@
 #include <attn/pieces.h>
 #include <attn/plan.h>
 #include <attn/state.h>
+#include <attn/cache.h>
 #include <attn/wisdom.h>
 #include <attn/helpers.h>
 #include <attn/head_maps.h>

@@ -35,6 +35,8 @@ typedef struct attn_desc attn_desc;
 
 /* Mechanisms. Numbers are pinned; attn_mech_find has them by name. */
 enum {
+    /* No mechanism: storage of keys and values, for attn_cache_create. */
+    ATTN_MECH_CACHE = 1,
     /* Scaled dot-product softmax attention (Vaswani et al., 2017), with the
      * online softmax of Milakov and Gimelshein (2018) where it is tiled. */
     ATTN_MECH_SOFTMAX = 100,
@@ -338,6 +340,33 @@ enum {
  * 700 to 723 are read by the linear family (mechanisms 199 to 219) alone,
  * which in turn refuses all it does not read; recurrence.h has the values.
  *
+ * Of `cache` alone, which also reads h (HK, or HQ without it: KV heads), d,
+ * kv_dtype (f32, f16, bf16) and what says the frequencies of rope:
+ *
+ * | no. | key                | type | values            | unset means     |
+ * |-----|--------------------|------|-------------------|-----------------|
+ * | 900 | cache_layers       | i64  | 1..65536          | needed          |
+ * | 901 | cache_owner        | i64s | a layer for each  | each its own    |
+ * | 902 | cache_page         | i64  | 8..1024, 2^n      | 64              |
+ * | 903 | cache_pages        | i64  | 1..2^31-1         | needed          |
+ * | 904 | cache_sequences    | i64  | 1..2^24           | 64              |
+ * | 905 | cache_group        | i64s | one per KV head   | 0               |
+ * | 906 | cache_k_dtype      | i64s | ATTN_DTYPE_* by   | kv_dtype        |
+ * |     |                    |      | group             |                 |
+ * | 907 | cache_v_dtype      | i64s | the same          | kv_dtype        |
+ * | 908 | cache_window       | i64s | 1.. or inf        | inf             |
+ * | 909 | cache_sink         | i64s | 0..2^40           | 0               |
+ * | 910 | cache_slack        | i64s | 0..2^40           | 0               |
+ * | 911 | cache_fold         | i64s | 0 or 1            | 0               |
+ * | 912 | cache_keys         | enum | rotated raw       | rotated         |
+ * | 913 | cache_max_position | i64  | 1..2^40           | 2^31-1          |
+ *
+ * Lists by group have one entry for all groups or one for each; 908 to 911
+ * may also have one for each layer that owns its keys and each group, layer
+ * by layer. A layer with another owner reads that one's keys (CLA, Brandon et
+ * al., 2024). window counts the own token; slack: tokens that are kept
+ * longer, so that truncate can go back further.
+ *
  * Of one mechanism each, number / 100 (docs/mechanisms/ has its text):
  *
  * | no.   | key             | type   | values            | unset means      |
@@ -536,6 +565,20 @@ enum {
     ATTN_PARAM_MAX_POSITION = 721,
     ATTN_PARAM_DELTA_STEPS = 722,
     ATTN_PARAM_SKIP = 723,
+    ATTN_PARAM_CACHE_LAYERS = 900,
+    ATTN_PARAM_CACHE_OWNER = 901,
+    ATTN_PARAM_CACHE_PAGE = 902,
+    ATTN_PARAM_CACHE_PAGES = 903,
+    ATTN_PARAM_CACHE_SEQUENCES = 904,
+    ATTN_PARAM_CACHE_GROUP = 905,
+    ATTN_PARAM_CACHE_K_DTYPE = 906,
+    ATTN_PARAM_CACHE_V_DTYPE = 907,
+    ATTN_PARAM_CACHE_WINDOW = 908,
+    ATTN_PARAM_CACHE_SINK = 909,
+    ATTN_PARAM_CACHE_SLACK = 910,
+    ATTN_PARAM_CACHE_FOLD = 911,
+    ATTN_PARAM_CACHE_KEYS = 912,
+    ATTN_PARAM_CACHE_MAX_POSITION = 913,
     /* From 10000 on: of mechanism number / 100 alone. */
     ATTN_PARAM_MLA_FORM = 10100,
     ATTN_PARAM_MLA_RANK = 10101,
@@ -711,6 +754,8 @@ enum {
  * that counts keys beyond a row's own, as logn with k_len does).
  */
 enum { ATTN_INVARIANT_BATCH = 0, ATTN_INVARIANT_CHUNK = 1 };
+
+enum { ATTN_CACHE_KEYS_ROTATED = 0, ATTN_CACHE_KEYS_RAW = 1 };
 
 /* Bits of `want`: further outputs that execute may be asked for. */
 enum {

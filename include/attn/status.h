@@ -17,7 +17,7 @@
     X(ERR_STATE, -3, "the object is in a state that forbids the call") \
     X(ERR_UNSUPPORTED, -4, "a legal request that this build cannot serve") \
     X(ERR_NOMEM, -5, "the allocator returned NULL") \
-    X(ERR_BUSY, -6, "every plan-owned workspace is in use") \
+    X(ERR_BUSY, -6, "the object is in use: workspaces, or an open step") \
     X(ERR_OVERFLOW, -7, "a size does not fit in 64 bits") \
     X(ERR_THREAD, -8, "a worker thread could not be started") \
     X(ERR_INTERNAL, -9, "a defect in the library") \
@@ -36,7 +36,12 @@
     X(ERR_SYNTAX, -42, "the problem string cannot be read") \
     X(ERR_UNKNOWN_MECH, -43, "no mechanism has this id") \
     X(ERR_UNKNOWN_SOLVER, -44, "no solver has this name") \
-    X(ERR_UNSET, -45, "a parameter that is needed was not set")
+    X(ERR_UNSET, -45, "a parameter that is needed was not set") \
+    /* caches */ \
+    X(ERR_BAD_ID, -60, "no sequence has this handle") \
+    X(ERR_FULL, -61, "the cache has too little room; try when some is free") \
+    X(ERR_LIMIT, -62, "a sequence would become too long") \
+    X(ERR_UNAVAILABLE, -63, "tokens are needed that a rule has dropped")
 
 enum {
 #define ATTN_STATUS_ENUM(name, value, text) ATTN_##name = value,

@@ -30,11 +30,12 @@ static int32_t check_foreign(const struct attn__params *params)
             return attn__error_set(ATTN_ERR_INVALID,
                                    "%s is set, which is of recurrences and not of %s",
                                    attn_param_name(param), attn__mech_list_name(params->mech));
-        if (param < 10000 || attn__mech_owns(params->mech, param) ||
+        int32_t owner = attn__mech_of_param(param);
+        if (owner == 0 || owner == params->mech ||
             attn__params_is_set(params, param, &set) != ATTN_OK || !set)
             continue;
         return attn__error_set(ATTN_ERR_INVALID, "%s is set, which is of %s and not of %s",
-                               attn_param_name(param), attn__mech_list_name(param / 100),
+                               attn_param_name(param), attn__mech_list_name(owner),
                                attn__mech_list_name(params->mech));
     }
     return ATTN_OK;

@@ -6,6 +6,8 @@
 #ifndef ATTN_MECH_MECH_H
 #define ATTN_MECH_MECH_H
 
+#include <attn/desc.h>
+
 #include "problem/params.h"
 #include "problem/problem.h"
 
@@ -29,10 +31,17 @@ int32_t attn__mech_attend(const struct attn__params *params, const struct attn__
                           const struct attn__mem *mem, struct attn__problem *p);
 
 /* Parameters from 10000 on belong to one mechanism: mech * 100 to
- * mech * 100 + 99. */
+ * mech * 100 + 99; those from 900 to 999 to caches. 0: to all. */
+static inline int32_t attn__mech_of_param(int32_t param)
+{
+    if (param / 100 == 9)
+        return ATTN_MECH_CACHE;
+    return param >= 10000 ? param / 100 : 0;
+}
+
 static inline bool attn__mech_owns(int32_t mech, int32_t param)
 {
-    return param >= 10000 && param / 100 == mech;
+    return attn__mech_of_param(param) == mech;
 }
 
 /* Parameters that only mechanisms of the linear family read. */

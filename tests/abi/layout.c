@@ -36,6 +36,10 @@ VALUE(ATTN_ERR_SYNTAX, -42);
 VALUE(ATTN_ERR_UNKNOWN_MECH, -43);
 VALUE(ATTN_ERR_UNKNOWN_SOLVER, -44);
 VALUE(ATTN_ERR_UNSET, -45);
+VALUE(ATTN_ERR_BAD_ID, -60);
+VALUE(ATTN_ERR_FULL, -61);
+VALUE(ATTN_ERR_LIMIT, -62);
+VALUE(ATTN_ERR_UNAVAILABLE, -63);
 VALUE(ATTN_STATUS_END, -1000);
 
 VALUE(ATTN_DTYPE_F32, 1);
@@ -69,6 +73,7 @@ VALUE(ATTN_CTX_LOG_LEVEL, 3);
 VALUE(ATTN_CTX_ISA, 4);
 VALUE(ATTN_CTX_BLAS, 5);
 
+VALUE(ATTN_MECH_CACHE, 1);
 VALUE(ATTN_MECH_SOFTMAX, 100);
 VALUE(ATTN_MECH_REVERSED_ATTENTION, 103);
 VALUE(ATTN_MECH_TENSOR_ATTENTION, 104);
@@ -213,6 +218,20 @@ VALUE(ATTN_PARAM_MODA_BASE, 12901);
 VALUE(ATTN_PARAM_MODA_DECAY, 12902);
 VALUE(ATTN_PARAM_EFFORT, 604);
 VALUE(ATTN_PARAM_INVARIANT, 605);
+VALUE(ATTN_PARAM_CACHE_LAYERS, 900);
+VALUE(ATTN_PARAM_CACHE_OWNER, 901);
+VALUE(ATTN_PARAM_CACHE_PAGE, 902);
+VALUE(ATTN_PARAM_CACHE_PAGES, 903);
+VALUE(ATTN_PARAM_CACHE_SEQUENCES, 904);
+VALUE(ATTN_PARAM_CACHE_GROUP, 905);
+VALUE(ATTN_PARAM_CACHE_K_DTYPE, 906);
+VALUE(ATTN_PARAM_CACHE_V_DTYPE, 907);
+VALUE(ATTN_PARAM_CACHE_WINDOW, 908);
+VALUE(ATTN_PARAM_CACHE_SINK, 909);
+VALUE(ATTN_PARAM_CACHE_SLACK, 910);
+VALUE(ATTN_PARAM_CACHE_FOLD, 911);
+VALUE(ATTN_PARAM_CACHE_KEYS, 912);
+VALUE(ATTN_PARAM_CACHE_MAX_POSITION, 913);
 
 VALUE(ATTN_ALIGN_BOTTOM_RIGHT, 0);
 VALUE(ATTN_ALIGN_TOP_LEFT, 1);
@@ -315,6 +334,27 @@ VALUE(ATTN_EFFORT_MEASURE, 1);
 VALUE(ATTN_EFFORT_EXHAUSTIVE, 2);
 VALUE(ATTN_INVARIANT_BATCH, 0);
 VALUE(ATTN_INVARIANT_CHUNK, 1);
+
+VALUE(ATTN_CACHE_LOSSY, 1);
+VALUE(ATTN_CACHE_PAGES_TOTAL, 1);
+VALUE(ATTN_CACHE_PAGES_USED, 2);
+VALUE(ATTN_CACHE_PAGES_PEAK, 3);
+VALUE(ATTN_CACHE_PAGES_SHARED, 4);
+VALUE(ATTN_CACHE_BYTES, 5);
+VALUE(ATTN_CACHE_SEQUENCES, 6);
+VALUE(ATTN_CACHE_CELLS, 7);
+VALUE(ATTN_CACHE_APPENDED, 8);
+VALUE(ATTN_CACHE_COPIES, 9);
+VALUE(ATTN_CACHE_EVICTED, 10);
+VALUE(ATTN_CACHE_PRUNED, 11);
+VALUE(ATTN_CACHE_REFUSED, 12);
+VALUE(ATTN_CACHE_SEQ_NEXT, 1);
+VALUE(ATTN_CACHE_SEQ_LAST, 2);
+VALUE(ATTN_CACHE_SEQ_CELLS, 3);
+VALUE(ATTN_CACHE_SEQ_LOSSY, 4);
+VALUE(ATTN_CACHE_SEQ_OPEN, 5);
+VALUE(ATTN_CACHE_KEYS_ROTATED, 0);
+VALUE(ATTN_CACHE_KEYS_RAW, 1);
 
 VALUE(ATTN_WANT_PROBS, 1);
 VALUE(ATTN_WANT_SCORES_RAW, 2);
@@ -720,6 +760,34 @@ FUNCTION(attn_state_shape, int32_t (*)(const attn_state *, int32_t, attn_tensor 
 FUNCTION(attn_state_export,
          int32_t (*)(const attn_state *, int64_t, int32_t, const attn_tensor *));
 FUNCTION(attn_state_import, int32_t (*)(attn_state *, int64_t, int32_t, const attn_tensor *));
+FUNCTION(attn_cache_create, int32_t (*)(attn_ctx *, const attn_desc *, attn_cache **));
+FUNCTION(attn_cache_destroy, void (*)(attn_cache *));
+FUNCTION(attn_cache_seq_create, int32_t (*)(attn_cache *, int64_t *));
+FUNCTION(attn_cache_seq_free, int32_t (*)(attn_cache *, int64_t));
+FUNCTION(attn_cache_fork, int32_t (*)(attn_cache *, int64_t, int64_t, int32_t, int64_t *));
+FUNCTION(attn_cache_truncate, int32_t (*)(attn_cache *, int64_t, int64_t, int32_t));
+FUNCTION(attn_cache_remove, int32_t (*)(attn_cache *, int64_t, int64_t, int64_t));
+FUNCTION(attn_cache_shift, int32_t (*)(attn_cache *, int64_t, int64_t, int64_t));
+FUNCTION(attn_cache_prune, int32_t (*)(attn_cache *, int64_t, int64_t, int64_t, const int64_t *,
+         size_t));
+FUNCTION(attn_cache_reorder, int32_t (*)(attn_cache *, size_t, const int64_t *, const int32_t *,
+         int64_t *));
+FUNCTION(attn_cache_get_i64, int32_t (*)(const attn_cache *, int32_t, int64_t *));
+FUNCTION(attn_cache_seq_get_i64, int32_t (*)(const attn_cache *, int64_t, int32_t, int64_t *));
+FUNCTION(attn_cache_positions, int32_t (*)(const attn_cache *, int64_t, int64_t, int64_t, int64_t
+         *, size_t, size_t *));
+FUNCTION(attn_cache_read, int32_t (*)(const attn_cache *, int64_t, int64_t, int64_t, const
+         attn_tensor *, const attn_tensor *));
+FUNCTION(attn_cache_read_fold, int32_t (*)(const attn_cache *, int64_t, int64_t, int64_t, int64_t
+         *, const attn_tensor *, const attn_tensor *));
+FUNCTION(attn_cache_check, int32_t (*)(const attn_cache *));
+FUNCTION(attn_step_begin, int32_t (*)(attn_cache *, size_t, const int64_t *, const int64_t *,
+         const int32_t *, attn_step **));
+FUNCTION(attn_step_write, int32_t (*)(attn_step *, int64_t, const attn_tensor *, const attn_tensor
+         *));
+FUNCTION(attn_step_commit, int32_t (*)(attn_step *, const int64_t *, const int32_t *));
+FUNCTION(attn_step_abort, int32_t (*)(attn_step *));
+FUNCTION(attn_step_destroy, void (*)(attn_step *));
 FUNCTION(attn_wisdom_export, int32_t (*)(const attn_ctx *, char *, size_t, size_t *));
 FUNCTION(attn_wisdom_import, int32_t (*)(attn_ctx *, const char *, size_t *, size_t *));
 FUNCTION(attn_wisdom_clear, int32_t (*)(attn_ctx *));

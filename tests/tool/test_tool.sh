@@ -278,7 +278,7 @@ says reference
 run 0 explain 'softmax h=1 q=0 k=0 d=1'
 refuse 1 'q' explain softmax h=1 q=8 k=8 d=1 --q 9
 run 0 info --params --roles
-says 'mechanisms: softmax'
+says 'mechanisms: cache softmax'
 says 'reference'
 says 'window_left'
 says 'scores_raw'

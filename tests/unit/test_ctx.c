@@ -198,7 +198,7 @@ START_TEST(fixed_after_use)
 
     begin();
     /* A failed attempt makes no object. */
-    ck_assert_int_eq(attn_desc_create(ctx, 1, &desc), ATTN_ERR_UNKNOWN_MECH);
+    ck_assert_int_eq(attn_desc_create(ctx, 2, &desc), ATTN_ERR_UNKNOWN_MECH);
     ck_assert_int_eq(attn_desc_parse(ctx, "softmax x", &desc), ATTN_ERR_UNKNOWN_NAME);
     ck_assert_int_eq(attn_ctx_set_i64(ctx, ATTN_CTX_THREADS, 2), ATTN_OK);
     ck_assert_int_eq(attn_desc_create(ctx, ATTN_MECH_SOFTMAX, &desc), ATTN_OK);

@@ -215,7 +215,7 @@ START_TEST(mechanisms_as_in_the_header)
     }
     ck_assert_int_ge(count, 1);
     ck_assert_int_eq(attn_mech_at(count), 0);
-    ck_assert_ptr_null(attn_mech_name(1));
+    ck_assert_ptr_null(attn_mech_name(2));
     ck_assert_int_eq(attn_mech_find("softma", &found), ATTN_ERR_UNKNOWN_MECH);
     ck_assert_int_eq(attn_mech_find(NULL, &found), ATTN_ERR_NULL);
     ck_assert_int_eq(attn_mech_find("softmax", NULL), ATTN_ERR_NULL);

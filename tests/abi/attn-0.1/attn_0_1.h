@@ -41,7 +41,7 @@ ATTN_API const char *attn_version_text(void);
     X(ERR_STATE, -3, "the object is in a state that forbids the call") \
     X(ERR_UNSUPPORTED, -4, "a legal request that this build cannot serve") \
     X(ERR_NOMEM, -5, "the allocator returned NULL") \
-    X(ERR_BUSY, -6, "every plan-owned workspace is in use") \
+    X(ERR_BUSY, -6, "the object is in use: workspaces, or an open step") \
     X(ERR_OVERFLOW, -7, "a size does not fit in 64 bits") \
     X(ERR_THREAD, -8, "a worker thread could not be started") \
     X(ERR_INTERNAL, -9, "a defect in the library") \
@@ -58,7 +58,11 @@ ATTN_API const char *attn_version_text(void);
     X(ERR_SYNTAX, -42, "the problem string cannot be read") \
     X(ERR_UNKNOWN_MECH, -43, "no mechanism has this id") \
     X(ERR_UNKNOWN_SOLVER, -44, "no solver has this name") \
-    X(ERR_UNSET, -45, "a parameter that is needed was not set")
+    X(ERR_UNSET, -45, "a parameter that is needed was not set") \
+    X(ERR_BAD_ID, -60, "no sequence has this handle") \
+    X(ERR_FULL, -61, "the cache has too little room; try when some is free") \
+    X(ERR_LIMIT, -62, "a sequence would become too long") \
+    X(ERR_UNAVAILABLE, -63, "tokens are needed that a rule has dropped")
 
 enum {
 #define ATTN_STATUS_ENUM(name, value, text) ATTN_##name = value,
@@ -205,6 +209,8 @@ ATTN_API int32_t attn_isa_usable(int32_t isa);
 typedef struct attn_desc attn_desc;
 
 enum {
+
+    ATTN_MECH_CACHE = 1,
 
     ATTN_MECH_SOFTMAX = 100,
 
@@ -447,6 +453,20 @@ enum {
     ATTN_PARAM_MAX_POSITION = 721,
     ATTN_PARAM_DELTA_STEPS = 722,
     ATTN_PARAM_SKIP = 723,
+    ATTN_PARAM_CACHE_LAYERS = 900,
+    ATTN_PARAM_CACHE_OWNER = 901,
+    ATTN_PARAM_CACHE_PAGE = 902,
+    ATTN_PARAM_CACHE_PAGES = 903,
+    ATTN_PARAM_CACHE_SEQUENCES = 904,
+    ATTN_PARAM_CACHE_GROUP = 905,
+    ATTN_PARAM_CACHE_K_DTYPE = 906,
+    ATTN_PARAM_CACHE_V_DTYPE = 907,
+    ATTN_PARAM_CACHE_WINDOW = 908,
+    ATTN_PARAM_CACHE_SINK = 909,
+    ATTN_PARAM_CACHE_SLACK = 910,
+    ATTN_PARAM_CACHE_FOLD = 911,
+    ATTN_PARAM_CACHE_KEYS = 912,
+    ATTN_PARAM_CACHE_MAX_POSITION = 913,
 
     ATTN_PARAM_MLA_FORM = 10100,
     ATTN_PARAM_MLA_RANK = 10101,
@@ -559,6 +579,8 @@ enum {
 };
 
 enum { ATTN_INVARIANT_BATCH = 0, ATTN_INVARIANT_CHUNK = 1 };
+
+enum { ATTN_CACHE_KEYS_ROTATED = 0, ATTN_CACHE_KEYS_RAW = 1 };
 
 enum {
     ATTN_WANT_PROBS = 1,
@@ -898,6 +920,106 @@ ATTN_API int32_t attn_state_export(const attn_state *state, int64_t slot,
                                    int32_t part, const attn_tensor *tensor);
 ATTN_API int32_t attn_state_import(attn_state *state, int64_t slot,
                                    int32_t part, const attn_tensor *tensor);
+
+#ifdef __cplusplus
+}
+#endif
+
+typedef struct attn_cache attn_cache;
+typedef struct attn_step attn_step;
+
+enum { ATTN_CACHE_LOSSY = 1 };
+
+enum {
+    ATTN_CACHE_PAGES_TOTAL = 1,
+    ATTN_CACHE_PAGES_USED = 2,
+    ATTN_CACHE_PAGES_PEAK = 3,
+    ATTN_CACHE_PAGES_SHARED = 4,
+    ATTN_CACHE_BYTES = 5,
+    ATTN_CACHE_SEQUENCES = 6,
+    ATTN_CACHE_CELLS = 7,
+    ATTN_CACHE_APPENDED = 8,
+    ATTN_CACHE_COPIES = 9,
+    ATTN_CACHE_EVICTED = 10,
+    ATTN_CACHE_PRUNED = 11,
+    ATTN_CACHE_REFUSED = 12
+};
+
+enum {
+    ATTN_CACHE_SEQ_NEXT = 1,
+    ATTN_CACHE_SEQ_LAST = 2,
+    ATTN_CACHE_SEQ_CELLS = 3,
+    ATTN_CACHE_SEQ_LOSSY = 4,
+    ATTN_CACHE_SEQ_OPEN = 5
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+ATTN_API int32_t attn_cache_create(attn_ctx *ctx, const attn_desc *desc,
+                                   attn_cache **cache);
+
+ATTN_API void attn_cache_destroy(attn_cache *cache);
+
+ATTN_API int32_t attn_cache_seq_create(attn_cache *cache, int64_t *seq);
+
+ATTN_API int32_t attn_cache_seq_free(attn_cache *cache, int64_t seq);
+
+ATTN_API int32_t attn_cache_fork(attn_cache *cache, int64_t seq, int64_t upto,
+                                 int32_t flags, int64_t *fork);
+
+ATTN_API int32_t attn_cache_truncate(attn_cache *cache, int64_t seq,
+                                     int64_t next, int32_t flags);
+
+ATTN_API int32_t attn_cache_remove(attn_cache *cache, int64_t seq, int64_t p0,
+                                   int64_t p1);
+
+ATTN_API int32_t attn_cache_shift(attn_cache *cache, int64_t seq, int64_t p0,
+                                  int64_t delta);
+
+ATTN_API int32_t attn_cache_prune(attn_cache *cache, int64_t seq,
+                                  int64_t layer, int64_t group,
+                                  const int64_t *keep, size_t n);
+
+ATTN_API int32_t attn_cache_reorder(attn_cache *cache, size_t n,
+                                    const int64_t *old, const int32_t *parent,
+                                    int64_t *seq);
+
+ATTN_API int32_t attn_cache_get_i64(const attn_cache *cache, int32_t what,
+                                    int64_t *value);
+ATTN_API int32_t attn_cache_seq_get_i64(const attn_cache *cache, int64_t seq,
+                                        int32_t what, int64_t *value);
+
+ATTN_API int32_t attn_cache_positions(const attn_cache *cache, int64_t seq,
+                                      int64_t layer, int64_t group,
+                                      int64_t *positions, size_t room,
+                                      size_t *n);
+
+ATTN_API int32_t attn_cache_read(const attn_cache *cache, int64_t seq,
+                                 int64_t layer, int64_t group,
+                                 const attn_tensor *k, const attn_tensor *v);
+
+ATTN_API int32_t attn_cache_read_fold(const attn_cache *cache, int64_t seq,
+                                      int64_t layer, int64_t group, int64_t *n,
+                                      const attn_tensor *k,
+                                      const attn_tensor *v);
+
+ATTN_API int32_t attn_cache_check(const attn_cache *cache);
+
+ATTN_API int32_t attn_step_begin(attn_cache *cache, size_t n,
+                                 const int64_t *seqs, const int64_t *counts,
+                                 const int32_t *parents, attn_step **step);
+
+ATTN_API int32_t attn_step_write(attn_step *step, int64_t layer,
+                                 const attn_tensor *k, const attn_tensor *v);
+
+ATTN_API int32_t attn_step_commit(attn_step *step, const int64_t *n_keep,
+                                  const int32_t *keep);
+
+ATTN_API int32_t attn_step_abort(attn_step *step);
+
+ATTN_API void attn_step_destroy(attn_step *step);
 
 #ifdef __cplusplus
 }

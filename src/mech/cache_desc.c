@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cache: the descriptor of an attn_cache. It describes storage, so that there
+ * is no problem and no plan; what it says becomes an attn__cache_config.
+ */
+#include "mech/cache_desc.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include <attn/attn.h>
+
+#include "base/checked.h"
+#include "base/dtype.h"
+#include "base/error.h"
+#include "mech/mech.h"
+#include "mech/prologue.h"
+#include "problem/mech_list.h"
+
+/* No position reaches this, so that a longer window is as good as it. */
+static const int64_t window_max = INT64_C(1) << 41;
+
+int32_t attn__mech_cache(const struct attn__params *params, const struct attn__mem *mem,
+                         struct attn__problem *p)
+{
+    (void)params;
+    (void)mem;
+    (void)p;
+    return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                           "cache describes an attn_cache, expected a mechanism that computes");
+}
+
+static int32_t check_known(const struct attn__params *v)
+{
+    static const int32_t known[] = {
+        ATTN_PARAM_HQ,          ATTN_PARAM_HK,           ATTN_PARAM_D,
+        ATTN_PARAM_DV,          ATTN_PARAM_KV_DTYPE,     ATTN_PARAM_ROPE,
+        ATTN_PARAM_ROPE_DIM,    ATTN_PARAM_ROPE_BASE,    ATTN_PARAM_ROPE_SCALING,
+        ATTN_PARAM_ROPE_FACTOR, ATTN_PARAM_ROPE_ORIGINAL, ATTN_PARAM_ROPE_BETA_FAST,
+        ATTN_PARAM_ROPE_BETA_SLOW, ATTN_PARAM_ROPE_TRUNCATE, ATTN_PARAM_ROPE_LOW,
+        ATTN_PARAM_ROPE_HIGH,   ATTN_PARAM_ROPE_FREQS};
+    int32_t param;
+    if (v->mech != ATTN_MECH_CACHE)
+        return attn__error_set(ATTN_ERR_INVALID, "desc is of %s, expected one of cache",
+                               attn__mech_list_name(v->mech));
+    for (size_t i = 0; (param = attn_param_at(i)) != 0; i++) {
+        bool set = false, is_known = attn__mech_owns(ATTN_MECH_CACHE, param);
+        for (size_t n = 0; n < sizeof known / sizeof known[0]; n++)
+            is_known = is_known || known[n] == param;
+        if (!is_known && attn__params_is_set(v, param, &set) == ATTN_OK && set)
+            return attn__error_set(ATTN_ERR_INVALID, "%s is set, but cache has no such choice",
+                                   attn_param_name(param));
+    }
+    if (v->score_fn || v->mask_fn || v->pieces.n > 0)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "cache has no visibility and no scores, but the descriptor has");
+    return ATTN_OK;
+}
+
+static int32_t need(const struct attn__params *v, int32_t param, int64_t *value)
+{
+    bool set = false;
+    if (attn__params_is_set(v, param, &set) != ATTN_OK || !set)
+        return attn__error_set(ATTN_ERR_UNSET, "%s is not set, which a cache needs",
+                               attn_param_name(param));
+    *value = attn__params_i64_or(v, param, 0);
+    return ATTN_OK;
+}
+
+static int32_t read_sizes(const struct attn__params *v, struct attn__cache_config *c)
+{
+    bool set = false;
+    int32_t status = need(v, ATTN_PARAM_CACHE_LAYERS, &c->layers);
+    if (status == ATTN_OK)
+        status = need(v, ATTN_PARAM_CACHE_PAGES, &c->pages);
+    if (status == ATTN_OK)
+        status = need(v, ATTN_PARAM_D, &c->d);
+    if (status == ATTN_OK && attn__params_is_set(v, ATTN_PARAM_HK, &set) == ATTN_OK && set)
+        c->heads = attn__params_i64_or(v, ATTN_PARAM_HK, 0);
+    else if (status == ATTN_OK)
+        status = need(v, ATTN_PARAM_HQ, &c->heads);
+    if (status != ATTN_OK)
+        return status;
+    c->dv = attn__params_i64_or(v, ATTN_PARAM_DV, c->d);
+    c->page_size = attn__params_i64_or(v, ATTN_PARAM_CACHE_PAGE, 64);
+    c->sequences = attn__params_i64_or(v, ATTN_PARAM_CACHE_SEQUENCES, 64);
+    c->max_position = attn__params_i64_or(v, ATTN_PARAM_CACHE_MAX_POSITION, INT32_MAX);
+    c->raw = attn__params_i64_or(v, ATTN_PARAM_CACHE_KEYS, ATTN_CACHE_KEYS_ROTATED) ==
+             ATTN_CACHE_KEYS_RAW;
+    if (c->page_size & (c->page_size - 1))
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "cache_page is %" PRId64 ", expected a power of two",
+                               c->page_size);
+    return ATTN_OK;
+}
+
+/* How keys were turned: only frequencies and pairs matter for turning on. */
+static int32_t read_rope(const struct attn__params *v, const struct attn__mem *mem,
+                         struct attn__cache_config *c, struct attn__problem *p, void **room,
+                         size_t *bytes)
+{
+    *p = (struct attn__problem){.d = c->d};
+    int32_t status = attn__prologue_read(v, p, bytes);
+    if (status != ATTN_OK || p->rope.pairing == ATTN_ROPE_NONE)
+        return status;
+    if (c->raw)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "rope is set and cache_keys=raw, expected one: raw keys are "
+                               "turned by the plan that reads them");
+    if (p->rope.scaling == ATTN_ROPE_SCALING_DYNAMIC_NTK)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "rope_scaling is dynamic_ntk, by which stored keys would have to "
+                               "be turned anew as the sequence grows; expected another, or "
+                               "cache_keys=raw");
+    *room = attn__mem_alloc(mem, *bytes, 16);
+    if (!*room)
+        return ATTN_ERR_NOMEM;
+    attn__prologue_fill(v, p, *room);
+    c->pairing = p->rope.pairing;
+    c->rope_dim = p->rope.dim;
+    return ATTN_OK;
+}
+
+/* Owners come before those who share and own their keys themselves. */
+static int32_t read_owners(const struct attn__params *v, struct attn__cache_config *c)
+{
+    size_t n;
+    const int64_t *owner = attn__params_i64s(v, ATTN_PARAM_CACHE_OWNER, &n);
+    c->rows = c->layers;
+    if (!owner)
+        return ATTN_OK;
+    if ((int64_t)n != c->layers)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "cache_owner has %zu entries, expected one for each of the %" PRId64
+                               " layers",
+                               n, c->layers);
+    c->rows = 0;
+    for (int64_t l = 0; l < c->layers; l++) {
+        if (owner[l] > l || owner[owner[l]] != owner[l])
+            return attn__error_set(ATTN_ERR_INVALID,
+                                   "cache_owner[%" PRId64 "] is %" PRId64
+                                   ", expected the layer itself or one before that is its own "
+                                   "owner",
+                                   l, owner[l]);
+        c->rows += owner[l] == l;
+    }
+    return ATTN_OK;
+}
+
+/* Groups are numbered from 0 without gaps. */
+static int32_t read_groups(const struct attn__params *v, struct attn__cache_config *c)
+{
+    size_t n;
+    const int64_t *group = attn__params_i64s(v, ATTN_PARAM_CACHE_GROUP, &n);
+    c->groups = 1;
+    if (!group)
+        return ATTN_OK;
+    if ((int64_t)n != c->heads)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "cache_group has %zu entries, expected one for each of the %" PRId64
+                               " KV heads",
+                               n, c->heads);
+    for (int64_t h = 0; h < c->heads; h++)
+        c->groups = attn__max_i64(c->groups, group[h] + 1);
+    if (c->groups > c->heads)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "cache_group has a group %" PRId64 ", expected 0 to %" PRId64,
+                               c->groups - 1, c->heads - 1);
+    return ATTN_OK;
+}
+
+/* Entry of a list that has one value for all, one for each group, or, with
+ * rows, one for each row and group. */
+static int32_t pick(const struct attn__params *v, const struct attn__cache_config *c,
+                    int32_t param, bool rows, int64_t index, int64_t fallback, int64_t *value)
+{
+    size_t n;
+    const int64_t *values = attn__params_i64s(v, param, &n);
+    *value = fallback;
+    if (!values)
+        return ATTN_OK;
+    if (n == 1)
+        *value = values[0];
+    else if ((int64_t)n == c->groups)
+        *value = values[index % c->groups];
+    else if (rows && (int64_t)n == c->rows * c->groups)
+        *value = values[index];
+    else
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "%s has %zu entries, expected 1, one for each of %" PRId64
+                               " groups%s",
+                               attn_param_name(param), n, c->groups,
+                               rows ? ", or one for each layer that owns its keys and group" : "");
+    return ATTN_OK;
+}
+
+static int32_t read_type(const struct attn__params *v, const struct attn__cache_config *c,
+                         int32_t param, int64_t g, int32_t *dtype)
+{
+    int64_t value, all = attn__params_i64_or(v, ATTN_PARAM_KV_DTYPE, ATTN_DTYPE_F32);
+    int32_t status = pick(v, c, param, false, g, all, &value);
+    if (status != ATTN_OK)
+        return status;
+    *dtype = (int32_t)value;
+    if (value == ATTN_DTYPE_F32 || value == ATTN_DTYPE_F16 || value == ATTN_DTYPE_BF16)
+        return ATTN_OK;
+    return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                           "the type of group %" PRId64 " is %s, expected f32, f16 or bf16", g,
+                           attn__dtype_name(*dtype));
+}
+
+static bool times(size_t a, size_t b, size_t *product)
+{
+    return attn__mul_size(a, b, product);
+}
+
+/* Where rows lie in a page of the group: each head's keys, then its values,
+ * in lines of 64 bytes. */
+static bool lay_out_page(const struct attn__cache_config *c, struct attn__cache_group *g)
+{
+    size_t keys, values, all;
+    g->k_row = (size_t)c->d * attn__dtype_size(g->k_dtype);
+    g->v_row = (size_t)c->dv * attn__dtype_size(g->v_dtype);
+    if (!times((size_t)c->page_size, g->k_row, &g->k_head) ||
+        !times((size_t)c->page_size, g->v_row, &g->v_head) ||
+        !attn__align_up(g->k_head, 64, &g->k_head) || !attn__align_up(g->v_head, 64, &g->v_head) ||
+        !times((size_t)g->n_heads, g->k_head, &keys) ||
+        !times((size_t)g->n_heads, g->v_head, &values) ||
+        !attn__add_size(keys, values, &g->page_bytes) ||
+        !times((size_t)c->pages, g->page_bytes, &all))
+        return false;
+    g->v_at = keys;
+    return all <= INT64_MAX;
+}
+
+static int32_t fill_group(const struct attn__params *v, const struct attn__cache_config *c,
+                          int64_t n, struct attn__cache_group *g, int32_t *head)
+{
+    size_t count;
+    const int64_t *group = attn__params_i64s(v, ATTN_PARAM_CACHE_GROUP, &count);
+    g->head = head;
+    for (int64_t h = 0; h < c->heads; h++)
+        if (!group || group[h] == n)
+            head[g->n_heads++] = (int32_t)h;
+    if (g->n_heads == 0)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "cache_group has no head in group %" PRId64
+                               ", expected groups without gaps",
+                               n);
+    int32_t status = read_type(v, c, ATTN_PARAM_CACHE_K_DTYPE, n, &g->k_dtype);
+    if (status == ATTN_OK)
+        status = read_type(v, c, ATTN_PARAM_CACHE_V_DTYPE, n, &g->v_dtype);
+    if (status == ATTN_OK && !lay_out_page(c, g))
+        status = attn__error_set(ATTN_ERR_OVERFLOW,
+                                 "%" PRId64 " pages of group %" PRId64
+                                 " have more bytes than fit in 64 bits",
+                                 c->pages, n);
+    return status;
+}
+
+static int32_t fill_rule(const struct attn__params *v, const struct attn__cache_config *c,
+                         int64_t n, struct attn__cache_rule *rule)
+{
+    int64_t fold = 0;
+    int32_t status =
+        pick(v, c, ATTN_PARAM_CACHE_WINDOW, true, n, ATTN_UNBOUNDED, &rule->window);
+    if (status == ATTN_OK)
+        status = pick(v, c, ATTN_PARAM_CACHE_SINK, true, n, 0, &rule->sink);
+    if (status == ATTN_OK)
+        status = pick(v, c, ATTN_PARAM_CACHE_SLACK, true, n, 0, &rule->slack);
+    if (status == ATTN_OK)
+        status = pick(v, c, ATTN_PARAM_CACHE_FOLD, true, n, 0, &fold);
+    if (status == ATTN_OK && fold && rule->slack > 0)
+        status = attn__error_set(ATTN_ERR_INVALID,
+                                 "cache_slack is %" PRId64 " where cache_fold is set, expected 0",
+                                 rule->slack);
+    rule->fold = fold != 0;
+    if (rule->window != ATTN_UNBOUNDED)
+        rule->window = attn__min_i64(rule->window, window_max);
+    return status;
+}
+
+/* Places of the lists in the block, which may be NULL to count its bytes. */
+struct lists {
+    double *freq;
+    struct attn__cache_group *group;
+    struct attn__cache_rule *rule;
+    int32_t *head, *row;
+    bool *owns;
+};
+
+static bool carve(struct lists *l, const struct attn__cache_config *c, size_t *bytes)
+{
+    char *base = c->block;
+    const struct {
+        int64_t n;
+        size_t size;
+        void *place;
+    } part[] = {{c->rope_dim / 2, sizeof *l->freq, &l->freq},
+                {c->groups, sizeof *l->group, &l->group},
+                {c->rows * c->groups, sizeof *l->rule, &l->rule},
+                {c->heads, sizeof *l->head, &l->head},
+                {c->layers, sizeof *l->row, &l->row},
+                {c->layers, sizeof *l->owns, &l->owns}};
+    *bytes = 0;
+    for (size_t i = 0; i < sizeof part / sizeof part[0]; i++) {
+        void *at = base ? base + *bytes : NULL;
+        size_t size;
+        memcpy(part[i].place, &at, sizeof at);
+        if (!times((size_t)part[i].n, part[i].size, &size) || !attn__align_up(size, 16, &size) ||
+            !attn__add_size(*bytes, size, bytes))
+            return false;
+    }
+    return true;
+}
+
+static int32_t fill(const struct attn__params *v, struct attn__cache_config *c,
+                    const double *freq, const struct lists *l)
+{
+    size_t count;
+    const int64_t *owner = attn__params_i64s(v, ATTN_PARAM_CACHE_OWNER, &count);
+    int32_t status = ATTN_OK, *head = l->head;
+    for (int64_t g = 0; g < c->groups && status == ATTN_OK; g++) {
+        status = fill_group(v, c, g, &l->group[g], head);
+        head += l->group[g].n_heads;
+    }
+    for (int64_t n = 0; n < c->rows * c->groups && status == ATTN_OK; n++)
+        status = fill_rule(v, c, n, &l->rule[n]);
+    for (int64_t n = 0, rows = 0; n < c->layers; n++) {
+        l->owns[n] = !owner || owner[n] == n;
+        l->row[n] = l->owns[n] ? (int32_t)rows++ : l->row[owner[n]];
+    }
+    if (c->rope_dim > 0)
+        memcpy(l->freq, freq, (size_t)(c->rope_dim / 2) * sizeof *freq);
+    c->freq = l->freq;
+    c->group = l->group;
+    c->rule = l->rule;
+    c->row = l->row;
+    c->owns = l->owns;
+    return status;
+}
+
+static int32_t build(const struct attn__params *v, const struct attn__mem *mem,
+                     struct attn__cache_config *c, const double *freq)
+{
+    struct lists l;
+    if (!carve(&l, c, &c->bytes))
+        return attn__error_set(ATTN_ERR_OVERFLOW,
+                               "the lists of the cache have more bytes than fit in 64 bits");
+    c->block = attn__mem_alloc(mem, c->bytes, 64);
+    if (!c->block)
+        return ATTN_ERR_NOMEM;
+    carve(&l, c, &c->bytes);
+    int32_t status = fill(v, c, freq, &l);
+    if (status != ATTN_OK)
+        attn__mem_free(mem, c->block, c->bytes);
+    return status;
+}
+
+int32_t attn__cache_desc_read(const struct attn__params *v, const struct attn__mem *mem,
+                              struct attn__cache_config *c)
+{
+    struct attn__problem p;
+    void *room = NULL;
+    size_t bytes = 0;
+    memset(c, 0, sizeof *c);
+    int32_t status = check_known(v);
+    if (status == ATTN_OK)
+        status = read_sizes(v, c);
+    if (status == ATTN_OK)
+        status = read_owners(v, c);
+    if (status == ATTN_OK)
+        status = read_groups(v, c);
+    if (status == ATTN_OK)
+        status = read_rope(v, mem, c, &p, &room, &bytes);
+    if (status == ATTN_OK)
+        status = build(v, mem, c, p.rope.freq);
+    attn__mem_free(mem, room, room ? bytes : 0);
+    return status;
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The structs of a cache and what its files share. Keys and values lie in
+ * pages: a page has room for the same number of tokens of one head group. A
+ * sequence has a table for each layer that owns keys and each group: which
+ * cells it holds, in the order of their positions, and in which pages. Pages
+ * are counted by the tables that list them; only a table that is alone on a
+ * page writes there.
+ *
+ * Every operation looks and computes first, then takes all the memory it will
+ * need, and only then changes anything, which can no longer fail. What was
+ * taken for nothing stays as spare room that nobody can see.
+ */
+#ifndef ATTN_STATE_CACHE_OBJECT_H
+#define ATTN_STATE_CACHE_OBJECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <attn/cache.h>
+
+#include "base/ctx.h"
+
+/* Keys from position - window + 1 on stay in view, and the first `sink`. */
+struct attn__cache_rule {
+    int64_t window; /* ATTN_UNBOUNDED: all keys stay */
+    int64_t sink, slack;
+    bool fold;
+};
+
+struct attn__cache_group {
+    int64_t n_heads;
+    const int32_t *head; /* KV heads, ascending */
+    int32_t k_dtype, v_dtype;
+    size_t k_row, v_row;   /* bytes of a row */
+    size_t k_head, v_head; /* bytes from one head's rows to the next one's */
+    size_t v_at;           /* where the values of a page begin */
+    size_t page_bytes;
+};
+
+/* What a descriptor says; lists live in one block of `bytes`. */
+struct attn__cache_config {
+    int64_t layers, heads, groups, d, dv;
+    int64_t rows; /* layers that own keys */
+    int64_t page_size, pages, sequences, max_position;
+    bool raw;           /* keys are not turned */
+    int32_t pairing;    /* ATTN_ROPE_*: how they are; NONE: not known */
+    int64_t rope_dim;
+    const double *freq; /* [rope_dim / 2] */
+    const int32_t *row; /* [layers]: index of the owner among the owners */
+    const bool *owns;   /* [layers] */
+    const struct attn__cache_group *group; /* [groups] */
+    const struct attn__cache_rule *rule;   /* [rows][groups] */
+    void *block;
+    size_t bytes;
+};
+
+struct attn__cache_page {
+    char *data; /* NULL: none yet */
+    int32_t group;
+    int32_t refs;
+    int32_t n_used; /* bits set in its map */
+    int32_t marks;  /* scratch of a sweep */
+    int32_t next;   /* in the list that the page is in, -1 at the end */
+    bool stale;     /* the map may have slots of tables that left the page */
+};
+
+struct attn__cache_cell {
+    int64_t pos;
+    int32_t page, slot;
+};
+
+struct attn__cache_table {
+    struct attn__cache_cell *cell;
+    int64_t n_cells, cell_room;
+    int32_t *page;
+    int64_t n_pages, page_room;
+    int64_t lost_end;  /* 1 + the last position a window dropped, 0: none */
+    int64_t pruned_at; /* next at the last prune that took something, or 0 */
+    int64_t n_folded;
+    double *fold; /* sums of folded rows: K of all heads of the group, then V */
+};
+
+struct attn__cache_seq {
+    int64_t next, last;
+    bool lossy;
+    bool marked; /* scratch of whoever looks for doubles */
+    const struct attn_step *step; /* the open one */
+    struct attn__cache_table *table; /* [rows][groups] */
+};
+
+struct attn__cache_item {
+    struct attn__cache_seq *seq;
+    int64_t count; /* tokens, from `start` on of all */
+    int64_t start;
+};
+
+struct attn_step {
+    uint64_t tag;
+    attn_cache *cache; /* a reference */
+    bool open;
+    int64_t n, tokens, n_written;
+    struct attn__cache_item *item; /* [n] */
+    int32_t *parent;               /* [tokens], -1: none */
+    int64_t *depth;                /* [tokens], ancestors */
+    bool *written;                 /* [rows] */
+    size_t bytes;                  /* of all of it */
+};
+
+struct attn_cache {
+    uint64_t tag;
+    size_t refs; /* the caller's and one of each step */
+    bool closed; /* the caller's is gone */
+    struct attn_ctx *ctx; /* a reference */
+    struct attn__cache_config c;
+
+    struct attn__cache_page *page; /* [pages] */
+    uint64_t *map;                 /* [pages][words]: which slots are used */
+    int64_t words;
+    int32_t empty;   /* pages without memory */
+    int32_t *spare;  /* [groups]: pages with memory that nobody uses */
+    int64_t *n_spare;
+    int64_t *need;   /* [groups]: scratch of whoever takes pages */
+
+    struct attn__cache_seq **seq; /* [sequences], NULL: free */
+    int32_t *generation;          /* of the last sequence in the slot */
+
+    int64_t pages_used, pages_peak, n_seqs;
+    int64_t appended, copies, evicted, pruned, refused;
+};
+
+#define ATTN__CACHE_TAG UINT64_C(0x6174746E63616368)
+#define ATTN__STEP_TAG UINT64_C(0x6174746E73746570)
+
+/* ---- cache_object.c */
+
+/* The config becomes the cache's, and is freed on failure too. */
+int32_t attn__cache_make(struct attn_ctx *ctx, struct attn__cache_config *c, attn_cache **cache);
+void attn__cache_release(attn_cache *cache);
+
+/* The sequence behind a handle; ATTN_ERR_BAD_ID, and ATTN_ERR_BUSY while a
+ * step is open on it. `find` takes those too. */
+int32_t attn__cache_find(const attn_cache *cache, const char *name, int64_t id,
+                         struct attn__cache_seq **seq);
+int32_t attn__cache_idle(const attn_cache *cache, const char *name, int64_t id,
+                         struct attn__cache_seq **seq);
+
+/* A sequence that is in no slot yet; NULL: no memory. */
+struct attn__cache_seq *attn__cache_seq_make(attn_cache *cache);
+/* Gives its pages back as well. */
+void attn__cache_seq_drop(attn_cache *cache, struct attn__cache_seq *seq);
+/* Puts it into a free slot, which there is, and returns its handle. */
+int64_t attn__cache_seq_put(attn_cache *cache, struct attn__cache_seq *seq);
+/* ATTN_ERR_FULL without a free slot. */
+int32_t attn__cache_seq_room(const attn_cache *cache);
+
+static inline int64_t attn__cache_tables(const attn_cache *cache)
+{
+    return cache->c.rows * cache->c.groups;
+}
+
+static inline const struct attn__cache_group *attn__cache_group_of(const attn_cache *cache,
+                                                                   int64_t table)
+{
+    return &cache->c.group[table % cache->c.groups];
+}
+
+/* ---- cache_pool.c */
+
+static inline bool attn__cache_sole(const attn_cache *cache, int32_t page)
+{
+    return cache->page[page].refs == 1;
+}
+
+static inline uint64_t *attn__cache_map(const attn_cache *cache, int32_t page)
+{
+    return cache->map + page * cache->words;
+}
+
+/* Memory for need[g] pages of each group besides those in use. The sum has
+ * been found to fit. */
+int32_t attn__cache_pool_reserve(attn_cache *cache);
+/* ATTN_ERR_FULL if the sum of need[] does not fit. */
+int32_t attn__cache_pool_fits(attn_cache *cache, const char *what);
+/* A page that was reserved, with one reference and no slot used. */
+int32_t attn__cache_pool_take(attn_cache *cache, int64_t group);
+void attn__cache_pool_give(attn_cache *cache, int32_t page);
+
+/* Rows of a head of a group's page. */
+static inline char *attn__cache_k(const attn_cache *cache, const struct attn__cache_group *g,
+                                  struct attn__cache_cell at, int64_t head)
+{
+    return cache->page[at.page].data + (size_t)head * g->k_head + (size_t)at.slot * g->k_row;
+}
+
+static inline char *attn__cache_v(const attn_cache *cache, const struct attn__cache_group *g,
+                                  struct attn__cache_cell at, int64_t head)
+{
+    return cache->page[at.page].data + g->v_at + (size_t)head * g->v_head +
+           (size_t)at.slot * g->v_row;
+}
+
+/* ---- cache_table.c */
+
+/* Room for so many further cells and pages. */
+int32_t attn__cache_table_grow(attn_cache *cache, struct attn__cache_table *t, int64_t cells,
+                               int64_t pages);
+void attn__cache_table_free(attn_cache *cache, int64_t table, struct attn__cache_table *t);
+/* Pages needed for n more cells; *copy: the tail page is shared and open, so
+ * its cells move first. */
+int64_t attn__cache_table_plan(const attn_cache *cache, const struct attn__cache_table *t,
+                               int64_t n, bool *copy);
+/* The first free slot of the pages that are the table's alone, from the page
+ * with index *from on; takes a page if there is none. */
+struct attn__cache_cell attn__cache_table_slot(attn_cache *cache, int64_t table,
+                                               struct attn__cache_table *t, int64_t *from);
+/* Copies the rows of one cell. */
+void attn__cache_table_copy(const attn_cache *cache, int64_t table, struct attn__cache_cell from,
+                            struct attn__cache_cell to);
+/* Gives pages without cells back and frees the slots of those that went.
+ * changed: cells or pages were taken from the lists. */
+void attn__cache_table_sweep(attn_cache *cache, struct attn__cache_table *t, bool changed);
+/* Keeps the cells below pos, or those outside of [from, to). */
+bool attn__cache_table_cut(struct attn__cache_table *t, int64_t from, int64_t to);
+
+/* ---- cache_rows.c */
+
+/* n elements between a stored row of `dtype` and a caller's, `step` elements
+ * apart from `at` on. */
+void attn__cache_row_put(const attn_cache *cache, char *row, int32_t dtype, const attn_tensor *t,
+                         int64_t at, int64_t step, int64_t n);
+void attn__cache_row_get(const char *row, int32_t dtype, const attn_tensor *t, int64_t at,
+                         int64_t step, int64_t n);
+/* Adds the rows of a cell to the sums of its table. */
+void attn__cache_row_fold(const attn_cache *cache, int64_t table, struct attn__cache_cell from,
+                          double *sums);
+/* Turns the keys of a cell by `turn`: cosines [dim / 2], then sines. */
+void attn__cache_row_turn(const attn_cache *cache, int64_t table, struct attn__cache_cell at,
+                          const double *turn);
+
+/*
+ * The functions of <attn/cache.h> with pointers checked and the cache open.
+ */
+
+/* ---- cache_seq.c */
+int32_t attn__cache_seq_create(attn_cache *cache, int64_t *seq);
+int32_t attn__cache_seq_free(attn_cache *cache, int64_t seq);
+int32_t attn__cache_fork(attn_cache *cache, int64_t seq, int64_t upto, int32_t flags,
+                         int64_t *fork);
+int32_t attn__cache_reorder(attn_cache *cache, size_t n, const int64_t *old,
+                            const int32_t *parent, int64_t *seq);
+
+/* ---- cache_edit.c */
+int32_t attn__cache_truncate(attn_cache *cache, int64_t seq, int64_t next, int32_t flags);
+int32_t attn__cache_remove(attn_cache *cache, int64_t seq, int64_t p0, int64_t p1);
+int32_t attn__cache_prune(attn_cache *cache, int64_t seq, int64_t layer, int64_t group,
+                          const int64_t *keep, size_t n);
+/* ATTN_ERR_UNAVAILABLE if the sequence cannot end at p; *loses: only with
+ * ATTN_CACHE_LOSSY. */
+int32_t attn__cache_available(const attn_cache *cache, const struct attn__cache_seq *s, int64_t p,
+                              int32_t flags, bool *loses);
+/* What a window dropped is forgotten once the end is among its sinks. */
+void attn__cache_forget(const attn_cache *cache, int64_t table, struct attn__cache_table *t,
+                        int64_t p);
+/* The table of a layer and group of a sequence; idle: without open step. */
+int32_t attn__cache_locate(const attn_cache *cache, int64_t seq, int64_t layer, int64_t group,
+                           bool idle, struct attn__cache_seq **s, int64_t *table);
+
+/* ---- cache_shift.c */
+int32_t attn__cache_shift(attn_cache *cache, int64_t seq, int64_t p0, int64_t delta);
+
+/* ---- cache_info.c */
+int32_t attn__cache_get_i64(const attn_cache *cache, int32_t what, int64_t *value);
+int32_t attn__cache_seq_get_i64(const attn_cache *cache, int64_t seq, int32_t what,
+                                int64_t *value);
+int32_t attn__cache_positions(const attn_cache *cache, int64_t seq, int64_t layer, int64_t group,
+                              int64_t *positions, size_t room, size_t *n);
+int32_t attn__cache_read(const attn_cache *cache, int64_t seq, int64_t layer, int64_t group,
+                         const attn_tensor *k, const attn_tensor *v);
+int32_t attn__cache_read_fold(const attn_cache *cache, int64_t seq, int64_t layer, int64_t group,
+                              int64_t *n, const attn_tensor *k, const attn_tensor *v);
+
+/* ---- cache_check.c */
+int32_t attn__cache_check(const attn_cache *cache);
+
+/* ---- cache_step.c */
+int32_t attn__cache_step_begin(attn_cache *cache, size_t n, const int64_t *seqs,
+                               const int64_t *counts, const int32_t *parents, attn_step **step);
+int32_t attn__cache_step_write(attn_step *step, int64_t layer, const attn_tensor *k,
+                               const attn_tensor *v);
+int32_t attn__cache_step_commit(attn_step *step, const int64_t *n_keep, const int32_t *keep);
+int32_t attn__cache_step_abort(attn_step *step);
+void attn__cache_step_free(attn_step *step);
+/* The tensors of a write or read have heads, n tokens and the right widths. */
+int32_t attn__cache_tensor(const char *name, const attn_tensor *t, int64_t heads, int64_t n,
+                           int64_t d);
+
+#endif /* ATTN_STATE_CACHE_OBJECT_H */

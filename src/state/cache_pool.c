@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pages of a cache. Their memory is taken when it is first needed and kept
+ * for the group; a group that runs out takes a page from what others have
+ * spare, so that there are never more pages than the descriptor says.
+ */
+#include "state/cache_object.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/error.h"
+
+static int32_t pop(attn_cache *cache, int32_t *list)
+{
+    int32_t page = *list;
+    *list = cache->page[page].next;
+    return page;
+}
+
+static void push(attn_cache *cache, int32_t *list, int32_t page)
+{
+    cache->page[page].next = *list;
+    *list = page;
+}
+
+/* Takes the memory of a page that no group needs, for another to have. */
+static void rob(attn_cache *cache)
+{
+    for (int64_t g = 0; g < cache->c.groups; g++) {
+        if (cache->n_spare[g] <= cache->need[g])
+            continue;
+        int32_t page = pop(cache, &cache->spare[g]);
+        cache->n_spare[g]--;
+        attn__mem_free(&cache->ctx->mem, cache->page[page].data, cache->c.group[g].page_bytes);
+        cache->page[page].data = NULL;
+        push(cache, &cache->empty, page);
+        return;
+    }
+}
+
+int32_t attn__cache_pool_fits(attn_cache *cache, const char *what)
+{
+    int64_t sum = 0;
+    for (int64_t g = 0; g < cache->c.groups; g++)
+        if (!attn__add_i64(sum, cache->need[g], &sum))
+            sum = INT64_MAX;
+    if (sum <= cache->c.pages - cache->pages_used)
+        return ATTN_OK;
+    return attn__error_set(ATTN_ERR_FULL,
+                           "%s needs %" PRId64 " pages, expected at most the %" PRId64
+                           " that are free of %" PRId64,
+                           what, sum, cache->c.pages - cache->pages_used, cache->c.pages);
+}
+
+int32_t attn__cache_pool_reserve(attn_cache *cache)
+{
+    for (int64_t g = 0; g < cache->c.groups; g++) {
+        const struct attn__cache_group *group = &cache->c.group[g];
+        while (cache->n_spare[g] < cache->need[g]) {
+            if (cache->empty < 0)
+                rob(cache);
+            struct attn__cache_page *page = &cache->page[cache->empty];
+            page->data = attn__mem_alloc(&cache->ctx->mem, group->page_bytes, 64);
+            if (!page->data)
+                return ATTN_ERR_NOMEM;
+            page->group = (int32_t)g;
+            push(cache, &cache->spare[g], pop(cache, &cache->empty));
+            cache->n_spare[g]++;
+        }
+    }
+    return ATTN_OK;
+}
+
+int32_t attn__cache_pool_take(attn_cache *cache, int64_t group)
+{
+    int32_t n = pop(cache, &cache->spare[group]);
+    struct attn__cache_page *page = &cache->page[n];
+    cache->n_spare[group]--;
+    page->refs = 1;
+    page->n_used = 0;
+    page->stale = false;
+    memset(attn__cache_map(cache, n), 0, (size_t)cache->words * sizeof(uint64_t));
+    cache->pages_used++;
+    if (cache->pages_used > cache->pages_peak)
+        cache->pages_peak = cache->pages_used;
+    return n;
+}
+
+void attn__cache_pool_give(attn_cache *cache, int32_t n)
+{
+    struct attn__cache_page *page = &cache->page[n];
+    page->stale = true;
+    if (--page->refs > 0)
+        return;
+    cache->pages_used--;
+    push(cache, &cache->spare[page->group], n);
+    cache->n_spare[page->group]++;
+}

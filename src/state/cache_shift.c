@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Moving the end of a sequence to other positions. Keys that were turned by
+ * their positions are turned on by the difference, in pages of their own.
+ */
+#include "state/cache_object.h"
+
+#include <inttypes.h>
+
+#include <attn/desc.h>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "problem/rope.h"
+
+/* The first cell at p0 or behind. */
+static int64_t split(const struct attn__cache_table *t, int64_t p0)
+{
+    int64_t n = t->n_cells;
+    while (n > 0 && t->cell[n - 1].pos >= p0)
+        n--;
+    return n;
+}
+
+static int32_t check(const attn_cache *cache, const struct attn__cache_seq *s, int64_t p0,
+                     int64_t delta)
+{
+    int64_t tables = attn__cache_tables(cache), end;
+    if (!cache->c.raw && cache->c.pairing == ATTN_ROPE_NONE)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "the keys are stored turned and the cache does not know how, "
+                               "expected cache_keys=raw or rope");
+    if (p0 < 0 || p0 > s->next)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "p0 is %" PRId64 ", expected 0 to %" PRId64
+                               ", the sequence's length",
+                               p0, s->next);
+    if (!attn__add_i64(s->next, delta, &end) || end > cache->c.max_position)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "delta is %" PRId64 ", expected at most %" PRId64
+                               " for a sequence of length %" PRId64,
+                               delta, cache->c.max_position - s->next, s->next);
+    for (int64_t n = 0; n < tables; n++) {
+        int64_t at = split(&s->table[n], p0);
+        int64_t least = at > 0 ? s->table[n].cell[at - 1].pos + 1 : 0;
+        if (p0 + delta < least)
+            return attn__error_set(ATTN_ERR_INVALID,
+                                   "p0 + delta is %" PRId64 ", expected at least %" PRId64
+                                   ", behind what stays",
+                                   p0 + delta, least);
+    }
+    for (int64_t n = 0; n < tables; n++) {
+        const struct attn__cache_table *t = &s->table[n];
+        if (t->lost_end > p0 && (t->n_folded > 0 || p0 + delta < cache->c.rule[n].sink))
+            return attn__error_set(ATTN_ERR_UNAVAILABLE,
+                                   "p0 is %" PRId64 ", but tokens up to %" PRId64
+                                   " were folded, or would have become sinks",
+                                   p0, t->lost_end - 1);
+    }
+    return ATTN_OK;
+}
+
+/* Marks the shared pages with cells from `at` on, each one once: page->marks
+ * is 1 for those. */
+static int64_t mark_shared(const attn_cache *cache, const struct attn__cache_table *t, int64_t at)
+{
+    int64_t shared = 0;
+    for (int64_t i = 0; i < t->n_pages; i++)
+        cache->page[t->page[i]].marks = 0;
+    for (int64_t i = at; i < t->n_cells; i++) {
+        struct attn__cache_page *page = &cache->page[t->cell[i].page];
+        shared += page->refs > 1 && page->marks == 0;
+        page->marks = page->refs > 1;
+    }
+    return shared;
+}
+
+/* Gives the table its own copy of the page at index i of its list. */
+static void own_page(attn_cache *cache, int64_t n, struct attn__cache_table *t, int64_t i)
+{
+    int32_t old = t->page[i], made = attn__cache_pool_take(cache, n % cache->c.groups);
+    uint64_t *map = attn__cache_map(cache, made);
+    for (int64_t c = 0; c < t->n_cells; c++) {
+        struct attn__cache_cell *cell = &t->cell[c], to = *cell;
+        if (cell->page != old)
+            continue;
+        to.page = made;
+        attn__cache_table_copy(cache, n, *cell, to);
+        map[to.slot / 64] |= UINT64_C(1) << to.slot % 64;
+        cache->page[made].n_used++;
+        *cell = to;
+    }
+    t->page[i] = made;
+    attn__cache_pool_give(cache, old);
+    cache->copies++;
+}
+
+static void turn_keys(attn_cache *cache, int64_t n, struct attn__cache_table *t, int64_t at,
+                      const double *turn)
+{
+    mark_shared(cache, t, at);
+    for (int64_t i = 0; i < t->n_pages; i++)
+        if (cache->page[t->page[i]].marks)
+            own_page(cache, n, t, i);
+    for (int64_t i = at; i < t->n_cells; i++)
+        attn__cache_row_turn(cache, n, t->cell[i], turn);
+}
+
+int32_t attn__cache_shift(attn_cache *cache, int64_t seq, int64_t p0, int64_t delta)
+{
+    struct attn__cache_seq *s;
+    const struct attn__cache_config *c = &cache->c;
+    int64_t tables = attn__cache_tables(cache), half = c->rope_dim / 2;
+    bool turns = !c->raw && delta != 0;
+    double *turn = NULL;
+    int32_t status = attn__cache_idle(cache, "seq", seq, &s);
+    if (status == ATTN_OK)
+        status = check(cache, s, p0, delta);
+    if (status != ATTN_OK)
+        return status;
+    if (turns) {
+        for (int64_t g = 0; g < c->groups; g++)
+            cache->need[g] = 0;
+        for (int64_t n = 0; n < tables; n++)
+            cache->need[n % c->groups] +=
+                mark_shared(cache, &s->table[n], split(&s->table[n], p0));
+        status = attn__cache_pool_fits(cache, "the shift");
+        if (status == ATTN_OK)
+            status = attn__cache_pool_reserve(cache);
+        if (status != ATTN_OK)
+            return status;
+        turn = attn__mem_alloc(&cache->ctx->mem, 2 * (size_t)half * sizeof *turn, 16);
+        if (!turn)
+            return ATTN_ERR_NOMEM;
+        for (int64_t i = 0; i < half; i++)
+            attn__rope_turn((double)delta, c->freq[i], &turn[i], &turn[half + i]);
+    }
+    for (int64_t n = 0; n < tables; n++) {
+        struct attn__cache_table *t = &s->table[n];
+        int64_t at = split(t, p0);
+        if (turns)
+            turn_keys(cache, n, t, at, turn);
+        for (int64_t i = at; i < t->n_cells; i++)
+            t->cell[i].pos += delta;
+        t->lost_end += t->lost_end > p0 ? delta : 0;
+        t->pruned_at += t->pruned_at > p0 ? delta : 0;
+    }
+    s->last += s->last >= p0 ? delta : 0;
+    s->next += delta;
+    attn__mem_free(&cache->ctx->mem, turn, turn ? 2 * (size_t)half * sizeof *turn : 0);
+    return ATTN_OK;
+}
