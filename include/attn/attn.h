@@ -16,6 +16,7 @@
  *     tensor.h    element types and the tensor view
  *     context.h   attn_ctx: threads, ISA ceiling, allocator, logger
  *     desc.h      attn_desc: what to compute; the table of parameters
+ *     introspect.h  parameters and mechanisms as tables, for bindings
  *     pieces.h    which keys a query sees, beyond the parameters
  *     plan.h      attn_plan: how it is computed; execute; the table of roles
  *     cache.h     attn_cache: keys and values of growing sequences, in pages
@@ -48,6 +49,7 @@
 #include <attn/tensor.h>
 #include <attn/context.h>
 #include <attn/desc.h>
+#include <attn/introspect.h>
 #include <attn/pieces.h>
 #include <attn/plan.h>
 #include <attn/state.h>

@@ -661,6 +661,14 @@ ATTN_API int32_t attn_desc_unset(attn_desc *desc, int32_t param);
 ATTN_API int32_t attn_desc_is_set(const attn_desc *desc, int32_t param,
                                   int32_t *set);
 
+#ifdef __cplusplus
+}
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 ATTN_API int32_t attn_param_at(size_t index);
 ATTN_API const char *attn_param_name(int32_t param);
 ATTN_API int32_t attn_param_find(const char *name, int32_t *param);
