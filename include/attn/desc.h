@@ -340,7 +340,25 @@ enum {
  * 700 to 723 are read by the linear family (mechanisms 199 to 219) alone,
  * which in turn refuses all it does not read; recurrence.h has the values.
  *
- * 900 to 913 are of `cache` alone; cache.h has them.
+ * Of `cache` alone (cache.h):
+ *
+ * | no. | key                | type | values            | unset means     |
+ * |-----|--------------------|------|-------------------|-----------------|
+ * | 900 | cache_layers       | i64  | 1..65536          | needed          |
+ * | 901 | cache_owner        | i64s | a layer for each  | each its own    |
+ * | 902 | cache_page         | i64  | 8..1024, 2^n      | 64              |
+ * | 903 | cache_pages        | i64  | 1..2^31-1         | needed          |
+ * | 904 | cache_sequences    | i64  | 1..2^24           | 64              |
+ * | 905 | cache_group        | i64s | one per KV head   | 0               |
+ * | 906 | cache_k_dtype      | i64s | ATTN_DTYPE_* by   | kv_dtype        |
+ * |     |                    |      | group             |                 |
+ * | 907 | cache_v_dtype      | i64s | the same          | kv_dtype        |
+ * | 908 | cache_window       | i64s | 1.. or inf        | inf             |
+ * | 909 | cache_sink         | i64s | 0..2^40           | 0               |
+ * | 910 | cache_slack        | i64s | 0..2^40           | 0               |
+ * | 911 | cache_fold         | i64s | 0 or 1            | 0               |
+ * | 912 | cache_keys         | enum | rotated raw       | rotated         |
+ * | 913 | cache_max_position | i64  | 1..2^40           | 2^31-1          |
  *
  * Of one mechanism each, number / 100 (docs/mechanisms/ has its text):
  *
