@@ -32,7 +32,9 @@ enum {
     ATTN_STATE_PART_S = 1,
     ATTN_STATE_PART_SUM = 2,
     ATTN_STATE_PART_LSE = 3,
-    ATTN_STATE_PART_COUNT = 4
+    ATTN_STATE_PART_COUNT = 4,
+    ATTN_STATE_PART_M = 5,
+    ATTN_STATE_PART_LOG_M = 6
 };
 
 #ifdef __cplusplus
@@ -90,6 +92,47 @@ ATTN_API int32_t attn_state_export(const attn_state *state, int64_t slot,
                                    int32_t part, const attn_tensor *tensor);
 ATTN_API int32_t attn_state_import(attn_state *state, int64_t slot,
                                    int32_t part, const attn_tensor *tensor);
+
+/*
+ * Segments: for sequences whose pieces are computed at the same time, by
+ * threads or machines that do not wait for each other. A segment is a state
+ * whose slots also hold what the tokens do to whatever state S came before
+ * them, S <- M S + X: X is in part S (and SUM, LSE), and
+ *
+ *     M      f32 [states,Dk,Dk], with an update other than add
+ *     LOG_M  f64 [states,Dk]: the logarithms of a diagonal M, else
+ *     COUNT  with a reset in the segment -1 - n, n tokens since the last one
+ *
+ * An empty slot is M = 1, X = 0; an execute with a segment as its STATE moves
+ * it on, and OUT is what the tokens give from an empty state. Everything above
+ * is for segments as well; a part of theirs can be exported, sent and imported.
+ * To go over a sequence in pieces: make a segment of each, apply those of the
+ * pieces before it to an empty state (or compose them), execute from there
+ * (LASP-2, Sun et al., 2025, is the case M = 1). Needs time for M like more
+ * value columns, Dk of them, where M is dense. As attn_state_create; also
+ * ATTN_ERR_UNSUPPORTED for feature_map=cosformer, f64 and scan_reference.
+ * Since 0.1.
+ */
+ATTN_API int32_t attn_segment_create(attn_ctx *ctx, const attn_plan *plan,
+                                     int64_t slots, attn_state **segment);
+
+/*
+ * to <- first, then second: M2 M1 and M2 X1 + X2. All three are segments of
+ * the same kind of plan and may be the same. ATTN_ERR_NULL, ATTN_ERR_INVALID,
+ * ATTN_ERR_RANGE, ATTN_ERR_SHAPE, ATTN_ERR_NOMEM. Allocates for the time of the
+ * call. Since 0.1.
+ */
+ATTN_API int32_t attn_segment_compose(attn_state *to, int64_t to_slot,
+                                      const attn_state *first,
+                                      int64_t first_slot,
+                                      const attn_state *second,
+                                      int64_t second_slot);
+
+/* What the segment's tokens leave of a state: state <- M state + X. Errors
+ * and memory as above. Since 0.1. */
+ATTN_API int32_t attn_segment_apply(const attn_state *segment,
+                                    int64_t segment_slot, attn_state *state,
+                                    int64_t state_slot);
 
 #ifdef __cplusplus
 }

@@ -5,6 +5,7 @@
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <attn/attn.h>
@@ -14,7 +15,8 @@
 #include "base/dtype.h"
 #include "base/view.h"
 #include "plan/plan.h"
-#include "state/scan_state.h"
+#include "state/scan_check.h"
+#include "state/scan_segment.h"
 
 static int32_t check_state(const char *name, const attn_state *s)
 {
@@ -37,24 +39,23 @@ static bool lay_out(attn_state *s)
 {
     const struct attn__state_shape *e = &s->shape;
     size_t rows = ((size_t)e->dk + 15) / 16 * 16, part;
-    s->cols = (e->dv + 15) / 16 * 16;
+    s->values = (e->dv + 15) / 16 * 16;
+    s->cols = s->values + (e->segment && e->erase ? (int64_t)rows : 0);
     if (!attn__mul_size((size_t)e->dk, (size_t)s->cols, &part) ||
         !attn__mul_size(part, sizeof(float), &part))
         return false;
     s->z_at = part;
     s->lse_at = part + (e->sum ? rows * sizeof(float) : 0);
-    part = s->lse_at + (e->lse ? rows * sizeof(double) : 0);
+    s->log_at = s->lse_at + (e->lse ? rows * sizeof(double) : 0);
+    part = s->log_at + (e->segment && !e->erase ? rows * sizeof(double) : 0);
     return part >= s->z_at && attn__align_up(part, 64, &s->head_bytes) &&
            attn__mul_size(s->head_bytes, (size_t)e->hs, &s->slot_bytes) &&
            attn__mul_size(s->slot_bytes, (size_t)s->slots, &s->bytes);
 }
 
-int32_t attn_state_create(attn_ctx *ctx, const attn_plan *plan, int64_t slots, attn_state **state)
+static int32_t create(attn_ctx *ctx, const attn_plan *plan, int64_t slots, bool segment,
+                      attn_state **state)
 {
-    ATTN__CHECK_POINTER(state);
-    *state = NULL;
-    ATTN__CHECK_POINTER(ctx);
-    ATTN__CHECK_POINTER(plan);
     size_t count_bytes;
     if (slots < 1)
         return attn__error_set(ATTN_ERR_INVALID, "slots is %" PRId64 ", expected 1 or more", slots);
@@ -67,6 +68,7 @@ int32_t attn_state_create(attn_ctx *ctx, const attn_plan *plan, int64_t slots, a
     if (!s)
         return ATTN_ERR_NOMEM;
     s->shape = attn__state_shape_of(&plan->problem);
+    s->shape.segment = segment;
     s->slots = slots;
     if (!lay_out(s) || !attn__mul_size((size_t)slots, sizeof *s->count, &count_bytes)) {
         attn__mem_free(&ctx->mem, s, sizeof *s);
@@ -83,10 +85,104 @@ int32_t attn_state_create(attn_ctx *ctx, const attn_plan *plan, int64_t slots, a
     attn__ctx_retain(ctx);
     s->ctx = ctx;
     s->tag = ATTN__STATE_TAG;
-    if (s->shape.lse)
+    if (s->shape.lse || segment)
         attn__state_zero(s, 0, slots); /* memory comes zeroed */
     *state = s;
     return ATTN_OK;
+}
+
+int32_t attn_state_create(attn_ctx *ctx, const attn_plan *plan, int64_t slots, attn_state **state)
+{
+    ATTN__CHECK_POINTER(state);
+    *state = NULL;
+    ATTN__CHECK_POINTER(ctx);
+    ATTN__CHECK_POINTER(plan);
+    return create(ctx, plan, slots, false, state);
+}
+
+int32_t attn_segment_create(attn_ctx *ctx, const attn_plan *plan, int64_t slots,
+                            attn_state **segment)
+{
+    ATTN__CHECK_POINTER(segment);
+    *segment = NULL;
+    ATTN__CHECK_POINTER(ctx);
+    ATTN__CHECK_POINTER(plan);
+    const struct attn__problem *p = &plan->problem;
+    if (p->scan.map == ATTN_FEATURE_COSFORMER || p->dtype == ATTN_DTYPE_F64 ||
+        attn__scan_is_exact(p))
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "plan makes no segments: %s; expected another feature_map than "
+                               "cosformer, whose positions count from the first token of all, and "
+                               "neither f64 nor scan_reference",
+                               p->text);
+    return create(ctx, plan, slots, true, segment);
+}
+
+/* Both are there, and of one kind but for being segments. */
+static int32_t check_pair(const char *a_name, const attn_state *a, int64_t a_slot, bool a_segment,
+                          const char *b_name, const attn_state *b, int64_t b_slot)
+{
+    char slot_name[32];
+    int32_t status = check_state(a_name, a);
+    if (status == ATTN_OK)
+        status = check_state(b_name, b);
+    if (status != ATTN_OK)
+        return status;
+    struct attn__state_shape want = b->shape;
+    want.segment = a_segment;
+    if (!b->shape.segment)
+        return attn__error_set(ATTN_ERR_INVALID, "%s is a state, expected a segment", b_name);
+    if (!attn__state_same_shape(&a->shape, &want))
+        return attn__error_set(ATTN_ERR_SHAPE, "%s is no %s of plans of the kind that %s is of",
+                               a_name, a_segment ? "segment" : "state", b_name);
+    snprintf(slot_name, sizeof slot_name, "%s_slot", a_name);
+    status = check_slot(slot_name, a, a_slot);
+    snprintf(slot_name, sizeof slot_name, "%s_slot", b_name);
+    return status == ATTN_OK ? check_slot(slot_name, b, b_slot) : status;
+}
+
+/* to <- second after first, by way of a copy of one head. */
+static int32_t combine(attn_state *to, int64_t to_slot, const attn_state *first,
+                       int64_t first_slot, const attn_state *second, int64_t second_slot)
+{
+    void *room = attn__mem_alloc(&to->ctx->mem, to->head_bytes, 64);
+    if (!room)
+        return ATTN_ERR_NOMEM;
+    int64_t count = attn__segment_count(first, first_slot, second, second_slot);
+    for (int64_t h = 0; h < to->shape.hs; h++) {
+        attn__segment_after(to, room, attn__state_head(first, first_slot, h), second,
+                            attn__state_head(second, second_slot, h));
+        memcpy(attn__state_head(to, to_slot, h), room, to->head_bytes);
+    }
+    to->count[to_slot] = count;
+    attn__mem_free(&to->ctx->mem, room, to->head_bytes);
+    return ATTN_OK;
+}
+
+int32_t attn_segment_compose(attn_state *to, int64_t to_slot, const attn_state *first,
+                             int64_t first_slot, const attn_state *second, int64_t second_slot)
+{
+    ATTN__CHECK_POINTER(to);
+    ATTN__CHECK_POINTER(first);
+    ATTN__CHECK_POINTER(second);
+    int32_t status = check_pair("to", to, to_slot, true, "second", second, second_slot);
+    if (status == ATTN_OK)
+        status = check_pair("first", first, first_slot, true, "second", second, second_slot);
+    return status == ATTN_OK
+               ? combine(to, to_slot, first, first_slot, second, second_slot)
+               : status;
+}
+
+int32_t attn_segment_apply(const attn_state *segment, int64_t segment_slot, attn_state *state,
+                           int64_t state_slot)
+{
+    ATTN__CHECK_POINTER(segment);
+    ATTN__CHECK_POINTER(state);
+    int32_t status =
+        check_pair("state", state, state_slot, false, "segment", segment, segment_slot);
+    return status == ATTN_OK
+               ? combine(state, state_slot, state, state_slot, segment, segment_slot)
+               : status;
 }
 
 void attn_state_destroy(attn_state *s)
@@ -148,22 +244,41 @@ int32_t attn_state_copy(attn_state *to, int64_t to_slot, const attn_state *from,
     return ATTN_OK;
 }
 
+static bool is_matrix(int32_t part)
+{
+    return part == ATTN_STATE_PART_S || part == ATTN_STATE_PART_M;
+}
+
+/* Logarithms are f64, and may be -inf. */
+static int32_t type_of(int32_t part)
+{
+    return part == ATTN_STATE_PART_LSE || part == ATTN_STATE_PART_LOG_M ? ATTN_DTYPE_F64
+                                                                        : ATTN_DTYPE_F32;
+}
+
 static int32_t shape_of(const attn_state *s, int32_t part, attn_tensor *t)
 {
     const struct attn__state_shape *e = &s->shape;
     int64_t shape[3] = {e->hs, e->dk, e->dv};
-    bool has = part == ATTN_STATE_PART_S || part == ATTN_STATE_PART_COUNT ||
-               (part == ATTN_STATE_PART_SUM && e->sum) || (part == ATTN_STATE_PART_LSE && e->lse);
-    if (part < ATTN_STATE_PART_S || part > ATTN_STATE_PART_COUNT)
+    static const char *const names[] = {"", "S", "SUM", "LSE", "COUNT", "M", "LOG_M"};
+    const bool has[] = {false,
+                        true,
+                        e->sum,
+                        e->lse,
+                        true,
+                        e->segment && e->erase,
+                        e->segment && !e->erase};
+    if (part < ATTN_STATE_PART_S || part > ATTN_STATE_PART_LOG_M)
         return attn__error_set(ATTN_ERR_INVALID, "part is %d, expected ATTN_STATE_PART_*",
                                (int)part);
-    if (!has)
+    if (!has[part])
         return attn__error_set(ATTN_ERR_UNSUPPORTED, "part is %s, which this state does not have",
-                               part == ATTN_STATE_PART_SUM ? "SUM" : "LSE");
+                               names[part]);
+    if (part == ATTN_STATE_PART_M)
+        shape[2] = e->dk;
     if (part == ATTN_STATE_PART_COUNT)
         return attn_tensor_init(t, NULL, ATTN_DTYPE_I64, 1, (int64_t[1]){1});
-    return attn_tensor_init(t, NULL, part == ATTN_STATE_PART_LSE ? ATTN_DTYPE_F64 : ATTN_DTYPE_F32,
-                            part == ATTN_STATE_PART_S ? 3 : 2, shape);
+    return attn_tensor_init(t, NULL, type_of(part), is_matrix(part) ? 3 : 2, shape);
 }
 
 int32_t attn_state_shape(const attn_state *state, int32_t part, attn_tensor *shape)
@@ -214,10 +329,12 @@ static int64_t theirs(const attn_tensor *t, int64_t h, int64_t d, int64_t v)
 static void *ours(const attn_state *s, int64_t slot, int32_t part, int64_t h, int64_t *ld)
 {
     char *head = attn__state_head(s, slot, h);
-    *ld = part == ATTN_STATE_PART_S ? s->cols : 1;
+    *ld = is_matrix(part) ? s->cols : 1;
     return part == ATTN_STATE_PART_S     ? (void *)head
            : part == ATTN_STATE_PART_SUM ? (void *)attn__state_z(s, head)
-                                         : (void *)attn__state_lse(s, head);
+           : part == ATTN_STATE_PART_M   ? (void *)attn__state_m(s, head)
+           : part == ATTN_STATE_PART_LSE ? (void *)attn__state_lse(s, head)
+                                         : (void *)attn__state_log(s, head);
 }
 
 static int32_t check_access(const attn_state *s, int64_t slot, int32_t part, const attn_tensor *t)
@@ -249,7 +366,7 @@ int32_t attn_state_export(const attn_state *state, int64_t slot, int32_t part,
                                    state->count[slot]);
         return ATTN_OK;
     }
-    int32_t own = part == ATTN_STATE_PART_LSE ? ATTN_DTYPE_F64 : ATTN_DTYPE_F32;
+    int32_t own = type_of(part);
     for (int64_t h = 0; h < tensor->shape[0]; h++) {
         int64_t ld, nv = tensor->rank > 2 ? tensor->shape[2] : 1;
         const void *from = ours(state, slot, part, h, &ld);
@@ -269,13 +386,13 @@ static int32_t check_values(int32_t part, const attn_tensor *t)
         for (int64_t d = 0; d < t->shape[1]; d++)
             for (int64_t v = 0; v < nv; v++) {
                 double x = attn__load_f64(t->data, theirs(t, h, d, v), t->dtype);
-                bool ok = part == ATTN_STATE_PART_LSE ? x < INFINITY : fabs(x) <= FLT_MAX;
+                bool ok = type_of(part) == ATTN_DTYPE_F64 ? x < INFINITY : fabs(x) <= FLT_MAX;
                 if (!ok)
                     return attn__error_set(ATTN_ERR_DATA,
                                            "tensor has %g at [%" PRId64 ",%" PRId64 ",%" PRId64
                                            "], expected a finite f32%s",
                                            x, h, d, v,
-                                           part == ATTN_STATE_PART_LSE ? " or -inf" : "");
+                                           type_of(part) == ATTN_DTYPE_F64 ? " or -inf" : "");
             }
     return ATTN_OK;
 }
@@ -289,7 +406,7 @@ int32_t attn_state_import(attn_state *state, int64_t slot, int32_t part, const a
         return status;
     if (part == ATTN_STATE_PART_COUNT) {
         int64_t n = attn__load_i64(tensor->data, 0, tensor->dtype);
-        if (n < 0)
+        if (n < 0 && !state->shape.segment)
             return attn__error_set(ATTN_ERR_DATA, "tensor has a count of %" PRId64
                                                   ", expected 0 or more", n);
         state->count[slot] = n;
@@ -298,7 +415,7 @@ int32_t attn_state_import(attn_state *state, int64_t slot, int32_t part, const a
     status = check_values(part, tensor);
     if (status != ATTN_OK)
         return status;
-    int32_t own = part == ATTN_STATE_PART_LSE ? ATTN_DTYPE_F64 : ATTN_DTYPE_F32;
+    int32_t own = type_of(part);
     for (int64_t h = 0; h < tensor->shape[0]; h++) {
         int64_t ld, nv = tensor->rank > 2 ? tensor->shape[2] : 1;
         void *to = ours(state, slot, part, h, &ld);

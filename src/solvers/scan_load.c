@@ -32,7 +32,7 @@ void attn__scan_load_take(struct attn__scratch *s, const struct attn__problem *p
             !__builtin_mul_overflow(rows, l->dk16, &rows);
     l->q = ATTN__TAKE(s, rows, float);
     l->k = ATTN__TAKE(s, CHUNK * l->dk16, float);
-    l->v = ATTN__TAKE(s, CHUNK * l->dv16, float);
+    l->v = ATTN__TAKE(s, CHUNK * attn__scan_load_columns(p, true), float);
     l->w = ATTN__TAKE(s, attn__scan_own_writer(e) ? CHUNK * l->dk16 : 0, float);
     l->e = ATTN__TAKE(s, e->update != ATTN_UPDATE_ADD ? CHUNK * l->dk16 : 0, float);
     l->g = ATTN__TAKE(s, e->decay == ATTN_DECAY_CHANNEL ? CHUNK * l->dk16 : CHUNK, float);

@@ -39,6 +39,7 @@ struct attn__scan_load {
     float token[ATTN__SCAN_CHUNK];
 };
 
+/* Room for a segment's columns; l->dv16 is then set to those of the run. */
 void attn__scan_load_take(struct attn__scratch *s, const struct attn__problem *p,
                           struct attn__scan_load *l);
 
@@ -47,6 +48,13 @@ void attn__scan_load_take(struct attn__scratch *s, const struct attn__problem *p
 void attn__scan_load_start(struct attn__scan_load *l, const struct attn__call *c,
                            const struct attn__kernels *kern, const struct attn__seq *s,
                            int64_t head, bool reverse, int64_t rows);
+
+/* Columns of S: those of the values and, in a segment that erases, of M. */
+static inline int64_t attn__scan_load_columns(const struct attn__problem *p, bool segment)
+{
+    bool dense = segment && p->scan.update != ATTN_UPDATE_ADD;
+    return attn__scan_round16(p->dv) + (dense ? attn__scan_round16(p->scan.dk) : 0);
+}
 
 /* What the core is to do; l->bonus is in it. */
 struct attn__scan_kind attn__scan_load_kind(const struct attn__problem *p,

@@ -45,7 +45,7 @@ static double cost(const struct attn__problem *p, const struct attn__machine *m,
 {
     double rows = (double)q * (double)p->hout + (double)k * (double)p->scan.hs;
     (void)m;
-    return rows * (double)p->scan.dk * ((double)p->dv + (double)p->scan.columns) * 8;
+    return rows * (4000 + (double)p->scan.dk * ((double)p->dv + (double)p->scan.columns) * 8);
 }
 
 static void carve(struct attn__scratch *s, const struct attn__problem *p,

@@ -53,6 +53,8 @@ static void carve_room(struct attn__scratch *s, const struct attn__problem *p,
     int64_t dv16 = attn__scan_round16(p->dv), size = 0, rows = 0, both = 0;
     attn__scan_load_take(s, p, &r->load);
     struct attn__scan_kind kind = attn__scan_load_kind(p, &r->load);
+    kind.dv = attn__scan_load_columns(p, true); /* a segment's, so that it fits */
+    dv16 = kind.dv;
     size_t bytes = scratch(&kind);
     s->ok = s->ok && bytes > 0 && bytes < INT64_MAX && attn__mul_i64(e->dk, dv16, &size) &&
             attn__mul_i64(e->readers, ATTN__SCAN_CHUNK * dv16, &rows) &&
@@ -120,7 +122,7 @@ struct job {
     const struct attn__kernels *kern;
     int64_t head, rows, v_first, v_n, dv16; /* rows: of a chunk */
     float *S, *z;
-    double *lse;
+    double *lse, *log; /* log: a segment's */
 };
 
 static void empty(const struct job *j)
@@ -131,6 +133,20 @@ static void empty(const struct job *j)
         j->z[d] = 0;
     for (int64_t d = 0; d < j->kind.dk && j->lse; d++)
         j->lse[d] = -INFINITY;
+    for (int64_t d = 0; d < j->kind.dk && j->log; d++)
+        j->log[d] = -INFINITY;
+}
+
+/* A segment's M, where it is diagonal: the sum of all log decays. */
+static void add_logs(const struct job *j, const struct attn__scan_chunk *c)
+{
+    int64_t dk16 = attn__scan_round16(j->kind.dk);
+    if (!j->log || j->lse || j->kind.decay == ATTN__CORE_STAYS)
+        return;
+    for (int64_t n = 0; n < c->n; n++)
+        for (int64_t d = 0; d < j->kind.dk; d++)
+            j->log[d] += (double)(j->kind.decay == ATTN__CORE_CHANNEL ? c->g[n * dk16 + d]
+                                                                      : c->g[n]);
 }
 
 /* o += SKIP v, for m tokens with one key each. */
@@ -140,7 +156,7 @@ static void add_skip(const struct job *j, int64_t h, int64_t i, int64_t m, bool 
     struct attn__rows v = attn__call_v(j->c, j->s, h);
     if (reverse)
         v = attn__scan_flip(v, j->s->nk);
-    int64_t end = attn__min_i64(j->v_first + j->v_n, j->kind.dv);
+    int64_t end = attn__min_i64(j->v_first + j->v_n, j->c->p->dv);
     int64_t steps = attn__max_i64(j->c->p->scan.steps, 1);
     for (int64_t n = 0; n < m && skip != 0; n++)
         for (int64_t e = j->v_first; e < end; e++)
@@ -173,7 +189,7 @@ static void store(const struct job *j, int64_t i, int64_t m, bool reverse, float
     for (int64_t r = 0; r < readers; r++) {
         int64_t h = j->head * readers + r;
         float *o = out + r * between + (steps - 1) * j->dv16;
-        struct attn__scan_out to = {j->kern, attn__call_out(j->c, j->s, h), j->kind.dv};
+        struct attn__scan_out to = {j->kern, attn__call_out(j->c, j->s, h), j->c->p->dv};
         if (reverse)
             to.rows = attn__scan_flip(to.rows, j->s->nq);
         if (j->c->p->scan.skip)
@@ -196,6 +212,7 @@ static void pass(struct job *j, bool reverse)
         struct attn__scan_chunk c = attn__scan_load_chunk(l, i, m);
         c.out = j->r->out;
         j->core(j->kern, &j->kind, &c, j->v_first, j->v_n, j->S, j->z, j->r->scratch);
+        add_logs(j, &c);
         if (both)
             add_up(j, &c, i, reverse);
         else
@@ -211,14 +228,18 @@ static void run_job(struct job *j)
     j->S = j->r->S;
     j->z = e->norm != ATTN_STATE_NORM_NONE ? j->r->z : NULL;
     j->lse = e->gate == ATTN_GATE_LIGHTNET ? j->r->lse : NULL;
+    j->r->load.dv16 = j->dv16;
     attn__scan_load_start(&j->r->load, j->c, j->kern, j->s, j->head, reverse, j->rows);
     j->kind = attn__scan_load_kind(j->c->p, &j->r->load);
+    if (j->dv16 > attn__scan_round16(j->c->p->dv))
+        j->kind.dv = j->dv16;
     if (state) {
         int64_t slot = attn__scan_slot(j->c, j->s->index);
         char *head = attn__state_head(state, slot, j->head);
         j->S = (float *)(void *)head;
         j->z = attn__state_z(state, head);
         j->lse = attn__state_lse(state, head);
+        j->log = attn__state_log(state, head);
         j->r->load.age = state->count[slot];
     } else {
         empty(j);
@@ -249,6 +270,9 @@ static int64_t count(const struct attn__exec *x, const struct attn__seq *s)
     (void)s;
     /* What stands beside S is moved on by the worker of all columns; and where
      * OUT is Q's memory nobody else may still want to read Q. */
+    const struct attn_state *state = attn__scan_state(x->call);
+    if (state && state->shape.segment)
+        return p->scan.hs; /* as above: all columns together */
     if (x->call->t[ATTN__SLOT_OUT].data != x->call->t[ATTN__SLOT_Q].data &&
         p->scan.norm == ATTN_STATE_NORM_NONE && p->scan.gate != ATTN_GATE_LIGHTNET &&
         x->call->n_seq * p->scan.hs < x->machine->threads)
@@ -261,7 +285,9 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
     struct state *st = arg;
     const struct attn__problem *p = st->x->call->p;
     int64_t parts = count(st->x, s) / p->scan.hs, columns = part_columns(p, parts);
-    int64_t dv16 = attn__scan_round16(p->dv), first = index % parts * columns;
+    const struct attn_state *state = attn__scan_state(st->x->call);
+    int64_t dv16 = attn__scan_load_columns(p, state && state->shape.segment);
+    int64_t first = index % parts * columns;
     struct job j = {
         .c = st->x->call,
         .s = s,
@@ -271,7 +297,7 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
         .head = index / parts,
         .rows = attn__exec_choice(st->x, s)->tiles.rows,
         .v_first = first,
-        .v_n = attn__min_i64(columns, dv16 - first),
+        .v_n = parts > 1 ? attn__min_i64(columns, dv16 - first) : dv16,
         .dv16 = dv16,
     };
     if (first < dv16)
@@ -292,7 +318,9 @@ void attn__scan_count(const struct attn__exec *x)
         for (int64_t i = 0, m; i < s.nq; i += m) {
             bool fresh;
             m = attn__scan_load_next(&l, i, &fresh);
-            *seen = (fresh ? 0 : *seen) + m;
+            if (fresh)
+                *seen = state->shape.segment ? -1 : 0;
+            *seen += *seen < 0 ? -m : m;
         }
     }
 }

@@ -7,10 +7,16 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 #include "base/error.h"
 
 enum { SET = 8192 }; /* slots looked at together */
+
+bool attn__scan_is_exact(const struct attn__problem *p)
+{
+    return p->solver && strcmp(p->solver, "scan_reference") == 0;
+}
 
 static int32_t check_object(const struct attn__call *c)
 {
@@ -22,6 +28,11 @@ static int32_t check_object(const struct attn__call *c)
         return attn__error_set(ATTN_ERR_INVALID,
                                "the object of role state is no attn_state, or one that was "
                                "destroyed");
+    want.segment = s->shape.segment;
+    if (s->shape.segment && (c->p->dtype == ATTN_DTYPE_F64 || attn__scan_is_exact(c->p)))
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "state is a segment, expected a plan of another solver than "
+                               "scan_reference and another dtype than f64");
     if (!attn__state_same_shape(&s->shape, &want))
         return attn__error_set(ATTN_ERR_SHAPE,
                                "state was made for another plan: %" PRId64 " states of %" PRId64

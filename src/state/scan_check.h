@@ -11,6 +11,9 @@
 
 int32_t attn__scan_check_call(const struct attn__call *c);
 
+/* True if scan_reference was asked for, which makes no segments. */
+bool attn__scan_is_exact(const struct attn__problem *p);
+
 /* NULL: this execute has none. */
 static inline struct attn_state *attn__scan_state(const struct attn__call *c)
 {

@@ -3,6 +3,12 @@
  * The object attn_state: for each slot the states of all heads of one
  * sequence. A head's state is S [dk][cols] in f32, then z [dk16] and the
  * log-sum-exp of keys [dk16] in f64 where the mechanism has them.
+ *
+ * A segment is a state that also tells what the tokens do to whatever state
+ * came before them, S <- M S + X: X stands in S's place; M is diagonal, its
+ * logarithms [dk16] in f64, or where tokens erase [dk][dk] in the columns of S
+ * behind the values. It is moved on by tokens like any column of S, with
+ * values of 0.
  */
 #ifndef ATTN_STATE_SCAN_STATE_H
 #define ATTN_STATE_SCAN_STATE_H
@@ -17,16 +23,21 @@ struct attn__state_shape {
     int32_t mech, direction;
     int64_t hs, dk, dv;
     bool sum, lse; /* has z, has the log-sum-exp */
+    bool erase;    /* tokens erase */
+    bool segment;
 };
 
 struct attn_state {
     uint64_t tag; /* what says that this is a state */
     struct attn_ctx *ctx; /* a reference */
     struct attn__state_shape shape;
-    int64_t slots, cols; /* cols: dv rounded up to 16 */
-    size_t z_at, lse_at; /* of a head, in bytes */
+    int64_t slots;
+    int64_t values, cols; /* columns of the values, rounded up to 16; and all */
+    size_t z_at, lse_at, log_at; /* of a head, in bytes */
     size_t head_bytes, slot_bytes, bytes;
-    int64_t *count; /* [slots]: tokens since the state was zero */
+    /* [slots]: tokens since the state was zero; of a segment with a reset in it
+     * -1 less those since the last */
+    int64_t *count;
     char *data;     /* [slots][hs] heads */
 };
 
@@ -51,6 +62,18 @@ static inline float *attn__state_z(const struct attn_state *s, char *head)
 static inline double *attn__state_lse(const struct attn_state *s, char *head)
 {
     return s->shape.lse ? (double *)(void *)(head + s->lse_at) : NULL;
+}
+
+/* The logarithms of a diagonal M; NULL where there are none. */
+static inline double *attn__state_log(const struct attn_state *s, char *head)
+{
+    return s->shape.segment && !s->shape.erase ? (double *)(void *)(head + s->log_at) : NULL;
+}
+
+/* M [dk][cols] of a segment that erases, else NULL. */
+static inline float *attn__state_m(const struct attn_state *s, char *head)
+{
+    return s->shape.segment && s->shape.erase ? (float *)(void *)head + s->values : NULL;
 }
 
 /* Makes slots first.. of n the empty state. */

@@ -591,6 +591,8 @@ VALUE(ATTN_STATE_PART_S, 1);
 VALUE(ATTN_STATE_PART_SUM, 2);
 VALUE(ATTN_STATE_PART_LSE, 3);
 VALUE(ATTN_STATE_PART_COUNT, 4);
+VALUE(ATTN_STATE_PART_M, 5);
+VALUE(ATTN_STATE_PART_LOG_M, 6);
 
 VALUE(ATTN_LOGN_COUNT_POSITION, 0);
 VALUE(ATTN_LOGN_COUNT_KEYS, 1);
@@ -751,6 +753,10 @@ FUNCTION(attn_short_conv,
                      const attn_tensor *, int32_t, const attn_tensor *, const attn_tensor *));
 FUNCTION(attn_agent_bias, int32_t (*)(const attn_tensor *, const attn_tensor *, const attn_tensor *,
                                       const attn_tensor *, const attn_tensor *));
+FUNCTION(attn_segment_create, int32_t (*)(attn_ctx *, const attn_plan *, int64_t, attn_state **));
+FUNCTION(attn_segment_compose, int32_t (*)(attn_state *, int64_t, const attn_state *, int64_t,
+         const attn_state *, int64_t));
+FUNCTION(attn_segment_apply, int32_t (*)(const attn_state *, int64_t, attn_state *, int64_t));
 FUNCTION(attn_state_create, int32_t (*)(attn_ctx *, const attn_plan *, int64_t, attn_state **));
 FUNCTION(attn_state_destroy, void (*)(attn_state *));
 FUNCTION(attn_state_slots, int64_t (*)(const attn_state *));

@@ -222,6 +222,46 @@ START_TEST(test_positions)
 }
 END_TEST
 
+START_TEST(test_segments)
+{
+    struct use u;
+    attn_state *segment, *other;
+    attn_plan *plan;
+    attn_tensor t;
+    double log[2];
+    start(&u, "gla h=1 q=4 d=2", 1, 1);
+    ck_assert_int_eq(attn_segment_create(ctx, u.plan, 1, &segment), ATTN_OK);
+    ck_assert_int_eq(make("gla h=1 q=4 d=3", &plan), ATTN_OK);
+    ck_assert_int_eq(attn_segment_create(ctx, plan, 1, &other), ATTN_OK);
+    ck_assert_int_eq(attn_segment_apply(u.state, 0, u.state, 0), ATTN_ERR_INVALID);
+    check_word("apply", "segment is a state, expected a segment");
+    ck_assert_int_eq(attn_segment_apply(segment, 0, segment, 0), ATTN_ERR_SHAPE);
+    ck_assert_int_eq(attn_segment_apply(other, 0, u.state, 0), ATTN_ERR_SHAPE);
+    ck_assert_int_eq(attn_segment_apply(segment, 1, u.state, 0), ATTN_ERR_RANGE);
+    check_word("apply", "segment_slot is 1");
+    ck_assert_int_eq(attn_segment_compose(segment, 0, u.state, 0, segment, 0), ATTN_ERR_SHAPE);
+    ck_assert_int_eq(attn_segment_compose(NULL, 0, segment, 0, segment, 0), ATTN_ERR_NULL);
+    ck_assert_int_eq(attn_state_copy(u.state, 0, segment, 0), ATTN_ERR_SHAPE);
+    ck_assert_int_eq(attn_state_shape(segment, ATTN_STATE_PART_M, &t), ATTN_ERR_UNSUPPORTED);
+    ck_assert_int_eq(attn_state_shape(u.state, ATTN_STATE_PART_LOG_M, &t), ATTN_ERR_UNSUPPORTED);
+    ck_assert_int_eq(attn_state_shape(segment, ATTN_STATE_PART_LOG_M, &t), ATTN_OK);
+    u.arg[5].object = segment;
+    ck_assert_int_eq(attn_plan_execute(u.plan, u.arg, 6, NULL, 0), ATTN_OK);
+    t.data = log;
+    ck_assert_int_eq(attn_state_export(segment, 0, ATTN_STATE_PART_LOG_M, &t), ATTN_OK);
+    ck_assert(log[0] == -2 && log[1] == -2);
+    attn_plan_destroy(plan);
+    ck_assert_int_eq(make("gla h=1 q=4 d=2 solver=scan_reference", &plan), ATTN_OK);
+    ck_assert_int_eq(attn_plan_execute(plan, u.arg, 6, NULL, 0), ATTN_ERR_UNSUPPORTED);
+    attn_state_destroy(other);
+    ck_assert_int_eq(attn_segment_create(ctx, plan, 1, &other), ATTN_ERR_UNSUPPORTED);
+    ck_assert_ptr_null(other);
+    attn_state_destroy(segment);
+    attn_plan_destroy(plan);
+    stop(&u);
+}
+END_TEST
+
 START_TEST(test_state_functions)
 {
     struct use u;
@@ -344,4 +384,4 @@ START_TEST(test_lengths)
 END_TEST
 
 UNIT_MAIN("scan_errors", test_plans, test_executes, test_betas, test_positions,
-          test_state_functions, test_packed, test_lengths)
+          test_segments, test_state_functions, test_packed, test_lengths)
