@@ -110,8 +110,8 @@ ATTN_API int32_t attn_state_import(attn_state *state, int64_t slot,
  * pieces before it to an empty state (or compose them), execute from there
  * (LASP-2, Sun et al., 2025, is the case M = 1). Needs time for M like more
  * value columns, Dk of them, where M is dense. As attn_state_create; also
- * ATTN_ERR_UNSUPPORTED for feature_map=cosformer, f64 and scan_reference.
- * Since 0.1.
+ * ATTN_ERR_UNSUPPORTED for flow_attention, feature_map=cosformer, f64 and
+ * scan_reference. Since 0.1.
  */
 ATTN_API int32_t attn_segment_create(attn_ctx *ctx, const attn_plan *plan,
                                      int64_t slots, attn_state **segment);

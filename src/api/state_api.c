@@ -108,12 +108,12 @@ int32_t attn_segment_create(attn_ctx *ctx, const attn_plan *plan, int64_t slots,
     ATTN__CHECK_POINTER(ctx);
     ATTN__CHECK_POINTER(plan);
     const struct attn__problem *p = &plan->problem;
-    if (p->scan.map == ATTN_FEATURE_COSFORMER || p->dtype == ATTN_DTYPE_F64 ||
-        attn__scan_is_exact(p))
+    bool positions = p->scan.map == ATTN_FEATURE_COSFORMER || p->scan.form == ATTN__SCAN_FLOW;
+    if (positions || p->dtype == ATTN_DTYPE_F64 || attn__scan_is_exact(p))
         return attn__error_set(ATTN_ERR_UNSUPPORTED,
-                               "plan makes no segments: %s; expected another feature_map than "
-                               "cosformer, whose positions count from the first token of all, and "
-                               "neither f64 nor scan_reference",
+                               "plan makes no segments: %s; expected none of flow_attention and "
+                               "feature_map=cosformer, which count from the first token of all, "
+                               "and neither f64 nor scan_reference",
                                p->text);
     return create(ctx, plan, slots, true, segment);
 }

@@ -902,7 +902,9 @@ enum {
     ATTN_STATE_PART_S = 1,
     ATTN_STATE_PART_SUM = 2,
     ATTN_STATE_PART_LSE = 3,
-    ATTN_STATE_PART_COUNT = 4
+    ATTN_STATE_PART_COUNT = 4,
+    ATTN_STATE_PART_M = 5,
+    ATTN_STATE_PART_LOG_M = 6
 };
 
 #ifdef __cplusplus
@@ -928,6 +930,19 @@ ATTN_API int32_t attn_state_export(const attn_state *state, int64_t slot,
                                    int32_t part, const attn_tensor *tensor);
 ATTN_API int32_t attn_state_import(attn_state *state, int64_t slot,
                                    int32_t part, const attn_tensor *tensor);
+
+ATTN_API int32_t attn_segment_create(attn_ctx *ctx, const attn_plan *plan,
+                                     int64_t slots, attn_state **segment);
+
+ATTN_API int32_t attn_segment_compose(attn_state *to, int64_t to_slot,
+                                      const attn_state *first,
+                                      int64_t first_slot,
+                                      const attn_state *second,
+                                      int64_t second_slot);
+
+ATTN_API int32_t attn_segment_apply(const attn_state *segment,
+                                    int64_t segment_slot, attn_state *state,
+                                    int64_t state_slot);
 
 #ifdef __cplusplus
 }
