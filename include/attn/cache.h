@@ -39,7 +39,7 @@
  * Threads: one call that changes a cache (all but those that take a const
  * cache) at a time, and none that reads beside it; a step belongs to its
  * cache. Memory is the context's allocator's, taken by create, seq_create,
- * fork, reorder, step_begin, shift and check alone.
+ * fork, reorder, step_begin, shift, load and check alone.
  */
 #ifndef ATTN_CACHE_H
 #define ATTN_CACHE_H
@@ -214,6 +214,27 @@ ATTN_API int32_t attn_cache_read_fold(const attn_cache *cache, int64_t seq,
                                       int64_t layer, int64_t group, int64_t *n,
                                       const attn_tensor *k,
                                       const attn_tensor *v);
+
+/*
+ * Writes a sequence to buf[len] as bytes that any cache with the same layers,
+ * heads, sizes, types, rules and rotation can load, whatever its pages; with
+ * buf NULL and len 0 nothing. *needed (may be NULL): how many bytes.
+ * ATTN_ERR_NULL, ATTN_ERR_BAD_ID, ATTN_ERR_BUSY, ATTN_ERR_INVALID (len too
+ * small), ATTN_ERR_UNSUPPORTED (a big-endian machine). Since 0.1.
+ */
+ATTN_API int32_t attn_cache_save(const attn_cache *cache, int64_t seq,
+                                 void *buf, size_t len, size_t *needed);
+
+/*
+ * A new sequence of such bytes, with the same rows to the bit. They may come
+ * from anywhere: all of them are looked at before anything is changed.
+ * ATTN_ERR_NULL, ATTN_ERR_FORMAT (something else, another version),
+ * ATTN_ERR_CORRUPT (cut off, or a checksum or a number that cannot be),
+ * ATTN_ERR_MISMATCH (saved from another kind of cache), ATTN_ERR_LIMIT
+ * (longer than cache_max_position), ATTN_ERR_FULL, ATTN_ERR_NOMEM. Since 0.1.
+ */
+ATTN_API int32_t attn_cache_load(attn_cache *cache, const void *buf,
+                                 size_t len, int64_t *seq);
 
 /*
  * Looks whether counts, lists and positions agree, from scratch and slowly:

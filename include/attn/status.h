@@ -41,7 +41,10 @@
     X(ERR_BAD_ID, -60, "no sequence has this handle") \
     X(ERR_FULL, -61, "the cache has too little room; try when some is free") \
     X(ERR_LIMIT, -62, "a sequence would become too long") \
-    X(ERR_UNAVAILABLE, -63, "tokens are needed that a rule has dropped")
+    X(ERR_UNAVAILABLE, -63, "tokens are needed that a rule has dropped") \
+    X(ERR_FORMAT, -64, "the bytes are of another kind or version") \
+    X(ERR_MISMATCH, -65, "what was saved does not fit the object") \
+    X(ERR_CORRUPT, -66, "the saved bytes are damaged")
 
 enum {
 #define ATTN_STATUS_ENUM(name, value, text) ATTN_##name = value,

@@ -142,6 +142,23 @@ int32_t attn_cache_read_fold(const attn_cache *cache, int64_t seq, int64_t layer
     return attn__cache_read_fold(cache, seq, layer, group, n, k, v);
 }
 
+int32_t attn_cache_save(const attn_cache *cache, int64_t seq, void *buf, size_t len, size_t *needed)
+{
+    ATTN__CHECK_OBJECT(cache, ATTN__CACHE_TAG);
+    if (len > 0)
+        ATTN__CHECK_POINTER(buf);
+    return attn__cache_save(cache, seq, buf, len, needed);
+}
+
+int32_t attn_cache_load(attn_cache *cache, const void *buf, size_t len, int64_t *seq)
+{
+    ATTN__CHECK_OBJECT(cache, ATTN__CACHE_TAG);
+    if (len > 0)
+        ATTN__CHECK_POINTER(buf);
+    ATTN__CHECK_POINTER(seq);
+    return attn__cache_load(cache, buf, len, seq);
+}
+
 int32_t attn_cache_check(const attn_cache *cache)
 {
     ATTN__CHECK_OBJECT(cache, ATTN__CACHE_TAG);

@@ -281,6 +281,11 @@ int32_t attn__cache_read(const attn_cache *cache, int64_t seq, int64_t layer, in
 int32_t attn__cache_read_fold(const attn_cache *cache, int64_t seq, int64_t layer, int64_t group,
                               int64_t *n, const attn_tensor *k, const attn_tensor *v);
 
+/* ---- cache_save.c */
+int32_t attn__cache_save(const attn_cache *cache, int64_t seq, void *buf, size_t len,
+                         size_t *needed);
+int32_t attn__cache_load(attn_cache *cache, const void *buf, size_t len, int64_t *seq);
+
 /* ---- cache_check.c */
 int32_t attn__cache_check(const attn_cache *cache);
 

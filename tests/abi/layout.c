@@ -40,6 +40,9 @@ VALUE(ATTN_ERR_BAD_ID, -60);
 VALUE(ATTN_ERR_FULL, -61);
 VALUE(ATTN_ERR_LIMIT, -62);
 VALUE(ATTN_ERR_UNAVAILABLE, -63);
+VALUE(ATTN_ERR_FORMAT, -64);
+VALUE(ATTN_ERR_MISMATCH, -65);
+VALUE(ATTN_ERR_CORRUPT, -66);
 VALUE(ATTN_STATUS_END, -1000);
 
 VALUE(ATTN_DTYPE_F32, 1);
@@ -787,6 +790,8 @@ FUNCTION(attn_cache_read, int32_t (*)(const attn_cache *, int64_t, int64_t, int6
 FUNCTION(attn_cache_read_fold, int32_t (*)(const attn_cache *, int64_t, int64_t, int64_t, int64_t
          *, const attn_tensor *, const attn_tensor *));
 FUNCTION(attn_cache_check, int32_t (*)(const attn_cache *));
+FUNCTION(attn_cache_save, int32_t (*)(const attn_cache *, int64_t, void *, size_t, size_t *));
+FUNCTION(attn_cache_load, int32_t (*)(attn_cache *, const void *, size_t, int64_t *));
 FUNCTION(attn_step_begin, int32_t (*)(attn_cache *, size_t, const int64_t *, const int64_t *,
          const int32_t *, attn_step **));
 FUNCTION(attn_step_write, int32_t (*)(attn_step *, int64_t, const attn_tensor *, const attn_tensor

@@ -62,7 +62,10 @@ ATTN_API const char *attn_version_text(void);
     X(ERR_BAD_ID, -60, "no sequence has this handle") \
     X(ERR_FULL, -61, "the cache has too little room; try when some is free") \
     X(ERR_LIMIT, -62, "a sequence would become too long") \
-    X(ERR_UNAVAILABLE, -63, "tokens are needed that a rule has dropped")
+    X(ERR_UNAVAILABLE, -63, "tokens are needed that a rule has dropped") \
+    X(ERR_FORMAT, -64, "the bytes are of another kind or version") \
+    X(ERR_MISMATCH, -65, "what was saved does not fit the object") \
+    X(ERR_CORRUPT, -66, "the saved bytes are damaged")
 
 enum {
 #define ATTN_STATUS_ENUM(name, value, text) ATTN_##name = value,
@@ -1027,6 +1030,12 @@ ATTN_API int32_t attn_cache_read_fold(const attn_cache *cache, int64_t seq,
                                       int64_t layer, int64_t group, int64_t *n,
                                       const attn_tensor *k,
                                       const attn_tensor *v);
+
+ATTN_API int32_t attn_cache_save(const attn_cache *cache, int64_t seq,
+                                 void *buf, size_t len, size_t *needed);
+
+ATTN_API int32_t attn_cache_load(attn_cache *cache, const void *buf,
+                                 size_t len, int64_t *seq);
 
 ATTN_API int32_t attn_cache_check(const attn_cache *cache);
 
