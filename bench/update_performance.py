@@ -24,7 +24,7 @@ from line_plot import plot
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 SUITES = ("prefill", "small", "decode", "masks", "dtypes", "threads", "scaling", "linear",
           "crossover")
-PARTS = ("limits", "plot") + SUITES + ("stream", "peers")
+PARTS = ("limits", "plot") + SUITES + ("stream", "peers", "linear_peers")
 
 
 def run(command, quiet=True, **env):
@@ -190,12 +190,16 @@ def main(argv):
     if "plot" in parts:
         run([args.bench, "--seconds", args.seconds, "--suite", "prefill", "--suite", "decode",
              "--plot", DOCS / "performance.svg"])
-    if "peers" in parts and args.peers:
+    for name, grid in (("peers", args.grid), ("linear_peers", "linear")):
+        if name not in parts or not args.peers:
+            continue
         load = os.getloadavg()[0]
         env = {"ATTN_LIBRARY": str(Path(args.library).resolve())} if args.library else {}
         out, _ = run([args.peers, Path(__file__).with_name("compare_peers.py"), "--grid",
-                      args.grid, "--seconds", args.seconds, "--json", "-"], quiet=False, **env)
-        replace("peers", measured(peers_table(json.loads(out)), load))
+                      grid, "--seconds", args.seconds, "--json", "-"], quiet=False, **env)
+        rows = [row for row in json.loads(out)
+                if grid == "linear" or row["problem"].startswith("softmax ")]
+        replace(name, measured(peers_table(rows), load))
 
 
 if __name__ == "__main__":

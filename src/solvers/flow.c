@@ -151,7 +151,7 @@ static void causal_chunk(const struct job *j, int64_t i, int64_t m)
     const struct attn__problem *p = j->c->p;
     struct attn__scan_load *l = &j->r->load;
     struct attn__scan_kind kind = kind_of(p);
-    struct attn__scan_chunk c = attn__scan_load_chunk(l, i, m);
+    struct attn__scan_chunk c = attn__scan_load_chunk(l, i, m, false);
     double out[ATTN__SCAN_CHUNK];
     for (int64_t n = 0; n < m; n++) {
         widen(l->q + n * l->dk16, p->d, j->r->q);

@@ -425,7 +425,8 @@ static void prepare_update(struct attn__scan_load *l, int64_t i, int64_t n)
             }
     }
     for (int64_t j = 0; j < n; j++) {
-        float *k = l->k + j * l->dk16, *e = l->e + j * l->dk16;
+        const float *k = l->k_at + j * l->dk16;
+        float *e = l->e + j * l->dk16;
         for (int64_t d = 0; d < s->dk && s->update == ATTN_UPDATE_DELTA; d++)
             e[d] = l->token[j] * k[d];
         for (int64_t d = 0; d < s->dk && s->update == ATTN_UPDATE_COMBA; d++)
@@ -437,16 +438,39 @@ static void prepare_update(struct attn__scan_load *l, int64_t i, int64_t n)
     }
 }
 
-void attn__scan_load_keys(struct attn__scan_load *l, int64_t i, int64_t m)
+/* Are keys, or values, the caller's own numbers? */
+static bool keeps_keys(const struct attn__scan_spec *s)
+{
+    return s->map == ATTN_FEATURE_IDENTITY && !s->l2norm && !derived(s) &&
+           s->update != ATTN_UPDATE_RWKV7;
+}
+
+static bool keeps_values(const struct attn__scan_spec *s)
+{
+    return s->gate != ATTN_GATE_MAMBA2 && s->update != ATTN_UPDATE_DELTA &&
+           s->update != ATTN_UPDATE_COMBA && s->update != ATTN_UPDATE_GDN2;
+}
+
+static void load_keys(struct attn__scan_load *l, int64_t i, int64_t m, bool in_place)
 {
     const struct attn__problem *p = l->c->p;
     const struct attn__scan_spec *s = &p->scan;
     int64_t steps = attn__max_i64(s->steps, 1), n = m * steps, out = l->head * s->readers;
     int64_t all = l->seq.nk;
-    load_mapped(l, attn__call_k(l->c, &l->seq, out), false, all, i * steps, n, l->age, l->k,
-                l->dk16);
-    unit_rows(l, l->k, n);
-    load(l, attn__call_v(l->c, &l->seq, out), all, i * steps, n, p->dv, l->v, l->dv16);
+    struct attn__rows k = attn__call_k(l->c, &l->seq, out), v = attn__call_v(l->c, &l->seq, out);
+    in_place = in_place && !l->reverse;
+    l->k_at = in_place && keeps_keys(s) ? attn__scan_load_rows(&k, i * steps, p->d, l->dk16) : NULL;
+    l->v_at = in_place && keeps_values(s) ? attn__scan_load_rows(&v, i * steps, p->dv, l->dv16)
+                                          : NULL;
+    if (!l->k_at) {
+        load_mapped(l, k, false, all, i * steps, n, l->age, l->k, l->dk16);
+        unit_rows(l, l->k, n);
+        l->k_at = l->k;
+    }
+    if (!l->v_at) {
+        load(l, v, all, i * steps, n, p->dv, l->v, l->dv16);
+        l->v_at = l->v;
+    }
     load_gates(l, i, m);
     if (s->gate == ATTN_GATE_HGRN2)
         derive_hgrn2(l, m);
@@ -457,6 +481,11 @@ void attn__scan_load_keys(struct attn__scan_load *l, int64_t i, int64_t m)
             l->kern->vec_scale(l->v + j * l->dv16, p->dv, l->token[j]);
     if (s->update != ATTN_UPDATE_ADD)
         prepare_update(l, i * steps, n);
+}
+
+void attn__scan_load_keys(struct attn__scan_load *l, int64_t i, int64_t m)
+{
+    load_keys(l, i, m, false);
 }
 
 void attn__scan_load_queries(struct attn__scan_load *l, int64_t i, int64_t m)
@@ -484,18 +513,19 @@ void attn__scan_load_queries(struct attn__scan_load *l, int64_t i, int64_t m)
     }
 }
 
-struct attn__scan_chunk attn__scan_load_chunk(struct attn__scan_load *l, int64_t i, int64_t m)
+struct attn__scan_chunk attn__scan_load_chunk(struct attn__scan_load *l, int64_t i, int64_t m,
+                                              bool in_place)
 {
     const struct attn__scan_spec *s = &l->c->p->scan;
-    attn__scan_load_keys(l, i, m);
+    load_keys(l, i, m, in_place);
     attn__scan_load_queries(l, i, m);
     l->age += m;
     return (struct attn__scan_chunk){
         .n = m * attn__max_i64(s->steps, 1),
         .readers = s->readers,
         .q = l->q,
-        .k = l->k,
-        .v = l->v,
+        .k = l->k_at,
+        .v = l->v_at,
         .w = l->w,
         .e = l->e,
         .g = l->g,

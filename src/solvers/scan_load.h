@@ -29,6 +29,7 @@ struct attn__scan_load {
 
     int64_t d16, dk16, dv16, f16;
     float *q, *k, *v, *w, *e, *g; /* as in struct attn__scan_chunk */
+    const float *k_at, *v_at;     /* rows of k and v: those, or the caller's own */
     float *raw;                   /* [chunk][d16] before a map that widens */
     float *y;                     /* [chunk][f16] behind the map's weights */
     float *wq, *wk;               /* [columns] rows of D: the weights, [d][columns] */
@@ -68,8 +69,18 @@ int64_t attn__scan_load_next(const struct attn__scan_load *l, int64_t i, bool *f
 void attn__scan_load_keys(struct attn__scan_load *l, int64_t i, int64_t m);
 void attn__scan_load_queries(struct attn__scan_load *l, int64_t i, int64_t m);
 
-/* Both, as a chunk without `out`. */
-struct attn__scan_chunk attn__scan_load_chunk(struct attn__scan_load *l, int64_t i, int64_t m);
+/* Both, as a chunk without `out`. in_place: keys and values that nothing is done to
+ * are not copied if they lie as the core wants them, and l->k, l->v mean nothing then. */
+struct attn__scan_chunk attn__scan_load_chunk(struct attn__scan_load *l, int64_t i, int64_t m,
+                                              bool in_place);
+
+/* f32 rows ld apart, which the core can read and write where they are; NULL: others. */
+static inline float *attn__scan_load_rows(const struct attn__rows *r, int64_t i, int64_t width,
+                                          int64_t ld)
+{
+    bool fits = attn__rows_plain(r, ATTN_DTYPE_F32) && r->row == ld && width == ld;
+    return fits ? (float *)(void *)attn__rows_at(r, i) : NULL;
+}
 
 /* Rows of n tokens in the other order. */
 static inline struct attn__rows attn__scan_flip(struct attn__rows r, int64_t n)

@@ -198,6 +198,17 @@ static void store(const struct job *j, int64_t i, int64_t m, bool reverse, float
     }
 }
 
+/* Where the core may put a chunk's rows from number i on at once: OUT, if nothing
+ * comes after it. */
+static float *out_rows(const struct job *j, int64_t i, bool reverse)
+{
+    const struct attn__scan_spec *e = &j->c->p->scan;
+    struct attn__rows r = attn__call_out(j->c, j->s, j->head * e->readers);
+    if (reverse || is_both(j->c->p) || e->readers > 1 || e->steps > 1 || e->skip)
+        return NULL;
+    return attn__scan_load_rows(&r, i, j->kind.dv, j->dv16);
+}
+
 static void pass(struct job *j, bool reverse)
 {
     struct attn__scan_load *l = &j->r->load;
@@ -209,13 +220,14 @@ static void pass(struct job *j, bool reverse)
             empty(j);
             l->age = 0;
         }
-        struct attn__scan_chunk c = attn__scan_load_chunk(l, i, m);
-        c.out = j->r->out;
+        struct attn__scan_chunk c = attn__scan_load_chunk(l, i, m, true);
+        float *out = out_rows(j, i, reverse);
+        c.out = out ? out : j->r->out;
         j->core(j->kern, &j->kind, &c, j->v_first, j->v_n, j->S, j->z, j->r->scratch);
         add_logs(j, &c);
         if (both)
             add_up(j, &c, i, reverse);
-        else
+        else if (!out)
             store(j, i, m, reverse, c.out, c.n * j->dv16);
     }
 }
