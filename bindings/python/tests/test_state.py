@@ -87,3 +87,22 @@ def test_roles_of_a_plan(ctx):
     roles = ctx.plan("gated_deltanet h=2 n=4 d=8").roles
     assert roles["beta"] and roles["g"] and roles["out"]
     assert not roles["state"] and "erase" not in roles and "lse" not in roles
+
+
+@pytest.mark.parametrize("solver", ("scan_step", "scan_chunk"))
+@pytest.mark.parametrize("mechanism", ("retnet", "gla", "deltanet"))
+def test_same_bits_wherever_rows_lie(ctx, rng, mechanism, solver):
+    """Plain rows are used in place; others are copied, and OUT may be Q."""
+    shape = (2, 3, 70, 32)
+    q, k, v = (rng.standard_normal(shape).astype(np.float32) for _ in range(3))
+    k /= 6
+    more = {"gla": {"g": -rng.random(shape).astype(np.float32)},
+            "deltanet": {"beta": rng.random(shape[:3]).astype(np.float32)}}.get(mechanism, {})
+    plan = ctx.plan("%s b=2 h=3 n=70 d=32 solver=%s" % (mechanism, solver))
+    expected = plan.run(q=q, k=k, v=v, **more).out
+    wide = [np.zeros(shape[:3] + (n,), np.float32)[..., :32] for n in (40, 48, 33)]
+    wide[0][:], wide[1][:] = k, v
+    plan.run(q=q, k=wide[0], v=wide[1], out=wide[2], **more)
+    assert np.array_equal(wide[2], expected)
+    plan.run(q=q, k=k, v=v, out=q, **more)
+    assert np.array_equal(q, expected)
