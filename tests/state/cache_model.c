@@ -608,3 +608,37 @@ int32_t model_abort(struct model *m, int step)
     s->open = false;
     return ATTN_OK;
 }
+
+int32_t model_load(struct model *m, int seq, int *made)
+{
+    int32_t status = idle(m, seq);
+    int need = 0;
+    if (status == ATTN_OK)
+        status = model_seq_create(m, made);
+    if (status != ATTN_OK)
+        return status;
+    const struct model_seq *s = &m->seq[seq];
+    struct model_seq *d = &m->seq[*made];
+    for (int r = 0; r < m->rows; r++)
+        for (int g = 0; g < m->groups; g++)
+            need += (s->table[r][g].n_cells + MODEL_PAGE - 1) / MODEL_PAGE;
+    if (m->used + need > m->pages) {
+        d->live = false;
+        return ATTN_ERR_FULL;
+    }
+    *d = *s;
+    for (int r = 0; r < m->rows; r++)
+        for (int g = 0; g < m->groups; g++) {
+            struct model_table *t = &d->table[r][g];
+            t->n_pages = 0;
+            for (int c = 0; c < t->n_cells; c++) {
+                struct model_cell old = t->cell[c], at = take_slot(m, t);
+                m->page[at.page].serial[at.slot] = m->page[old.page].serial[old.slot];
+                m->page[at.page].turn[at.slot] = m->page[old.page].turn[old.slot];
+                m->page[at.page].turned[at.slot] = m->page[old.page].turned[old.slot];
+                t->cell[c].page = at.page;
+                t->cell[c].slot = at.slot;
+            }
+        }
+    return ATTN_OK;
+}

@@ -29,12 +29,14 @@ enum call {
     WRITE,
     COMMIT,
     ABORT,
+    LOAD, /* of what was just saved */
     CALLS
 };
 
 static const char *const call_name[CALLS] = {"create", "free",  "fork",    "truncate",
                                              "remove", "shift", "prune",   "reorder",
-                                             "begin",  "write", "commit",  "abort"};
+                                             "begin",  "write", "commit",  "abort",
+                                             "load"};
 
 /* What each call must have said. */
 static const struct {
@@ -56,6 +58,8 @@ static const struct {
     {BEGIN, ATTN_ERR_INVALID},    {BEGIN, ATTN_ERR_LIMIT},       {BEGIN, ATTN_ERR_FULL},
     {BEGIN, ATTN_ERR_NOMEM},      {WRITE, ATTN_ERR_STATE},       {WRITE, ATTN_ERR_INVALID},
     {COMMIT, ATTN_ERR_STATE},     {COMMIT, ATTN_ERR_INVALID},    {ABORT, ATTN_ERR_STATE},
+    {LOAD, ATTN_ERR_BAD_ID},      {LOAD, ATTN_ERR_BUSY},         {LOAD, ATTN_ERR_FULL},
+    {LOAD, ATTN_ERR_NOMEM},
 };
 
 /* ---- memory that runs out */
@@ -409,7 +413,7 @@ static int missing_layers(const struct world *w, int step)
 
 static void choose(struct world *w, struct args *a)
 {
-    static const int weight[CALLS] = {7, 4, 9, 7, 6, 7, 6, 3, 22, 60, 14, 2};
+    static const int weight[CALLS] = {7, 4, 9, 7, 6, 7, 6, 3, 22, 60, 14, 2, 6};
     int live = 0, pick, open[MODEL_STEPS], n_open = 0;
     memset(a, 0, sizeof *a);
     for (int s = 0; s < MODEL_STEPS; s++)
@@ -418,16 +422,17 @@ static void choose(struct world *w, struct args *a)
     for (int s = 0; s < MODEL_SEQS; s++)
         live += w->m.seq[s].live;
     do {
-        pick = (int)rng_int(w->rng, 0, 146);
+        pick = (int)rng_int(w->rng, 0, 152);
         for (a->call = 0; pick >= weight[a->call]; a->call++)
             pick -= weight[a->call];
         /* a step is for what has begun, nearly always */
-        if (a->call >= WRITE && n_open == 0 && !(w->step[0] && rng_percent(w->rng, 6)))
+        if (a->call >= WRITE && a->call <= ABORT && n_open == 0 &&
+            !(w->step[0] && rng_percent(w->rng, 6)))
             continue;
         if (a->call == BEGIN && n_open == MODEL_STEPS)
             continue;
-        if ((a->call == CREATE || a->call == FORK) && live == w->m.seqs &&
-            !rng_percent(w->rng, 10))
+        bool makes = a->call == CREATE || a->call == FORK || a->call == LOAD;
+        if (makes && live == w->m.seqs && !rng_percent(w->rng, 10))
             continue;
         break;
     } while (true);
@@ -496,6 +501,14 @@ static int32_t write_layer(struct world *w, const struct args *a)
     return attn_step_write(w->step[a->step], layer, &t[0], &t[1]);
 }
 
+static int32_t save_and_load(struct world *w, int64_t id, int64_t *made)
+{
+    static char buf[1 << 17];
+    size_t bytes = 0;
+    int32_t status = attn_cache_save(w->cache, id, buf, sizeof buf, &bytes);
+    return status == ATTN_OK ? attn_cache_load(w->cache, buf, bytes, made) : status;
+}
+
 static int32_t call_cache(struct world *w, struct args *a)
 {
     attn_step *made;
@@ -530,6 +543,8 @@ static int32_t call_cache(struct world *w, struct args *a)
         return write_layer(w, a);
     case COMMIT:
         return attn_step_commit(w->step[a->step], a->has_counts ? a->counts : NULL, a->list);
+    case LOAD:
+        return save_and_load(w, a->id, a->made);
     default:
         return attn_step_abort(w->step[a->step]);
     }
@@ -569,8 +584,11 @@ static int32_t call_model(struct world *w, struct args *a)
         return model_write(m, a->step, a->row, w->serial);
     case COMMIT:
         return model_commit(m, a->step, a->has_counts ? a->counts : NULL, a->list);
-    default:
+    case ABORT:
         return model_abort(m, a->step);
+    default:
+        status = model_load(m, a->seq, seq);
+        break;
     }
     for (int i = 0; status == ATTN_OK && i < (a->call == REORDER ? a->n : 1); i++)
         w->id[seq[i]] = a->made[i];
@@ -579,7 +597,8 @@ static int32_t call_model(struct world *w, struct args *a)
 
 static bool allocates(enum call call)
 {
-    return call == CREATE || call == FORK || call == REORDER || call == BEGIN || call == SHIFT;
+    return call == CREATE || call == FORK || call == REORDER || call == BEGIN || call == SHIFT ||
+           call == LOAD;
 }
 
 static void one_call(struct world *w)
