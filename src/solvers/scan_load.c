@@ -356,9 +356,11 @@ static void derive_hgrn2(struct attn__scan_load *l, int64_t m)
 }
 
 /*
- * Rows of K hold logits x: Z <- ln(e^Z + e^x), k = e^(x - Z), g = old Z - Z.
- * Where nothing but -inf came so far, k is 0. With direction=full Z is that of
- * all keys from the start.
+ * Rows of K hold logits x: Z <- ln(e^Z + e^x) = Z + softplus(x - Z), k = e^(x -
+ * Z), g = old Z - Z. Z is f64 and what it grows by f32: the error of an
+ * increment is relative and fades with the weights of its token, so that the
+ * sum's stays within f32 however long it gets. Where nothing but -inf came so
+ * far, k is 0. With direction=full Z is that of all keys from the start.
  */
 static void derive_lightnet(struct attn__scan_load *l, int64_t m)
 {
@@ -367,16 +369,22 @@ static void derive_lightnet(struct attn__scan_load *l, int64_t m)
     for (int64_t j = 0; j < m; j++) {
         float *k = l->k + j * l->dk16, *g = l->g + j * l->dk16;
         for (int64_t d = 0; d < e->dk; d++) {
-            double x = (double)k[d], was = l->lse[d], z = was;
-            if (!fixed && x != -INFINITY) {
-                double top = x > was ? x : was, low = x > was ? was : x;
-                z = x != x ? x : top + log1p(exp(low - top));
+            double x = (double)k[d], z = l->lse[d];
+            if (z == -INFINITY) { /* the first one; or none yet */
+                l->lse[d] = fixed ? z : x;
+                k[d] = x == -INFINITY || fixed ? -INFINITY : (float)(x - x); /* 0, or NaN */
+                g[d] = -INFINITY;
+            } else {
+                g[d] = k[d] = (float)(x - z);
             }
-            bool dead = z == -INFINITY;
-            k[d] = dead ? 0 : (float)exp(x - z);
-            g[d] = dead || fixed ? 0 : clamp((float)(was - z));
-            l->lse[d] = z;
         }
+        l->kern->vec_map(ATTN__MAP_softplus, g, e->dk);
+        for (int64_t d = 0; d < e->dk && !fixed; d++) {
+            l->lse[d] += (double)g[d];
+            k[d] -= g[d];
+            g[d] = clamp(-g[d]);
+        }
+        l->kern->vec_map(ATTN__MAP_exp, k, e->dk);
     }
 }
 

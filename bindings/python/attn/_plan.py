@@ -238,6 +238,10 @@ class Plan:
         """An empty state of so many slots, for runs of this plan and its like."""
         return State(self, slots)
 
+    def segment(self, slots: int = 1) -> State:
+        """An empty segment of so many slots: see `State`."""
+        return State(self, slots, segment=True)
+
     def run(self, *, layout: str = "bhnd", **arrays: Any) -> Result:
         """Computes; arrays by lower-case role name.
 

@@ -106,3 +106,23 @@ def test_same_bits_wherever_rows_lie(ctx, rng, mechanism, solver):
     assert np.array_equal(wide[2], expected)
     plan.run(q=q, k=k, v=v, out=q, **more)
     assert np.array_equal(q, expected)
+
+
+def test_segments(ctx, data):
+    q, k, v, g, out, final = data
+    plan = ctx.plan("gla b=2 h=3 n=50 d=8/5")
+    halves = [{"q": q[:, :, s], "k": k[:, :, s], "v": v[:, :, s], "g": g[:, :, s]}
+              for s in (slice(0, 21), slice(21, 50))]
+    first, second, state = plan.segment(2), plan.segment(2), plan.state(2)
+    plan.run(state=first, **halves[0])
+    plan.run(state=second, **halves[1])
+    close(first.get(1, "log_m"), g[1, :, :21].astype(np.float64).sum(1))
+    for n in range(2):
+        state.apply(n, first, n)
+    close(plan.run(state=state, **halves[1]).out, out[:, :, 21:])
+    second.compose(0, first, 0, second, 0)
+    state.zero()
+    state.apply(0, second, 0)
+    close(state.get(0), final[0])
+    with pytest.raises(attn.AttnError, match="expected a segment"):
+        state.apply(0, state, 0)
