@@ -69,6 +69,14 @@ attn_tensor *dense_list(struct dense *x, int32_t role, const int32_t *values, in
     return t;
 }
 
+void dense_drop(struct dense *x, size_t n)
+{
+    for (; n > 0; n--) {
+        free(x->owned[--x->n]);
+        x->owned[x->n] = NULL;
+    }
+}
+
 void dense_clear(struct dense *x)
 {
     for (size_t i = 0; i < x->n_out; i++)

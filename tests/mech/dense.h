@@ -33,6 +33,8 @@ attn_tensor *dense_view(struct dense *x, int32_t role);
 attn_tensor *dense_add(struct dense *x, int32_t role, int32_t dtype, int32_t rank,
                        const int64_t *shape, void *data);
 attn_tensor *dense_list(struct dense *x, int32_t role, const int32_t *values, int64_t n);
+/* Takes the last n roles away again. */
+void dense_drop(struct dense *x, size_t n);
 
 /* out and lse become NaN. */
 void dense_clear(struct dense *x);

@@ -205,7 +205,7 @@ START_TEST(bad_arguments)
     refused("agent_attention h=2 n=9 d=4 agent_tokens=4 agent_h=3 agent_w=3 agent_conv "
             "agent_kv_h=2 agent_kv_w=4",
             &x, ATTN_ERR_SHAPE, "k has 9 rows, expected 8");
-    x.n -= 2;
+    dense_drop(&x, 2);
     attn_tensor *t = dense_add(&x, ATTN_ROLE_AGENTS, ATTN_DTYPE_F32, 4, agents, NULL);
     refused("agent_attention h=2 n=9 d=4 agent_tokens=4 agent_h=3 agent_w=3", &x, ATTN_ERR_ROLE,
             "agents was not declared");
