@@ -25,6 +25,7 @@ struct story {
     attn_ctx *ctx;
     attn_desc *desc;
     attn_plan *plan;
+    attn_state *state, *segment;
     float out[FAULT_OUT];
 };
 
@@ -147,6 +148,38 @@ static bool plan_made(const struct story *s)
     return s->plan != NULL;
 }
 
+static int32_t state_create(struct story *s)
+{
+    s->state = (attn_state *)s;
+    return attn_state_create(s->ctx, s->plan, 2, &s->state);
+}
+
+static bool state_made(const struct story *s)
+{
+    return s->state != NULL;
+}
+
+static int32_t segment_create(struct story *s)
+{
+    s->segment = (attn_state *)s;
+    return attn_segment_create(s->ctx, s->plan, 2, &s->segment);
+}
+
+static bool segment_made(const struct story *s)
+{
+    return s->segment != NULL;
+}
+
+static int32_t segment_compose(struct story *s)
+{
+    return attn_segment_compose(s->segment, 0, s->segment, 0, s->segment, 1);
+}
+
+static int32_t segment_apply(struct story *s)
+{
+    return attn_segment_apply(s->segment, 0, s->state, 1);
+}
+
 static int32_t one_shot(struct story *s)
 {
     return attn_softmax_f32(s->ctx, FAULT_B, FAULT_HQ, FAULT_HK, FAULT_Q, FAULT_K, FAULT_D, 1,
@@ -232,6 +265,16 @@ static const struct step planning[] = {
     {"attn_plan_execute", execute, out_written},
     {0},
 };
+static const struct step recurring[] = {
+    {"attn_ctx_create", ctx_create, ctx_made},
+    {"attn_desc_parse", desc_parse, desc_made},
+    {"attn_plan_create", plan_create, plan_made},
+    {"attn_state_create", state_create, state_made},
+    {"attn_segment_create", segment_create, segment_made},
+    {"attn_segment_compose", segment_compose, NULL},
+    {"attn_segment_apply", segment_apply, NULL},
+    {0},
+};
 static const struct step one_call[] = {
     {"attn_ctx_create", ctx_create, ctx_made},
     {"attn_softmax_f32", one_shot, out_written},
@@ -286,6 +329,8 @@ static bool tell(const char *title, const char *problem, const struct step *step
     attn_ctx_destroy(s.ctx);
     attn_plan_destroy(s.plan);
     attn_desc_destroy(s.desc);
+    attn_state_destroy(s.state);
+    attn_state_destroy(s.segment);
     if (s.mem.live != 0 || s.mem.bytes != 0 || s.mem.wrong != 0)
         fault_report(title, "allocation %lld: %lld blocks of %lld bytes leaked, %lld wrong frees",
                      (long long)fail_at, (long long)s.mem.live, (long long)s.mem.bytes,
@@ -336,6 +381,7 @@ int main(void)
     loop("setters", "", setters);
     loop("one shot", "", one_call);
     loop("lists", lists, planning);
+    loop("states", "deltanet h=2 q=8 d=8 l2norm", recurring);
     /* One row: one class of lengths, so that little is measured. */
     static const char measured[] = "softmax h=2 q=1 k=20 d=8 blas=never effort=measure";
     learn(measured);
