@@ -183,7 +183,9 @@ enum {
     /* Agent attention (Han et al., 2024): a few agent tokens read the keys,
      * queries read the agents; and its form for Stable Diffusion. */
     ATTN_MECH_AGENT_ATTENTION = 220,
-    ATTN_MECH_AGENT_SD = 221
+    ATTN_MECH_AGENT_SD = 221,
+    /* Birdie (Blouir et al., 2024): recurrences both ways over a prefix. */
+    ATTN_MECH_BIRDIE = 222
 };
 
 /*
@@ -404,6 +406,8 @@ enum {
  * | 22100 | agent_sd_tokens | i64    | 1..65536          | needed           |
  * | 22101 | agent_sd_power  | f64    | finite            | 0.3              |
  * | 22102 | agent_sd_shortcut | f64  | finite            | 0.075            |
+ * | 22200 | birdie_form     | enum   | vector matrix     | vector           |
+ * | 22201 | birdie_forward  | i64    | 1..H              | H / 2            |
  *
  * b, q and k are maxima: every execute may have fewer. With k=inf the
  * workspace does not grow with k and nothing of the size of the scores is
@@ -612,7 +616,9 @@ enum {
     ATTN_PARAM_AGENT_CONV = 22008,
     ATTN_PARAM_AGENT_SD_TOKENS = 22100,
     ATTN_PARAM_AGENT_SD_POWER = 22101,
-    ATTN_PARAM_AGENT_SD_SHORTCUT = 22102
+    ATTN_PARAM_AGENT_SD_SHORTCUT = 22102,
+    ATTN_PARAM_BIRDIE_FORM = 22200,
+    ATTN_PARAM_BIRDIE_FORWARD = 22201
 };
 
 /* Values of `align`. */
@@ -714,6 +720,8 @@ enum { ATTN_OUT_NORM_NONE = 0, ATTN_OUT_NORM_RMS = 1 };
 enum { ATTN_MULTITAB_T_T = 0, ATTN_MULTITAB_F_T = 1, ATTN_MULTITAB_BOTH = 2 };
 /* Values of `mla_form`: what is projected, queries or keys and values. */
 enum { ATTN_MLA_ABSORBED = 0, ATTN_MLA_NAIVE = 1 };
+/* Values of `birdie_form`: a number for each channel, or the state of scan. */
+enum { ATTN_BIRDIE_VECTOR = 0, ATTN_BIRDIE_MATRIX = 1 };
 
 /* Values of `blas`. never: no solver that calls BLAS. */
 enum { ATTN_BLAS_AUTO = 0, ATTN_BLAS_NEVER = 1 };

@@ -154,6 +154,8 @@ typedef struct attn_plan attn_plan;
  * | 143 | AGENT_CONV    | [Hout*Dv,3,3]        | as BIAS      | in  | agent_|
  * | 144 | AGENT_CONV_   | [Hout*Dv]            | as BIAS      | in  | conv  |
  * |     | BIAS          | n: agent_tokens      |              |     |       |
+ * | 145 | FORGET        | [B,Hv,Nk,Dv]         | kv_dtype     | in  | birdie|
+ * | 146 | BIRDIE_MASK   | [B|1,Nk]             | i32 i64      | in  | birdie|
  *
  * "piece": declared by a piece of visibility, see pieces.h; n: blocks of
  * queries. "mech.": only mechanisms whose text says so have the role. N2: keys
@@ -295,7 +297,9 @@ enum {
     ATTN_ROLE_AGENT_K_BIAS = 141,
     ATTN_ROLE_AGENT_Q_BIAS = 142,
     ATTN_ROLE_AGENT_CONV = 143,
-    ATTN_ROLE_AGENT_CONV_BIAS = 144
+    ATTN_ROLE_AGENT_CONV_BIAS = 144,
+    ATTN_ROLE_FORGET = 145,
+    ATTN_ROLE_BIRDIE_MASK = 146
 };
 
 /* One argument of execute. Frozen. For every role above but USER, object

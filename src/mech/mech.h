@@ -49,7 +49,7 @@ enum { ATTN__PARAM_SCAN = ATTN_PARAM_DECAY, ATTN__PARAM_SCAN_END = 800 };
 
 static inline bool attn__mech_is_scan(int32_t mech)
 {
-    return mech >= ATTN_MECH_SCAN && mech <= ATTN_MECH_BASED;
+    return (mech >= ATTN_MECH_SCAN && mech <= ATTN_MECH_BASED) || mech == ATTN_MECH_BIRDIE;
 }
 
 /* Which roles the problem has, by roles.def and the parameters; p->want is

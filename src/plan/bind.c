@@ -118,6 +118,8 @@ static int32_t measure(struct attn__dims *d)
     enum attn__slot k = first_of(c, ATTN__SLOT_K, ATTN__SLOT_V);
     q = first_of(c, q, ATTN__SLOT_Q_NOPE);
     k = first_of(c, k, ATTN__SLOT_LATENT);
+    if (attn__problem_tied(p) == 1) /* a recurrence may have values alone */
+        q = first_of(c, q, k);
     int64_t b = extent_of(c, c->has[q] ? q : k, 0);
     d->b = p->packed ? 1 : b;
     d->nq = extent_of(c, q, 2);

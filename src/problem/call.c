@@ -20,6 +20,7 @@ static int64_t rows_in(const struct attn__call *c, enum attn__slot slot, enum at
 struct attn__seq attn__call_seq(const struct attn__call *c, int64_t index)
 {
     struct attn__seq s = {.index = index};
+    int64_t tied = attn__problem_tied(c->p);
     if (c->p->packed) {
         s.q0 = load_or(c, ATTN__SLOT_Q_OFFSETS, index, 0);
         s.k0 = load_or(c, ATTN__SLOT_K_OFFSETS, index, 0);
@@ -27,11 +28,10 @@ struct attn__seq attn__call_seq(const struct attn__call *c, int64_t index)
         s.k_all = load_or(c, ATTN__SLOT_K_OFFSETS, index + 1, 0) - s.k0;
     } else {
         s.b = index;
-        s.q_all = rows_in(c, ATTN__SLOT_Q, ATTN__SLOT_Q_NOPE);
+        s.q_all = rows_in(c, ATTN__SLOT_Q, tied > 0 ? ATTN__SLOT_OUT : ATTN__SLOT_Q_NOPE);
         s.k_all = rows_in(c, ATTN__SLOT_K, ATTN__SLOT_LATENT);
     }
     s.nq = load_or(c, ATTN__SLOT_Q_LEN, index, s.q_all);
-    int64_t tied = attn__problem_tied(c->p);
     if (tied > 0) {
         s.k0 = s.q0 * tied;
         s.k_all = s.q_all * tied;
