@@ -16,9 +16,12 @@
  *     tensor.h    element types and the tensor view
  *     context.h   attn_ctx: threads, ISA ceiling, allocator, logger
  *     desc.h      attn_desc: what to compute; the table of parameters
+ *     values.h    what parameters that are words can be, and
+ *     recurrence.h   those of the linear family
  *     introspect.h  parameters and mechanisms as tables, for bindings
  *     pieces.h    which keys a query sees, beyond the parameters
  *     plan.h      attn_plan: how it is computed; execute; the table of roles
+ *     state.h     attn_state: recurrences of sequences that come in pieces
  *     cache.h     attn_cache: keys and values of growing sequences, in pages
  *     wisdom.h    what measured plans have learnt, to be kept
  *     helpers.h   merge of partial results, one-shot calls
@@ -49,6 +52,8 @@
 #include <attn/tensor.h>
 #include <attn/context.h>
 #include <attn/desc.h>
+#include <attn/values.h>
+#include <attn/recurrence.h>
 #include <attn/introspect.h>
 #include <attn/pieces.h>
 #include <attn/plan.h>

@@ -133,4 +133,7 @@ enum {
     ATTN_GATE_MAMBA2 = 8
 };
 
+/* Values of `birdie_form`: a number for each channel, or the state of scan. */
+enum { ATTN_BIRDIE_VECTOR = 0, ATTN_BIRDIE_MATRIX = 1 };
+
 #endif /* ATTN_RECURRENCE_H */

@@ -4,6 +4,8 @@
  */
 #include "solvers/map_birdie.h"
 
+#include <string.h>
+
 #include "solvers/channels.h"
 #include "state/scan_check.h"
 
@@ -58,14 +60,15 @@ static void load(const struct attn__call *c, const struct strip *p, enum attn__s
 static void step(const struct attn__call *c, struct strip *p, int64_t i)
 {
     double x[ATTN__CHANNELS], f[ATTN__CHANNELS];
-    struct attn__rows out = attn__call_out(c, &p->s, p->h);
-    bool reset = attn__birdie_resets(c, &p->s, i, p->reverse);
     load(c, p, ATTN__SLOT_V, i, x);
     load(c, p, ATTN__SLOT_FORGET, i, f);
-    for (int64_t e = 0; e < p->width; e++) {
-        p->state[e] = reset ? x[e] : f[e] * p->state[e] + x[e];
-        attn__rows_store(&out, i, p->c + e, p->state[e]);
-    }
+    if (attn__birdie_resets(c, &p->s, i, p->reverse))
+        memcpy(p->state, x, (size_t)p->width * sizeof *x);
+    else
+        for (int64_t e = 0; e < p->width; e++)
+            p->state[e] = f[e] * p->state[e] + x[e];
+    attn__channels_store(&c->t[ATTN__SLOT_OUT], p->s.b, p->h, p->s.q0 + i, p->c, p->width,
+                         p->state);
 }
 
 /* Between the strip and the caller's state, if it is a head that has one. */

@@ -49,10 +49,9 @@ static bool input(const struct attn__short_conv *a, const struct strip *s, int64
 static void store(const struct attn__kernels *kern, const struct attn__short_conv *a,
                   const struct strip *s, int64_t n, double *sum)
 {
-    const attn_tensor *y = a->y;
-    int64_t at = s->b * y->stride[0] + n * y->stride[1] + s->c * y->stride[2];
+    attn_tensor y = one_head(a->y);
     float row[ATTN__CHANNELS];
-    if (a->silu && y->dtype != ATTN_DTYPE_F64) {
+    if (a->silu && y.dtype != ATTN_DTYPE_F64) {
         for (int64_t e = 0; e < s->width; e++)
             row[e] = (float)sum[e];
         kern->vec_map(ATTN__MAP_silu, row, s->width);
@@ -62,21 +61,18 @@ static void store(const struct attn__kernels *kern, const struct attn__short_con
         for (int64_t e = 0; e < s->width; e++)
             sum[e] /= 1 + exp(-sum[e]);
     }
-    for (int64_t e = 0; e < s->width; e++)
-        attn__store_f64(y->data, at + e * y->stride[2], y->dtype, sum[e]);
+    attn__channels_store(&y, s->b, 0, n, s->c, s->width, sum);
 }
 
 /* The last inputs, in order: one is never needed after it was overwritten. */
 static void keep(const struct attn__short_conv *a, const struct strip *s)
 {
-    const attn_tensor *t = a->state;
     int64_t n = a->x->shape[1];
     double row[ATTN__CHANNELS];
-    for (int64_t i = 0; t && i < s->taps - 1; i++) {
-        int64_t at = s->b * t->stride[0] + i * t->stride[1] + s->c * t->stride[2];
+    for (int64_t i = 0; a->state && i < s->taps - 1; i++) {
+        attn_tensor t = one_head(a->state);
         input(a, s, n - (s->taps - 1) + i, row);
-        for (int64_t e = 0; e < s->width; e++)
-            attn__store_f64(t->data, at + e * t->stride[2], t->dtype, row[e]);
+        attn__channels_store(&t, s->b, 0, i, s->c, s->width, row);
     }
 }
 
