@@ -191,6 +191,41 @@ START_TEST(pieces)
 }
 END_TEST
 
+/* Rows behind Q_LEN are never read; the reverse heads begin in front of them. */
+START_TEST(poison)
+{
+    enum { LEN = 13 };
+    static const int32_t length[] = {LEN};
+    for (int form = 0; form < FORMS; form++) {
+        struct input *in = make(form), *alone = make(form);
+        cut(alone, 0, LEN);
+        run(form, alone, 1);
+        for (int h = 0; h < H; h++)
+            for (int i = LEN; i < N; i++) {
+                in->gate[h * N + i] = NAN;
+                for (int e = 0; e < DV; e++)
+                    in->forget[(h * N + i) * DV + e] = in->x.v[(h * N + i) * DV + e] = NAN;
+                for (int e = 0; e < D; e++)
+                    in->x.q[(h * N + i) * D + e] = in->x.k[(h * N + i) * D + e] = NAN;
+            }
+        attn_tensor t;
+        const int64_t one[1] = {1};
+        ck_assert_int_eq(attn_tensor_init(&t, (void *)(uintptr_t)length, ATTN_DTYPE_I32, 1, one),
+                         ATTN_OK);
+        in->x.arg[in->x.n++] = (attn_arg){ATTN_ROLE_Q_LEN, 0, &t};
+        run(form, in, 1);
+        for (int h = 0; h < H; h++) {
+            ck_assert_mem_eq(row(in->x.out, h, 0), row(alone->x.out, h, 0),
+                             LEN * DV * sizeof(float));
+            for (int e = LEN * DV; e < N * DV; e++)
+                ck_assert(row(in->x.out, h, 0)[e] == 0);
+        }
+        drop(in);
+        drop(alone);
+    }
+}
+END_TEST
+
 static const struct {
     const char *text;
     int32_t status;
@@ -270,4 +305,4 @@ START_TEST(bad_arguments)
 }
 END_TEST
 
-UNIT_MAIN("birdie", causal_area, samples, pieces, bad_plans, bad_arguments)
+UNIT_MAIN("birdie", causal_area, samples, pieces, poison, bad_plans, bad_arguments)

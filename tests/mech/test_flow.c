@@ -82,6 +82,48 @@ START_TEST(first_token_and_order)
 }
 END_TEST
 
+/* What is behind the lengths is never read, and rows there come out as 0. */
+START_TEST(poison)
+{
+    enum { H = 2, NQ = 40, NK = 50, D = 8, Q = 33, K = 35 };
+    static const char *const solvers[] = {"flow", "flow_reference"};
+    static const int32_t q_len[] = {Q}, k_len[] = {K};
+    for (int n = 0; n < 4; n++) {
+        bool causal = n > 1;
+        int64_t nk = causal ? NQ : NK, k = causal ? Q : K;
+        struct dense x, y;
+        attn_ctx *ctx = dense_ctx(1);
+        dense_make(&x, 1, H, H, NQ, nk, D, D);
+        dense_make(&y, 1, H, H, NQ, nk, D, D); /* the same numbers */
+        for (int h = 0; h < H; h++) {
+            for (int i = Q * D; i < NQ * D; i++)
+                x.q[h * NQ * D + i] = NAN;
+            for (int64_t i = k * D; i < nk * D; i++)
+                x.k[h * nk * D + i] = x.v[h * nk * D + i] = NAN;
+        }
+        drop_lse(&x);
+        drop_lse(&y);
+        dense_list(&x, ATTN_ROLE_Q_LEN, q_len, 1);
+        dense_list(&y, ATTN_ROLE_Q_LEN, q_len, 1);
+        if (!causal) {
+            dense_list(&x, ATTN_ROLE_K_LEN, k_len, 1);
+            dense_list(&y, ATTN_ROLE_K_LEN, k_len, 1);
+        }
+        const char *text = causal ? "flow_attention h=2 q=40 d=8 causal"
+                                  : "flow_attention h=2 q=40 k=50 d=8";
+        ck_assert_msg(dense_run(ctx, text, solvers[n % 2], &x), "%s", dense_error());
+        ck_assert_msg(dense_run(ctx, text, solvers[n % 2], &y), "%s", dense_error());
+        ck_assert_mem_eq(x.out, y.out, x.n_out * sizeof *x.out);
+        for (int h = 0; h < H; h++)
+            for (int i = Q * D; i < NQ * D; i++)
+                ck_assert(x.out[h * NQ * D + i] == 0);
+        attn_ctx_destroy(ctx);
+        dense_free(&x);
+        dense_free(&y);
+    }
+}
+END_TEST
+
 static const struct {
     const char *text;
     int32_t status;
@@ -167,4 +209,4 @@ START_TEST(states)
 }
 END_TEST
 
-UNIT_MAIN("flow", equal_tokens, first_token_and_order, bad_plans, states)
+UNIT_MAIN("flow", equal_tokens, first_token_and_order, poison, bad_plans, states)
