@@ -109,11 +109,12 @@ int32_t attn_segment_create(attn_ctx *ctx, const attn_plan *plan, int64_t slots,
     ATTN__CHECK_POINTER(plan);
     const struct attn__problem *p = &plan->problem;
     bool positions = p->scan.map == ATTN_FEATURE_COSFORMER || p->scan.form == ATTN__SCAN_FLOW;
-    if (positions || p->dtype == ATTN_DTYPE_F64 || attn__scan_is_exact(p))
+    if (positions || p->recipe || p->dtype == ATTN_DTYPE_F64 || attn__scan_is_exact(p))
         return attn__error_set(ATTN_ERR_UNSUPPORTED,
                                "plan makes no segments: %s; expected none of flow_attention and "
                                "feature_map=cosformer, which count from the first token of all, "
-                               "and neither f64 nor scan_reference",
+                               "nor birdie, which runs in two directions, and neither f64 nor "
+                               "scan_reference",
                                p->text);
     return create(ctx, plan, slots, true, segment);
 }

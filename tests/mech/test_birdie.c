@@ -156,7 +156,7 @@ START_TEST(pieces)
         struct input *whole = make(form);
         attn_ctx *ctx = dense_ctx(1);
         attn_plan *plan = dense_plan(ctx, texts[form], NULL);
-        attn_state *state;
+        attn_state *state, *none;
         attn_tensor t;
         int64_t count;
         ck_assert_int_eq(attn_state_create(ctx, plan, 1, &state), ATTN_OK);
@@ -182,6 +182,7 @@ START_TEST(pieces)
         ck_assert_int_eq(attn_tensor_init(&t, &count, ATTN_DTYPE_I64, 1, one), ATTN_OK);
         ck_assert_int_eq(attn_state_export(state, 0, ATTN_STATE_PART_COUNT, &t), ATTN_OK);
         ck_assert_int_eq(count, N);
+        ck_assert_int_eq(attn_segment_create(ctx, plan, 1, &none), ATTN_ERR_UNSUPPORTED);
         attn_state_destroy(state);
         attn_plan_destroy(plan);
         attn_ctx_destroy(ctx);
