@@ -123,7 +123,7 @@ START_TEST(words_as_in_the_header)
                   {"ATTN_WANT_", ATTN_PARAM_WANT}};
 
     for (size_t g = 0; g < sizeof groups / sizeof groups[0]; g++) {
-        const char *at = read_header("desc.h");
+        const char *at = read_header("values.h");
         size_t count = 0;
         int32_t number;
         int64_t value;
