@@ -186,7 +186,10 @@ enum {
     ATTN_MECH_AGENT_ATTENTION = 220,
     ATTN_MECH_AGENT_SD = 221,
     /* Birdie (Blouir et al., 2024): recurrences both ways over a prefix. */
-    ATTN_MECH_BIRDIE = 222
+    ATTN_MECH_BIRDIE = 222,
+    /* Mixture-of-Head attention (Jin et al., 2024): a router gives each token
+     * some of the heads. */
+    ATTN_MECH_MOH = 300
 };
 
 /*
@@ -301,6 +304,7 @@ enum {
  * |     |                 |        | colsum rowmax     |                    |
  * |     |                 |        | entropy argmax    |                    |
  * |     |                 |        | classmass counts  |                    |
+ * |     |                 |        | aux_loss          |                    |
  * | 501 | mass_classes    | i64    | 1..256 classes    | none, or needed    |
  * |     |                 |        |                   | for classmass      |
  * | 600 | solver          | text   | a solver's name   | the cheapest       |
@@ -409,6 +413,11 @@ enum {
  * | 22102 | agent_sd_shortcut | f64  | finite            | 0.075            |
  * | 22200 | birdie_form     | enum   | vector matrix     | vector           |
  * | 22201 | birdie_forward  | i64    | 1..H              | H / 2            |
+ * | 30000 | moh_form        | enum   | code paper llama  | code             |
+ * | 30001 | moh_shared      | i64    | 0..hout           | 0                |
+ * | 30002 | moh_active      | i64    | 0..hout-moh_shared| needed           |
+ * | 30003 | moh_channels    | i64    | 1..               | hq * d           |
+ * | 30004 | moh_router      | bool   |                   | 1                |
  *
  * b, q and k are maxima: every execute may have fewer. With k=inf the
  * workspace does not grow with k and nothing of the size of the scores is
@@ -619,7 +628,12 @@ enum {
     ATTN_PARAM_AGENT_SD_POWER = 22101,
     ATTN_PARAM_AGENT_SD_SHORTCUT = 22102,
     ATTN_PARAM_BIRDIE_FORM = 22200,
-    ATTN_PARAM_BIRDIE_FORWARD = 22201
+    ATTN_PARAM_BIRDIE_FORWARD = 22201,
+    ATTN_PARAM_MOH_FORM = 30000,
+    ATTN_PARAM_MOH_SHARED = 30001,
+    ATTN_PARAM_MOH_ACTIVE = 30002,
+    ATTN_PARAM_MOH_CHANNELS = 30003,
+    ATTN_PARAM_MOH_ROUTER = 30004
 };
 
 /* Types of parameter values, as attn_param_type tells them. */

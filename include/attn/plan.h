@@ -127,6 +127,7 @@ typedef struct attn_plan attn_plan;
  * | 112 | OUT_CROSS     | [B,Hout,Nq,Dv]       | dtype        | out | moda  |
  * | 113 | LSE_CROSS     | [B,Hout,Nq]          | f32, f64     | out | moda  |
  * | 114 | FACTORS       | [B,Hout]             | f32, f64     | out | vhr   |
+ * | 115 | AUX_LOSS      | [1]                  | f32, f64     | out | want  |
  * | 120 | G             | [B,Hs,N,Dk] or less, | as BIAS      | in  | decay |
  * |     |               | [B,Hs,N] or [Hs]     |              |     |       |
  * | 121 | BETA          | [B,Hs,Nk]            | as BIAS      | in  | update|
@@ -156,6 +157,11 @@ typedef struct attn_plan attn_plan;
  * |     | BIAS          | n: agent_tokens      |              |     |       |
  * | 145 | FORGET        | [B,Hv,Nk,Dv]         | kv_dtype     | in  | birdie|
  * | 146 | BIRDIE_MASK   | [B|1,Nk]             | i32 i64      | in  | birdie|
+ * | 160 | ROUTER_X      | [B,Nq,C]             | dtype        | in  | moh   |
+ * | 161 | ROUTER_W      | [E,C]                | as BIAS      | in  | moh   |
+ * | 162 | ROUTER_       | [S,C]                | as BIAS      | in  | moh   |
+ * |     | SHARED_W      |  S: moh_shared       |              |     |       |
+ * | 163 | ROUTER_MIX_W  | [2,C]                | as BIAS      | in  | moh   |
  *
  * "piece": declared by a piece of visibility, see pieces.h; n: blocks of
  * queries. "mech.": only mechanisms whose text says so have the role. N2: keys
@@ -275,6 +281,7 @@ enum {
     ATTN_ROLE_OUT_CROSS = 112,
     ATTN_ROLE_LSE_CROSS = 113,
     ATTN_ROLE_FACTORS = 114,
+    ATTN_ROLE_AUX_LOSS = 115,
     ATTN_ROLE_G = 120,
     ATTN_ROLE_BETA = 121,
     ATTN_ROLE_WRITE = 122,
@@ -299,7 +306,11 @@ enum {
     ATTN_ROLE_AGENT_CONV = 143,
     ATTN_ROLE_AGENT_CONV_BIAS = 144,
     ATTN_ROLE_FORGET = 145,
-    ATTN_ROLE_BIRDIE_MASK = 146
+    ATTN_ROLE_BIRDIE_MASK = 146,
+    ATTN_ROLE_ROUTER_X = 160,
+    ATTN_ROLE_ROUTER_W = 161,
+    ATTN_ROLE_ROUTER_SHARED_W = 162,
+    ATTN_ROLE_ROUTER_MIX_W = 163
 };
 
 /* One argument of execute. Frozen. For every role above but USER, object

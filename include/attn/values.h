@@ -9,6 +9,10 @@
 /* Values of `align`. */
 enum { ATTN_ALIGN_BOTTOM_RIGHT = 0, ATTN_ALIGN_TOP_LEFT = 1 };
 
+/* Values of `moh_form`: how gates follow from the router: as in the published
+ * code, as in the paper, or 1 and 0 by the norms of the queries. */
+enum { ATTN_MOH_CODE = 0, ATTN_MOH_PAPER = 1, ATTN_MOH_LLAMA = 2 };
+
 /* Values of `compute`: what the factors of products may be rounded to. */
 enum { ATTN_COMPUTE_F32 = 0, ATTN_COMPUTE_BF16 = 1 };
 /* Values of `qk_norm`. */
@@ -154,7 +158,8 @@ enum {
     ATTN_WANT_ARGMAX = 128,      /* the key of each row's largest score */
     ATTN_WANT_CLASSMASS = 256,   /* sums of weights by class of the key, for
                                   * the first mass_classes classes */
-    ATTN_WANT_COUNTS = 512       /* how much of the work was done */
+    ATTN_WANT_COUNTS = 512,      /* how much of the work was done */
+    ATTN_WANT_AUX_LOSS = 1024    /* balance loss of a router inside the plan */
 };
 
 /* Values of `logn_count`: the n in a row's factor made of ln n. */

@@ -60,6 +60,7 @@ static const struct attn__setting settings[] = {
     {ATTN_PARAM_OUT_NORM, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_OUT_SCALE, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_HEAD_FACTOR, ATTN__REFUSED, 0, 0},
+    {ATTN_PARAM_HEAD_GATE, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_HEAD_MIX, ATTN__REFUSED, 0, 0},
 };
 

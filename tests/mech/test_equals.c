@@ -65,6 +65,7 @@ static const char *const options[] = {
     "rope=half rope_scaling=yarn rope_factor=4 rope_original=4 rope_mscale=1",
     "out_gate=sigmoid",
     "head_factor",
+    "head_gate",
     "head_mix",
     "out_norm=rms",
     "out_scale=3 out_gate=multiply",
@@ -90,6 +91,7 @@ static double value(int32_t role, int64_t i, int64_t last, double x)
     case ATTN_ROLE_POS_Q:
     case ATTN_ROLE_POS_K: return (double)(i % last * 2 + 1);
     case ATTN_ROLE_MASK: return x > -0.5;
+    case ATTN_ROLE_GATE: return x > -0.3 ? x : 0;
     case ATTN_ROLE_MIX_ALPHA: return 1 / (1 + x * x);
     case ATTN_ROLE_CONV_Q:
     case ATTN_ROLE_CONV_K:

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Routers inside a plan: logits by a product with the weights, gates from
+ * them, both in the workspace.
+ */
+#include "mech/router.h"
+
+#include <inttypes.h>
+
+#include "base/error.h"
+#include "mech/one_attend.h"
+#include "solvers/map_gemm.h"
+
+struct arrays {
+    void *logits; /* [B,1,N,logits], f32 or f64 */
+    void *gates;  /* [B,Hout,N] */
+    void *gemm, *route;
+};
+
+static int64_t widest(const struct attn__problem *p, const struct attn__map_route *m)
+{
+    return attn__max_i64((int64_t)p->own[ATTN__ROUTER_CHANNELS], attn__map_route_logits(m));
+}
+
+static void carve(struct attn__scratch *s, const struct attn__problem *p,
+                  const struct attn__map_route *m, const struct attn__machine *machine,
+                  struct arrays *a)
+{
+    size_t size = attn__dtype_size(attn__problem_row_dtype(p));
+    int64_t tokens = 0, logits = 0, gates = 0;
+    s->ok = s->ok && attn__mul_i64(p->b, p->q, &tokens) &&
+            attn__mul_i64(tokens, attn__map_route_logits(m), &logits) &&
+            attn__mul_i64(tokens, p->hout, &gates);
+    a->logits = attn__scratch_take(s, logits, size);
+    a->gates = attn__scratch_take(s, gates, size);
+    a->gemm = attn__map_gemm_take(s, widest(p, m), machine->threads);
+    a->route = attn__map_route_take(s, m, p->b, p->q, machine->threads,
+                                    (p->want & ATTN_WANT_AUX_LOSS) != 0);
+}
+
+bool attn__router_workspace(const struct attn__problem *p, struct attn__map_route m,
+                            const struct attn__machine *machine, size_t *bytes)
+{
+    struct attn__scratch s = {.ok = true};
+    struct arrays a;
+    carve(&s, p, &m, machine, &a);
+    *bytes = s.used;
+    return s.ok;
+}
+
+int32_t attn__router_stage(const struct attn__params *user, const struct attn__mem *mem,
+                           const struct attn__setting *settings, size_t n,
+                           struct attn__problem *p)
+{
+    struct attn__params copy;
+    int32_t status = attn__one_attend_params(user, mem, settings, n, &copy);
+    int64_t want = attn__params_i64_or(&copy, ATTN_PARAM_WANT, 0);
+    if (status == ATTN_OK && want & ATTN_WANT_AUX_LOSS)
+        status = attn__params_set_i64(&copy, ATTN_PARAM_WANT, want & ~ATTN_WANT_AUX_LOSS);
+    if (status == ATTN_OK)
+        status = attn__mech_attend(&copy, &copy, mem, p);
+    attn__params_destroy(&copy);
+    return status;
+}
+
+/* In the order of their logits. */
+static const enum attn__slot weights[] = {ATTN__SLOT_ROUTER_W, ATTN__SLOT_ROUTER_SHARED_W,
+                                          ATTN__SLOT_ROUTER_MIX_W};
+
+enum { WEIGHTS = sizeof weights / sizeof weights[0] };
+
+/* Rows of tokens that count, and weights; for check=data. */
+static int32_t check_finite(const struct attn__call *c, enum attn__slot slot)
+{
+    const attn_tensor *t = &c->t[slot];
+    int64_t n[3] = {1, 1, 1}, stride[3] = {0};
+    for (int32_t i = 0; i < t->rank; i++) {
+        n[3 - t->rank + i] = t->shape[i];
+        stride[3 - t->rank + i] = t->stride[i];
+    }
+    for (int64_t x = 0; x < n[0]; x++)
+        for (int64_t y = 0; y < n[1]; y++)
+            for (int64_t z = 0; z < n[2]; z++) {
+                if (slot == ATTN__SLOT_ROUTER_X && y >= attn__call_seq(c, x).nq)
+                    continue;
+                double v = attn__load_f64(
+                    t->data, x * stride[0] + y * stride[1] + z * stride[2], t->dtype);
+                if (!isfinite(v))
+                    return attn__error_set(ATTN_ERR_DATA,
+                                           "%s has %g at [%" PRId64 ",%" PRId64 ",%" PRId64
+                                           "], expected a finite number",
+                                           attn__role_table[slot].name, v, x, y, z);
+            }
+    return ATTN_OK;
+}
+
+static int32_t check_call(const struct attn__call *c)
+{
+    int32_t status = ATTN_OK;
+    if (c->p->check < ATTN_CHECK_DATA)
+        return ATTN_OK;
+    status = check_finite(c, ATTN__SLOT_ROUTER_X);
+    for (size_t n = 0; n < WEIGHTS && status == ATTN_OK; n++)
+        if (c->has[weights[n]])
+            status = check_finite(c, weights[n]);
+    return status;
+}
+
+void attn__router_roles(struct attn__problem *p, struct attn__map_route m, int64_t channels)
+{
+    int64_t counts[WEIGHTS] = {m.active > 0 ? m.routed : 0, m.shared > 1 ? m.shared : 0};
+    counts[2] = attn__map_route_logits(&m) - counts[0] - counts[1];
+    p->own[ATTN__ROUTER_CHANNELS] = (double)channels;
+    p->extent[p->n_extents++] = (struct attn__extent){"Channels", channels};
+    p->extent[p->n_extents++] = (struct attn__extent){"Routed", counts[0]};
+    p->extent[p->n_extents++] = (struct attn__extent){"Shared", counts[1]};
+    for (size_t n = 0; n < WEIGHTS; n++) {
+        if (counts[n] == 0)
+            continue;
+        p->takes[weights[n]] = ATTN__TAKES_MUST;
+        p->takes[ATTN__SLOT_ROUTER_X] = ATTN__TAKES_MUST;
+    }
+    p->check_call = check_call;
+}
+
+/* The logits of one role after another. */
+static void logits_of(const struct attn__recipe_run *r, const struct attn__map_route *m,
+                      const struct arrays *a, const attn_tensor *logits)
+{
+    const attn_tensor *t = r->call->t, *x = &t[ATTN__SLOT_ROUTER_X];
+    attn_tensor rows = *x, part = *logits; /* [B,N,C] as [B,1,N,C] */
+    rows.rank = 4;
+    for (int i = 3; i > 1; i--) {
+        rows.shape[i] = x->shape[i - 1];
+        rows.stride[i] = x->stride[i - 1];
+    }
+    rows.shape[1] = 1;
+    rows.stride[1] = 0;
+    for (size_t n = 0; n < WEIGHTS; n++) {
+        const attn_tensor *w = &t[weights[n]];
+        if (!r->call->has[weights[n]])
+            continue;
+        attn_tensor matrix = *w; /* [M,C] as [1,M,C] */
+        matrix.rank = 3;
+        for (int i = 2; i > 0; i--) {
+            matrix.shape[i] = w->shape[i - 1];
+            matrix.stride[i] = w->stride[i - 1];
+        }
+        matrix.shape[0] = 1;
+        matrix.stride[0] = 0;
+        part.shape[3] = w->shape[0];
+        const struct attn__map_gemm g = {&rows, &matrix, &part, true};
+        attn__map_gemm(r, &g, widest(r->call->p, m), a->gemm);
+        part.data = (char *)part.data + w->shape[0] * (int64_t)attn__dtype_size(part.dtype);
+    }
+}
+
+void attn__router_run(const struct attn__recipe_run *r, struct attn__map_route m,
+                      struct attn__call *stage)
+{
+    const struct attn__problem *p = r->call->p;
+    const attn_tensor *t = r->call->t, *out = &t[ATTN__SLOT_OUT];
+    int64_t b = out->shape[0], n = out->shape[2];
+    int32_t type = attn__problem_row_dtype(p);
+    struct attn__scratch s = {.base = r->ws, .ok = true};
+    struct arrays a;
+    carve(&s, p, &m, r->machine, &a);
+    attn_tensor gates = attn__recipe_view(a.gates, type, b, p->hout, n, -1);
+    attn_tensor logits =
+        attn__recipe_view(a.logits, type, b, 1, n, attn__map_route_logits(&m));
+    logits_of(r, &m, &a, &logits);
+    m.logits = &logits;
+    m.q = &t[ATTN__SLOT_Q];
+    m.gates = &gates;
+    m.loss = r->call->has[ATTN__SLOT_AUX_LOSS] ? &t[ATTN__SLOT_AUX_LOSS] : NULL;
+    attn__map_route(r, &m, a.route);
+    attn__recipe_give(stage, ATTN__SLOT_GATE, &gates);
+}

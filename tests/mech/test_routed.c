@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Properties and bad input of routed heads (src/mech/moh.c, router.c;
+ * src/solvers/map_route.c), whose numbers are those of golden files.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../unit/unit.h"
+#include "dense.h"
+#include "rng.h"
+
+enum { B = 2, H = 8, HK = 4, NQ = 70, NK = 90, D = 16, C = 24, S = 3, E = H - S };
+
+#define SIZES "b=2 h=8/4 q=80 k=100 d=16 causal "
+#define CODE "moh " SIZES "moh_shared=3 moh_active=2 moh_channels=24 "
+#define LLAMA "moh " SIZES "moh_shared=3 moh_form=llama "
+
+static float *numbers(struct dense *x, int32_t role, int32_t rank, int64_t n0, int64_t n1,
+                      int64_t n2, double deviation)
+{
+    const int64_t shape[3] = {n0, n1, n2};
+    struct rng r = {(uint64_t)role};
+    float *f = dense_add(x, role, ATTN_DTYPE_F32, rank, shape, NULL)->data;
+    for (int64_t i = 0; i < n0 * n1 * (rank == 3 ? n2 : 1); i++)
+        f[i] = (float)(rng_normal(&r) * deviation);
+    return f;
+}
+
+/* Returns the tokens. */
+static float *make(struct dense *x, double weights)
+{
+    dense_make(x, B, H, HK, NQ, NK, D, D);
+    float *tokens = numbers(x, ATTN_ROLE_ROUTER_X, 3, B, NQ, C, 1);
+    numbers(x, ATTN_ROLE_ROUTER_W, 2, E, C, 1, weights);
+    numbers(x, ATTN_ROLE_ROUTER_SHARED_W, 2, S, C, 1, weights);
+    numbers(x, ATTN_ROLE_ROUTER_MIX_W, 2, 2, C, 1, weights);
+    return tokens;
+}
+
+static float *loss_of(struct dense *x)
+{
+    const int64_t one = 1;
+    return dense_add(x, ATTN_ROLE_AUX_LOSS, ATTN_DTYPE_F32, 1, &one, NULL)->data;
+}
+
+static void same(const struct dense *a, const struct dense *b, double bound, const char *what)
+{
+    ck_assert_msg(dense_distance(a->out, b->out, a->n_out) <= bound, "%s: out", what);
+    ck_assert_msg(dense_distance(a->lse, b->lse, a->n_lse) <= bound, "%s: lse", what);
+}
+
+/* All heads with equal weights are softmax. */
+START_TEST(all_heads)
+{
+    attn_ctx *ctx = dense_ctx(2);
+    struct dense plain, x;
+    dense_make(&plain, B, H, HK, NQ, NK, D, D);
+    ck_assert(dense_run(ctx, "softmax " SIZES, "flash", &plain));
+    dense_make(&x, B, H, HK, NQ, NK, D, D);
+    ck_assert(dense_run(ctx, LLAMA "moh_active=5", "flash", &x));
+    same(&plain, &x, 0, "llama");
+    dense_free(&x);
+    make(&x, 0);
+    ck_assert(
+        dense_run(ctx, "moh " SIZES "moh_shared=3 moh_active=5 moh_channels=24", "flash", &x));
+    same(&plain, &x, 1e-6, "code");
+    dense_free(&x);
+    dense_free(&plain);
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
+/* Each token has S + K heads; those that are computed are softmax's, and the
+ * gates by the caller that are read off them give the same again. */
+START_TEST(as_many_as_said)
+{
+    attn_ctx *ctx = dense_ctx(2);
+    struct dense plain, x, y;
+    dense_make(&plain, B, H, HK, NQ, NK, D, D);
+    ck_assert(dense_run(ctx, "softmax " SIZES, "flash", &plain));
+    make(&x, 0.4);
+    ck_assert(dense_run(ctx, CODE, "flash", &x));
+    dense_make(&y, B, H, HK, NQ, NK, D, D);
+    float *gate = numbers(&y, ATTN_ROLE_GATE, 3, B, H, NQ, 1);
+    for (int64_t b = 0; b < B; b++)
+        for (int64_t i = 0; i < NQ; i++) {
+            int active = 0;
+            double sum = 0;
+            for (int64_t h = 0; h < H; h++) {
+                int64_t row = (b * H + h) * NQ + i;
+                bool on = x.lse[row] != -INFINITY;
+                gate[row] = on ? x.out[row * D] / plain.out[row * D] : 0;
+                active += on;
+                sum += (double)gate[row];
+                ck_assert(!on || x.lse[row] == plain.lse[row]);
+                ck_assert(on || h >= S);
+            }
+            ck_assert_int_eq(active, S + 2);
+            ck_assert(sum > 2 * 2 - 1e-3 && sum < 2 * S + 1e-3);
+        }
+    ck_assert(dense_run(ctx, "moh " SIZES "moh_router=0", "flash", &y));
+    same(&x, &y, 1e-5, "gates of the caller");
+    memcpy(plain.out, y.out, y.n_out * sizeof *y.out);
+    ck_assert(dense_run(ctx, "softmax " SIZES "head_gate", "flash", &y));
+    ck_assert(memcmp(plain.out, y.out, y.n_out * sizeof *y.out) == 0);
+    dense_free(&plain);
+    dense_free(&x);
+    dense_free(&y);
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
+START_TEST(any_number_of_threads)
+{
+    struct dense x[2];
+    float *loss[2];
+    for (int64_t threads = 1; threads <= 3; threads++) {
+        attn_ctx *ctx = dense_ctx(threads);
+        int n = threads > 1;
+        make(&x[n], 0.4);
+        loss[n] = loss_of(&x[n]);
+        ck_assert(dense_run(ctx, CODE "want=aux_loss", NULL, &x[n]));
+        ck_assert(*loss[n] > 0);
+        if (n) {
+            same(&x[0], &x[1], 0, "threads");
+            ck_assert(*loss[0] == *loss[1]);
+            dense_free(&x[1]);
+        }
+        attn_ctx_destroy(ctx);
+    }
+    dense_free(&x[0]);
+}
+END_TEST
+
+/* A token of NaN has only NaN, and nobody else has; tokens that do not count
+ * may hold anything. */
+START_TEST(tokens_of_nan)
+{
+    static const int32_t lengths[B] = {NQ, NQ - 9};
+    attn_ctx *ctx = dense_ctx(2);
+    struct dense a, b;
+    float *tokens = make(&a, 0.4);
+    ck_assert(dense_run(ctx, CODE, "flash", &a));
+    tokens = make(&b, 0.4);
+    tokens[5 * C + 3] = NAN;
+    ck_assert(dense_run(ctx, CODE, "flash", &b));
+    for (int64_t row = 0; row < B * H * NQ; row++) {
+        bool bad = row < H * NQ && row % NQ == 5;
+        ck_assert(bad ? isnan(b.out[row * D]) : b.out[row * D] == a.out[row * D]);
+    }
+    attn_plan *plan = dense_plan(ctx, CODE "check=data", NULL);
+    ck_assert_int_eq(attn_plan_execute(plan, b.arg, b.n, NULL, 0), ATTN_ERR_DATA);
+    ck_assert_ptr_nonnull(strstr(dense_error(), "router_x has nan at [0,5,3]"));
+    attn_plan_destroy(plan);
+    float loss[2];
+    for (int n = 0; n < 2; n++) {
+        struct dense x;
+        tokens = make(&x, 0.4);
+        const float *told = loss_of(&x);
+        dense_list(&x, ATTN_ROLE_Q_LEN, lengths, B);
+        for (int64_t i = NQ - 9; i < NQ && n == 1; i++)
+            tokens[(NQ + i) * C] = NAN;
+        ck_assert(dense_run(ctx, CODE "want=aux_loss check=data", "flash", &x));
+        loss[n] = *told;
+        ck_assert(x.out[(H * NQ + NQ - 1) * D] == 0);
+        dense_free(&x);
+    }
+    ck_assert(loss[0] == loss[1]);
+    dense_free(&a);
+    dense_free(&b);
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
+START_TEST(refused)
+{
+    static const struct {
+        const char *text;
+        int32_t status;
+        const char *says;
+    } cases[] = {
+        {"moh h=4 q=4 k=4 d=4", ATTN_ERR_UNSET, "moh_active"},
+        {"moh h=4 q=4 k=4 d=4 moh_active=5", ATTN_ERR_INVALID, "moh_active is 5"},
+        {"moh h=4 q=4 k=4 d=4 moh_active=2 moh_shared=3", ATTN_ERR_INVALID, "moh_active is 2"},
+        {"moh h=4 q=4 k=4 d=4 moh_active=0 moh_shared=5", ATTN_ERR_INVALID, "moh_shared is 5"},
+        {"moh h=4 q=4 k=4 d=4 moh_active=0", ATTN_ERR_INVALID, "no head"},
+        {"moh h=4 q=4 k=4 d=4 moh_active=2 moh_router=0", ATTN_ERR_INVALID, "moh_active is set"},
+        {"moh h=4 q=4 k=4 d=4 moh_form=paper moh_router=0", ATTN_ERR_INVALID, "moh_form is set"},
+        {"moh h=4 q=4 k=4 d=4 moh_active=2 moh_form=llama moh_channels=3", ATTN_ERR_INVALID,
+         "moh_channels is set"},
+        {"moh h=4 q=4 k=4 d=4 moh_active=2 moh_form=llama want=aux_loss", ATTN_ERR_INVALID,
+         "aux_loss"},
+        {"moh h=4 q=4 k=4 d=4 moh_router=0 want=aux_loss", ATTN_ERR_INVALID, "aux_loss"},
+        {"softmax h=4 q=4 k=4 d=4 want=aux_loss", ATTN_ERR_INVALID, "softmax has no router"},
+        {"moh h=4 q=4 k=4 d=4 moh_active=2 head_gate=0", ATTN_ERR_INVALID, "head_gate is 0"},
+        {"moh h=4 q=4 k=4 d=4 moh_active=2 packed", ATTN_ERR_UNSUPPORTED, "packed is set"},
+        {"softmax h=4 q=4 k=4 d=4 moh_active=2", ATTN_ERR_INVALID, "moh_active is set"},
+        {"pgqa h=4/2 q=4 k=4 d=4 head_gate", ATTN_ERR_INVALID, "head_gate is set"},
+        {"diff_attention h=4/2 q=4 k=4 d=4 head_gate", ATTN_ERR_INVALID, "head_gate is set"},
+    };
+    attn_ctx *ctx = dense_ctx(1);
+    for (size_t n = 0; n < sizeof cases / sizeof cases[0]; n++) {
+        attn_desc *desc;
+        attn_plan *plan;
+        ck_assert_int_eq(attn_desc_parse(ctx, cases[n].text, &desc), ATTN_OK);
+        int32_t status = attn_plan_create(ctx, desc, &plan);
+        ck_assert_msg(status == cases[n].status, "%s: %d, %s", cases[n].text, (int)status,
+                      dense_error());
+        ck_assert_msg(strstr(dense_error(), cases[n].says), "%s: %s", cases[n].text, dense_error());
+        attn_desc_destroy(desc);
+    }
+    struct dense x;
+    make(&x, 1);
+    attn_plan *plan = dense_plan(ctx, CODE, NULL);
+    ck_assert_int_eq(attn_plan_execute(plan, x.arg, x.n - 1, NULL, 0), ATTN_ERR_ROLE);
+    ck_assert_ptr_nonnull(strstr(dense_error(), "router_mix_w is missing"));
+    dense_view(&x, ATTN_ROLE_ROUTER_W)->shape[0] = H;
+    ck_assert_int_eq(attn_plan_execute(plan, x.arg, x.n, NULL, 0), ATTN_ERR_SHAPE);
+    ck_assert_ptr_nonnull(strstr(dense_error(), "router_w"));
+    attn_plan_destroy(plan);
+    dense_free(&x);
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
+UNIT_MAIN("routed", all_heads, as_many_as_said, any_number_of_threads, tokens_of_nan, refused)
