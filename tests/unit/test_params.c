@@ -122,7 +122,7 @@ static const struct limit {
     {ATTN_PARAM_DTYPE, 0, ATTN_ERR_INVALID},
     {ATTN_PARAM_WANT, 0, ATTN_OK},
     {ATTN_PARAM_WANT, 1023, ATTN_OK},
-    {ATTN_PARAM_WANT, 1024, ATTN_ERR_INVALID},
+    {ATTN_PARAM_WANT, 4096, ATTN_ERR_INVALID},
     {ATTN_PARAM_WANT, -1, ATTN_ERR_INVALID},
     {ATTN_PARAM_EXECUTORS, 1024, ATTN_OK},
     {ATTN_PARAM_EXECUTORS, 1025, ATTN_ERR_INVALID},
@@ -177,8 +177,8 @@ START_TEST(messages)
     check_error("b is an integer, found a call for a real number");
     attn__params_set_i64(&params, ATTN_PARAM_DTYPE, 9);
     check_error("dtype is 9, expected the value of one of f32, f64, f16, bf16");
-    attn__params_set_i64(&params, ATTN_PARAM_WANT, 1024);
-    check_error("want is 1024, expected a sum of the values of probs, scores_raw");
+    attn__params_set_i64(&params, ATTN_PARAM_WANT, 4096);
+    check_error("want is 4096, expected a sum of the values of probs, scores_raw");
     set_text(ATTN_PARAM_DTYPE, "fp16");
     check_error("dtype is 'fp16', expected f32, f64, f16, bf16; the nearest is 'f16'");
     set_text(ATTN_PARAM_WANT, "probs,colsums");
