@@ -189,7 +189,15 @@ enum {
     ATTN_MECH_BIRDIE = 222,
     /* Mixture-of-Head attention (Jin et al., 2024): a router gives each token
      * some of the heads. */
-    ATTN_MECH_MOH = 300
+    ATTN_MECH_MOH = 300,
+    /* Selective multi-head attention (Union of Experts, Yang et al., 2025):
+     * heads among the tokens that joined them. */
+    ATTN_MECH_UOE_SMHA = 301,
+    /* Soft mixture of attention experts (BAM!, Zhang et al., 2024). */
+    ATTN_MECH_BAM_SOFT_MOA = 302,
+    /* Mixture of attention heads (Zhang et al., 2022): queries of chosen
+     * experts, one head of keys and values. */
+    ATTN_MECH_MOA_HEADS = 303
 };
 
 /*
@@ -418,6 +426,11 @@ enum {
  * | 30002 | moh_active      | i64    | 0..hout-moh_shared| needed           |
  * | 30003 | moh_channels    | i64    | 1..               | hq * d           |
  * | 30004 | moh_router      | bool   |                   | 1                |
+ * | 30100 | uoe_active      | i64    | 1..hq             | hq div 2         |
+ * | 30101 | uoe_channels    | i64    | 1..               | hq * d           |
+ * | 30200 | bam_experts     | i64    | a divisor of hq   | needed           |
+ * | 30201 | bam_shared_kv   | bool   |                   | 0                |
+ * | 30202 | bam_channels    | i64    | 1..               | hq / experts * d |
  *
  * b, q and k are maxima: every execute may have fewer. With k=inf the
  * workspace does not grow with k and nothing of the size of the scores is
@@ -633,7 +646,12 @@ enum {
     ATTN_PARAM_MOH_SHARED = 30001,
     ATTN_PARAM_MOH_ACTIVE = 30002,
     ATTN_PARAM_MOH_CHANNELS = 30003,
-    ATTN_PARAM_MOH_ROUTER = 30004
+    ATTN_PARAM_MOH_ROUTER = 30004,
+    ATTN_PARAM_UOE_ACTIVE = 30100,
+    ATTN_PARAM_UOE_CHANNELS = 30101,
+    ATTN_PARAM_BAM_EXPERTS = 30200,
+    ATTN_PARAM_BAM_SHARED_KV = 30201,
+    ATTN_PARAM_BAM_CHANNELS = 30202
 };
 
 /* Types of parameter values, as attn_param_type tells them. */

@@ -157,11 +157,12 @@ typedef struct attn_plan attn_plan;
  * |     | BIAS          | n: agent_tokens      |              |     |       |
  * | 145 | FORGET        | [B,Hv,Nk,Dv]         | kv_dtype     | in  | birdie|
  * | 146 | BIRDIE_MASK   | [B|1,Nk]             | i32 i64      | in  | birdie|
- * | 160 | ROUTER_X      | [B,Nq,C]             | dtype        | in  | moh   |
- * | 161 | ROUTER_W      | [E,C]                | as BIAS      | in  | moh   |
+ * | 160 | ROUTER_X      | [B,Nq,C]             | dtype        | in  | moh,  |
+ * | 161 | ROUTER_W      | [E,C]                | as BIAS      | in  | ...   |
  * | 162 | ROUTER_       | [S,C]                | as BIAS      | in  | moh   |
  * |     | SHARED_W      |  S: moh_shared       |              |     |       |
  * | 163 | ROUTER_MIX_W  | [2,C]                | as BIAS      | in  | moh   |
+ * | 164 | ROUTER_B      | [E]                  | as BIAS      | in  | uoe_  |
  *
  * "piece": declared by a piece of visibility, see pieces.h; n: blocks of
  * queries. "mech.": only mechanisms whose text says so have the role. N2: keys
@@ -310,7 +311,8 @@ enum {
     ATTN_ROLE_ROUTER_X = 160,
     ATTN_ROLE_ROUTER_W = 161,
     ATTN_ROLE_ROUTER_SHARED_W = 162,
-    ATTN_ROLE_ROUTER_MIX_W = 163
+    ATTN_ROLE_ROUTER_MIX_W = 163,
+    ATTN_ROLE_ROUTER_B = 164
 };
 
 /* One argument of execute. Frozen. For every role above but USER, object

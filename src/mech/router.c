@@ -94,7 +94,7 @@ static int32_t check_finite(const struct attn__call *c, enum attn__slot slot)
     return ATTN_OK;
 }
 
-static int32_t check_call(const struct attn__call *c)
+int32_t attn__router_check(const struct attn__call *c)
 {
     int32_t status = ATTN_OK;
     if (c->p->check < ATTN_CHECK_DATA)
@@ -103,6 +103,8 @@ static int32_t check_call(const struct attn__call *c)
     for (size_t n = 0; n < WEIGHTS && status == ATTN_OK; n++)
         if (c->has[weights[n]])
             status = check_finite(c, weights[n]);
+    if (status == ATTN_OK && c->has[ATTN__SLOT_ROUTER_B])
+        status = check_finite(c, ATTN__SLOT_ROUTER_B);
     return status;
 }
 
@@ -120,7 +122,7 @@ void attn__router_roles(struct attn__problem *p, struct attn__map_route m, int64
         p->takes[weights[n]] = ATTN__TAKES_MUST;
         p->takes[ATTN__SLOT_ROUTER_X] = ATTN__TAKES_MUST;
     }
-    p->check_call = check_call;
+    p->check_call = attn__router_check;
 }
 
 /* The logits of one role after another. */
@@ -171,6 +173,7 @@ void attn__router_run(const struct attn__recipe_run *r, struct attn__map_route m
     logits_of(r, &m, &a, &logits);
     m.logits = &logits;
     m.q = &t[ATTN__SLOT_Q];
+    m.bias = r->call->has[ATTN__SLOT_ROUTER_B] ? &t[ATTN__SLOT_ROUTER_B] : NULL;
     m.gates = &gates;
     m.loss = r->call->has[ATTN__SLOT_AUX_LOSS] ? &t[ATTN__SLOT_AUX_LOSS] : NULL;
     attn__map_route(r, &m, a.route);

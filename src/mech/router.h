@@ -21,6 +21,9 @@ int32_t attn__router_stage(const struct attn__params *user, const struct attn__m
 /* Adds the extents and roles of a learned router, and the check of its data. */
 void attn__router_roles(struct attn__problem *p, struct attn__map_route m, int64_t channels);
 
+/* The check that it sets: of what check=data looks at. */
+int32_t attn__router_check(const struct attn__call *c);
+
 bool attn__router_workspace(const struct attn__problem *p, struct attn__map_route m,
                             const struct attn__machine *machine, size_t *bytes);
 

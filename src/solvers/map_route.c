@@ -105,9 +105,12 @@ static bool norms(const struct job *j, int64_t b, int64_t i, double *x)
 
 static double logit(const struct job *j, int64_t b, int64_t i, int64_t n)
 {
-    const attn_tensor *t = j->m->logits;
-    return attn__load_f64(t->data, b * t->stride[0] + i * t->stride[2] + n * t->stride[3],
-                          t->dtype);
+    const attn_tensor *t = j->m->logits, *bias = j->m->bias;
+    double x = attn__load_f64(t->data, b * t->stride[0] + i * t->stride[2] + n * t->stride[3],
+                              t->dtype);
+    return bias && n < j->m->routed
+               ? x + attn__load_f64(bias->data, n * bias->stride[0], bias->dtype)
+               : x;
 }
 
 /* n logits from *at on, as probabilities. */
@@ -145,6 +148,8 @@ static bool token(const struct job *j, int64_t b, int64_t i, double *gate, doubl
         largest(routed, m->routed, m->active, chosen);
         for (int64_t e = 0; e < m->routed; e++)
             sum += p[e] * chosen[e];
+        for (int64_t e = 0; e < m->routed && m->kind == ATTN__ROUTE_TOP; e++)
+            p[e] = 1;
         double f = code ? (double)m->active / fmax(sum, LEAST_SUM) : 1;
         for (int64_t e = 0; e < m->routed; e++)
             routed[e] = f * p[e] * chosen[e];

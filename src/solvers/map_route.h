@@ -14,7 +14,8 @@ enum attn__route {
     ATTN__ROUTE_MOH_CODE,
     ATTN__ROUTE_MOH_PAPER,
     ATTN__ROUTE_MOH_LLAMA, /* 1 or 0 by the norms of the queries */
-    ATTN__ROUTE_SOFT       /* the softmax itself */
+    ATTN__ROUTE_SOFT,      /* the softmax itself */
+    ATTN__ROUTE_TOP        /* 1 or 0 by the logits */
 };
 
 struct attn__map_route {
@@ -24,6 +25,7 @@ struct attn__map_route {
     /* [B,1,N,...]: routed logits, those of the shared heads if there are more
      * than one, two of the mix if there are both; not for LLAMA. */
     const attn_tensor *logits;
+    const attn_tensor *bias; /* of the routed logits [routed]; NULL: none */
     const attn_tensor *q; /* for LLAMA: [B,Hq,N,D] */
     attn_tensor *gates;   /* [B,Hout,N], f32 or f64 */
     /* Of the balance loss: [1], or NULL. The probabilities' means times the

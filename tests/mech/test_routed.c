@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Properties and bad input of routed heads (src/mech/moh.c, router.c;
- * src/solvers/map_route.c), whose numbers are those of golden files.
+ * Properties and bad input of routed heads (src/mech/moh.c, router.c,
+ * uoe_smha.c, bam_soft_moa.c, moa_heads.c; src/solvers/map_route.c,
+ * map_members.c), whose numbers are those of golden files.
  */
 #include <math.h>
 #include <stdio.h>
@@ -112,6 +113,39 @@ START_TEST(as_many_as_said)
 }
 END_TEST
 
+/* One expert, and heads that all tokens join, are softmax. */
+START_TEST(of_experts)
+{
+    attn_ctx *ctx = dense_ctx(2);
+    struct dense plain, x;
+    dense_make(&plain, B, H, H, NQ, NQ, D, D);
+    ck_assert(dense_run(ctx, "softmax b=2 h=8 q=80 k=80 d=16 causal", "flash", &plain));
+    dense_make(&x, B, H, H, NQ, NQ, D, D);
+    numbers(&x, ATTN_ROLE_ROUTER_X, 3, B, NQ, C, 1);
+    numbers(&x, ATTN_ROLE_ROUTER_W, 2, 1, C, 1, 0.4);
+    ck_assert(dense_run(ctx,
+                        "bam_soft_moa b=2 h=8 q=80 k=80 d=16 causal bam_experts=1 bam_channels=24",
+                        "flash", &x));
+    same(&plain, &x, 0, "bam_soft_moa");
+    dense_free(&x);
+    dense_make(&x, B, H, H, NQ, NQ, D, D);
+    float *tokens = numbers(&x, ATTN_ROLE_ROUTER_X, 3, B, NQ, C, 1);
+    numbers(&x, ATTN_ROLE_ROUTER_W, 2, H, C, 1, 0.4);
+    const int64_t heads = H;
+    dense_add(&x, ATTN_ROLE_ROUTER_B, ATTN_DTYPE_F32, 1, &heads, NULL);
+    const char *uoe = "uoe_smha b=2 h=8 q=80 k=80 d=16 causal uoe_active=8 uoe_channels=24";
+    ck_assert(dense_run(ctx, uoe, NULL, &x));
+    same(&plain, &x, 2e-6, "uoe_smha");
+    tokens[7 * C] = NAN; /* that token joins nothing and has NaN; nobody sees it */
+    ck_assert(dense_run(ctx, uoe, NULL, &x));
+    for (int64_t row = 0; row < B * H * NQ; row++)
+        ck_assert(isnan(x.out[row * D]) == (row < H * NQ && row % NQ == 7));
+    dense_free(&x);
+    dense_free(&plain);
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
 START_TEST(any_number_of_threads)
 {
     struct dense x[2];
@@ -197,6 +231,16 @@ START_TEST(refused)
         {"moh h=4 q=4 k=4 d=4 moh_active=2 head_gate=0", ATTN_ERR_INVALID, "head_gate is 0"},
         {"moh h=4 q=4 k=4 d=4 moh_active=2 packed", ATTN_ERR_UNSUPPORTED, "packed is set"},
         {"softmax h=4 q=4 k=4 d=4 moh_active=2", ATTN_ERR_INVALID, "moh_active is set"},
+        {"uoe_smha h=4/2 q=4 k=4 d=4", ATTN_ERR_INVALID, "h=4/2/2"},
+        {"uoe_smha h=4 q=4 k=4 d=4 uoe_active=5", ATTN_ERR_INVALID, "uoe_active is 5"},
+        {"uoe_smha h=4 q=4 k=5 d=4", ATTN_ERR_INVALID, "q and k differ"},
+        {"uoe_smha h=4 q=4 k=4 d=4 alibi", ATTN_ERR_INVALID, "alibi is set"},
+        {"bam_soft_moa h=4 q=4 k=4 d=4", ATTN_ERR_UNSET, "bam_experts"},
+        {"bam_soft_moa h=4 q=4 k=4 d=4 bam_experts=3", ATTN_ERR_INVALID, "bam_experts is 3"},
+        {"bam_soft_moa h=4 q=4 k=4 d=4 bam_experts=2 bam_shared_kv", ATTN_ERR_INVALID,
+         "hk is 4"},
+        {"bam_soft_moa h=4 q=4 k=4 d=4 bam_experts=2 packed", ATTN_ERR_UNSUPPORTED, "packed"},
+        {"moa_heads h=4/2 q=4 k=4 d=4", ATTN_ERR_INVALID, "hk is 2"},
         {"pgqa h=4/2 q=4 k=4 d=4 head_gate", ATTN_ERR_INVALID, "head_gate is set"},
         {"diff_attention h=4/2 q=4 k=4 d=4 head_gate", ATTN_ERR_INVALID, "head_gate is set"},
     };
@@ -225,4 +269,5 @@ START_TEST(refused)
 }
 END_TEST
 
-UNIT_MAIN("routed", all_heads, as_many_as_said, any_number_of_threads, tokens_of_nan, refused)
+UNIT_MAIN("routed", all_heads, as_many_as_said, of_experts, any_number_of_threads, tokens_of_nan,
+          refused)
