@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Mechanisms that are not one of their own but several calls, as docs/mechanisms/
- * hpnet.md and deconstructed_attention.md show them: the problem strings here
- * are those of the sheets, which is looked after too. Every solver that can
+ * hpnet.md, deconstructed_attention.md and unified_view.md show them: the problem
+ * strings here are those of the sheets, which is looked after too. Every solver that can
  * serve a call, against direct sums in double.
  *
  *     test_compositions DOCS_MECHANISMS
@@ -273,16 +273,21 @@ static double own_weight(const float *qi, const float *kj)
     return exp(sum / sqrt(D));
 }
 
-static void begin(struct call *c, const char *text)
+static void begin_on(struct call *c, const char *sheet, const char *text)
 {
     struct rng r = {9};
     *c = (struct call){.text = text};
-    shown("deconstructed_attention.md", text);
+    shown(sheet, text);
     random_floats(&r, q, NUMBERS);
     random_floats(&r, k, NUMBERS);
     random_floats(&r, v, NUMBERS);
     give(c, ATTN_ROLE_V, ATTN_DTYPE_F32, v, 4, dense_shape);
     give(c, ATTN_ROLE_OUT, ATTN_DTYPE_F32, out, 4, dense_shape);
+}
+
+static void begin(struct call *c, const char *text)
+{
+    begin_on(c, "deconstructed_attention.md", text);
 }
 
 START_TEST(approximate)
@@ -339,9 +344,101 @@ START_TEST(fixed_queries)
 }
 END_TEST
 
+/* unified_view: q . k of features that are x + 1 above 0 and e^x below. */
+static double feature(float a)
+{
+    return a > 0 ? a + 1 : exp(a);
+}
+
+static double features(const float *qi, const float *kj)
+{
+    double sum = 0;
+    for (int e = 0; e < D; e++)
+        sum += feature(qi[e]) * feature(kj[e]);
+    return sum;
+}
+
+/* Linear attention, and its matrix as given weights. */
+START_TEST(two_roads)
+{
+    static float matrix[B * PAIRS], zero = 0;
+    static const int64_t pairs[4] = {B, H, N, N}, thin[4] = {B, H, N, 1}, nowhere[4] = {0};
+    double want[NUMBERS];
+    struct call c;
+    begin_on(&c, "unified_view.md", "linear_attention b=2 h=3 n=9 d=8 causal");
+    give(&c, ATTN_ROLE_Q, ATTN_DTYPE_F32, q, 4, dense_shape);
+    give(&c, ATTN_ROLE_K, ATTN_DTYPE_F32, k, 4, dense_shape);
+    weighted(features, false, want);
+    all_solvers(&c, out, want, NUMBERS, 8);
+
+    begin_on(&c, "unified_view.md", "softmax b=2 h=3 q=9 k=9 d=1/8 causal normalizer=none bias");
+    for (int n = 0; n < ROWS; n++) {
+        int i = n % N, first = n - i;
+        double sum = 0;
+        for (int j = 0; j <= i; j++)
+            sum += features(q + n * D, k + (first + j) * D);
+        for (int j = 0; j < N; j++)
+            matrix[n * N + j] = (float)(features(q + n * D, k + (first + j) * D) / sum);
+    }
+    view(&c, ATTN_ROLE_Q, &zero, thin, nowhere);
+    view(&c, ATTN_ROLE_K, &zero, thin, nowhere);
+    give(&c, ATTN_ROLE_BIAS, ATTN_DTYPE_F32, matrix, 4, pairs);
+    all_solvers(&c, out, want, NUMBERS, 8);
+}
+END_TEST
+
+/* Keys in two places, joined by their log-sum-exp. */
+START_TEST(two_places)
+{
+    enum { HERE = 5 };
+    static const char *const text[2] = {"softmax b=2 h=3 q=9 k=5 d=8",
+                                        "softmax b=2 h=3 q=9 k=4 d=8"};
+    static float part[2][NUMBERS], lse[2][ROWS];
+    static const int64_t rows[3] = {B, H, N}, stride[4] = {H * N * D, N * D, D, 1};
+    attn_tensor outs[2], lses[2], to;
+    double error = 0, size = 0;
+    attn_ctx *ctx = dense_ctx(2);
+    for (int p = 0; p < 2; p++) {
+        struct call c;
+        const int64_t shape[4] = {B, H, p ? N - HERE : HERE, D};
+        begin_on(&c, "unified_view.md", text[p]);
+        c.n = 0;
+        give(&c, ATTN_ROLE_Q, ATTN_DTYPE_F32, q, 4, dense_shape);
+        view(&c, ATTN_ROLE_K, k + p * HERE * D, shape, stride);
+        view(&c, ATTN_ROLE_V, v + p * HERE * D, shape, stride);
+        outs[p] = *give(&c, ATTN_ROLE_OUT, ATTN_DTYPE_F32, part[p], 4, dense_shape);
+        lses[p] = *give(&c, ATTN_ROLE_LSE, ATTN_DTYPE_F32, lse[p], 3, rows);
+        attn_plan *plan = dense_plan(ctx, text[p], NULL);
+        ck_assert_ptr_nonnull(plan);
+        ck_assert_int_eq(attn_plan_execute(plan, c.arg, c.n, NULL, 0), ATTN_OK);
+        attn_plan_destroy(plan);
+    }
+    attn_ctx_destroy(ctx);
+    ck_assert_int_eq(attn_tensor_init(&to, out, ATTN_DTYPE_F32, 4, dense_shape), ATTN_OK);
+    ck_assert_int_eq(attn_merge(2, outs, lses, &to, NULL), ATTN_OK);
+    for (int n = 0; n < ROWS; n++) {
+        const float *ks = k + n / N * N * D, *vs = v + n / N * N * D;
+        double sum = 0, want[D] = {0};
+        for (int j = 0; j < N; j++) {
+            double w = exponential(q + n * D, ks + j * D);
+            sum += w;
+            for (int e = 0; e < D; e++)
+                want[e] += w * vs[j * D + e];
+        }
+        for (int e = 0; e < D; e++) {
+            double off = (double)out[n * D + e] - want[e] / sum;
+            error += off * off;
+            size += want[e] / sum * (want[e] / sum);
+        }
+    }
+    ck_assert_double_le(sqrt(error / size), 8 * 0x1p-23 * 3);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
-    const TTest *const tests[] = {hpnet, approximate, non_approximate, fixed_queries};
+    const TTest *const tests[] = {hpnet,         approximate, non_approximate,
+                                  fixed_queries, two_roads,   two_places};
     if (argc != 2) {
         fprintf(stderr, "usage: test_compositions DOCS_MECHANISMS\n");
         return 2;
