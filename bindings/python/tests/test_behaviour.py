@@ -65,7 +65,7 @@ def test_numbers_agree_with_the_library():
     assert {n for n, r in _lib.roles.items() if r.has_layout} >= {"q", "k", "v", "out"}
     assert not _lib.roles["lse"].has_layout and not _lib.roles["probs"].has_layout
     assert attn.roles()["lse"] == "output" and attn.roles()["seg_q"] == "input"
-    assert attn.mechanisms()[0] == "softmax"
+    assert "softmax" in attn.mechanisms()
     assert attn.library_version().count(".") == 2
 
 
