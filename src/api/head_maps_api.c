@@ -8,7 +8,6 @@
 #include <math.h>
 
 #include "api/api_check.h"
-#include "base/dtype.h"
 #include "base/view.h"
 #include "solvers/head_alloc.h"
 #include "solvers/map_noise.h"
@@ -21,19 +20,6 @@ static int32_t check_heads(const char *name, size_t n)
         return ATTN_OK;
     return attn__error_set(ATTN_ERR_INVALID, "%s is %zu, expected 1 to %d heads", name, n,
                            (int)MOST_HEADS);
-}
-
-static int32_t check_view(const char *name, const attn_tensor *t, int32_t rank)
-{
-    if (t->dtype != ATTN_DTYPE_F32 && t->dtype != ATTN_DTYPE_F64 && t->dtype != ATTN_DTYPE_F16 &&
-        t->dtype != ATTN_DTYPE_BF16)
-        return attn__error_set(ATTN_ERR_DTYPE,
-                               "%s has dtype %" PRId32 " (%s), expected f32, f64, f16 or bf16",
-                               name, t->dtype, attn__dtype_name(t->dtype));
-    if (t->rank != rank)
-        return attn__error_set(ATTN_ERR_SHAPE, "%s has rank %" PRId32 ", expected %" PRId32, name,
-                               t->rank, rank);
-    return attn__view_check(name, t);
 }
 
 static int32_t check_norms(const char *name, size_t hk, const double *norms)
@@ -49,7 +35,7 @@ int32_t attn_head_map_norms(const attn_tensor *k, size_t hk, double *norms)
 {
     ATTN__CHECK_POINTER(k);
     ATTN__CHECK_POINTER(norms);
-    int32_t status = check_view("k", k, 4);
+    int32_t status = attn__view_check_real("k", k, 4);
     if (status == ATTN_OK && (uint64_t)k->shape[1] != hk)
         status = attn__error_set(ATTN_ERR_SHAPE,
                                  "k has extent %" PRId64 " in dimension 1, expected hk, which is "
@@ -146,9 +132,9 @@ int32_t attn_pgqa_noise(const attn_tensor *uniform, size_t hk, const attn_tensor
 {
     ATTN__CHECK_POINTER(uniform);
     ATTN__CHECK_POINTER(noise);
-    int32_t status = check_view("uniform", uniform, 3);
+    int32_t status = attn__view_check_real("uniform", uniform, 3);
     if (status == ATTN_OK)
-        status = check_view("noise", noise, 3);
+        status = attn__view_check_real("noise", noise, 3);
     if (status == ATTN_OK)
         status = attn__view_check_output("noise", noise);
     if (status != ATTN_OK)

@@ -9,7 +9,6 @@
 #include "api/api_check.h"
 #include "base/checked.h"
 #include "base/ctx.h"
-#include "base/dtype.h"
 #include "base/view.h"
 #include "problem/slopes.h"
 #include "solvers/agent_bias.h"
@@ -23,19 +22,6 @@ static int32_t check_heads(size_t n)
         return ATTN_OK;
     return attn__error_set(ATTN_ERR_INVALID, "heads is %zu, expected 1 to %d", n,
                            (int)MOST_HEADS);
-}
-
-static int32_t check_view(const char *name, const attn_tensor *t, int32_t rank)
-{
-    if (t->dtype != ATTN_DTYPE_F32 && t->dtype != ATTN_DTYPE_F64 && t->dtype != ATTN_DTYPE_F16 &&
-        t->dtype != ATTN_DTYPE_BF16)
-        return attn__error_set(ATTN_ERR_DTYPE,
-                               "%s has dtype %" PRId32 " (%s), expected f32, f64, f16 or bf16",
-                               name, t->dtype, attn__dtype_name(t->dtype));
-    if (t->rank != rank)
-        return attn__error_set(ATTN_ERR_SHAPE, "%s has rank %" PRId32 ", expected %" PRId32, name,
-                               t->rank, rank);
-    return attn__view_check(name, t);
 }
 
 static int32_t check_extent(const char *name, const attn_tensor *t, int32_t dim, int64_t want)
@@ -52,7 +38,7 @@ static int32_t check_extent(const char *name, const attn_tensor *t, int32_t dim,
 static int32_t check_shape(const char *name, const attn_tensor *t, int32_t rank,
                            const int64_t *shape)
 {
-    int32_t status = check_view(name, t, rank);
+    int32_t status = attn__view_check_real(name, t, rank);
     for (int32_t n = 0; n < rank && status == ATTN_OK; n++)
         if (shape[n] >= 0)
             status = check_extent(name, t, n, shape[n]);
@@ -102,7 +88,7 @@ int32_t attn_short_conv(const attn_ctx *ctx, const attn_tensor *x, const attn_te
     ATTN__CHECK_POINTER(x);
     ATTN__CHECK_POINTER(weight);
     ATTN__CHECK_POINTER(y);
-    int32_t status = check_view("x", x, 3);
+    int32_t status = attn__view_check_real("x", x, 3);
     if (status == ATTN_OK)
         status = check_shape("weight", weight, 2, (const int64_t[]){x->shape[2], -1});
     if (status == ATTN_OK && (weight->shape[1] < 1 || weight->shape[1] > ATTN__SHORT_CONV_TAPS))
@@ -137,7 +123,7 @@ int32_t attn_agent_bias(const attn_tensor *table, const attn_tensor *rows,
     ATTN__CHECK_POINTER(rows);
     ATTN__CHECK_POINTER(columns);
     ATTN__CHECK_POINTER(to);
-    int32_t status = check_view("table", table, 4);
+    int32_t status = attn__view_check_real("table", table, 4);
     int64_t like[3] = {table->shape[0], table->shape[1], -1};
     int64_t all = 0;
     if (status == ATTN_OK)

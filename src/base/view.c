@@ -87,3 +87,16 @@ int32_t attn__view_check_output(const char *name, const attn_tensor *t)
     }
     return ATTN_OK;
 }
+
+int32_t attn__view_check_real(const char *name, const attn_tensor *t, int32_t rank)
+{
+    if (t->dtype != ATTN_DTYPE_F32 && t->dtype != ATTN_DTYPE_F64 && t->dtype != ATTN_DTYPE_F16 &&
+        t->dtype != ATTN_DTYPE_BF16)
+        return attn__error_set(ATTN_ERR_DTYPE,
+                               "%s has dtype %" PRId32 " (%s), expected f32, f64, f16 or bf16",
+                               name, t->dtype, attn__dtype_name(t->dtype));
+    if (t->rank != rank)
+        return attn__error_set(ATTN_ERR_SHAPE, "%s has rank %" PRId32 ", expected %" PRId32, name,
+                               t->rank, rank);
+    return attn__view_check(name, t);
+}

@@ -19,6 +19,10 @@ bool attn__view_is_empty(const attn_tensor *t);
  * ATTN_ERR_SHAPE, ATTN_ERR_STRIDE, ATTN_ERR_NULL. */
 int32_t attn__view_check(const char *name, const attn_tensor *t);
 
+/* The check above for numbers of any real type in a tensor of that rank.
+ * ATTN_ERR_DTYPE, ATTN_ERR_SHAPE, and as above. */
+int32_t attn__view_check_real(const char *name, const attn_tensor *t, int32_t rank);
+
 /* For a view that passed the check above: no two indices have one address
  * and no stride is negative. Sorted by stride, each dimension must begin
  * behind everything the smaller ones reach. ATTN_ERR_STRIDE. */

@@ -61,11 +61,18 @@ bool attn__planner_allows(const struct attn_plan *plan, const struct attn__solve
     return true;
 }
 
+/* Those of the estimate. */
+static struct attn__tiles first_tiles(const struct attn__solver *s, const struct attn__problem *p,
+                                      const struct attn__machine *m, int64_t q, int64_t k)
+{
+    return s->tiles ? s->tiles(p, m, q, k) : (struct attn__tiles){0};
+}
+
 int32_t attn__planner_tiles(const struct attn__solver *s, const struct attn__problem *p,
                             const struct attn__machine *m, int64_t q, int64_t k,
                             struct attn__tiles out[1 + ATTN__MORE_TILES])
 {
-    out[0] = s->tiles(p, m, q, k);
+    out[0] = first_tiles(s, p, m, q, k);
     return 1 + (s->more_tiles ? s->more_tiles(p, m, q, k, out + 1) : 0);
 }
 
@@ -156,7 +163,7 @@ int32_t attn__planner_choose(struct attn_plan *plan)
                     best = cost;
                 }
             }
-            choice->tiles = choice->solver->tiles(p, &plan->machine, q, k);
+            choice->tiles = first_tiles(choice->solver, p, &plan->machine, q, k);
         }
     }
     return attn__learn(plan);

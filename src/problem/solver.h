@@ -58,6 +58,7 @@ struct attn__solver {
     bool last; /* not chosen by its price where any other can serve */
     /* Can it serve the problem at all? If not, the reason goes to why. */
     bool (*applicable)(const struct attn__problem *p, char why[ATTN__WHY_MAX]);
+    /* NULL: it does not cut. */
     struct attn__tiles (*tiles)(const struct attn__problem *p, const struct attn__machine *m,
                                 int64_t q, int64_t k);
     /* Other tiles that may turn out faster, likely ones first; returns how many.

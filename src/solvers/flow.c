@@ -453,16 +453,6 @@ static bool applicable_exact(const struct attn__problem *p, char why[ATTN__WHY_M
     return true;
 }
 
-static struct attn__tiles tiles(const struct attn__problem *p, const struct attn__machine *m,
-                                int64_t q, int64_t k)
-{
-    (void)p;
-    (void)m;
-    (void)q;
-    (void)k;
-    return (struct attn__tiles){0};
-}
-
 static double cost(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
                    int64_t k)
 {
@@ -503,7 +493,6 @@ const struct attn__solver attn__solver_flow = {
     .verb = ATTN__VERB_SCAN,
     .form = ATTN__SCAN_FLOW,
     .applicable = applicable,
-    .tiles = tiles,
     .cost = cost,
     .workspace = workspace,
     .run = run,
@@ -515,7 +504,6 @@ const struct attn__solver attn__solver_flow_reference = {
     .form = ATTN__SCAN_FLOW,
     .last = true,
     .applicable = applicable_exact,
-    .tiles = tiles,
     .cost = cost_exact,
     .workspace = workspace_exact,
     .run = run_exact,

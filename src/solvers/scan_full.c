@@ -38,16 +38,6 @@ static bool applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
     return !no;
 }
 
-static struct attn__tiles tiles(const struct attn__problem *p, const struct attn__machine *m,
-                                int64_t q, int64_t k)
-{
-    (void)p;
-    (void)m;
-    (void)q;
-    (void)k;
-    return (struct attn__tiles){0};
-}
-
 static double cost(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
                    int64_t k)
 {
@@ -195,7 +185,6 @@ const struct attn__solver attn__solver_scan_full = {
     .name = "scan_full",
     .verb = ATTN__VERB_SCAN,
     .applicable = applicable,
-    .tiles = tiles,
     .cost = cost,
     .workspace = workspace,
     .run = run,

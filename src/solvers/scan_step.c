@@ -7,16 +7,6 @@
 #include "solvers/scan_run.h"
 #include "solvers/scan_tokens.h"
 
-static struct attn__tiles tiles(const struct attn__problem *p, const struct attn__machine *m,
-                                int64_t q, int64_t k)
-{
-    (void)p;
-    (void)m;
-    (void)q;
-    (void)k;
-    return (struct attn__tiles){0};
-}
-
 /* In multiply-adds, fitted as those of scan_chunk: the state goes by in L1 or L2 for each
  * token, once or twice, which takes loads and stores more than multipliers. */
 static double cost(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
@@ -46,7 +36,6 @@ const struct attn__solver attn__solver_scan_step = {
     .name = "scan_step",
     .verb = ATTN__VERB_SCAN,
     .applicable = attn__scan_run_applicable,
-    .tiles = tiles,
     .cost = cost,
     .workspace = workspace,
     .run = run,
