@@ -112,6 +112,7 @@ int32_t attn__cache_locate(const attn_cache *cache, int64_t seq, int64_t layer, 
 {
     int32_t status = idle ? attn__cache_idle(cache, "seq", seq, s)
                           : attn__cache_find(cache, "seq", seq, s);
+    *table = 0; /* on failure too: gcc's flow analysis cannot see that no caller reads it then */
     if (status != ATTN_OK)
         return status;
     if (layer < 0 || layer >= cache->c.layers)
