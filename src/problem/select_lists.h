@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Index lists in plain arrays: which keys each block of queries attends to
+ * (rows), or which queries attend to which keys (groups). Who owns the memory,
+ * how lists are made and what a good one is: state/selection.h.
+ */
+#ifndef ATTN_PROBLEM_SELECT_LISTS_H
+#define ATTN_PROBLEM_SELECT_LISTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Keys are counted within their sequence. */
+struct attn__select_rows {
+    /* Lists of one batch entry or of all (n_batch 1); of `head_group` output
+     * heads, so sets = Hout / head_group; of q_block queries, the last of fewer. */
+    int64_t n_batch, sets, head_group, q_block, n_queries;
+    int64_t blocks; /* ceil(n_queries / q_block) */
+    int64_t rows;   /* n_batch * sets * blocks; row (b * sets + s) * blocks + t */
+    int64_t capacity, n; /* entries that there is room for, and that there are */
+    int64_t per_row; /* while they are written, see state/selection.h */
+    /* Row r is entries row_ptr[r] to row_ptr[r + 1] - 1, entry e keys start[e]
+     * to start[e] + length[e] - 1; in one row they rise and do not overlap. */
+    int64_t *row_ptr;
+    int32_t *start, *length;
+    /* Added to the scores of the entry, or with `replace` instead of their
+     * log-sum-exp; NULL: all 0, none. */
+    float *logit;
+    uint8_t *replace;
+};
+
+enum attn__combine {
+    ATTN__COMBINE_EXCLUSIVE = 1, /* a query is in one group of its head at most */
+    ATTN__COMBINE_SUM,
+    ATTN__COMBINE_MEAN, /* the sum over (groups + eps) */
+    ATTN__COMBINE_LSE   /* as if one softmax went over all groups' keys */
+};
+
+struct attn__select_groups {
+    int64_t n_batch, heads, n_queries; /* what the indices below are of */
+    int64_t capacity, n;               /* groups */
+    int64_t q_capacity, k_capacity;    /* of q_idx and k_idx */
+    /* Group g: queries q_idx[q_ptr[g]] to q_idx[q_ptr[g + 1] - 1] of output head
+     * head[g] in batch entry batch[g], and keys likewise; indices of a group rise
+     * strictly. */
+    int32_t *batch, *head;
+    int64_t *q_ptr, *k_ptr;
+    int32_t *q_idx, *k_idx;
+    int32_t combine; /* enum attn__combine */
+    double eps;
+};
+
+/* The row of query i of output head h in batch entry b. */
+static inline int64_t attn__select_row(const struct attn__select_rows *s, int64_t b, int64_t h,
+                                       int64_t i)
+{
+    int64_t set = (s->n_batch == 1 ? 0 : b) * s->sets + h / s->head_group;
+    return set * s->blocks + i / s->q_block;
+}
+
+#endif /* ATTN_PROBLEM_SELECT_LISTS_H */
