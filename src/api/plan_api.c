@@ -10,7 +10,6 @@
 #include "api/ctx_object.h"
 #include "api/desc_object.h"
 #include "mech/mech.h"
-#include "plan/bind.h"
 #include "plan/plan.h"
 #include "problem/roles.h"
 
@@ -83,7 +82,7 @@ int32_t attn_plan_execute(const attn_plan *plan, const attn_arg *args, size_t n_
     if (!workspace && workspace_bytes != 0)
         return attn__error_set(ATTN_ERR_NULL, "workspace is NULL, but workspace_bytes is %zu",
                                workspace_bytes);
-    int32_t status = attn__bind(&plan->problem, args, n_args, &call);
+    int32_t status = attn__bind(plan->rules, args, n_args, &call);
     return status == ATTN_OK ? attn__plan_run(plan, &call, workspace) : status;
 }
 
@@ -127,14 +126,11 @@ const char *attn_solver_at(size_t index)
 
 int32_t attn_plan_role_at(const attn_plan *plan, size_t index, int32_t *required)
 {
-    for (size_t n = 0; plan && n < ATTN__ROLE_COUNT; n++) {
-        if (plan->problem.takes[n] == ATTN__TAKES_NOT || index-- > 0)
-            continue;
-        if (required)
-            *required = plan->problem.takes[n] == ATTN__TAKES_MUST;
-        return attn__role_table[n].number;
-    }
-    return 0;
+    if (!plan || index >= (size_t)plan->rules->n)
+        return 0;
+    if (required)
+        *required = plan->rules->rule[index].must;
+    return attn__role_table[plan->rules->rule[index].slot].number;
 }
 
 int32_t attn_plan_shape(const attn_plan *plan, const attn_arg *args, size_t n_args, int32_t role,
@@ -152,7 +148,7 @@ int32_t attn_plan_shape(const attn_plan *plan, const attn_arg *args, size_t n_ar
         return attn__error_set(ATTN_ERR_ROLE,
                                "role %s was not declared in the descriptor of this plan", r->name);
     attn_tensor t;
-    int32_t status = attn__bind_role(&plan->problem, args, n_args, slot, &t);
+    int32_t status = attn__bind_role(plan->rules, args, n_args, slot, &t);
     if (status == ATTN_OK)
         *shape = t;
     return status;

@@ -132,7 +132,8 @@ static void run_direction(const struct attn__recipe_run *r, int32_t n, uint8_t *
     attn__recipe_give(&c, ATTN__SLOT_RESET, &resets);
     c.has[ATTN__SLOT_STATE] = whole->has[ATTN__SLOT_STATE] && n == FORWARD;
     c.has[ATTN__SLOT_STATE_INDEX] = whole->has[ATTN__SLOT_STATE_INDEX] && n == FORWARD;
-    c.object[ATTN__SLOT_STATE] = whole->object[ATTN__SLOT_STATE];
+    if (c.has[ATTN__SLOT_STATE])
+        c.object[ATTN__SLOT_STATE] = whole->object[ATTN__SLOT_STATE];
     r->attend(r, n, &c);
 }
 

@@ -77,13 +77,24 @@ static int32_t collect(const struct attn__problem *p, const attn_arg *args, size
     return ATTN_OK;
 }
 
-static int32_t check_present(const struct attn__problem *p, const struct attn__call *call)
+static int32_t check_present(const struct attn__rules *rules, const struct attn__call *call)
 {
-    for (size_t slot = 0; slot < ATTN__ROLE_COUNT; slot++)
-        if (p->takes[slot] == ATTN__TAKES_MUST && !call->has[slot])
+    for (int32_t n = 0; n < rules->n; n++)
+        if (rules->rule[n].must && !call->has[rules->rule[n].slot])
             return attn__error_set(ATTN_ERR_ROLE, "role %s is missing",
-                                   attn__role_table[slot].name);
+                                   attn__role_table[rules->rule[n].slot].name);
     return ATTN_OK;
+}
+
+static int32_t check_shapes(const struct attn__dims *d)
+{
+    int32_t status = ATTN_OK;
+    for (int32_t n = 0; n < d->rules->n && status == ATTN_OK; n++) {
+        const struct attn__role_rule *r = &d->rules->rule[n];
+        if (d->call->has[r->slot] && r->type[0] != 0)
+            status = attn__bind_shape(d, r->slot);
+    }
+    return status;
 }
 
 static int32_t at_most(enum attn__slot slot, int dimension, int64_t found, int64_t most)
@@ -105,7 +116,7 @@ static enum attn__slot first_of(const struct attn__call *c, enum attn__slot a, e
 
 static int64_t extent_of(const struct attn__call *c, enum attn__slot slot, int dimension)
 {
-    return c->t[slot].rank > dimension ? c->t[slot].shape[dimension] : 0;
+    return c->has[slot] && c->t[slot].rank > dimension ? c->t[slot].shape[dimension] : 0;
 }
 
 /* Q and K give the lengths of this execute; in a packed batch with the
@@ -144,19 +155,19 @@ static int32_t measure(struct attn__dims *d)
     return status == ATTN_OK ? at_most(ATTN__SLOT_K2, 2, d->n2, p->k) : status;
 }
 
-int32_t attn__bind(const struct attn__problem *p, const attn_arg *args, size_t n_args,
+int32_t attn__bind(const struct attn__rules *rules, const attn_arg *args, size_t n_args,
                    struct attn__call *call)
 {
-    struct attn__dims d = {.p = p, .call = call};
-    *call = (struct attn__call){.p = p};
+    const struct attn__problem *p = rules->p;
+    struct attn__dims d = {.rules = rules, .p = p, .call = call};
+    attn__call_begin(call, p);
     int32_t status = collect(p, args, n_args, call);
     if (status == ATTN_OK)
-        status = check_present(p, call);
+        status = check_present(rules, call);
     if (status == ATTN_OK)
         status = measure(&d);
-    for (int slot = 0; slot < ATTN__ROLE_COUNT && status == ATTN_OK; slot++)
-        if (call->has[slot] && attn__role_table[slot].types != ATTN__TYPES_OBJECT)
-            status = attn__bind_shape(&d, (enum attn__slot)slot);
+    if (status == ATTN_OK)
+        status = check_shapes(&d);
     if (status == ATTN_OK)
         status = attn__bind_values(&d);
     if (status == ATTN_OK)
@@ -167,12 +178,13 @@ int32_t attn__bind(const struct attn__problem *p, const attn_arg *args, size_t n
     return status;
 }
 
-int32_t attn__bind_role(const struct attn__problem *p, const attn_arg *args, size_t n_args,
+int32_t attn__bind_role(const struct attn__rules *rules, const attn_arg *args, size_t n_args,
                         enum attn__slot slot, attn_tensor *t)
 {
-    struct attn__call call = {.p = p};
-    struct attn__dims d = {.p = p, .call = &call};
-    int32_t status = collect(p, args, n_args, &call);
+    struct attn__call call;
+    struct attn__dims d = {.rules = rules, .p = rules->p, .call = &call};
+    attn__call_begin(&call, rules->p);
+    int32_t status = collect(rules->p, args, n_args, &call);
     if (status == ATTN_OK)
         status = measure(&d);
     return status == ATTN_OK ? attn__bind_tell(&d, slot, t) : status;

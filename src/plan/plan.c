@@ -9,20 +9,35 @@
 #include "solvers/score_steps.h"
 #include "thread/blas.h"
 
-/* Enough for each solver that some class chose: they run one after another. */
+static bool is_used(const struct attn_plan *plan, const struct attn__solver *s)
+{
+    for (int32_t qc = 0; qc <= attn__plan_last_q_class(&plan->problem); qc++)
+        for (int32_t kc = 0; kc <= attn__plan_last_k_class(&plan->problem); kc++)
+            if (plan->choice[qc][kc].solver == s)
+                return true;
+    return false;
+}
+
+static void find_used(struct attn_plan *plan)
+{
+    const struct attn__solver *s;
+    for (size_t n = 0; (s = attn__planner_solver_at(n)) != NULL; n++)
+        if (is_used(plan, s))
+            plan->used[plan->n_used++] = s;
+}
+
+/* Enough for each of the solvers: they run one after another. */
 static int32_t size_workspace(struct attn_plan *plan)
 {
     const struct attn__problem *p = &plan->problem;
-    for (int32_t qc = 0; qc <= attn__plan_last_q_class(p); qc++) {
-        for (int32_t kc = 0; kc <= attn__plan_last_k_class(p); kc++) {
-            size_t bytes;
-            if (!plan->choice[qc][kc].solver->workspace(p, &plan->machine, &bytes))
-                return attn__error_set(ATTN_ERR_OVERFLOW,
-                                       "the workspace of solver %s does not fit in 64 bits",
-                                       plan->choice[qc][kc].solver->name);
-            if (bytes > plan->ws_bytes)
-                plan->ws_bytes = bytes;
-        }
+    for (int32_t n = 0; n < plan->n_used; n++) {
+        size_t bytes;
+        if (!plan->used[n]->workspace(p, &plan->machine, &bytes))
+            return attn__error_set(ATTN_ERR_OVERFLOW,
+                                   "the workspace of solver %s does not fit in 64 bits",
+                                   plan->used[n]->name);
+        if (bytes > plan->ws_bytes)
+            plan->ws_bytes = bytes;
     }
     struct attn__scratch s = {.ok = true};
     struct attn__score_tables tables;
@@ -31,6 +46,15 @@ static int32_t size_workspace(struct attn_plan *plan)
     if (!s.ok || !attn__add_size(plan->ws_bytes, s.used, &plan->ws_bytes))
         return attn__error_set(ATTN_ERR_OVERFLOW, "the workspace does not fit in 64 bits");
     return ATTN_OK;
+}
+
+static int32_t choose(struct attn_plan *plan)
+{
+    int32_t status = attn__planner_choose(plan);
+    if (status != ATTN_OK)
+        return status;
+    find_used(plan);
+    return size_workspace(plan);
 }
 
 static int32_t make_executors(struct attn_plan *plan)
@@ -69,14 +93,9 @@ int32_t attn__plan_make(struct attn_ctx *ctx, struct attn__threads *threads, int
         .threads = n_threads,
         .blas_threads = attn__blas_threads(),
     };
-    int32_t status;
-    if (plan->problem.recipe) {
-        status = attn__staged_make(plan, params);
-    } else {
-        status = attn__planner_choose(plan);
-        if (status == ATTN_OK)
-            status = size_workspace(plan);
-    }
+    int32_t status = attn__rules_make(&plan->problem, &plan->mem, &plan->rules);
+    if (status == ATTN_OK)
+        status = plan->problem.recipe ? attn__staged_make(plan, params) : choose(plan);
     if (status == ATTN_OK)
         status = make_executors(plan);
     if (status != ATTN_OK) {
@@ -95,6 +114,7 @@ void attn__plan_free(struct attn_plan *plan)
         attn__mem_free(&mem, plan->executor[i].ws, plan->ws_bytes);
     attn__mem_free(&mem, plan->executor, n * sizeof *plan->executor);
     attn__staged_free(plan);
+    attn__rules_free(plan->rules, &mem);
     attn__problem_free(&plan->problem, &mem);
     attn__ctx_release(plan->ctx);
     attn__mem_free(&mem, plan, sizeof *plan);
@@ -161,9 +181,11 @@ void attn__plan_solve(const struct attn_plan *plan, const struct attn__call *cal
         attn__score_tables_take(&s, &plan->problem, &with_tables.tables);
         attn__score_tables_make(call, &with_tables.tables);
     }
-    for (size_t n = 0; (x.self = attn__planner_solver_at(n)) != NULL; n++)
+    for (int32_t n = 0; n < plan->n_used; n++) {
+        x.self = plan->used[n];
         if (has_work_for(&x))
             x.self->run(&x);
+    }
 }
 
 int32_t attn__plan_run(const struct attn_plan *plan, const struct attn__call *call, char *ws)

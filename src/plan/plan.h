@@ -11,8 +11,11 @@
 
 #include "base/ctx.h"
 #include "base/textout.h"
+#include "plan/bind.h"
 #include "problem/recipe.h"
 #include "problem/solver.h"
+
+enum { ATTN__SOLVERS_MAX = 16 };
 
 struct attn__executor {
     _Atomic int32_t busy;
@@ -23,10 +26,14 @@ struct attn_plan {
     struct attn_ctx *ctx; /* a reference */
     struct attn__mem mem;
     struct attn__problem problem;
+    struct attn__rules *rules;
     struct attn__machine machine;
     struct attn__threads *threads;
     struct attn__choice choice[ATTN__Q_CLASSES][ATTN__K_CLASSES];
     bool wise[ATTN__Q_CLASSES][ATTN__K_CLASSES]; /* chosen by wisdom */
+    /* The solvers that some class chose, in order of preference. */
+    const struct attn__solver *used[ATTN__SOLVERS_MAX];
+    int32_t n_used;
     size_t ws_bytes;
     size_t table_bytes; /* of those, in front: tables made of arguments */
     struct attn__executor *executor; /* [problem.executors] */

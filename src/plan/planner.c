@@ -21,6 +21,8 @@ static const struct attn__solver *const solvers[] = {
 
 enum { N_SOLVERS = sizeof solvers / sizeof solvers[0] };
 
+_Static_assert((int)N_SOLVERS <= (int)ATTN__SOLVERS_MAX, "a plan has room for all that it uses");
+
 const struct attn__solver *attn__planner_solver_at(size_t index)
 {
     return index < N_SOLVERS ? solvers[index] : NULL;

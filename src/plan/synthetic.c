@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/checked.h"
-#include "plan/bind.h"
 
 /* Elements before they repeat: a prime, so that rows of any width differ. */
 enum { PERIOD = 4093 };
@@ -37,22 +36,23 @@ static bool place(struct attn__synthetic *s, enum attn__slot slot, const attn_te
     return attn__align_up(bytes, 64, &bytes) && attn__add_size(s->bytes, bytes, &s->bytes);
 }
 
-bool attn__synthetic_size(const struct attn__problem *p, int64_t q, int64_t k,
+bool attn__synthetic_size(const struct attn__rules *rules, int64_t q, int64_t k,
                           struct attn__synthetic *s)
 {
+    const struct attn__problem *p = rules->p;
     const attn_tensor tq = {.dtype = p->dtype, .rank = 4, .shape = {1, p->hq, q, p->d}};
     const attn_tensor tk = {.dtype = p->kv_dtype, .rank = 4, .shape = {1, p->hk, k, p->d}};
     *s = (struct attn__synthetic){0};
     if (p->takes[ATTN__SLOT_Q] != ATTN__TAKES_MUST || p->takes[ATTN__SLOT_K] != ATTN__TAKES_MUST)
         return false;
     bool ok = place(s, ATTN__SLOT_Q, &tq) && place(s, ATTN__SLOT_K, &tk);
-    for (int slot = 0; slot < ATTN__ROLE_COUNT && ok; slot++) {
+    for (int32_t n = 0; n < rules->n && ok; n++) {
+        const struct attn__role_rule *r = &rules->rule[n];
         attn_tensor t;
-        if (p->takes[slot] != ATTN__TAKES_MUST || slot == ATTN__SLOT_Q || slot == ATTN__SLOT_K)
+        if (!r->must || r->slot == ATTN__SLOT_Q || r->slot == ATTN__SLOT_K)
             continue;
-        ok = attn__role_table[slot].types != ATTN__TYPES_OBJECT &&
-             attn__bind_role(p, s->args, 2, (enum attn__slot)slot, &t) == ATTN_OK &&
-             place(s, (enum attn__slot)slot, &t);
+        ok = r->type[0] != 0 && attn__bind_role(rules, s->args, 2, r->slot, &t) == ATTN_OK &&
+             place(s, r->slot, &t);
     }
     return ok;
 }

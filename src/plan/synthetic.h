@@ -6,7 +6,7 @@
 #ifndef ATTN_PLAN_SYNTHETIC_H
 #define ATTN_PLAN_SYNTHETIC_H
 
-#include "problem/call.h"
+#include "plan/bind.h"
 
 enum { ATTN__SYNTHETIC_MAX = 16 };
 
@@ -20,9 +20,9 @@ struct attn__synthetic {
 };
 
 /* Which tensors an execute of q queries and k keys must have and how many
- * bytes they take; p has b = 1 and is not packed. False if that overflows or
+ * bytes they take; the problem has b = 1 and is not packed. False if that overflows or
  * there is something among them that cannot be made up. s stays where it is. */
-bool attn__synthetic_size(const struct attn__problem *p, int64_t q, int64_t k,
+bool attn__synthetic_size(const struct attn__rules *rules, int64_t q, int64_t k,
                           struct attn__synthetic *s);
 
 /* Makes and fills them. ATTN_ERR_NOMEM. */

@@ -58,6 +58,7 @@ double attn__trial_now(void)
 /* What a trial needs; everything is for one thread. */
 struct trial {
     struct attn__problem p; /* of the plan, with one sequence and maybe less heads */
+    struct attn__rules *rules;
     struct attn__machine machine;
     struct attn__threads *threads;
     struct attn__synthetic data;
@@ -128,19 +129,23 @@ static void keep_groups(struct attn__problem *p, int64_t n)
     p->even_groups = n * p->max_group == p->hout;
 }
 
-/* Takes heads away until a run keeps the limits. */
-static bool shrink(struct trial *t, const struct attn__effort *effort, int64_t q, int64_t k,
-                   const struct attn__solver *estimate)
+/* Takes heads away until a run keeps the limits: *fits, or never does. */
+static int32_t shrink(struct trial *t, const struct attn__mem *mem,
+                      const struct attn__effort *effort, int64_t q, int64_t k,
+                      const struct attn__solver *estimate, bool *fits)
 {
     size_t l3 = (size_t)attn__cpu_get()->l3, most = effort->bytes;
     most = 2 * l3 > most && l3 < most * 4 ? 2 * l3 : most;
     for (;;) {
         double ns = estimate->cost(&t->p, &t->machine, q, k) * unit_ns;
-        if (attn__synthetic_size(&t->p, q, k, &t->data) && t->data.bytes <= most &&
-            ns <= effort->run_ns)
-            return true;
-        if (t->p.n_groups == 1)
-            return false;
+        attn__rules_free(t->rules, mem);
+        int32_t status = attn__rules_make(&t->p, mem, &t->rules);
+        if (status != ATTN_OK)
+            return status;
+        *fits = attn__synthetic_size(t->rules, q, k, &t->data) && t->data.bytes <= most &&
+                ns <= effort->run_ns;
+        if (*fits || t->p.n_groups == 1)
+            return ATTN_OK;
         keep_groups(&t->p, t->p.n_groups / 2);
     }
 }
@@ -257,8 +262,11 @@ int32_t attn__trial_class(const struct attn_plan *plan, const struct attn__effor
     t->machine = plan->machine;
     t->machine.threads = 1;
     int32_t status = ATTN_OK;
+    bool fits = false;
     find_candidates(t, plan, effort, q, k, choice);
-    if (t->n < 2 || !shrink(t, effort, q, k, choice->solver))
+    if (t->n >= 2)
+        status = shrink(t, mem, effort, q, k, choice->solver, &fits);
+    if (status != ATTN_OK || !fits)
         goto done;
     status = attn__threads_create(mem, 1, NULL, &t->threads);
     if (status == ATTN_OK)
@@ -268,7 +276,7 @@ int32_t attn__trial_class(const struct attn_plan *plan, const struct attn__effor
     if (status != ATTN_OK)
         goto done;
     /* Lists whose entries are not as this problem wants them are refused here. */
-    if (attn__bind(&t->p, t->data.args, t->data.n, &t->call) != ATTN_OK) {
+    if (attn__bind(t->rules, t->data.args, t->data.n, &t->call) != ATTN_OK) {
         attn__error_clear();
         goto done;
     }
@@ -281,6 +289,7 @@ done:
     attn__synthetic_free(mem, &t->data);
     attn__mem_free(mem, t->ws, t->ws_bytes);
     attn__threads_destroy(t->threads);
+    attn__rules_free(t->rules, mem);
     attn__mem_free(mem, t, sizeof *t);
     return status;
 }

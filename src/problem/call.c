@@ -14,7 +14,8 @@ static int64_t load_or(const struct attn__call *c, enum attn__slot slot, int64_t
 /* Rows of a role, or of what stands in its place before a recipe has made it. */
 static int64_t rows_in(const struct attn__call *c, enum attn__slot slot, enum attn__slot instead)
 {
-    return c->t[c->has[slot] ? slot : instead].shape[2];
+    enum attn__slot there = c->has[slot] ? slot : instead;
+    return c->has[there] ? c->t[there].shape[2] : 0;
 }
 
 struct attn__seq attn__call_seq(const struct attn__call *c, int64_t index)

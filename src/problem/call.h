@@ -7,6 +7,7 @@
 #define ATTN_PROBLEM_CALL_H
 
 #include <math.h>
+#include <string.h>
 
 #include <attn/plan.h>
 
@@ -23,11 +24,22 @@ struct attn__score_tables {
 struct attn__call {
     const struct attn__problem *p;
     int64_t n_seq;
-    bool has[ATTN__ROLE_COUNT];
-    attn_tensor t[ATTN__ROLE_COUNT];
     struct attn__score_tables tables;
+    bool has[ATTN__ROLE_COUNT];
+    /* Both only of roles that are there: what is not, nobody has written. To
+     * clear all of it would take longer than a small problem does. */
+    attn_tensor t[ATTN__ROLE_COUNT];
     const void *object[ATTN__ROLE_COUNT]; /* of roles that are no tensors */
 };
+
+/* A call without any role. */
+static inline void attn__call_begin(struct attn__call *c, const struct attn__problem *p)
+{
+    c->p = p;
+    c->n_seq = 0;
+    c->tables = (struct attn__score_tables){0};
+    memset(c->has, 0, sizeof c->has);
+}
 
 /* One sequence: where its rows are and how many count. */
 struct attn__seq {

@@ -9,11 +9,14 @@ struct attn__call attn__recipe_call(const struct attn__recipe_run *r)
     static const enum attn__slot lengths[] = {ATTN__SLOT_Q_OFFSETS, ATTN__SLOT_K_OFFSETS,
                                               ATTN__SLOT_Q_LEN, ATTN__SLOT_K_LEN,
                                               ATTN__SLOT_K_START};
-    struct attn__call c = {.n_seq = r->call->n_seq};
+    struct attn__call c;
+    attn__call_begin(&c, NULL);
+    c.n_seq = r->call->n_seq;
     for (size_t n = 0; n < sizeof lengths / sizeof lengths[0]; n++)
         attn__recipe_pass(&c, lengths[n], r->call, lengths[n]);
-    c.object[ATTN__SLOT_USER] = r->call->object[ATTN__SLOT_USER];
     c.has[ATTN__SLOT_USER] = r->call->has[ATTN__SLOT_USER];
+    if (c.has[ATTN__SLOT_USER])
+        c.object[ATTN__SLOT_USER] = r->call->object[ATTN__SLOT_USER];
     return c;
 }
 

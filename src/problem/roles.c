@@ -26,12 +26,20 @@ const struct attn__role attn__role_table[ATTN__ROLE_COUNT] = {
 #include "problem/roles.def"
 };
 
+/* Of each number its place in the table, counted from 1. */
+static const uint8_t places[] = {
+#define ROLE(constant, name, direction, when, key, types, shape)                                   \
+    [ATTN_ROLE_##constant] = ATTN__SLOT_##constant + 1,
+#include "problem/roles.def"
+};
+
+_Static_assert(ATTN__ROLE_COUNT < UINT8_MAX, "a place is a byte");
+
 const struct attn__role *attn__role_by_number(int32_t number)
 {
-    for (size_t i = 0; i < ATTN__ROLE_COUNT; i++)
-        if (attn__role_table[i].number == number)
-            return &attn__role_table[i];
-    return NULL;
+    if (number < 0 || (size_t)number >= sizeof places || places[number] == 0)
+        return NULL;
+    return &attn__role_table[places[number] - 1];
 }
 
 int32_t attn__role_find(const char *name, const struct attn__role **role)
