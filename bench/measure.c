@@ -19,7 +19,8 @@
 
 enum { MOST_SOLVERS = 16, MOST_PROBES = 256, LEAST_SAMPLES = 5, SLICES = 10 };
 
-static const double slow = 20;            /* times the seconds of a row: one run is enough */
+/* One run is enough of what takes this many times the seconds of a row, or the choice's time. */
+static const double slow = 20, far_behind = 10;
 static const double sample_ns = 20e3;     /* shorter runs are timed several at once */
 static const double probe_every_ns = 0.3e9;
 
@@ -28,6 +29,7 @@ struct runner {
     attn_plan *plan;
     bool reported, chosen, done;
     int64_t inner, turn; /* runs a sample, number of the next run */
+    double once;         /* ns of the first run that found the workspace touched */
     double spent;        /* ns */
     size_t n, room;
     double *sample;
@@ -148,7 +150,8 @@ static int add_sample(struct runner *r, double ns)
 static int warm_up(struct group *g, struct runner *r, const char *problem)
 {
     double ns = run(g, r, 1);
-    if (r != &g->runner[0] && ns * 1e-9 > slow * fmax(g->options->seconds, 0.05)) {
+    if (r != &g->runner[0] && (ns * 1e-9 > slow * fmax(g->options->seconds, 0.05) ||
+                               ns > far_behind * fmax(g->runner[0].once, sample_ns))) {
         r->done = true;
         return add_sample(r, ns);
     }
@@ -156,6 +159,7 @@ static int warm_up(struct group *g, struct runner *r, const char *problem)
         ns = run(g, r, 1);
     if (ns < 0)
         return bench_library_failed(problem);
+    r->once = ns;
     r->inner = ns >= sample_ns ? 1 : (int64_t)ceil(sample_ns / fmax(ns, 50));
     return 0;
 }
