@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Picks. The best k come from the k-th largest score and one pass in the order
+ * of the blocks, so that ties fall to the lower ones without sorting anything;
+ * a cover takes blocks from a heap, as it seldom needs many.
+ */
+#include "solvers/select_pick.h"
+
+#include <math.h>
+
+/*
+ * The k-th largest of x, 1 <= k <= n; x is put in another order. Pivots come
+ * from a sequence of numbers that no data can foresee, so that time grows with
+ * n whatever x is.
+ */
+static double kth_largest(double *x, int64_t n, int64_t k)
+{
+    int64_t lo = 0, hi = n;
+    uint64_t turn = (uint64_t)n;
+    while (hi - lo > 1) {
+        turn = turn * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        double pivot = x[lo + (int64_t)((turn >> 33) % (uint64_t)(hi - lo))];
+        /* larger ones below a, smaller ones from b on, those between are equal */
+        int64_t a = lo, b = hi;
+        for (int64_t i = lo; i < b;) {
+            double y = x[i];
+            if (y > pivot) {
+                x[i++] = x[a];
+                x[a++] = y;
+            } else if (y < pivot) {
+                x[i] = x[--b];
+                x[b] = y;
+            } else {
+                i++;
+            }
+        }
+        if (k <= a)
+            hi = a;
+        else if (k <= b)
+            return pivot;
+        else
+            lo = b;
+    }
+    return x[lo];
+}
+
+static bool is_open(const double *score, const uint8_t *state, int64_t j)
+{
+    return state[j] == ATTN__PICK_MAY && score[j] > -INFINITY;
+}
+
+/* `left` more of those that may be taken. */
+static void pick_top(int64_t left, const double *score, uint8_t *state, int64_t n, double *room)
+{
+    int64_t open = 0, larger = 0;
+    for (int64_t j = 0; j < n; j++)
+        if (is_open(score, state, j))
+            room[open++] = score[j];
+    double least = -INFINITY;
+    if (left < open && left > 0)
+        least = kth_largest(room, open, left);
+    for (int64_t m = 0; m < open; m++)
+        larger += room[m] > least;
+    int64_t equal = left - larger;
+    for (int64_t j = 0; j < n; j++) {
+        if (state[j] != ATTN__PICK_MAY)
+            continue;
+        bool in = left > 0 && is_open(score, state, j) && score[j] >= least;
+        if (in && score[j] <= least)
+            in = equal-- > 0;
+        state[j] = in ? ATTN__PICK_IN : ATTN__PICK_OUT;
+    }
+}
+
+/* ---- a heap of blocks, the best on top; numbers of blocks as doubles ---- */
+
+static bool is_better(const double *score, double a, double b)
+{
+    double x = score[(int64_t)a], y = score[(int64_t)b];
+    return x > y || (x == y && a < b);
+}
+
+static void sink(const double *score, double *heap, int64_t n, int64_t at)
+{
+    double moved = heap[at];
+    for (int64_t child; (child = 2 * at + 1) < n; at = child) {
+        if (child + 1 < n && is_better(score, heap[child + 1], heap[child]))
+            child++;
+        if (!is_better(score, heap[child], moved))
+            break;
+        heap[at] = heap[child];
+    }
+    heap[at] = moved;
+}
+
+static void pick_cover(double share, const double *score, uint8_t *state, int64_t n, double *heap)
+{
+    double all = 0, kept = 0;
+    int64_t open = 0;
+    for (int64_t j = 0; j < n; j++) {
+        if (state[j] == ATTN__PICK_OUT || score[j] == -INFINITY)
+            continue;
+        all += score[j];
+        if (state[j] == ATTN__PICK_IN)
+            kept += score[j];
+        else
+            heap[open++] = (double)j;
+    }
+    for (int64_t at = open / 2 - 1; at >= 0; at--)
+        sink(score, heap, open, at);
+    while (open > 0 && kept < share * all) {
+        int64_t j = (int64_t)heap[0];
+        state[j] = ATTN__PICK_IN;
+        kept += score[j];
+        heap[0] = heap[--open];
+        if (open > 0)
+            sink(score, heap, open, 0);
+    }
+}
+
+bool attn__pick_row(const struct attn__pick *p, const double *score, uint8_t *state, int64_t n,
+                    double *room)
+{
+    int64_t in = 0;
+    for (int64_t j = 0; j < n; j++) {
+        in += state[j] == ATTN__PICK_IN;
+        if (isnan(score[j]) && (state[j] == ATTN__PICK_MAY ||
+                                (state[j] == ATTN__PICK_IN && p->rule == ATTN__PICK_COVER)))
+            return false;
+    }
+    switch (p->rule) {
+    case ATTN__PICK_TOP:
+        pick_top(p->top - in, score, state, n, room);
+        return true;
+    case ATTN__PICK_COVER:
+        pick_cover(p->mass, score, state, n, room);
+        break;
+    case ATTN__PICK_LEAST:
+        for (int64_t j = 0; j < n; j++)
+            if (is_open(score, state, j) && score[j] >= p->mass)
+                state[j] = ATTN__PICK_IN;
+        break;
+    }
+    for (int64_t j = 0; j < n; j++)
+        if (state[j] == ATTN__PICK_MAY)
+            state[j] = ATTN__PICK_OUT;
+    return true;
+}
