@@ -21,6 +21,7 @@
  *     introspect.h  parameters and mechanisms as tables, for bindings
  *     pieces.h    which keys a query sees, beyond the parameters
  *     plan.h      attn_plan: how it is computed; execute; the table of roles
+ *     selection.h attn_selection: lists of the keys that queries attend to
  *     state.h     attn_state: recurrences of sequences that come in pieces
  *     cache.h     attn_cache: keys and values of growing sequences, in pages
  *     wisdom.h    what measured plans have learnt, to be kept
@@ -57,6 +58,7 @@
 #include <attn/introspect.h>
 #include <attn/pieces.h>
 #include <attn/plan.h>
+#include <attn/selection.h>
 #include <attn/state.h>
 #include <attn/cache.h>
 #include <attn/wisdom.h>

@@ -197,7 +197,9 @@ enum {
     ATTN_MECH_BAM_SOFT_MOA = 302,
     /* Mixture of attention heads (Zhang et al., 2022): queries of chosen
      * experts, one head of keys and values. */
-    ATTN_MECH_MOA_HEADS = 303
+    ATTN_MECH_MOA_HEADS = 303,
+    /* Attention along the caller's index lists (selection.h). */
+    ATTN_MECH_LISTS = 322
 };
 
 /*
@@ -431,6 +433,8 @@ enum {
  * | 30200 | bam_experts     | i64    | a divisor of hq   | needed           |
  * | 30201 | bam_shared_kv   | bool   |                   | 0                |
  * | 30202 | bam_channels    | i64    | 1..               | hq / experts * d |
+ * | 32200 | lists           | enum   | and or            | and              |
+ * | 32201 | lists_logits    | bool   |                   | 0                |
  *
  * b, q and k are maxima: every execute may have fewer. With k=inf the
  * workspace does not grow with k and nothing of the size of the scores is
@@ -651,7 +655,10 @@ enum {
     ATTN_PARAM_UOE_CHANNELS = 30101,
     ATTN_PARAM_BAM_EXPERTS = 30200,
     ATTN_PARAM_BAM_SHARED_KV = 30201,
-    ATTN_PARAM_BAM_CHANNELS = 30202
+    ATTN_PARAM_BAM_CHANNELS = 30202,
+    /* lists */
+    ATTN_PARAM_LISTS = 32200,
+    ATTN_PARAM_LISTS_LOGITS = 32201
 };
 
 /* Types of parameter values, as attn_param_type tells them. */

@@ -163,6 +163,7 @@ typedef struct attn_plan attn_plan;
  * |     | SHARED_W      |  S: moh_shared       |              |     |       |
  * | 163 | ROUTER_MIX_W  | [2,C]                | as BIAS      | in  | moh   |
  * | 164 | ROUTER_B      | [E]                  | as BIAS      | in  | uoe_  |
+ * | 165 | SELECTION     | an attn_selection    | -            | in  | lists |
  *
  * "piece": declared by a piece of visibility, see pieces.h; n: blocks of
  * queries. "mech.": only mechanisms whose text says so have the role. N2: keys
@@ -312,7 +313,8 @@ enum {
     ATTN_ROLE_ROUTER_W = 161,
     ATTN_ROLE_ROUTER_SHARED_W = 162,
     ATTN_ROLE_ROUTER_MIX_W = 163,
-    ATTN_ROLE_ROUTER_B = 164
+    ATTN_ROLE_ROUTER_B = 164,
+    ATTN_ROLE_SELECTION = 165
 };
 
 /* One argument of execute. Frozen. For every role above but USER, object

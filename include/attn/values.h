@@ -13,6 +13,10 @@ enum { ATTN_ALIGN_BOTTOM_RIGHT = 0, ATTN_ALIGN_TOP_LEFT = 1 };
  * code, as in the paper, or 1 and 0 by the norms of the queries. */
 enum { ATTN_MOH_CODE = 0, ATTN_MOH_PAPER = 1, ATTN_MOH_LLAMA = 2 };
 
+/* Values of `lists`: a query sees what its list and the rules (window,
+ * sink_tokens, pieces that must hold) both show, or what one of them does. */
+enum { ATTN_LISTS_AND = 0, ATTN_LISTS_OR = 1 };
+
 /* Values of `compute`: what the factors of products may be rounded to. */
 enum { ATTN_COMPUTE_F32 = 0, ATTN_COMPUTE_BF16 = 1 };
 /* Values of `qk_norm`. */

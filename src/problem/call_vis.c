@@ -57,6 +57,11 @@ static void given(const struct attn__call *c, const struct attn__seq *s, struct 
         v->list_head = stride_of(&t[ATTN__SLOT_LIST_OFFSETS], 1);
         v->list_index = (struct attn__vis_ids){x->data, x->dtype, 0, x->stride[0]};
     }
+    if (c->has[ATTN__SLOT_SELECTION]) {
+        const struct attn__select *sel = c->object[ATTN__SLOT_SELECTION];
+        v->rows = sel->layout == ATTN_SELECTION_ROWS ? &sel->rows : NULL;
+        v->rows_b = s->index;
+    }
     v->tree = part(c, ATTN__SLOT_TREE_BITS, s);
     if (v->tree.data) {
         v->tree_row = stride_of(&t[ATTN__SLOT_TREE_BITS], 1);

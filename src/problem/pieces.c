@@ -7,6 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include <attn/selection.h>
+
 #include "base/checked.h"
 #include "base/error.h"
 
@@ -51,12 +53,18 @@ static int32_t shorthand(const struct attn__params *v, struct attn__problem *p)
     int64_t sink = attn__params_i64_or(v, ATTN_PARAM_SINK_TOKENS, 0);
     int64_t prefix = attn__params_i64_or(v, ATTN_PARAM_PREFIX, 0);
     bool window = left != ATTN_UNBOUNDED || right != ATTN_UNBOUNDED, any = any_added(v);
+    bool lists_or = attn__params_i64_or(v, ATTN_PARAM_LISTS, ATTN_LISTS_AND) == ATTN_LISTS_OR;
 
     if (prefix > 0 && sink > prefix)
         return attn__error_set(ATTN_ERR_UNSUPPORTED,
                                "sink_tokens=%" PRId64 " is more than prefix=%" PRId64
                                ": expected at most as many",
                                sink, prefix);
+    if (prefix > 0 && lists_or)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "prefix=%" PRId64 " with lists=or: expected one of them, or the "
+                               "prefix as any=prefix[%" PRId64 "]",
+                               prefix, prefix);
     if (prefix > 0) {
         if (causal)
             right = right == ATTN_UNBOUNDED ? 0 : attn__min_i64(right, 0);
@@ -69,8 +77,8 @@ static int32_t shorthand(const struct attn__params *v, struct attn__problem *p)
     if (causal)
         add_band(p, false, ATTN_UNBOUNDED, 0);
     if (window)
-        add_band(p, sink > 0, left, right);
-    if (sink > 0 && (window || any))
+        add_band(p, sink > 0 || lists_or, left, right);
+    if (sink > 0 && (window || any || lists_or))
         add_prefix(p, sink);
     return ATTN_OK;
 }
@@ -143,6 +151,17 @@ static int32_t added(struct attn__problem *p, const struct attn__piece_value *v,
     return ATTN_OK;
 }
 
+/* The lists of role SELECTION. */
+static void add_lists(const struct attn__params *v, struct attn__problem *p)
+{
+    bool any = attn__params_i64_or(v, ATTN_PARAM_LISTS, ATTN_LISTS_AND) == ATTN_LISTS_OR;
+
+    p->select.layout = ATTN_SELECTION_ROWS;
+    p->select.logits = attn__params_i64_or(v, ATTN_PARAM_LISTS_LOGITS, 0) != 0;
+    add(p, ATTN__PIECE_ROWS, any, 0, (int64_t[4]){0});
+    p->piece[p->n_pieces - 1].given = true;
+}
+
 static bool is_plain(const struct attn__problem *p, const struct attn__piece *e)
 {
     if (e->heads)
@@ -169,6 +188,11 @@ int32_t attn__pieces_fill(const struct attn__params *v, struct attn__problem *p,
     int32_t status = shorthand(v, p);
     for (size_t i = 0; i < v->pieces.n && status == ATTN_OK; i++)
         status = added(p, &v->pieces.piece[i], &room);
+    bool lists = false;
+    if (status == ATTN_OK)
+        status = attn__params_is_set(v, ATTN_PARAM_LISTS, &lists);
+    if (lists)
+        add_lists(v, p);
     p->plain_pieces = true;
     for (int32_t n = 0; n < p->n_pieces; n++)
         p->plain_pieces &= is_plain(p, &p->piece[n]);
@@ -191,6 +215,8 @@ void attn__pieces_roles(struct attn__problem *p)
 
     if (p->segments)
         p->takes[ATTN__SLOT_SEG_Q] = p->takes[ATTN__SLOT_SEG_K] = ATTN__TAKES_MUST;
+    if (p->select.layout)
+        p->takes[ATTN__SLOT_SELECTION] = ATTN__TAKES_MUST;
     for (int32_t n = 0; n < p->n_pieces; n++) {
         const struct attn__piece *e = &p->piece[n];
         bool later = e->kind == ATTN_PIECE_RECT || e->kind == ATTN_PIECE_PREFIX;

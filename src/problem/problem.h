@@ -36,8 +36,16 @@ struct attn__piece {
     const int64_t *see;   /* PAIR: [n] */
 };
 
-/* Those of a descriptor, and causal, window and sink_tokens. */
-enum { ATTN__MAX_PIECES = ATTN_PIECES_MAX + 3 };
+/* Those of a descriptor; causal, window and sink_tokens; lists. */
+enum { ATTN__MAX_PIECES = ATTN_PIECES_MAX + 4 };
+
+/* Kind of the piece that the lists of role SELECTION are, besides ATTN_PIECE_*. */
+enum { ATTN__PIECE_ROWS = 100 };
+
+struct attn__select_spec {
+    int32_t layout; /* ATTN_SELECTION_* of role SELECTION; 0: there is none */
+    bool logits;    /* its entries may have logits */
+};
 
 /* An extent that shapes of roles name besides the sizes below. */
 struct attn__extent {
@@ -116,6 +124,8 @@ struct attn__problem {
     bool positions;
     attn_mask_fn mask_fn; /* NULL: none */
     bool segments, mask;
+
+    struct attn__select_spec select;
 
     double scale;
     double softcap;       /* 0: none */

@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <attn/selection.h>
+
 /* Keys are counted within their sequence. */
 struct attn__select_rows {
     /* Lists of one batch entry or of all (n_batch 1); of `head_group` output
@@ -50,6 +52,18 @@ struct attn__select_groups {
     double eps;
 };
 
+/* What the object of role SELECTION begins with. */
+struct attn__select {
+    uint64_t tag;   /* says that it is one */
+    int32_t layout; /* ATTN_SELECTION_ROWS or ATTN_SELECTION_GROUPS, which one is filled in */
+    int64_t heads;  /* output heads */
+    int64_t end_key; /* one past the last key of the lists */
+    struct attn__select_rows rows;
+    struct attn__select_groups groups;
+};
+
+#define ATTN__SELECT_TAG UINT64_C(0x6174746e73656c65)
+
 /* The row of query i of output head h in batch entry b. */
 static inline int64_t attn__select_row(const struct attn__select_rows *s, int64_t b, int64_t h,
                                        int64_t i)
@@ -57,5 +71,9 @@ static inline int64_t attn__select_row(const struct attn__select_rows *s, int64_
     int64_t set = (s->n_batch == 1 ? 0 : b) * s->sets + h / s->head_group;
     return set * s->blocks + i / s->q_block;
 }
+
+/* vis_rows.c: of entries at..end-1 of one row the first that ends behind key j,
+ * or end. */
+int64_t attn__select_find(const struct attn__select_rows *s, int64_t at, int64_t end, int64_t j);
 
 #endif /* ATTN_PROBLEM_SELECT_LISTS_H */

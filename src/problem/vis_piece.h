@@ -143,6 +143,17 @@ struct attn__vis_span attn__vis_rects_hull(const struct attn__vis *v,
                                            const struct attn__vis_rows *r);
 uint64_t attn__vis_rects_word(const struct attn__vis *v, int64_t i, int64_t j0, int64_t n);
 
+/* vis_rows.c: the lists of role SELECTION. */
+
+/* Do the heads of v have different lists? */
+bool attn__vis_rows_differ(const struct attn__vis *v);
+enum attn__tile attn__vis_rows_tile(const struct attn__vis *v, int64_t h,
+                                    const struct attn__vis_rows *r, int64_t j0, int64_t j1);
+struct attn__vis_span attn__vis_rows_hull(const struct attn__vis *v, int64_t h,
+                                          const struct attn__vis_rows *r);
+uint64_t attn__vis_rows_word(const struct attn__vis *v, int64_t h, int64_t i, int64_t j0,
+                             int64_t n);
+
 /* vis_user.c: the callback. */
 
 enum attn__tile attn__vis_user_tile(const struct attn__vis *v, const struct attn__vis_rows *r,

@@ -27,6 +27,8 @@ static bool is_known(const struct attn__vis *v, const struct attn__piece *e)
         return v->class_q.data != NULL;
     case ATTN_PIECE_LIST:
         return v->list_offsets.data != NULL;
+    case ATTN__PIECE_ROWS:
+        return v->rows != NULL;
     case ATTN_PIECE_TREE:
         return v->tree.data != NULL;
     case ATTN_PIECE_RECT:
@@ -48,6 +50,8 @@ static enum attn__tile head_tile(const struct attn__vis *v, const struct attn__p
         return attn__vis_stride_tile(val, j0, j1);
     case ATTN_PIECE_LIST:
         return attn__vis_list_tile(v, val, h, r, j0, j1);
+    case ATTN__PIECE_ROWS:
+        return attn__vis_rows_tile(v, h, r, j0, j1);
     case ATTN_PIECE_TREE:
         return attn__vis_tree_tile(v, val, j1);
     default:
@@ -60,7 +64,8 @@ static enum attn__tile head_tile(const struct attn__vis *v, const struct attn__p
 /* Do the heads of a group differ in this piece? */
 static bool by_head(const struct attn__vis *v, const struct attn__piece *e)
 {
-    return e->heads || (e->kind == ATTN_PIECE_LIST && v->list_head != 0);
+    return e->heads || (e->kind == ATTN_PIECE_LIST && v->list_head != 0) ||
+           (e->kind == ATTN__PIECE_ROWS && attn__vis_rows_differ(v));
 }
 
 /* Of all heads of the group, seen or not. */
@@ -82,6 +87,8 @@ static struct attn__vis_span head_hull(const struct attn__vis *v, const struct a
 
     if (e->kind == ATTN_PIECE_LIST)
         return attn__vis_list_hull(v, val, h, r);
+    if (e->kind == ATTN__PIECE_ROWS)
+        return attn__vis_rows_hull(v, h, r);
     if (e->kind == ATTN_PIECE_RECT && e->given)
         return attn__vis_rects_hull(v, r);
     if (e->kind == ATTN_PIECE_STRIDE || e->kind == ATTN_PIECE_TREE || attn__vis_is_by_id(v, e))
@@ -118,6 +125,8 @@ static uint64_t piece_word(const struct attn__vis *v, const struct attn__piece *
         return attn__vis_stride_word(val, j0, n);
     case ATTN_PIECE_LIST:
         return attn__vis_list_word(v, val, h, i, j0, n);
+    case ATTN__PIECE_ROWS:
+        return attn__vis_rows_word(v, h, i, j0, n);
     case ATTN_PIECE_TREE:
         return attn__vis_tree_word(v, val, i, j0, n);
     default:
@@ -428,7 +437,8 @@ static double sampled(const struct attn__vis *v, int64_t h, int64_t i)
 static double list_share(const struct attn__problem *p)
 {
     for (int32_t n = 0; n < p->n_pieces; n++)
-        if (p->piece[n].kind == ATTN_PIECE_LIST && !p->piece[n].any)
+        if ((p->piece[n].kind == ATTN_PIECE_LIST || p->piece[n].kind == ATTN__PIECE_ROWS) &&
+            !p->piece[n].any)
             return 0.25;
     return 1;
 }

@@ -10,6 +10,7 @@
 #define ATTN_PROBLEM_VISIBILITY_H
 
 #include "problem/problem.h"
+#include "problem/select_lists.h"
 
 /* Numbers that execute brought, in a row. */
 struct attn__vis_ids {
@@ -33,6 +34,8 @@ struct attn__vis {
     int64_t n_rects, rect_stride;
     struct attn__vis_ids list_offsets, list_index; /* of head 0, one a block */
     int64_t list_head;                             /* stride of heads */
+    const struct attn__select_rows *rows;          /* of role SELECTION */
+    int64_t rows_b;                                /* its batch entry */
     struct attn__vis_ids tree;                     /* of query 0, one a word */
     int64_t tree_row, tree_words;                  /* stride of queries; words */
     /* For the callback. */

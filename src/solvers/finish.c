@@ -24,6 +24,8 @@ bool attn__finish_applicable_with(const struct attn__problem *p, int32_t want,
     attn__norm_pass_serves(&p->norm, &reason);
     if (p->dtype == ATTN_DTYPE_F64)
         reason = "computes in f32, dtype is f64";
+    else if (p->select.logits)
+        reason = "knows no logits of lists";
     else if (p->want & ~want)
         reason = "keeps no scores, and want= asks for outputs made from them";
     else if (p->invariant == ATTN_INVARIANT_CHUNK && !attn__norm_traits(p->norm.kind)->base2)

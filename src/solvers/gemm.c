@@ -60,6 +60,8 @@ static bool applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
         reason = "invariant=chunk, and BLAS sums in an order of its own";
     else if (p->dtype == ATTN_DTYPE_F64)
         reason = "computes in f32, dtype is f64";
+    else if (p->select.logits)
+        reason = "knows no logits of lists";
     else if (p->norm.kind == ATTN_NORMALIZER_LSSAR)
         reason = "BLAS may give equal keys unequal scores, which lssar would show";
     else if (p->want & ATTN_WANT_ARGMAX)

@@ -132,6 +132,10 @@ struct row {
     int64_t j, end;
     uint64_t bits[BLOCK];
     int64_t first; /* the key of bits[0] */
+    /* keys from..to-1 are of one entry of lists with logits, or between two:
+     * what this adds to their scores */
+    int64_t from, to;
+    double shift;
     /* results; w->acc is the row times 1 / out_factor */
     double top, lse, entropy, out_factor;
     int64_t arg;        /* the first key whose score is top */
@@ -152,6 +156,50 @@ static void look_up(struct row *r)
         attn__vis_bits(r->v, r->i, r->i + 1, r->j, attn__min_i64(r->j + BLOCK, r->end), r->bits);
 }
 
+/* The log-sum-exp of keys j..end-1 as far as they are visible. */
+static double lse_of_entry(const struct row *r, int64_t j, int64_t end)
+{
+    double max = -INFINITY, sum = 0;
+    for (int64_t to; j < end; j = to) {
+        uint64_t bits[BLOCK];
+        to = attn__min_i64(j + BLOCK, end);
+        attn__vis_bits(r->v, r->i, r->i + 1, j, to, bits);
+        for (int64_t k = j; k < to; k++) {
+            double x = bits[k - j] ? score_of(&r->t, r->w, k).biased : -INFINITY;
+            if (x == -INFINITY)
+                continue;
+            sum = x > max ? sum * exp(max - x) + 1 : sum + exp(x - max);
+            max = x > max ? x : max;
+        }
+    }
+    return sum == 0 ? -INFINITY : max + log(sum);
+}
+
+/* What lists with logits add to the score of key j. */
+static double shift_of(struct row *r, int64_t j)
+{
+    const struct attn__select_rows *l = r->v->rows;
+    if (!l || !l->logit)
+        return 0;
+    if (j >= r->from && j < r->to)
+        return r->shift;
+    int64_t row = attn__select_row(l, r->v->rows_b, r->h, r->i), end = l->row_ptr[row + 1];
+    int64_t e = attn__select_find(l, l->row_ptr[row], end, j);
+    r->from = j;
+    r->to = e < end ? l->start[e] : INT64_MAX;
+    r->shift = 0;
+    if (r->to > j)
+        return 0; /* the rules alone show it */
+    r->from = l->start[e];
+    r->to = r->from + l->length[e];
+    r->shift = (double)l->logit[e];
+    if (l->replace && l->replace[e] && r->shift != -INFINITY) {
+        double lse = lse_of_entry(r, r->from, attn__min_i64(r->to, r->s->nk));
+        r->shift = lse < INFINITY ? r->shift - lse : NAN;
+    }
+    return r->shift;
+}
+
 /* The next key and its score; false after the last. */
 static bool next_key(struct row *r, int64_t *j, double *x)
 {
@@ -160,7 +208,10 @@ static bool next_key(struct row *r, int64_t *j, double *x)
         *j = r->j++;
         if (!r->bits[(*j - r->first) % BLOCK])
             continue;
-        *x = score_of(&r->t, r->w, *j).biased;
+        double shift = shift_of(r, *j);
+        if (shift == -INFINITY)
+            continue;
+        *x = score_of(&r->t, r->w, *j).biased + shift;
         if (*x != -INFINITY) /* else weight exactly 0 */
             return true;
     }
@@ -267,9 +318,10 @@ static void masses_of_row(struct row *r)
     struct attn__rows classes = attn__call_class_k(r->c, r->s);
     for (walk(r); r->j < r->end; r->j++) {
         look_up(r);
-        if (r->bits[(r->j - r->first) % BLOCK])
+        double shift = r->bits[(r->j - r->first) % BLOCK] ? shift_of(r, r->j) : -INFINITY;
+        if (shift != -INFINITY)
             mass[*(const uint8_t *)attn__rows_at(&classes, r->j)] +=
-                weight_of(r, score_of(&r->t, r->w, r->j).biased);
+                weight_of(r, score_of(&r->t, r->w, r->j).biased + shift);
     }
     attn__class_mass_store(r->c, r->s, r->h, r->i, mass);
 }
@@ -287,7 +339,8 @@ static void pairs_of_row(struct row *r)
         store_pair(c, ATTN__SLOT_SCORES_RAW, s, h, i, j, x.raw);
         store_pair(c, ATTN__SLOT_SCORES_CAPPED, s, h, i, j, x.capped);
         store_pair(c, ATTN__SLOT_SCORES_BIASED, s, h, i, j, visible ? x.biased : -INFINITY);
-        double prob = visible ? weight_of(r, x.biased) : 0;
+        double shift = visible ? shift_of(r, j) : -INFINITY;
+        double prob = shift == -INFINITY ? 0 : weight_of(r, x.biased + shift);
         store_pair(c, ATTN__SLOT_PROBS, s, h, i, j, prob);
         if (c->has[ATTN__SLOT_COLSUM]) {
             struct attn__rows sums = attn__call_colsum(c, s, h);

@@ -54,6 +54,8 @@ static bool applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
     const char *reason = NULL;
     if (p->dtype == ATTN_DTYPE_F64)
         reason = "computes in f32, dtype is f64";
+    else if (p->select.logits)
+        reason = "knows no logits of lists";
     else if (p->invariant == ATTN_INVARIANT_CHUNK)
         reason = "invariant=chunk, and sums a row in one piece";
     else if (p->k == ATTN_UNBOUNDED)

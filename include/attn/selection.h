@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * attn_selection: index lists that say which keys each block of queries
+ * attends to. Made once, executed many times, by plans that take the role
+ * SELECTION (mechanism `lists`). Rules such as causal, windows and sink
+ * tokens are not in it; they stay in the plan, so that a selection goes on
+ * being good while keys are appended.
+ *
+ * Rows (query-major). Output heads come in sets of head_group: 1 is lists for
+ * every head, the heads of a key head one list for those, all heads one list
+ * for all. Queries come in blocks of q_block, the last one shorter. With
+ * blocks = ceil(queries / q_block) and sets = heads / head_group
+ *
+ *     row (b * sets + s) * blocks + t   of batch entry b (0 if batch is 1,
+ *                                       lists that all entries share)
+ *
+ * is entries ROW_PTR[row] to ROW_PTR[row + 1] - 1. Entry e is the keys
+ * START[e] to START[e] + LENGTH[e] - 1, counted from the first key of its
+ * sequence: aligned blocks, ragged chunks, unaligned ranges and single tokens
+ * alike. Entries of a row rise and do not overlap.
+ *
+ * LOGIT[e] is added to the scores of entry e: log w makes each of its keys
+ * count w times, -inf leaves them out. With REPLACE[e] the entry is normalised
+ * by itself and LOGIT[e] stands in place of its log-sum-exp: the softmax of two
+ * levels of HCAM (Lampinen et al., 2021) and Landmark attention (Mohtashami
+ * and Jaggi, 2023). Keys that only the plan's rules show have logit 0.
+ *
+ * Threads: a selection does not change once made; any number of threads may
+ * read and execute with it. Since 0.1.
+ */
+#ifndef ATTN_SELECTION_H
+#define ATTN_SELECTION_H
+
+#include <attn/plan.h>
+
+typedef struct attn_selection attn_selection;
+
+/*
+ * Parts of a selection, dense arrays.
+ *
+ * | no. | part     | shape      | type  |                        |
+ * |-----|----------|------------|-------|------------------------|
+ * |   1 | ROW_PTR  | [rows + 1] | int64 | first entry of a row   |
+ * |   2 | START    | [entries]  | int32 | first key              |
+ * |   3 | LENGTH   | [entries]  | int32 | keys                   |
+ * |   4 | LOGIT    | [entries]  | f32   | may be missing: 0      |
+ * |   5 | REPLACE  | [entries]  | u8    | may be missing: 0      |
+ */
+enum {
+    ATTN_SELECTION_PART_ROW_PTR = 1,
+    ATTN_SELECTION_PART_START = 2,
+    ATTN_SELECTION_PART_LENGTH = 3,
+    ATTN_SELECTION_PART_LOGIT = 4,
+    ATTN_SELECTION_PART_REPLACE = 5
+};
+
+/* What attn_selection_get_i64 tells. */
+enum {
+    ATTN_SELECTION_LAYOUT = 1,     /* ATTN_SELECTION_ROWS */
+    ATTN_SELECTION_BATCH = 2,      /* 1: lists for all batch entries */
+    ATTN_SELECTION_HEADS = 3,      /* output heads */
+    ATTN_SELECTION_QUERIES = 4,
+    ATTN_SELECTION_END_KEY = 5,    /* one past the last key of any list */
+    ATTN_SELECTION_HEAD_GROUP = 6,
+    ATTN_SELECTION_Q_BLOCK = 7,
+    ATTN_SELECTION_ROW_COUNT = 8,
+    ATTN_SELECTION_ENTRIES = 9,
+    ATTN_SELECTION_KEYS_LISTED = 10, /* the lengths of all entries */
+    ATTN_SELECTION_HAS_LOGIT = 11,
+    ATTN_SELECTION_HAS_REPLACE = 12,
+    ATTN_SELECTION_EMPTY_ROWS = 13 /* rows without entries */
+};
+
+/* Layouts. */
+enum { ATTN_SELECTION_ROWS = 1 };
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * Makes a selection of rows from the caller's lists, which are copied and may
+ * be anything: batch, heads (output heads), head_group, queries and q_block
+ * as above. k_block: the length of every entry, cut off at `keys`, where there
+ * is no LENGTH; 0 if there is. keys: no entry may go beyond; executes may have
+ * more keys. parts: tensors by number of the part in `role`, of one dimension
+ * and any stride; ROW_PTR, START and LENGTH i32 or i64, LOGIT f32 or f64,
+ * REPLACE bool or u8. *selection: owned by the caller. ATTN_ERR_NULL,
+ * ATTN_ERR_INVALID (numbers, REPLACE without LOGIT), ATTN_ERR_ROLE (parts),
+ * ATTN_ERR_DTYPE, ATTN_ERR_SHAPE, ATTN_ERR_STRIDE, ATTN_ERR_RANGE (a row or
+ * entry, which is named), ATTN_ERR_DATA (a logit of NaN or inf),
+ * ATTN_ERR_OVERFLOW, ATTN_ERR_NOMEM. Allocates. Any thread. Since 0.1.
+ */
+ATTN_API int32_t attn_selection_import_rows(
+    attn_ctx *ctx, int64_t batch, int64_t heads, int64_t head_group,
+    int64_t queries, int64_t q_block, int64_t keys, int64_t k_block,
+    const attn_arg *parts, size_t n_parts, attn_selection **selection);
+
+/* Gives a selection back; NULL is fine. Nobody may be using it. Since 0.1. */
+ATTN_API void attn_selection_destroy(attn_selection *selection);
+
+/* One of the numbers above. ATTN_ERR_NULL, ATTN_ERR_INVALID (no selection, no
+ * such number). Any thread. Since 0.1. */
+ATTN_API int32_t attn_selection_get_i64(const attn_selection *selection,
+                                        int32_t number, int64_t *value);
+
+/* The element type and shape of a part, as a dense view without data.
+ * ATTN_ERR_NULL, ATTN_ERR_INVALID, ATTN_ERR_UNSUPPORTED (a part that it does
+ * not have). Any thread. Since 0.1. */
+ATTN_API int32_t attn_selection_shape(const attn_selection *selection,
+                                      int32_t part, attn_tensor *shape);
+
+/*
+ * Copies a part to the caller's memory: a tensor of the shape above with any
+ * stride, of a type that import takes for it. ATTN_ERR_NULL, ATTN_ERR_INVALID,
+ * ATTN_ERR_UNSUPPORTED, ATTN_ERR_SHAPE, ATTN_ERR_DTYPE, ATTN_ERR_STRIDE,
+ * ATTN_ERR_RANGE (an i32 for a ROW_PTR beyond it). Any thread. Since 0.1.
+ */
+ATTN_API int32_t attn_selection_export(const attn_selection *selection,
+                                       int32_t part, const attn_tensor *tensor);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ATTN_SELECTION_H */
