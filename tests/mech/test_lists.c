@@ -491,7 +491,7 @@ START_TEST(refused)
     x.arg[x.n - 1].object = sel;
     dense_view(&x, ATTN_ROLE_K)->shape[2] = NK - 1;
     dense_view(&x, ATTN_ROLE_V)->shape[2] = NK - 1;
-    run_refuses(ctx, "lists " SIZES, &x, ATTN_ERR_RANGE, "selection has key 89, expected at most 88");
+    run_refuses(ctx, "lists " SIZES, &x, ATTN_ERR_RANGE, "has key 89, expected at most 88");
     dense_view(&x, ATTN_ROLE_K)->shape[2] = NK;
     dense_view(&x, ATTN_ROLE_V)->shape[2] = NK;
     dense_view(&x, ATTN_ROLE_Q)->shape[2] = NQ - 1;

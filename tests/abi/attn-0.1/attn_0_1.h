@@ -344,7 +344,9 @@ enum {
 
     ATTN_MECH_BAM_SOFT_MOA = 302,
 
-    ATTN_MECH_MOA_HEADS = 303
+    ATTN_MECH_MOA_HEADS = 303,
+
+    ATTN_MECH_LISTS = 322
 };
 
 enum {
@@ -532,7 +534,10 @@ enum {
     ATTN_PARAM_UOE_CHANNELS = 30101,
     ATTN_PARAM_BAM_EXPERTS = 30200,
     ATTN_PARAM_BAM_SHARED_KV = 30201,
-    ATTN_PARAM_BAM_CHANNELS = 30202
+    ATTN_PARAM_BAM_CHANNELS = 30202,
+
+    ATTN_PARAM_LISTS = 32200,
+    ATTN_PARAM_LISTS_LOGITS = 32201
 };
 
 enum {
@@ -601,6 +606,8 @@ ATTN_API int32_t attn_desc_is_set(const attn_desc *desc, int32_t param,
 enum { ATTN_ALIGN_BOTTOM_RIGHT = 0, ATTN_ALIGN_TOP_LEFT = 1 };
 
 enum { ATTN_MOH_CODE = 0, ATTN_MOH_PAPER = 1, ATTN_MOH_LLAMA = 2 };
+
+enum { ATTN_LISTS_AND = 0, ATTN_LISTS_OR = 1 };
 
 enum { ATTN_COMPUTE_F32 = 0, ATTN_COMPUTE_BF16 = 1 };
 
@@ -950,7 +957,8 @@ enum {
     ATTN_ROLE_ROUTER_W = 161,
     ATTN_ROLE_ROUTER_SHARED_W = 162,
     ATTN_ROLE_ROUTER_MIX_W = 163,
-    ATTN_ROLE_ROUTER_B = 164
+    ATTN_ROLE_ROUTER_B = 164,
+    ATTN_ROLE_SELECTION = 165
 };
 
 typedef struct attn_arg {
@@ -997,6 +1005,58 @@ ATTN_API int32_t attn_plan_role_at(const attn_plan *plan, size_t index,
 ATTN_API int32_t attn_plan_shape(const attn_plan *plan, const attn_arg *args,
                                  size_t n_args, int32_t role,
                                  attn_tensor *shape);
+
+#ifdef __cplusplus
+}
+#endif
+
+typedef struct attn_selection attn_selection;
+
+enum {
+    ATTN_SELECTION_PART_ROW_PTR = 1,
+    ATTN_SELECTION_PART_START = 2,
+    ATTN_SELECTION_PART_LENGTH = 3,
+    ATTN_SELECTION_PART_LOGIT = 4,
+    ATTN_SELECTION_PART_REPLACE = 5
+};
+
+enum {
+    ATTN_SELECTION_LAYOUT = 1,
+    ATTN_SELECTION_BATCH = 2,
+    ATTN_SELECTION_HEADS = 3,
+    ATTN_SELECTION_QUERIES = 4,
+    ATTN_SELECTION_END_KEY = 5,
+    ATTN_SELECTION_HEAD_GROUP = 6,
+    ATTN_SELECTION_Q_BLOCK = 7,
+    ATTN_SELECTION_ROW_COUNT = 8,
+    ATTN_SELECTION_ENTRIES = 9,
+    ATTN_SELECTION_KEYS_LISTED = 10,
+    ATTN_SELECTION_HAS_LOGIT = 11,
+    ATTN_SELECTION_HAS_REPLACE = 12,
+    ATTN_SELECTION_EMPTY_ROWS = 13
+};
+
+enum { ATTN_SELECTION_ROWS = 1 };
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+ATTN_API int32_t attn_selection_import_rows(
+    attn_ctx *ctx, int64_t batch, int64_t heads, int64_t head_group,
+    int64_t queries, int64_t q_block, int64_t keys, int64_t k_block,
+    const attn_arg *parts, size_t n_parts, attn_selection **selection);
+
+ATTN_API void attn_selection_destroy(attn_selection *selection);
+
+ATTN_API int32_t attn_selection_get_i64(const attn_selection *selection,
+                                        int32_t number, int64_t *value);
+
+ATTN_API int32_t attn_selection_shape(const attn_selection *selection,
+                                      int32_t part, attn_tensor *shape);
+
+ATTN_API int32_t attn_selection_export(const attn_selection *selection,
+                                       int32_t part, const attn_tensor *tensor);
 
 #ifdef __cplusplus
 }
