@@ -48,6 +48,11 @@
 #include "kernels/map.inc.c"
 #include "kernels/scan_token.inc.c"
 #include "kernels/convert.inc.c"
+#include "kernels/quant.inc.c"
+#include "kernels/row_q8_0.inc.c"
+#include "kernels/row_q4_0.inc.c"
+#include "kernels/row_e4m3.inc.c"
+#include "kernels/row_e5m2.inc.c"
 #if defined ATTN__ISA_C
 #define ATTN__SLOT_BF16(name) name
 #include "simd/pairs.h"

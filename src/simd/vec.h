@@ -16,6 +16,12 @@
  *  - v_swap2 exchanges the lanes of each pair 2n, 2n + 1;
  *  - v_columns4(x, p, ld): x[e] holds element e of VF_LANES rows at p, ld
  *    apart;
+ *  - v_load_e4m3 and v_load_e5m2 widen bytes, exactly; NaN of any payload;
+ *  - v_set1_f16(h) has a half in all lanes, widened;
+ *  - v_block_q8(p, d, x) widens 32 signed bytes into the VF_BLOCK vectors x,
+ *    times d; v_block_q4(p, d, x) sixteen bytes: low halves, then high halves,
+ *    each less 8. Both are exact where d is a half and no result is tiny;
+ *  - v_store_8 stores integral lanes of -128..255, their lowest eight bits;
  *  - v_hsum4 adds up the lanes of four vectors with one tree of additions
  *    that is the same for each of them: first inside groups of four lanes (of
  *    lanes i and i + 2, or i and i + 1 with VF_HSUM_NEIGHBOURS), then the
@@ -58,6 +64,9 @@
 #else
 #error "define one of the ATTN__ISA_<X> macros"
 #endif
+
+/* vectors in a block of 32 */
+#define VF_BLOCK (32 / VF_LANES)
 
 /* sum of four vectors, added in the order in which v_hsum4 adds four
  * neighbouring lanes */
@@ -104,6 +113,22 @@ ATTN__INLINE vf v_iota(void)
     static const float count[16] =
         { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
     return v_load(count);
+}
+
+ATTN__INLINE vf v_loadn_e4m3(const uint8_t *p, int64_t n)
+{
+    uint8_t t[VF_LANES] = { 0 };
+    for (int64_t i = 0; i < n; i++)
+        t[i] = p[i];
+    return v_load_e4m3(t);
+}
+
+ATTN__INLINE vf v_loadn_e5m2(const uint8_t *p, int64_t n)
+{
+    uint8_t t[VF_LANES] = { 0 };
+    for (int64_t i = 0; i < n; i++)
+        t[i] = p[i];
+    return v_load_e5m2(t);
 }
 
 #ifndef VF_HAS_PARTIAL_16

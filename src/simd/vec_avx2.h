@@ -173,4 +173,65 @@ ATTN__INLINE void v_store_bf16(uint16_t *p, vf a)
     _mm_storeu_si128((__m128i *)(void *)p, h);
 }
 
+ATTN__INLINE __m128i load_bytes(const uint8_t *p)
+{
+    return _mm_loadl_epi64((const __m128i *)(const void *)p);
+}
+
+/* see vec_c.h */
+ATTN__INLINE vf v_load_e4m3(const uint8_t *p)
+{
+    __m128i h = _mm_slli_epi16(_mm_cvtepi8_epi16(load_bytes(p)), 7);
+    h = _mm_and_si128(h, _mm_set1_epi16((short)0xbf80));
+    __m128i mag = _mm_and_si128(h, _mm_set1_epi16(0x3f80));
+    __m128i nan = _mm_cmpeq_epi16(mag, _mm_set1_epi16(0x3f80));
+    h = _mm_or_si128(h, _mm_and_si128(nan, _mm_set1_epi16(0x7e00)));
+    return _mm256_mul_ps(_mm256_cvtph_ps(h), _mm256_set1_ps(256.0f));
+}
+
+ATTN__INLINE vf v_set1_f16(uint16_t h)
+{
+    return _mm256_cvtph_ps(_mm_set1_epi16((short)h));
+}
+
+ATTN__INLINE vf v_load_e5m2(const uint8_t *p)
+{
+    return _mm256_cvtph_ps(
+        _mm_unpacklo_epi8(_mm_setzero_si128(), load_bytes(p)));
+}
+
+/* sixteen signed bytes, times d */
+ATTN__INLINE void widen_bytes(__m128i b, vf d, vf *x)
+{
+    __m256i lo = _mm256_cvtepi8_epi32(b);
+    __m256i hi = _mm256_cvtepi8_epi32(_mm_unpackhi_epi64(b, b));
+    x[0] = _mm256_mul_ps(_mm256_cvtepi32_ps(lo), d);
+    x[1] = _mm256_mul_ps(_mm256_cvtepi32_ps(hi), d);
+}
+
+ATTN__INLINE void v_block_q8(const uint8_t *p, vf d, vf *x)
+{
+    for (int i = 0; i < 4; i++)
+        x[i] = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(
+                                 load_bytes(p + 8 * i))), d);
+}
+
+ATTN__INLINE void v_block_q4(const uint8_t *p, vf d, vf *x)
+{
+    __m128i b = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i low = _mm_set1_epi8(15), eight = _mm_set1_epi8(8);
+    __m128i hi = _mm_and_si128(_mm_srli_epi16(b, 4), low);
+    widen_bytes(_mm_sub_epi8(_mm_and_si128(b, low), eight), d, x);
+    widen_bytes(_mm_sub_epi8(hi, eight), d, x + 2);
+}
+
+ATTN__INLINE void v_store_8(uint8_t *p, vf a)
+{
+    __m256i u =
+        _mm256_and_si256(_mm256_cvtps_epi32(a), _mm256_set1_epi32(255));
+    __m128i w = _mm_packs_epi32(_mm256_castsi256_si128(u),
+                                _mm256_extracti128_si256(u, 1));
+    _mm_storel_epi64((__m128i *)(void *)p, _mm_packus_epi16(w, w));
+}
+
 #endif

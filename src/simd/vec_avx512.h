@@ -214,4 +214,54 @@ ATTN__INLINE void v_storen_bf16(uint16_t *p, vf a, int64_t n)
     _mm256_mask_storeu_epi16(p, first_lanes(n), narrow_bf16(a));
 }
 
+/* see vec_c.h */
+ATTN__INLINE vf v_load_e4m3(const uint8_t *p)
+{
+    __m128i b = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m256i h = _mm256_slli_epi16(_mm256_cvtepi8_epi16(b), 7);
+    h = _mm256_and_si256(h, _mm256_set1_epi16((short)0xbf80));
+    __m128i mag = _mm_or_si128(b, _mm_set1_epi8((char)0x80));
+    __mmask16 nan = _mm_cmpeq_epi8_mask(mag, _mm_set1_epi8(-1));
+    h = _mm256_mask_blend_epi16(nan, h, _mm256_set1_epi16(0x7e00));
+    return _mm512_mul_ps(_mm512_cvtph_ps(h), _mm512_set1_ps(256.0f));
+}
+
+ATTN__INLINE vf v_set1_f16(uint16_t h)
+{
+    return _mm512_cvtph_ps(_mm256_set1_epi16((short)h));
+}
+
+ATTN__INLINE vf v_load_e5m2(const uint8_t *p)
+{
+    __m128i b = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return _mm512_cvtph_ps(_mm256_slli_epi16(_mm256_cvtepu8_epi16(b), 8));
+}
+
+ATTN__INLINE void v_block_q8(const uint8_t *p, vf d, vf *x)
+{
+    const __m128i *at = (const __m128i *)(const void *)p;
+    __m512i lo = _mm512_cvtepi8_epi32(_mm_loadu_si128(at));
+    __m512i hi = _mm512_cvtepi8_epi32(_mm_loadu_si128(at + 1));
+    x[0] = _mm512_mul_ps(_mm512_cvtepi32_ps(lo), d);
+    x[1] = _mm512_mul_ps(_mm512_cvtepi32_ps(hi), d);
+}
+
+/* The permutation looks at the four lowest bits of a lane. */
+ATTN__INLINE void v_block_q4(const uint8_t *p, vf d, vf *x)
+{
+    const __m512 code = _mm512_setr_ps(-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2,
+                                       3, 4, 5, 6, 7);
+    __m512 value = _mm512_mul_ps(code, d);
+    __m512i b = _mm512_cvtepu8_epi32(
+        _mm_loadu_si128((const __m128i *)(const void *)p));
+    x[0] = _mm512_permutexvar_ps(b, value);
+    x[1] = _mm512_permutexvar_ps(_mm512_srli_epi32(b, 4), value);
+}
+
+ATTN__INLINE void v_store_8(uint8_t *p, vf a)
+{
+    _mm_storeu_si128((__m128i *)(void *)p,
+                     _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a)));
+}
+
 #endif

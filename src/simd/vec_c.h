@@ -210,6 +210,53 @@ ATTN__INLINE void v_store_bf16(uint16_t *p, vf a)
         p[i] = narrow_bf16(a.v[i]);
 }
 
+/*
+ * An e5m2 byte is the upper half of a half. An e4m3 byte, moved to where the
+ * lower bits of a half's exponent are, is the half of 1/256 of its value; only
+ * NaN, all ones, would be a number there.
+ */
+ATTN__INLINE float widen_e4m3(uint8_t b)
+{
+    uint32_t h = (b & 0x7fu) == 0x7fu ? 0x7e00u : (b & 0x7fu) << 7;
+    return widen_f16((uint16_t)(h | (b & 0x80u) << 8)) * 256.0f;
+}
+
+ATTN__INLINE vf v_load_e4m3(const uint8_t *p)
+{
+    ATTN__EACH(vf, widen_e4m3(p[i]));
+}
+
+ATTN__INLINE vf v_set1_f16(uint16_t h)
+{
+    ATTN__EACH(vf, widen_f16(h));
+}
+
+ATTN__INLINE vf v_load_e5m2(const uint8_t *p)
+{
+    ATTN__EACH(vf, widen_f16((uint16_t)(p[i] << 8)));
+}
+
+ATTN__INLINE void v_block_q8(const uint8_t *p, vf d, vf *x)
+{
+    for (int i = 0; i < 32; i++)
+        x[i / VF_LANES].v[i % VF_LANES] =
+            (float)(int8_t)p[i] * d.v[i % VF_LANES];
+}
+
+ATTN__INLINE void v_block_q4(const uint8_t *p, vf d, vf *x)
+{
+    for (int i = 0; i < 32; i++)
+        x[i / VF_LANES].v[i % VF_LANES] =
+            (float)((i < 16 ? p[i] & 15 : p[i - 16] >> 4) - 8) *
+            d.v[i % VF_LANES];
+}
+
+ATTN__INLINE void v_store_8(uint8_t *p, vf a)
+{
+    for (int i = 0; i < VF_LANES; i++)
+        p[i] = (uint8_t)(int32_t)a.v[i];
+}
+
 #undef ATTN__EACH
 
 #endif

@@ -127,4 +127,68 @@ ATTN__INLINE void v_store_bf16(uint16_t *p, vf a)
     vst1_u16(p, vshrn_n_u32(r, 16));
 }
 
+/* four bytes in the lower half of eight */
+ATTN__INLINE uint8x8_t load_bytes(const uint8_t *p)
+{
+    uint32_t word;
+    memcpy(&word, p, sizeof word);
+    return vcreate_u8(word);
+}
+
+/* see vec_c.h */
+ATTN__INLINE vf v_load_e4m3(const uint8_t *p)
+{
+    uint16x4_t h = vget_low_u16(vshll_n_u8(load_bytes(p), 8));
+    h = vreinterpret_u16_s16(vshr_n_s16(vreinterpret_s16_u16(h), 1));
+    h = vand_u16(h, vdup_n_u16(0xbf80));
+    uint16x4_t mag = vand_u16(h, vdup_n_u16(0x3f80));
+    uint16x4_t nan = vceq_u16(mag, vdup_n_u16(0x3f80));
+    h = vorr_u16(h, vand_u16(nan, vdup_n_u16(0x7e00)));
+    return vmulq_n_f32(vcvt_f32_f16(vreinterpret_f16_u16(h)), 256.0f);
+}
+
+ATTN__INLINE vf v_set1_f16(uint16_t h)
+{
+    return vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(h)));
+}
+
+ATTN__INLINE vf v_load_e5m2(const uint8_t *p)
+{
+    uint16x4_t h = vget_low_u16(vshll_n_u8(load_bytes(p), 8));
+    return vcvt_f32_f16(vreinterpret_f16_u16(h));
+}
+
+/* sixteen signed bytes, times d */
+ATTN__INLINE void widen_bytes(int8x16_t b, vf d, vf *x)
+{
+    int16x8_t lo = vmovl_s8(vget_low_s8(b)), hi = vmovl_s8(vget_high_s8(b));
+    x[0] = vmulq_f32(vcvtq_f32_s32(vmovl_s16(vget_low_s16(lo))), d);
+    x[1] = vmulq_f32(vcvtq_f32_s32(vmovl_s16(vget_high_s16(lo))), d);
+    x[2] = vmulq_f32(vcvtq_f32_s32(vmovl_s16(vget_low_s16(hi))), d);
+    x[3] = vmulq_f32(vcvtq_f32_s32(vmovl_s16(vget_high_s16(hi))), d);
+}
+
+ATTN__INLINE void v_block_q8(const uint8_t *p, vf d, vf *x)
+{
+    widen_bytes(vreinterpretq_s8_u8(vld1q_u8(p)), d, x);
+    widen_bytes(vreinterpretq_s8_u8(vld1q_u8(p + 16)), d, x + 4);
+}
+
+ATTN__INLINE void v_block_q4(const uint8_t *p, vf d, vf *x)
+{
+    uint8x16_t b = vld1q_u8(p);
+    int8x16_t lo = vreinterpretq_s8_u8(vandq_u8(b, vdupq_n_u8(15)));
+    int8x16_t hi = vreinterpretq_s8_u8(vshrq_n_u8(b, 4));
+    widen_bytes(vsubq_s8(lo, vdupq_n_s8(8)), d, x);
+    widen_bytes(vsubq_s8(hi, vdupq_n_s8(8)), d, x + 4);
+}
+
+ATTN__INLINE void v_store_8(uint8_t *p, vf a)
+{
+    int16x4_t w = vmovn_s32(vcvtnq_s32_f32(a));
+    uint8x8_t b = vmovn_u16(vreinterpretq_u16_s16(vcombine_s16(w, w)));
+    uint32_t word = vget_lane_u32(vreinterpret_u32_u8(b), 0);
+    memcpy(p, &word, sizeof word);
+}
+
 #endif

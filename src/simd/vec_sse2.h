@@ -120,11 +120,9 @@ ATTN__INLINE __m128i pick_bits(__m128i m, __m128i a, __m128i b)
 }
 
 /* the arithmetic of the half conversions is explained in vec_c.h */
-ATTN__INLINE vf v_load_f16(const uint16_t *p)
+ATTN__INLINE vf widen_f16(__m128i halves)
 {
-    __m128i h =
-        _mm_unpacklo_epi16(_mm_loadl_epi64((const __m128i *)(const void *)p),
-                                   _mm_setzero_si128());
+    __m128i h = _mm_unpacklo_epi16(halves, _mm_setzero_si128());
     __m128i sign = _mm_slli_epi32(_mm_and_si128(h, _mm_set1_epi32(0x8000)), 16);
     __m128i mag = _mm_slli_epi32(_mm_and_si128(h, _mm_set1_epi32(0x7fff)), 13);
     __m128i u = _mm_add_epi32(mag, _mm_set1_epi32(112 << 23));
@@ -136,6 +134,11 @@ ATTN__INLINE vf v_load_f16(const uint16_t *p)
     u = _mm_add_epi32(u, _mm_and_si128(top, _mm_set1_epi32(112 << 23)));
     u = pick_bits(sub, _mm_castps_si128(tiny), u);
     return _mm_castsi128_ps(_mm_or_si128(u, sign));
+}
+
+ATTN__INLINE vf v_load_f16(const uint16_t *p)
+{
+    return widen_f16(_mm_loadl_epi64((const __m128i *)(const void *)p));
 }
 
 ATTN__INLINE vf v_load_bf16(const uint16_t *p)
@@ -180,6 +183,70 @@ ATTN__INLINE void v_store_bf16(uint16_t *p, vf a)
     __m128i nan = _mm_or_si128(u, _mm_set1_epi32(0x400000));
     r = pick_bits(_mm_castps_si128(_mm_cmpunord_ps(a, a)), nan, r);
     store_halves(p, _mm_srli_epi32(r, 16));
+}
+
+/* four bytes as the upper halves of four words */
+ATTN__INLINE __m128i load_upper(const uint8_t *p)
+{
+    int32_t word;
+    memcpy(&word, p, sizeof word);
+    return _mm_unpacklo_epi8(_mm_setzero_si128(), _mm_cvtsi32_si128(word));
+}
+
+/* see vec_c.h */
+ATTN__INLINE vf v_load_e4m3(const uint8_t *p)
+{
+    __m128i h = _mm_and_si128(_mm_srai_epi16(load_upper(p), 1),
+                              _mm_set1_epi16((short)0xbf80));
+    __m128i mag = _mm_and_si128(h, _mm_set1_epi16(0x3f80));
+    __m128i nan = _mm_cmpeq_epi16(mag, _mm_set1_epi16(0x3f80));
+    h = _mm_or_si128(h, _mm_and_si128(nan, _mm_set1_epi16(0x7e00)));
+    return _mm_mul_ps(widen_f16(h), _mm_set1_ps(256.0f));
+}
+
+ATTN__INLINE vf v_set1_f16(uint16_t h)
+{
+    return widen_f16(_mm_set1_epi16((short)h));
+}
+
+ATTN__INLINE vf v_load_e5m2(const uint8_t *p)
+{
+    return widen_f16(load_upper(p));
+}
+
+/* sixteen signed bytes, times d */
+ATTN__INLINE void widen_bytes(__m128i b, vf d, vf *x)
+{
+    __m128i lo = _mm_srai_epi16(_mm_unpacklo_epi8(b, b), 8);
+    __m128i hi = _mm_srai_epi16(_mm_unpackhi_epi8(b, b), 8);
+    __m128i w[4] = { _mm_unpacklo_epi16(lo, lo), _mm_unpackhi_epi16(lo, lo),
+                     _mm_unpacklo_epi16(hi, hi), _mm_unpackhi_epi16(hi, hi) };
+    for (int i = 0; i < 4; i++)
+        x[i] = _mm_mul_ps(_mm_cvtepi32_ps(_mm_srai_epi32(w[i], 16)), d);
+}
+
+ATTN__INLINE void v_block_q8(const uint8_t *p, vf d, vf *x)
+{
+    const __m128i *at = (const __m128i *)(const void *)p;
+    widen_bytes(_mm_loadu_si128(at), d, x);
+    widen_bytes(_mm_loadu_si128(at + 1), d, x + 4);
+}
+
+ATTN__INLINE void v_block_q4(const uint8_t *p, vf d, vf *x)
+{
+    __m128i b = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i low = _mm_set1_epi8(15), eight = _mm_set1_epi8(8);
+    __m128i hi = _mm_and_si128(_mm_srli_epi16(b, 4), low);
+    widen_bytes(_mm_sub_epi8(_mm_and_si128(b, low), eight), d, x);
+    widen_bytes(_mm_sub_epi8(hi, eight), d, x + 4);
+}
+
+ATTN__INLINE void v_store_8(uint8_t *p, vf a)
+{
+    __m128i u = _mm_and_si128(_mm_cvtps_epi32(a), _mm_set1_epi32(255));
+    u = _mm_packs_epi32(u, u);
+    int32_t word = _mm_cvtsi128_si32(_mm_packus_epi16(u, u));
+    memcpy(p, &word, sizeof word);
 }
 
 #endif

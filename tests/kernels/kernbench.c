@@ -338,9 +338,67 @@ static void bench_rows(const struct attn__kernels *k)
     free(o);
 }
 
+/* The types that caches store, by keys a second against f32 in the same
+ * repetition: twice as many bytes of f32 as the caches of the machine have, and
+ * fewer of the others for the same keys. */
+static void bench_stored(const struct attn__kernels *k)
+{
+    const struct {
+        const char *name;
+        int64_t block; /* bytes of 32 numbers */
+        attn__row_qk_q8_0_fn *qk;
+        attn__row_pv_q8_0_fn *pv;
+    } types[] = { { "q8_0", 34, k->row_qk_q8_0, k->row_pv_q8_0 },
+                  { "q4_0", 18, k->row_qk_q4_0, k->row_pv_q4_0 },
+                  { "e4m3", 32, k->row_qk_e4m3, k->row_pv_e4m3 },
+                  { "e5m2", 32, k->row_qk_e5m2, k->row_pv_e5m2 } };
+    enum { HEADS = 2, AT_ONCE = 256 };
+    const size_t most = (size_t)512 << 20;
+    char *kv = aligned(most);
+    float *q = aligned(4 * DEPTH * sizeof *q), *s = aligned(4 * AT_ONCE * sizeof *s);
+    float *o = aligned(4 * DEPTH * sizeof *o);
+    for (int64_t d = 64; d <= DEPTH; d *= 2) {
+        for (int64_t nr = 1; nr <= 4; nr *= 4) {
+            int64_t nk = (int64_t)most / (2 * HEADS * d * 4);
+            double best[4] = { 0 }, plain = 0;
+            for (int i = 0; i < 5; i++) {
+                double t = now();
+                decode(k, 32, kv, HEADS, nk, d, q, nr, s, o);
+                t = (double)nk / (now() - t);
+                plain = t > plain ? t : plain;
+                for (int n = 0; n < 4; n++) {
+                    const int64_t row = d / 32 * types[n].block;
+                    const uint8_t *at = (const uint8_t *)kv;
+                    t = now();
+                    for (int64_t h = 0; h < HEADS; h++)
+                        for (int64_t j = 0; j < nk; j += AT_ONCE) {
+                            int64_t m = nk - j < AT_ONCE ? nk - j : AT_ONCE;
+                            const uint8_t *kj = at + (h * nk + j) * row;
+                            types[n].qk(kj, row, m, d, q, d, nr, s, AT_ONCE, 4096);
+                            types[n].pv(kj + HEADS * nk * row, row, m, d, s, AT_ONCE, nr, o, d,
+                                        4096);
+                        }
+                    t = (double)nk / (now() - t);
+                    best[n] = t > best[n] ? t : best[n];
+                }
+            }
+            for (int n = 0; n < 4; n++)
+                printf("%-12s decode %-4s d=%-4lld rows=%lld %5.2f x the keys of f32 (%.1f M/s)\n",
+                       k->isa_name, types[n].name, (long long)d, (long long)nr, best[n] / plain,
+                       HEADS * plain * 1e-6);
+        }
+    }
+    free(kv);
+    free(q);
+    free(s);
+    free(o);
+}
+
 void ck_bench(const struct attn__kernels *k, const char *filter)
 {
     bench_tiles(k, filter);
+    if (strstr("row_stored", filter))
+        bench_stored(k);
     if (strstr("row_qk row_pv decode", filter))
         bench_rows(k);
 }

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+/* The row kernels of row_block.inc.c for K and V in q8_0. */
+
+#define ATTN__NAME(name) name##_q8_0
+#define ATTN__BYTES 34
+#define ATTN__BLOCK v_block_q8
+#include "kernels/row_block.inc.c"
