@@ -21,13 +21,20 @@
  * in none.
  *
  * The descriptor is of ATTN_MECH_CACHE, with h (HK, or HQ without it: KV
- * heads), d, kv_dtype (f32, f16, bf16), what says the frequencies of rope, and
- * parameters 900 to 913, whose table is in desc.h.
+ * heads), d, kv_dtype (f32, f16, bf16, or a type that no tensor has: fp8_e4m3,
+ * fp8_e5m2, q8_0, q4_0; tensor.h), what says the frequencies of rope, check,
+ * and parameters 900 to 915, whose table is in desc.h.
  * Lists by group have one entry for all groups or one for each; 908 to 911
  * may also have one for each layer that owns its keys and each group, layer
- * by layer. A layer with another owner reads that one's keys (CLA, Brandon et
- * al., 2024). window counts the own token; slack: tokens that are kept
- * longer, so that truncate can go back further.
+ * by layer. The scales 914 and 915 are of heads stored as fp8: one for all,
+ * for each KV head, or for each layer that owns its keys and KV head. q8_0 and
+ * q4_0 need rows of a multiple of 32 numbers. Types that no tensor has cannot
+ * be folded (ATTN_ERR_UNSUPPORTED): sums must be of rows before rounding.
+ * With check=data, what such a type has no code for is refused: NaN,
+ * infinities, magnitudes above 65504 * 127 (q8_0) or 65504 * 8 (q4_0).
+ * A layer with another owner reads that one's keys (CLA, Brandon et al.,
+ * 2024). window counts the own token; slack: tokens that are kept longer, so
+ * that truncate can go back further.
  *
  * A call that fails has changed nothing (but the counter CACHE_REFUSED).
  * Handles are looked at first, then other arguments, then what a rule has
@@ -73,7 +80,8 @@ enum {
     ATTN_CACHE_SEQ_NEXT = 1, /* position of the next token: the length */
     ATTN_CACHE_SEQ_LAST = 2, /* position where the last step began */
     ATTN_CACHE_SEQ_CELLS = 3,
-    ATTN_CACHE_SEQ_LOSSY = 4, /* 1: was cut with ATTN_CACHE_LOSSY */
+    /* 1: was cut with ATTN_CACHE_LOSSY, or keys of few bits were turned */
+    ATTN_CACHE_SEQ_LOSSY = 4,
     ATTN_CACHE_SEQ_OPEN = 5   /* 1: has an open step */
 };
 
@@ -143,7 +151,8 @@ ATTN_API int32_t attn_cache_remove(attn_cache *cache, int64_t seq, int64_t p0,
  * Adds delta to every position from p0 on and to the length; with remove, a
  * shift of the context. Tokens stay behind those below p0. With
  * cache_keys=raw numbers change and nothing else. Turned keys are turned on
- * by delta, by the frequencies of rope (16-bit keys are rounded once more);
+ * by delta, by the frequencies of rope (16-bit keys are rounded once more;
+ * those of types that no tensor has, too, which ATTN_CACHE_SEQ_LOSSY tells);
  * pages that others share are copied first. ATTN_ERR_NULL, ATTN_ERR_BAD_ID,
  * ATTN_ERR_BUSY, ATTN_ERR_UNSUPPORTED (turned keys, and no rope in the
  * descriptor), ATTN_ERR_INVALID, ATTN_ERR_UNAVAILABLE (a folded token lies at
@@ -263,8 +272,8 @@ ATTN_API int32_t attn_step_begin(attn_cache *cache, size_t n,
  * tokens of the step in the order of begin, of any float type and strides,
  * rounded to the storage types. Each layer that owns its keys is written
  * once, in any order. ATTN_ERR_NULL, ATTN_ERR_STATE (written before, or the
- * step is over), ATTN_ERR_INVALID (layer), ATTN_ERR_DTYPE, ATTN_ERR_SHAPE,
- * ATTN_ERR_STRIDE. Since 0.1.
+ * step is over), ATTN_ERR_INVALID (layer; with check=data, a number without a
+ * code), ATTN_ERR_DTYPE, ATTN_ERR_SHAPE, ATTN_ERR_STRIDE. Since 0.1.
  */
 ATTN_API int32_t attn_step_write(attn_step *step, int64_t layer,
                                  const attn_tensor *k, const attn_tensor *v);

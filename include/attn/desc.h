@@ -306,7 +306,10 @@ enum {
  * | 376 | out_scale       | f64    | finite            | 1                  |
  * | 377 | head_gate       | bool   | GATE              | 0                  |
  * | 400 | dtype           | enum   | f32 f64 f16 bf16  | f32                |
- * | 401 | kv_dtype        | enum   | f32 f64 f16 bf16  | dtype              |
+ * | 401 | kv_dtype        | enum   | f32 f64 f16 bf16; | dtype              |
+ * |     |                 |        | cache: fp8_e4m3   |                    |
+ * |     |                 |        | fp8_e5m2 q8_0     |                    |
+ * |     |                 |        | q4_0, no f64      |                    |
  * | 402 | compute         | enum   | f32 bf16          | f32                |
  * | 500 | want            | set    | probs scores_raw  | nothing            |
  * |     |                 |        | scores_capped     |                    |
@@ -376,6 +379,8 @@ enum {
  * | 911 | cache_fold         | i64s | 0 or 1            | 0               |
  * | 912 | cache_keys         | enum | rotated raw       | rotated         |
  * | 913 | cache_max_position | i64  | 1..2^40           | 2^31-1          |
+ * | 914 | cache_k_scale      | f64s | > 0, see cache.h  | 1               |
+ * | 915 | cache_v_scale      | f64s | the same          | 1               |
  *
  * Of one mechanism each, number / 100 (docs/mechanisms/ has its text):
  *
@@ -603,6 +608,8 @@ enum {
     ATTN_PARAM_CACHE_FOLD = 911,
     ATTN_PARAM_CACHE_KEYS = 912,
     ATTN_PARAM_CACHE_MAX_POSITION = 913,
+    ATTN_PARAM_CACHE_K_SCALE = 914,
+    ATTN_PARAM_CACHE_V_SCALE = 915,
     /* From 10000 on: of mechanism number / 100 alone. */
     ATTN_PARAM_MLA_FORM = 10100,
     ATTN_PARAM_MLA_RANK = 10101,

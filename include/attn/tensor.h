@@ -8,7 +8,22 @@
 
 #include <attn/version.h>
 
-/* Element types. f16 is IEEE binary16, bf16 the upper half of an f32. */
+/*
+ * Element types. f16 is IEEE binary16, bf16 the upper half of an f32.
+ *
+ * fp8 is that of OCP: e4m3 without infinities, up to 448, e5m2 like a short
+ * f16, up to 57344. Each is stored as the nearest to x / scale, even of two,
+ * never above the largest finite one; NaN as 0x7F.
+ *
+ * q8_0 and q4_0 are those of ggml: 32 numbers that follow each other share a
+ * factor d, stored first, as a little-endian f16. q8_0 (34 bytes): d = the
+ * largest magnitude / 127, then 32 signed bytes, x / d rounded, halves away
+ * from zero. q4_0 (18 bytes): d = the number of largest magnitude / -8, then
+ * 16 bytes, byte j with the code of x_j in its lower half and that of
+ * x_(j+16) in its upper, a code being min(15, floor(x / d + 8.5)), which
+ * means (code - 8) d. NaN, infinities and a d beyond f16 give bytes that mean
+ * nothing.
+ */
 enum {
     ATTN_DTYPE_F32 = 1,
     ATTN_DTYPE_F64 = 2,
@@ -17,7 +32,12 @@ enum {
     ATTN_DTYPE_I32 = 5,
     ATTN_DTYPE_I64 = 6,
     ATTN_DTYPE_U8 = 7,
-    ATTN_DTYPE_BOOL = 8 /* one byte, any non-zero value is true */
+    ATTN_DTYPE_BOOL = 8, /* one byte, any non-zero value is true */
+    /* what caches store rows in; no tensor has these */
+    ATTN_DTYPE_FP8_E4M3 = 9,
+    ATTN_DTYPE_FP8_E5M2 = 10,
+    ATTN_DTYPE_Q8_0 = 32,
+    ATTN_DTYPE_Q4_0 = 33
 };
 
 #define ATTN_TENSOR_MAX_RANK 8
@@ -59,10 +79,17 @@ ATTN_API int32_t attn_tensor_init(attn_tensor *tensor, void *data,
                                   const int64_t *shape);
 
 /*
- * Bytes of one element; 0 for a number that is no element type. Any thread.
- * Since 0.1.
+ * Bytes of one element; 0 for a number that is no element type of tensors.
+ * Any thread. Since 0.1.
  */
 ATTN_API size_t attn_dtype_size(int32_t dtype);
+
+/*
+ * Bytes of a row of n numbers, of stored types too; 0 for a number that is no
+ * type, and if n is not at least 1 or not a multiple of 32 for q8_0 and q4_0.
+ * Any thread. Since 0.1.
+ */
+ATTN_API size_t attn_dtype_row_size(int32_t dtype, int64_t n);
 
 /*
  * Name of an element type as problem strings write it ("f32", "bf16"), NULL

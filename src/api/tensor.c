@@ -19,7 +19,8 @@ int32_t attn_tensor_init(attn_tensor *tensor, void *data, int32_t dtype, int32_t
     ATTN__CHECK_POINTER(tensor);
     if (size == 0)
         return attn__error_set(ATTN_ERR_DTYPE,
-                               "dtype is %" PRId32 ", expected one of ATTN_DTYPE_*", dtype);
+                               "dtype is %" PRId32 " (%s), expected a type that tensors have",
+                               dtype, attn__dtype_name(dtype));
     if (rank < 0 || rank > ATTN_TENSOR_MAX_RANK)
         return attn__error_set(ATTN_ERR_SHAPE, "rank is %" PRId32 ", expected 0 to %d", rank,
                                ATTN_TENSOR_MAX_RANK);
@@ -51,7 +52,12 @@ size_t attn_dtype_size(int32_t dtype)
     return attn__dtype_size(dtype);
 }
 
+size_t attn_dtype_row_size(int32_t dtype, int64_t n)
+{
+    return attn__dtype_row(dtype, n);
+}
+
 const char *attn_dtype_name(int32_t dtype)
 {
-    return attn__dtype_size(dtype) ? attn__dtype_name(dtype) : NULL;
+    return attn__dtype_size(dtype) || attn__dtype_stored(dtype) ? attn__dtype_name(dtype) : NULL;
 }

@@ -11,6 +11,7 @@
 #ifndef ATTN_BASE_DTYPE_H
 #define ATTN_BASE_DTYPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -28,7 +29,46 @@
     X(U8, 1, "u8")                                                            \
     X(BOOL, 1, "bool")
 
-/* 0 for a number that is no type. */
+/*
+ * Types that rows of caches are stored in and no tensor has: X(suffix,
+ * numbers of a block, bytes of a block, name).
+ */
+#define ATTN__STORED_LIST(X)                                                  \
+    X(FP8_E4M3, 1, 1, "fp8_e4m3")                                             \
+    X(FP8_E5M2, 1, 1, "fp8_e5m2")                                             \
+    X(Q8_0, 32, 34, "q8_0")                                                   \
+    X(Q4_0, 32, 18, "q4_0")
+
+/* Numbers and bytes of a block of a stored type; false for all others. */
+static inline bool attn__dtype_block(int32_t dtype, int64_t *numbers,
+                                     int64_t *bytes)
+{
+    switch (dtype) {
+#define ATTN__X(id, count, size, name)                                        \
+    case ATTN_DTYPE_##id:                                                     \
+        *numbers = (count);                                                   \
+        *bytes = (size);                                                      \
+        return true;
+        ATTN__STORED_LIST(ATTN__X)
+#undef ATTN__X
+    default:
+        *numbers = *bytes = 1;
+        return false;
+    }
+}
+
+static inline bool attn__dtype_stored(int32_t dtype)
+{
+    int64_t numbers, bytes;
+    return attn__dtype_block(dtype, &numbers, &bytes);
+}
+
+static inline bool attn__dtype_fp8(int32_t dtype)
+{
+    return dtype == ATTN_DTYPE_FP8_E4M3 || dtype == ATTN_DTYPE_FP8_E5M2;
+}
+
+/* 0 for a number that is no type of tensors. */
 static inline size_t attn__dtype_size(int32_t dtype)
 {
     switch (dtype) {
@@ -51,9 +91,27 @@ static inline const char *attn__dtype_name(int32_t dtype)
         return name;
         ATTN__DTYPE_LIST(ATTN__X)
 #undef ATTN__X
+#define ATTN__X(id, count, size, name)                                        \
+    case ATTN_DTYPE_##id:                                                     \
+        return name;
+        ATTN__STORED_LIST(ATTN__X)
+#undef ATTN__X
     default:
         return "unknown";
     }
+}
+
+/* Bytes of a row of n numbers; 0 for a number that is no type, for n that is
+ * no multiple of a block and for what does not fit. */
+static inline size_t attn__dtype_row(int32_t dtype, int64_t n)
+{
+    int64_t numbers = 1, bytes = (int64_t)attn__dtype_size(dtype);
+
+    if (bytes == 0 && !attn__dtype_block(dtype, &numbers, &bytes))
+        return 0;
+    if (n <= 0 || n % numbers != 0 || n / numbers > INT64_MAX / bytes)
+        return 0;
+    return (size_t)(n / numbers * bytes);
 }
 
 static inline float attn__f32_from_bits(uint32_t bits)

@@ -25,8 +25,8 @@ int32_t attn__view_check(const char *name, const attn_tensor *t)
 
     if (size == 0)
         return attn__error_set(ATTN_ERR_DTYPE,
-                               "%s has dtype %" PRId32 ", expected one of ATTN_DTYPE_*", name,
-                               t->dtype);
+                               "%s has dtype %" PRId32 " (%s), expected a type that tensors have",
+                               name, t->dtype, attn__dtype_name(t->dtype));
     if (t->rank < 0 || t->rank > ATTN_TENSOR_MAX_RANK)
         return attn__error_set(ATTN_ERR_SHAPE, "%s has rank %" PRId32 ", expected 0 to %d", name,
                                t->rank, ATTN_TENSOR_MAX_RANK);

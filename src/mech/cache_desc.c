@@ -38,7 +38,7 @@ static int32_t check_known(const struct attn__params *v)
         ATTN_PARAM_ROPE_DIM,    ATTN_PARAM_ROPE_BASE,    ATTN_PARAM_ROPE_SCALING,
         ATTN_PARAM_ROPE_FACTOR, ATTN_PARAM_ROPE_ORIGINAL, ATTN_PARAM_ROPE_BETA_FAST,
         ATTN_PARAM_ROPE_BETA_SLOW, ATTN_PARAM_ROPE_TRUNCATE, ATTN_PARAM_ROPE_LOW,
-        ATTN_PARAM_ROPE_HIGH,   ATTN_PARAM_ROPE_FREQS};
+        ATTN_PARAM_ROPE_HIGH,   ATTN_PARAM_ROPE_FREQS,   ATTN_PARAM_CHECK};
     int32_t param;
     if (v->mech != ATTN_MECH_CACHE)
         return attn__error_set(ATTN_ERR_INVALID, "desc is of %s, expected one of cache",
@@ -87,6 +87,8 @@ static int32_t read_sizes(const struct attn__params *v, struct attn__cache_confi
     c->max_position = attn__params_i64_or(v, ATTN_PARAM_CACHE_MAX_POSITION, INT32_MAX);
     c->raw = attn__params_i64_or(v, ATTN_PARAM_CACHE_KEYS, ATTN_CACHE_KEYS_ROTATED) ==
              ATTN_CACHE_KEYS_RAW;
+    c->check_data =
+        attn__params_i64_or(v, ATTN_PARAM_CHECK, ATTN_CHECK_INDICES) == ATTN_CHECK_DATA;
     if (c->page_size & (c->page_size - 1))
         return attn__error_set(ATTN_ERR_INVALID,
                                "cache_page is %" PRId64 ", expected a power of two",
@@ -195,18 +197,58 @@ static int32_t pick(const struct attn__params *v, const struct attn__cache_confi
 }
 
 static int32_t read_type(const struct attn__params *v, const struct attn__cache_config *c,
-                         int32_t param, int64_t g, int32_t *dtype)
+                         int32_t param, int64_t g, int64_t width, int32_t *dtype)
 {
-    int64_t value, all = attn__params_i64_or(v, ATTN_PARAM_KV_DTYPE, ATTN_DTYPE_F32);
+    int64_t all = attn__params_i64_or(v, ATTN_PARAM_KV_DTYPE, ATTN_DTYPE_F32);
+    int64_t value, numbers, bytes;
     int32_t status = pick(v, c, param, false, g, all, &value);
     if (status != ATTN_OK)
         return status;
     *dtype = (int32_t)value;
-    if (value == ATTN_DTYPE_F32 || value == ATTN_DTYPE_F16 || value == ATTN_DTYPE_BF16)
+    bool stored = attn__dtype_block(*dtype, &numbers, &bytes);
+    if (!stored && value != ATTN_DTYPE_F32 && value != ATTN_DTYPE_F16 && value != ATTN_DTYPE_BF16)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "the type of group %" PRId64 " is %s, expected f32, f16, bf16, "
+                               "fp8_e4m3, fp8_e5m2, q8_0 or q4_0",
+                               g, attn__dtype_name(*dtype));
+    if (width % numbers != 0)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "rows of %" PRId64 " numbers are stored as %s in group %" PRId64
+                               ", expected a multiple of %" PRId64,
+                               width, attn__dtype_name(*dtype), g, numbers);
+    return ATTN_OK;
+}
+
+/* Whether a scale has something to divide. */
+static int32_t check_scales(const struct attn__params *v, const struct attn__cache_config *c,
+                            int32_t param, bool values)
+{
+    size_t n;
+    bool used = false;
+    if (!attn__params_f64s(v, param, &n))
         return ATTN_OK;
-    return attn__error_set(ATTN_ERR_UNSUPPORTED,
-                           "the type of group %" PRId64 " is %s, expected f32, f16 or bf16", g,
-                           attn__dtype_name(*dtype));
+    if (n != 1 && (int64_t)n != c->heads && (int64_t)n != c->rows * c->heads)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "%s has %zu entries, expected 1, one for each of %" PRId64
+                               " KV heads, or one for each layer that owns its keys and head",
+                               attn_param_name(param), n, c->heads);
+    for (int64_t g = 0; g < c->groups; g++)
+        used = used || attn__dtype_fp8(values ? c->group[g].v_dtype : c->group[g].k_dtype);
+    if (used)
+        return ATTN_OK;
+    return attn__error_set(ATTN_ERR_INVALID, "%s is set, but no group stores %s as fp8",
+                           attn_param_name(param), values ? "values" : "keys");
+}
+
+/* One scale for each row and head; NULL if they are not set. */
+static const float *fill_scales(const struct attn__params *v, const struct attn__cache_config *c,
+                                int32_t param, float *scale)
+{
+    size_t n;
+    const double *values = attn__params_f64s(v, param, &n);
+    for (int64_t i = 0; values && i < c->rows * c->heads; i++)
+        scale[i] = (float)values[n == 1 ? 0 : i % (int64_t)n];
+    return values ? scale : NULL;
 }
 
 static bool times(size_t a, size_t b, size_t *product)
@@ -219,8 +261,8 @@ static bool times(size_t a, size_t b, size_t *product)
 static bool lay_out_page(const struct attn__cache_config *c, struct attn__cache_group *g)
 {
     size_t keys, values, all;
-    g->k_row = (size_t)c->d * attn__dtype_size(g->k_dtype);
-    g->v_row = (size_t)c->dv * attn__dtype_size(g->v_dtype);
+    g->k_row = attn__dtype_row(g->k_dtype, c->d);
+    g->v_row = attn__dtype_row(g->v_dtype, c->dv);
     if (!times((size_t)c->page_size, g->k_row, &g->k_head) ||
         !times((size_t)c->page_size, g->v_row, &g->v_head) ||
         !attn__align_up(g->k_head, 64, &g->k_head) || !attn__align_up(g->v_head, 64, &g->v_head) ||
@@ -247,9 +289,9 @@ static int32_t fill_group(const struct attn__params *v, const struct attn__cache
                                "cache_group has no head in group %" PRId64
                                ", expected groups without gaps",
                                n);
-    int32_t status = read_type(v, c, ATTN_PARAM_CACHE_K_DTYPE, n, &g->k_dtype);
+    int32_t status = read_type(v, c, ATTN_PARAM_CACHE_K_DTYPE, n, c->d, &g->k_dtype);
     if (status == ATTN_OK)
-        status = read_type(v, c, ATTN_PARAM_CACHE_V_DTYPE, n, &g->v_dtype);
+        status = read_type(v, c, ATTN_PARAM_CACHE_V_DTYPE, n, c->dv, &g->v_dtype);
     if (status == ATTN_OK && !lay_out_page(c, g))
         status = attn__error_set(ATTN_ERR_OVERFLOW,
                                  "%" PRId64 " pages of group %" PRId64
@@ -274,6 +316,15 @@ static int32_t fill_rule(const struct attn__params *v, const struct attn__cache_
         status = attn__error_set(ATTN_ERR_INVALID,
                                  "cache_slack is %" PRId64 " where cache_fold is set, expected 0",
                                  rule->slack);
+    const struct attn__cache_group *g = &c->group[n % c->groups];
+    if (status == ATTN_OK && fold &&
+        (attn__dtype_stored(g->k_dtype) || attn__dtype_stored(g->v_dtype)))
+        status = attn__error_set(ATTN_ERR_UNSUPPORTED,
+                                 "cache_fold is set for group %" PRId64
+                                 ", which stores %s and %s: sums are of rows before they are "
+                                 "rounded so, expected f32, f16 or bf16",
+                                 n % c->groups, attn__dtype_name(g->k_dtype),
+                                 attn__dtype_name(g->v_dtype));
     rule->fold = fold != 0;
     if (rule->window != ATTN_UNBOUNDED)
         rule->window = attn__min_i64(rule->window, window_max);
@@ -285,13 +336,18 @@ struct lists {
     double *freq;
     struct attn__cache_group *group;
     struct attn__cache_rule *rule;
+    float *scale[2]; /* of keys, of values */
     int32_t *head, *row;
     bool *owns;
 };
 
-static bool carve(struct lists *l, const struct attn__cache_config *c, size_t *bytes)
+static bool carve(const struct attn__params *v, struct lists *l,
+                  const struct attn__cache_config *c, size_t *bytes)
 {
     char *base = c->block;
+    size_t n;
+    int64_t k_scales = attn__params_f64s(v, ATTN_PARAM_CACHE_K_SCALE, &n) ? c->rows : 0;
+    int64_t v_scales = attn__params_f64s(v, ATTN_PARAM_CACHE_V_SCALE, &n) ? c->rows : 0;
     const struct {
         int64_t n;
         size_t size;
@@ -299,6 +355,8 @@ static bool carve(struct lists *l, const struct attn__cache_config *c, size_t *b
     } part[] = {{c->rope_dim / 2, sizeof *l->freq, &l->freq},
                 {c->groups, sizeof *l->group, &l->group},
                 {c->rows * c->groups, sizeof *l->rule, &l->rule},
+                {k_scales * c->heads, sizeof *l->scale[0], &l->scale[0]},
+                {v_scales * c->heads, sizeof *l->scale[1], &l->scale[1]},
                 {c->heads, sizeof *l->head, &l->head},
                 {c->layers, sizeof *l->row, &l->row},
                 {c->layers, sizeof *l->owns, &l->owns}};
@@ -320,6 +378,7 @@ static int32_t fill(const struct attn__params *v, struct attn__cache_config *c,
     size_t count;
     const int64_t *owner = attn__params_i64s(v, ATTN_PARAM_CACHE_OWNER, &count);
     int32_t status = ATTN_OK, *head = l->head;
+    c->group = l->group;
     for (int64_t g = 0; g < c->groups && status == ATTN_OK; g++) {
         status = fill_group(v, c, g, &l->group[g], head);
         head += l->group[g].n_heads;
@@ -333,7 +392,14 @@ static int32_t fill(const struct attn__params *v, struct attn__cache_config *c,
     if (c->rope_dim > 0)
         memcpy(l->freq, freq, (size_t)(c->rope_dim / 2) * sizeof *freq);
     c->freq = l->freq;
-    c->group = l->group;
+    if (status == ATTN_OK)
+        status = check_scales(v, c, ATTN_PARAM_CACHE_K_SCALE, false);
+    if (status == ATTN_OK)
+        status = check_scales(v, c, ATTN_PARAM_CACHE_V_SCALE, true);
+    if (status != ATTN_OK)
+        return status;
+    c->k_scale = fill_scales(v, c, ATTN_PARAM_CACHE_K_SCALE, l->scale[0]);
+    c->v_scale = fill_scales(v, c, ATTN_PARAM_CACHE_V_SCALE, l->scale[1]);
     c->rule = l->rule;
     c->row = l->row;
     c->owns = l->owns;
@@ -344,13 +410,13 @@ static int32_t build(const struct attn__params *v, const struct attn__mem *mem,
                      struct attn__cache_config *c, const double *freq)
 {
     struct lists l;
-    if (!carve(&l, c, &c->bytes))
+    if (!carve(v, &l, c, &c->bytes))
         return attn__error_set(ATTN_ERR_OVERFLOW,
                                "the lists of the cache have more bytes than fit in 64 bits");
     c->block = attn__mem_alloc(mem, c->bytes, 64);
     if (!c->block)
         return ATTN_ERR_NOMEM;
-    carve(&l, c, &c->bytes);
+    carve(v, &l, c, &c->bytes);
     int32_t status = fill(v, c, freq, &l);
     if (status != ATTN_OK)
         attn__mem_free(mem, c->block, c->bytes);

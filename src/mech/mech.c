@@ -6,6 +6,7 @@
 
 #include <attn/attn.h>
 
+#include "base/dtype.h"
 #include "base/error.h"
 #include "problem/pieces.h"
 #include "problem/mech_list.h"
@@ -41,6 +42,18 @@ static int32_t check_foreign(const struct attn__params *params)
     return ATTN_OK;
 }
 
+/* Tensors have no types that only caches store. */
+static int32_t check_stored(const struct attn__params *params)
+{
+    int32_t dtype = (int32_t)attn__params_i64_or(params, ATTN_PARAM_KV_DTYPE, ATTN_DTYPE_F32);
+    if (!attn__dtype_stored(dtype))
+        return ATTN_OK;
+    return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                           "kv_dtype is %s, which only caches store, expected f32, f64, f16 or "
+                           "bf16",
+                           attn__dtype_name(dtype));
+}
+
 int32_t attn__mech_problem(const struct attn__params *params, const struct attn__mem *mem,
                            struct attn__problem *p)
 {
@@ -48,6 +61,8 @@ int32_t attn__mech_problem(const struct attn__params *params, const struct attn_
         if (mechs[n].id != params->mech)
             continue;
         int32_t status = check_foreign(params);
+        if (status == ATTN_OK)
+            status = check_stored(params);
         return status == ATTN_OK ? mechs[n].problem(params, mem, p) : status;
     }
     return attn__error_set(ATTN_ERR_UNKNOWN_MECH, "no mechanism has number %d", (int)params->mech);

@@ -48,6 +48,8 @@ struct attn__cache_config {
     int32_t pairing;    /* ATTN_ROPE_*: how they are; NONE: not known */
     int64_t rope_dim;
     const double *freq; /* [rope_dim / 2] */
+    const float *k_scale, *v_scale; /* [rows][heads] of fp8, NULL: 1 for all */
+    bool check_data; /* stored types refuse what has no code */
     const int32_t *row; /* [layers]: index of the owner among the owners */
     const bool *owns;   /* [layers] */
     const struct attn__cache_group *group; /* [groups] */
@@ -226,18 +228,41 @@ bool attn__cache_table_cut(struct attn__cache_table *t, int64_t from, int64_t to
 
 /* ---- cache_rows.c */
 
-/* n elements between a stored row of `dtype` and a caller's, `step` elements
- * apart from `at` on. */
-void attn__cache_row_put(const attn_cache *cache, char *row, int32_t dtype, const attn_tensor *t,
-                         int64_t at, int64_t step, int64_t n);
-void attn__cache_row_get(const char *row, int32_t dtype, const attn_tensor *t, int64_t at,
-                         int64_t step, int64_t n);
+/* The form of a head's rows: their type, and what fp8 is divided by. */
+struct attn__cache_form {
+    int32_t dtype;
+    float scale;
+};
+
+/* Of the head with this index in the group of a table. */
+struct attn__cache_form attn__cache_k_form(const attn_cache *cache, int64_t table, int64_t head);
+struct attn__cache_form attn__cache_v_form(const attn_cache *cache, int64_t table, int64_t head);
+
+/* Widens n rows of a page, which follow each other from a cell on, to dst,
+ * `ld` numbers apart: keys, or values, of one head of the table's group. */
+void attn__cache_rows_k(const attn_cache *cache, int64_t table, struct attn__cache_cell from,
+                        int64_t head, int64_t n, float *dst, int64_t ld);
+void attn__cache_rows_v(const attn_cache *cache, int64_t table, struct attn__cache_cell from,
+                        int64_t head, int64_t n, float *dst, int64_t ld);
+
+/* n elements between a stored row and a caller's, `step` elements apart from
+ * `at` on. */
+void attn__cache_row_put(const attn_cache *cache, char *row, struct attn__cache_form form,
+                         const attn_tensor *t, int64_t at, int64_t step, int64_t n);
+void attn__cache_row_get(const attn_cache *cache, const char *row, struct attn__cache_form form,
+                         const attn_tensor *t, int64_t at, int64_t step, int64_t n);
+/* ATTN_ERR_INVALID if the row has a number without a code in a stored type. */
+int32_t attn__cache_row_check(const char *name, int32_t dtype, const attn_tensor *t, int64_t at,
+                              int64_t step, int64_t n);
 /* Adds the rows of a cell to the sums of its table. */
 void attn__cache_row_fold(const attn_cache *cache, int64_t table, struct attn__cache_cell from,
                           double *sums);
-/* Turns the keys of a cell by `turn`: cosines [dim / 2], then sines. */
+/* Turns the keys of a cell by `turn`: cosines [dim / 2], then sines. room: for
+ * the numbers that attn__cache_turn_room says, of stored types. */
 void attn__cache_row_turn(const attn_cache *cache, int64_t table, struct attn__cache_cell at,
-                          const double *turn);
+                          const double *turn, float *room);
+/* The numbers that turning changes, up to the end of a block. */
+int64_t attn__cache_turn_room(const attn_cache *cache);
 
 /*
  * The functions of <attn/cache.h> with pointers checked and the cache open.

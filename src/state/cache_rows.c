@@ -5,45 +5,189 @@
  */
 #include "state/cache_object.h"
 
+#include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #include <attn/desc.h>
 
 #include "base/dtype.h"
+#include "base/error.h"
 #include "kernels/kernels.h"
 
-void attn__cache_row_put(const attn_cache *cache, char *row, int32_t dtype, const attn_tensor *t,
-                         int64_t at, int64_t step, int64_t n)
+/* Numbers that pass through a buffer at a time: whole blocks of every type. */
+enum { PIECE = 128 };
+
+static struct attn__cache_form form_of(const attn_cache *cache, int64_t table, int64_t head,
+                                       int32_t dtype, const float *scale)
+{
+    const struct attn__cache_group *g = attn__cache_group_of(cache, table);
+    int64_t row = table / cache->c.groups;
+    return (struct attn__cache_form){
+        dtype, scale && attn__dtype_fp8(dtype) ? scale[row * cache->c.heads + g->head[head]]
+                                               : 1.0f};
+}
+
+struct attn__cache_form attn__cache_k_form(const attn_cache *cache, int64_t table, int64_t head)
+{
+    return form_of(cache, table, head, attn__cache_group_of(cache, table)->k_dtype,
+                   cache->c.k_scale);
+}
+
+struct attn__cache_form attn__cache_v_form(const attn_cache *cache, int64_t table, int64_t head)
+{
+    return form_of(cache, table, head, attn__cache_group_of(cache, table)->v_dtype,
+                   cache->c.v_scale);
+}
+
+/* Rows of n numbers, `bytes` apart, to floats; and one row from floats. */
+static void widen(const struct attn__kernels *kern, struct attn__cache_form form, const void *row,
+                  int64_t bytes, int64_t rows, int64_t n, float *dst, int64_t ld)
+{
+    switch (form.dtype) {
+    case ATTN_DTYPE_F16:
+        kern->cvt_f16_f32(dst, ld, row, bytes / 2, rows, n);
+        break;
+    case ATTN_DTYPE_BF16:
+        kern->cvt_bf16_f32(dst, ld, row, bytes / 2, rows, n);
+        break;
+    case ATTN_DTYPE_FP8_E4M3:
+        kern->cvt_e4m3_f32(dst, ld, row, bytes, rows, n, form.scale);
+        break;
+    case ATTN_DTYPE_FP8_E5M2:
+        kern->cvt_e5m2_f32(dst, ld, row, bytes, rows, n, form.scale);
+        break;
+    case ATTN_DTYPE_Q8_0:
+        kern->cvt_q8_0_f32(dst, ld, row, bytes, rows, n);
+        break;
+    case ATTN_DTYPE_Q4_0:
+        kern->cvt_q4_0_f32(dst, ld, row, bytes, rows, n);
+        break;
+    default:
+        for (int64_t r = 0; r < rows; r++)
+            memcpy(dst + r * ld, (const char *)row + r * bytes, (size_t)n * sizeof *dst);
+        break;
+    }
+}
+
+static void narrow(const struct attn__kernels *kern, struct attn__cache_form form, void *row,
+                   const float *src, int64_t n)
+{
+    switch (form.dtype) {
+    case ATTN_DTYPE_F16:
+        kern->cvt_f32_f16(row, n, src, n, 1, n);
+        break;
+    case ATTN_DTYPE_BF16:
+        kern->cvt_f32_bf16(row, n, src, n, 1, n);
+        break;
+    case ATTN_DTYPE_FP8_E4M3:
+        kern->cvt_f32_e4m3(row, n, src, n, 1, n, form.scale);
+        break;
+    case ATTN_DTYPE_FP8_E5M2:
+        kern->cvt_f32_e5m2(row, n, src, n, 1, n, form.scale);
+        break;
+    case ATTN_DTYPE_Q8_0:
+        kern->cvt_f32_q8_0(row, 0, src, n, 1, n);
+        break;
+    case ATTN_DTYPE_Q4_0:
+        kern->cvt_f32_q4_0(row, 0, src, n, 1, n);
+        break;
+    default:
+        memcpy(row, src, (size_t)n * sizeof *src);
+        break;
+    }
+}
+
+void attn__cache_rows_k(const attn_cache *cache, int64_t table, struct attn__cache_cell from,
+                        int64_t head, int64_t n, float *dst, int64_t ld)
+{
+    const struct attn__cache_group *g = attn__cache_group_of(cache, table);
+    widen(cache->ctx->kernels, attn__cache_k_form(cache, table, head),
+          attn__cache_k(cache, g, from, head), (int64_t)g->k_row, n, cache->c.d, dst, ld);
+}
+
+void attn__cache_rows_v(const attn_cache *cache, int64_t table, struct attn__cache_cell from,
+                        int64_t head, int64_t n, float *dst, int64_t ld)
+{
+    const struct attn__cache_group *g = attn__cache_group_of(cache, table);
+    widen(cache->ctx->kernels, attn__cache_v_form(cache, table, head),
+          attn__cache_v(cache, g, from, head), (int64_t)g->v_row, n, cache->c.dv, dst, ld);
+}
+
+void attn__cache_row_put(const attn_cache *cache, char *row, struct attn__cache_form form,
+                         const attn_tensor *t, int64_t at, int64_t step, int64_t n)
 {
     const struct attn__kernels *kern = cache->ctx->kernels;
     size_t size = attn__dtype_size(t->dtype);
     const char *from = (const char *)t->data + at * (int64_t)size;
     bool dense = step == 1 || n == 1;
-    if (dense && t->dtype == dtype) {
+    if (dense && t->dtype == form.dtype) {
         memcpy(row, from, (size_t)n * size);
         return;
     }
-    dense = dense && (uintptr_t)from % size == 0;
-    if (dense && t->dtype == ATTN_DTYPE_F32 && dtype == ATTN_DTYPE_F16)
-        kern->cvt_f32_f16((uint16_t *)(void *)row, n, (const float *)(const void *)from, n, 1, n);
-    else if (dense && t->dtype == ATTN_DTYPE_F32 && dtype == ATTN_DTYPE_BF16)
-        kern->cvt_f32_bf16((uint16_t *)(void *)row, n, (const float *)(const void *)from, n, 1,
-                           n);
-    else
+    if (dense && t->dtype == ATTN_DTYPE_F32 && (uintptr_t)from % size == 0) {
+        narrow(kern, form, row, (const float *)(const void *)from, n);
+        return;
+    }
+    if (!attn__dtype_stored(form.dtype)) {
+        /* f64 is rounded once, not by way of f32 */
         for (int64_t i = 0; i < n; i++)
-            attn__store_f64(row, i, dtype, attn__load_f64(t->data, at + i * step, t->dtype));
+            attn__store_f64(row, i, form.dtype, attn__load_f64(t->data, at + i * step, t->dtype));
+        return;
+    }
+    for (int64_t i = 0; i < n; i += PIECE) {
+        float piece[PIECE];
+        int64_t m = n - i < PIECE ? n - i : PIECE;
+        for (int64_t c = 0; c < m; c++)
+            piece[c] = (float)attn__load_f64(t->data, at + (i + c) * step, t->dtype);
+        narrow(kern, form, row, piece, m);
+        row += attn__dtype_row(form.dtype, m);
+    }
 }
 
-void attn__cache_row_get(const char *row, int32_t dtype, const attn_tensor *t, int64_t at,
-                         int64_t step, int64_t n)
+void attn__cache_row_get(const attn_cache *cache, const char *row, struct attn__cache_form form,
+                         const attn_tensor *t, int64_t at, int64_t step, int64_t n)
 {
     size_t size = attn__dtype_size(t->dtype);
-    if ((step == 1 || n == 1) && t->dtype == dtype) {
+    if ((step == 1 || n == 1) && t->dtype == form.dtype) {
         memcpy((char *)t->data + at * (int64_t)size, row, (size_t)n * size);
         return;
     }
-    for (int64_t i = 0; i < n; i++)
-        attn__store_f64(t->data, at + i * step, t->dtype, attn__load_f64(row, i, dtype));
+    if (!attn__dtype_stored(form.dtype)) {
+        for (int64_t i = 0; i < n; i++)
+            attn__store_f64(t->data, at + i * step, t->dtype, attn__load_f64(row, i, form.dtype));
+        return;
+    }
+    for (int64_t i = 0; i < n; i += PIECE) {
+        float piece[PIECE];
+        int64_t m = n - i < PIECE ? n - i : PIECE;
+        widen(cache->ctx->kernels, form, row, 0, 1, m, piece, m);
+        for (int64_t c = 0; c < m; c++)
+            attn__store_f64(t->data, at + (i + c) * step, t->dtype, piece[c]);
+        row += attn__dtype_row(form.dtype, m);
+    }
+}
+
+/* The largest magnitude whose factor a half can hold; fp8 takes all. */
+static double most_of(int32_t dtype)
+{
+    return dtype == ATTN_DTYPE_Q8_0 ? 127 * 65504.0 : dtype == ATTN_DTYPE_Q4_0 ? 8 * 65504.0
+                                                                              : INFINITY;
+}
+
+int32_t attn__cache_row_check(const char *name, int32_t dtype, const attn_tensor *t, int64_t at,
+                              int64_t step, int64_t n)
+{
+    double most = most_of(dtype);
+    for (int64_t i = 0; i < n && attn__dtype_stored(dtype); i++) {
+        double x = attn__load_f64(t->data, at + i * step, t->dtype);
+        if (!isfinite(x) || fabs(x) > most)
+            return attn__error_set(ATTN_ERR_INVALID,
+                                   "%s has %g in channel %" PRId64
+                                   ", expected finite numbers of at most %g for %s",
+                                   name, x, i, most, attn__dtype_name(dtype));
+    }
+    return ATTN_OK;
 }
 
 void attn__cache_row_fold(const attn_cache *cache, int64_t table, struct attn__cache_cell from,
@@ -58,19 +202,33 @@ void attn__cache_row_fold(const attn_cache *cache, int64_t table, struct attn__c
             *sums++ += attn__load_f64(attn__cache_v(cache, g, from, h), i, g->v_dtype);
 }
 
+int64_t attn__cache_turn_room(const attn_cache *cache)
+{
+    return (cache->c.rope_dim + 31) / 32 * 32;
+}
+
 void attn__cache_row_turn(const attn_cache *cache, int64_t table, struct attn__cache_cell at,
-                          const double *turn)
+                          const double *turn, float *room)
 {
     const struct attn__cache_group *g = attn__cache_group_of(cache, table);
-    int64_t half = cache->c.rope_dim / 2;
+    bool stored = attn__dtype_stored(g->k_dtype);
+    int64_t half = cache->c.rope_dim / 2, span = attn__cache_turn_room(cache);
     bool apart = cache->c.pairing == ATTN_ROPE_HALF;
+    int32_t dtype = stored ? ATTN_DTYPE_F32 : g->k_dtype;
+    span = span < cache->c.d ? span : cache->c.d;
     for (int64_t h = 0; h < g->n_heads; h++) {
         char *row = attn__cache_k(cache, g, at, h);
+        void *numbers = stored ? (void *)room : row;
+        struct attn__cache_form form = attn__cache_k_form(cache, table, h);
+        if (stored)
+            widen(cache->ctx->kernels, form, row, 0, 1, span, room, span);
         for (int64_t c = 0; c < half; c++) {
             int64_t i = apart ? c : 2 * c, j = apart ? half + c : 2 * c + 1;
-            double x = attn__load_f64(row, i, g->k_dtype), y = attn__load_f64(row, j, g->k_dtype);
-            attn__store_f64(row, i, g->k_dtype, x * turn[c] - y * turn[half + c]);
-            attn__store_f64(row, j, g->k_dtype, y * turn[c] + x * turn[half + c]);
+            double x = attn__load_f64(numbers, i, dtype), y = attn__load_f64(numbers, j, dtype);
+            attn__store_f64(numbers, i, dtype, x * turn[c] - y * turn[half + c]);
+            attn__store_f64(numbers, j, dtype, y * turn[c] + x * turn[half + c]);
         }
+        if (stored)
+            narrow(cache->ctx->kernels, form, row, room, span);
     }
 }

@@ -21,6 +21,7 @@
 
 #include "base/checked.h"
 #include "base/crc32.h"
+#include "base/dtype.h"
 #include "base/error.h"
 
 enum { VERSION = 1, FRONT = 16, MIDDLE = 16, TABLE = 32, SEQ = 24 };
@@ -63,6 +64,21 @@ static void put_f64s(struct out *o, const double *x, int64_t n)
     }
 }
 
+/* What fp8 of each head and row is divided by. */
+static void put_scales(struct out *o, const struct attn__cache_config *c, const float *scale,
+                       bool values)
+{
+    for (int64_t n = 0; n < c->rows * c->groups; n++) {
+        const struct attn__cache_group *g = &c->group[n % c->groups];
+        for (int64_t h = 0; h < g->n_heads && attn__dtype_fp8(values ? g->v_dtype : g->k_dtype);
+             h++) {
+            const double one =
+                scale ? (double)scale[n / c->groups * c->heads + g->head[h]] : 1.0;
+            put_f64s(o, &one, 1);
+        }
+    }
+}
+
 static void put_description(struct out *o, const struct attn__cache_config *c)
 {
     const int64_t sizes[] = {c->layers, c->rows, c->heads,   c->groups,  c->d,
@@ -86,6 +102,8 @@ static void put_description(struct out *o, const struct attn__cache_config *c)
         put_i64(o, c->rule[n].fold);
     }
     put_f64s(o, c->freq, c->rope_dim / 2);
+    put_scales(o, c, c->k_scale, false);
+    put_scales(o, c, c->v_scale, true);
 }
 
 static int64_t sums_of(const attn_cache *cache, int64_t table)
@@ -246,7 +264,7 @@ static int32_t check_description(const attn_cache *cache, const void *found, siz
         return ATTN_OK;
     return attn__error_set(ATTN_ERR_MISMATCH,
                            "the sequence was saved from a cache of other layers, heads, sizes, "
-                           "types, rules or rotation, expected those of this one");
+                           "types, scales, rules or rotation, expected those of this one");
 }
 
 /* Everything around the body, which *body is left with. */

@@ -10,6 +10,7 @@
 #include <attn/desc.h>
 
 #include "base/checked.h"
+#include "base/dtype.h"
 #include "base/error.h"
 #include "problem/rope.h"
 
@@ -96,14 +97,14 @@ static void own_page(attn_cache *cache, int64_t n, struct attn__cache_table *t, 
 }
 
 static void turn_keys(attn_cache *cache, int64_t n, struct attn__cache_table *t, int64_t at,
-                      const double *turn)
+                      const double *turn, float *room)
 {
     mark_shared(cache, t, at);
     for (int64_t i = 0; i < t->n_pages; i++)
         if (cache->page[t->page[i]].marks)
             own_page(cache, n, t, i);
     for (int64_t i = at; i < t->n_cells; i++)
-        attn__cache_row_turn(cache, n, t->cell[i], turn);
+        attn__cache_row_turn(cache, n, t->cell[i], turn, room);
 }
 
 int32_t attn__cache_shift(attn_cache *cache, int64_t seq, int64_t p0, int64_t delta)
@@ -113,6 +114,8 @@ int32_t attn__cache_shift(attn_cache *cache, int64_t seq, int64_t p0, int64_t de
     int64_t tables = attn__cache_tables(cache), half = c->rope_dim / 2;
     bool turns = !c->raw && delta != 0;
     double *turn = NULL;
+    size_t bytes = 2 * (size_t)half * sizeof *turn +
+                   (size_t)attn__cache_turn_room(cache) * sizeof(float);
     int32_t status = attn__cache_idle(cache, "seq", seq, &s);
     if (status == ATTN_OK)
         status = check(cache, s, p0, delta);
@@ -129,7 +132,7 @@ int32_t attn__cache_shift(attn_cache *cache, int64_t seq, int64_t p0, int64_t de
             status = attn__cache_pool_reserve(cache);
         if (status != ATTN_OK)
             return status;
-        turn = attn__mem_alloc(&cache->ctx->mem, 2 * (size_t)half * sizeof *turn, 16);
+        turn = attn__mem_alloc(&cache->ctx->mem, bytes, 16);
         if (!turn)
             return ATTN_ERR_NOMEM;
         for (int64_t i = 0; i < half; i++)
@@ -139,7 +142,9 @@ int32_t attn__cache_shift(attn_cache *cache, int64_t seq, int64_t p0, int64_t de
         struct attn__cache_table *t = &s->table[n];
         int64_t at = split(t, p0);
         if (turns)
-            turn_keys(cache, n, t, at, turn);
+            turn_keys(cache, n, t, at, turn, (float *)(void *)(turn + 2 * half));
+        s->lossy |= turns && at < t->n_cells &&
+                    attn__dtype_stored(attn__cache_group_of(cache, n)->k_dtype);
         for (int64_t i = at; i < t->n_cells; i++)
             t->cell[i].pos += delta;
         t->lost_end += t->lost_end > p0 ? delta : 0;
@@ -147,6 +152,6 @@ int32_t attn__cache_shift(attn_cache *cache, int64_t seq, int64_t p0, int64_t de
     }
     s->last += s->last >= p0 ? delta : 0;
     s->next += delta;
-    attn__mem_free(&cache->ctx->mem, turn, turn ? 2 * (size_t)half * sizeof *turn : 0);
+    attn__mem_free(&cache->ctx->mem, turn, turn ? bytes : 0);
     return ATTN_OK;
 }

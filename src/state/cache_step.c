@@ -271,18 +271,42 @@ int32_t attn__cache_tensor(const char *name, const attn_tensor *t, int64_t heads
 }
 
 /* Token `token` of the tensors into a cell. */
-static void put_token(const attn_cache *cache, const struct attn__cache_group *g,
-                      struct attn__cache_cell at, const attn_tensor *k, const attn_tensor *v,
-                      int64_t token)
+static void put_token(const attn_cache *cache, int64_t table, struct attn__cache_cell at,
+                      const attn_tensor *k, const attn_tensor *v, int64_t token)
 {
+    const struct attn__cache_group *g = attn__cache_group_of(cache, table);
     for (int64_t h = 0; h < g->n_heads; h++) {
-        attn__cache_row_put(cache, attn__cache_k(cache, g, at, h), g->k_dtype, k,
+        attn__cache_row_put(cache, attn__cache_k(cache, g, at, h),
+                            attn__cache_k_form(cache, table, h), k,
                             g->head[h] * k->stride[1] + token * k->stride[2], k->stride[3],
                             cache->c.d);
-        attn__cache_row_put(cache, attn__cache_v(cache, g, at, h), g->v_dtype, v,
+        attn__cache_row_put(cache, attn__cache_v(cache, g, at, h),
+                            attn__cache_v_form(cache, table, h), v,
                             g->head[h] * v->stride[1] + token * v->stride[2], v->stride[3],
                             cache->c.dv);
     }
+}
+
+/* Whether all rows of a step can be stored. */
+static int32_t check_rows(const attn_step *step, const attn_tensor *k, const attn_tensor *v)
+{
+    const struct attn__cache_config *c = &step->cache->c;
+    for (int64_t n = 0; n < c->groups && c->check_data; n++) {
+        const struct attn__cache_group *g = &c->group[n];
+        for (int64_t h = 0; h < g->n_heads; h++)
+            for (int64_t x = 0; x < step->tokens; x++) {
+                int32_t status = attn__cache_row_check(
+                    "k", g->k_dtype, k, g->head[h] * k->stride[1] + x * k->stride[2],
+                    k->stride[3], c->d);
+                if (status == ATTN_OK)
+                    status = attn__cache_row_check(
+                        "v", g->v_dtype, v, g->head[h] * v->stride[1] + x * v->stride[2],
+                        v->stride[3], c->dv);
+                if (status != ATTN_OK)
+                    return status;
+            }
+    }
+    return ATTN_OK;
 }
 
 int32_t attn__cache_step_write(attn_step *step, int64_t layer, const attn_tensor *k,
@@ -307,6 +331,9 @@ int32_t attn__cache_step_write(attn_step *step, int64_t layer, const attn_tensor
     if (step->written[row])
         return attn__error_set(ATTN_ERR_STATE,
                                "layer %" PRId64 " of the step was written before", layer);
+    status = check_rows(step, k, v);
+    if (status != ATTN_OK)
+        return status;
     for (int64_t i = 0; i < step->n; i++) {
         const struct attn__cache_item *item = &step->item[i];
         for (int64_t g = 0; g < c->groups; g++) {
@@ -314,7 +341,7 @@ int32_t attn__cache_step_write(attn_step *step, int64_t layer, const attn_tensor
             struct attn__cache_table *t = &item->seq->table[n];
             for (int64_t x = item->start; x < item->start + item->count; x++) {
                 struct attn__cache_cell at = attn__cache_table_slot(cache, n, t, &from);
-                put_token(cache, &c->group[g], at, k, v, x);
+                put_token(cache, n, at, k, v, x);
                 at.pos = item->seq->next + step->depth[x];
                 t->cell[t->n_cells++] = at;
             }

@@ -53,6 +53,10 @@ VALUE(ATTN_DTYPE_I32, 5);
 VALUE(ATTN_DTYPE_I64, 6);
 VALUE(ATTN_DTYPE_U8, 7);
 VALUE(ATTN_DTYPE_BOOL, 8);
+VALUE(ATTN_DTYPE_FP8_E4M3, 9);
+VALUE(ATTN_DTYPE_FP8_E5M2, 10);
+VALUE(ATTN_DTYPE_Q8_0, 32);
+VALUE(ATTN_DTYPE_Q4_0, 33);
 
 VALUE(ATTN_DGQA_DIFF, 0);
 VALUE(ATTN_DGQA_EMA, 1);
@@ -235,6 +239,8 @@ VALUE(ATTN_PARAM_CACHE_SLACK, 910);
 VALUE(ATTN_PARAM_CACHE_FOLD, 911);
 VALUE(ATTN_PARAM_CACHE_KEYS, 912);
 VALUE(ATTN_PARAM_CACHE_MAX_POSITION, 913);
+VALUE(ATTN_PARAM_CACHE_K_SCALE, 914);
+VALUE(ATTN_PARAM_CACHE_V_SCALE, 915);
 
 VALUE(ATTN_ALIGN_BOTTOM_RIGHT, 0);
 VALUE(ATTN_ALIGN_TOP_LEFT, 1);
@@ -721,6 +727,7 @@ FUNCTION(attn_status_text, const char *(*)(int32_t));
 FUNCTION(attn_last_error, size_t (*)(char *, size_t));
 FUNCTION(attn_tensor_init, int32_t (*)(attn_tensor *, void *, int32_t, int32_t, const int64_t *));
 FUNCTION(attn_dtype_size, size_t (*)(int32_t));
+FUNCTION(attn_dtype_row_size, size_t (*)(int32_t, int64_t));
 FUNCTION(attn_dtype_name, const char *(*)(int32_t));
 FUNCTION(attn_ctx_create, int32_t (*)(const attn_allocator *, attn_ctx **));
 FUNCTION(attn_ctx_destroy, void (*)(attn_ctx *));

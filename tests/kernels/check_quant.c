@@ -6,102 +6,22 @@
  */
 #include "checkkern.h"
 
-enum type { Q8_0, Q4_0, E4M3, E5M2 };
+#include <attn/tensor.h>
+
+#include "../oracle/stored_types.h"
+
+#define Q8_0 ATTN_DTYPE_Q8_0
+#define Q4_0 ATTN_DTYPE_Q4_0
+#define E4M3 ATTN_DTYPE_FP8_E4M3
+#define E5M2 ATTN_DTYPE_FP8_E5M2
 
 static const int64_t some_lengths[] = { 0, 32, 64, 96, 128, 160, 320 };
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
-static int64_t bytes_of(enum type t, int64_t n)
+static bool fp8(int32_t t)
 {
-    return t == Q8_0 ? n / 32 * 34 : t == Q4_0 ? n / 32 * 18 : n;
-}
-
-static float half_value(const uint8_t *p)
-{
-    int h = p[0] | p[1] << 8, e = h >> 10 & 31;
-    double m = h & 1023;
-    double v = e == 31 ? (m > 0 ? (double)NAN : (double)INFINITY)
-             : e == 0 ? ldexp(m, -24)
-             : ldexp(m + 1024, e - 25);
-    return (float)(h & 0x8000 ? -v : v);
-}
-
-static float fp8_value(uint8_t b, enum type t)
-{
-    int mant = t == E4M3 ? 3 : 2, bias = t == E4M3 ? 7 : 15;
-    int e = (b & 127) >> mant, m = b & ((1 << mant) - 1), top = (127 >> mant);
-    double v = e == 0 ? ldexp(m, 1 - bias - mant) : ldexp(m + (1 << mant), e - bias - mant);
-    if (t == E4M3 && (b & 127) == 127)
-        v = (double)NAN;
-    if (t == E5M2 && e == top)
-        v = m > 0 ? (double)NAN : (double)INFINITY;
-    return (float)(b & 128 ? -v : v);
-}
-
-/* n numbers of a stored row; scale is of fp8 */
-static void plain_widen(enum type t, const uint8_t *row, int64_t n, float scale, float *x)
-{
-    for (int64_t i = 0; i < n; i++) {
-        const uint8_t *block = row + i / 32 * (t == Q8_0 ? 34 : 18);
-        int64_t at = i % 32;
-        if (t == Q8_0)
-            x[i] = (float)(int8_t)block[2 + at] * half_value(block);
-        else if (t == Q4_0)
-            x[i] = (float)((at < 16 ? block[2 + at] & 15 : block[2 + at - 16] >> 4) - 8) *
-                   half_value(block);
-        else
-            x[i] = fp8_value(row[i], t) * scale;
-    }
-}
-
-static void half_of(struct ck *c, float f, uint8_t *p)
-{
-    uint16_t h;
-    c->ref->cvt_f32_f16(&h, 1, &f, 1, 1, 1);
-    p[0] = (uint8_t)h;
-    p[1] = (uint8_t)(h >> 8);
-}
-
-static void plain_q8(struct ck *c, const float *x, uint8_t *p)
-{
-    float most = 0;
-    for (int i = 0; i < 32; i++)
-        most = fmaxf(most, fabsf(x[i]));
-    float d = most / 127, inverse = d != 0 ? 1 / d : 0;
-    half_of(c, d, p);
-    for (int i = 0; i < 32; i++)
-        p[2 + i] = (uint8_t)(int8_t)roundf(x[i] * inverse);
-}
-
-static void plain_q4(struct ck *c, const float *x, uint8_t *p)
-{
-    float most = 0;
-    for (int i = 0; i < 32; i++)
-        most = fabsf(x[i]) > fabsf(most) ? x[i] : most;
-    float d = most / -8, inverse = d != 0 ? 1 / d : 0;
-    half_of(c, d, p);
-    for (int i = 0; i < 16; i++) {
-        int lo = (int)fminf(15, truncf(x[i] * inverse + 8.5f));
-        int hi = (int)fminf(15, truncf(x[i + 16] * inverse + 8.5f));
-        p[2 + i] = (uint8_t)(lo | hi << 4);
-    }
-}
-
-/* the nearest of all codes, the even one of two */
-static uint8_t plain_fp8(float y, enum type t)
-{
-    int best = 0, top = t == E4M3 ? 0x7e : 0x7b;
-    if (isnan(y))
-        return 0x7f;
-    double mag = fmin(fabs(y), fp8_value((uint8_t)top, t));
-    for (int b = 1; b <= top; b++) {
-        double near = fabs(fp8_value((uint8_t)best, t) - mag);
-        double this = fabs(fp8_value((uint8_t)b, t) - mag);
-        if (this < near || (this == near && b % 2 == 0))
-            best = b;
-    }
-    return (uint8_t)(best | (signbit(y) ? 128 : 0));
+    return t == E4M3 || t == E5M2;
 }
 
 /* numbers with zeros, ties and wide ranges among them */
@@ -137,7 +57,7 @@ static void fill_row(struct ck *c, float *x, int64_t n)
     }
 }
 
-static void narrow(const struct attn__kernels *k, enum type t, uint8_t *dst, int64_t ldd,
+static void narrow(const struct attn__kernels *k, int32_t t, uint8_t *dst, int64_t ldd,
                    const float *src, int64_t lds, int64_t rows, int64_t n, float scale)
 {
     if (t == Q8_0)
@@ -148,7 +68,7 @@ static void narrow(const struct attn__kernels *k, enum type t, uint8_t *dst, int
         (t == E4M3 ? k->cvt_f32_e4m3 : k->cvt_f32_e5m2)(dst, ldd, src, lds, rows, n, scale);
 }
 
-static void widen(const struct attn__kernels *k, enum type t, float *dst, int64_t ldd,
+static void widen(const struct attn__kernels *k, int32_t t, float *dst, int64_t ldd,
                   const uint8_t *src, int64_t lds, int64_t rows, int64_t n, float scale)
 {
     if (t == Q8_0)
@@ -160,27 +80,18 @@ static void widen(const struct attn__kernels *k, enum type t, float *dst, int64_
 }
 
 /* three rows with room between them, the last one at the end of memory */
-static void narrow_rows(struct ck *c, enum type t, int64_t n, float scale)
+static void narrow_rows(struct ck *c, int32_t t, int64_t n, float scale)
 {
-    int64_t lds = n + 3, bytes = bytes_of(t, n), ldd = bytes + 5;
+    int64_t lds = n + 3, bytes = stored_bytes(t, n), ldd = bytes + 5;
     float *x = ck_floats(c, 0, (size_t)(2 * lds + n));
-    uint8_t *p = ck_memory(c, 1, (size_t)(2 * ldd + bytes), 1), want[34];
+    uint8_t *p = ck_memory(c, 1, (size_t)(2 * ldd + bytes), 1), want[340];
     fill_row(c, x, 2 * lds + n);
     memset(p, 0x55, (size_t)(2 * ldd + bytes));
     narrow(c->k, t, p, ldd, x, lds, 3, n, scale);
     bool same = true, outside = true;
     for (int64_t r = 0; r < 3; r++) {
-        for (int64_t i = 0; i < n; i += t < E4M3 ? 32 : 1) {
-            const float *from = x + r * lds + i;
-            if (t == Q8_0)
-                plain_q8(c, from, want);
-            else if (t == Q4_0)
-                plain_q4(c, from, want);
-            else
-                want[0] = plain_fp8(*from / scale, t);
-            same = same && memcmp(want, p + r * ldd + bytes_of(t, i),
-                                  (size_t)bytes_of(t, t < E4M3 ? 32 : 1)) == 0;
-        }
+        stored_encode(t, x + r * lds, n, scale, want);
+        same = same && memcmp(want, p + r * ldd, (size_t)bytes) == 0;
         for (int64_t i = bytes; i < ldd && r < 2; i++)
             outside = outside && p[r * ldd + i] == 0x55;
     }
@@ -188,21 +99,21 @@ static void narrow_rows(struct ck *c, enum type t, int64_t n, float scale)
     ck_true(c, "wrote between rows", outside);
 }
 
-static void check_narrow(struct ck *c, enum type t)
+static void check_narrow(struct ck *c, int32_t t)
 {
     for (int tries = 0; tries < 60; tries++)
         for (size_t i = 0; i < COUNT(some_lengths); i++)
-            narrow_rows(c, t, some_lengths[i] - (t >= E4M3 && i > 0 ? ck_range(c, 0, 31) : 0),
+            narrow_rows(c, t, some_lengths[i] - (fp8(t) && i > 0 ? ck_range(c, 0, 31) : 0),
                         ck_range(c, 0, 1) ? 1.0f : fabsf(ck_float(c)) + 0.01f);
 }
 
 /* at, between and around all codes, and what is no number */
-static void check_edges(struct ck *c, enum type t)
+static void check_edges(struct ck *c, int32_t t)
 {
     float *x = ck_floats(c, 0, 256 * 6);
     uint8_t *p = ck_memory(c, 1, 256 * 6, 1);
     for (int b = 0; b < 256; b++) {
-        float v = fp8_value((uint8_t)b, t), w = fp8_value((uint8_t)(b ^ 1), t);
+        float v = stored_fp8(t, (uint8_t)b), w = stored_fp8(t, (uint8_t)(b ^ 1));
         float mid = (v + w) / 2;
         x[6 * b] = v;
         x[6 * b + 1] = mid;
@@ -212,18 +123,17 @@ static void check_edges(struct ck *c, enum type t)
         x[6 * b + 5] = v * 1e-30f;
     }
     narrow(c->k, t, p, 0, x, 0, 1, 256 * 6, 1.0f);
-    bool same = true;
-    for (int i = 0; i < 256 * 6; i++)
-        same = same && p[i] == plain_fp8(x[i], t);
-    ck_true(c, "edges of fp8", same);
+    static uint8_t want[256 * 6];
+    stored_encode(t, x, 256 * 6, 1.0f, want);
+    ck_true(c, "edges of fp8", memcmp(p, want, sizeof want) == 0);
 }
 
-static void check_widen(struct ck *c, enum type t)
+static void check_widen(struct ck *c, int32_t t)
 {
     for (int tries = 0; tries < 40; tries++) {
         int64_t n = some_lengths[tries % (int)COUNT(some_lengths)];
-        n -= t >= E4M3 && n > 0 ? ck_range(c, 0, 31) : 0;
-        int64_t bytes = bytes_of(t, n), lds = bytes + 3, ldd = n + 2;
+        n -= fp8(t) && n > 0 ? ck_range(c, 0, 31) : 0;
+        int64_t bytes = stored_bytes(t, n), lds = bytes + 3, ldd = n + 2;
         float scale = tries % 2 ? 1.0f : 0.37f;
         uint8_t *p = ck_memory(c, 0, (size_t)(2 * lds + bytes), 1);
         float *x = ck_floats(c, 1, (size_t)(2 * ldd + n)), *want = ck_floats(c, 2, (size_t)n);
@@ -233,20 +143,20 @@ static void check_widen(struct ck *c, enum type t)
             x[i] = -1.0f;
         widen(c->k, t, x, ldd, p, lds, 3, n, scale);
         for (int64_t r = 0; r < 3; r++) {
-            plain_widen(t, p + r * lds, n, scale, want);
+            stored_decode(t, p + r * lds, n, scale, want);
             ck_same(c, "widened", x + r * ldd, want, (size_t)n, true);
             if (r < 2)
                 ck_true(c, "wrote between rows", x[r * ldd + n] == -1.0f);
         }
     }
-    if (t < E4M3)
+    if (!fp8(t))
         return;
     uint8_t *all = ck_memory(c, 0, 256, 1);
     float *x = ck_floats(c, 1, 256), *want = ck_floats(c, 2, 256);
     for (int b = 0; b < 256; b++)
         all[b] = (uint8_t)b;
     widen(c->k, t, x, 0, all, 0, 1, 256, 1.0f);
-    plain_widen(t, all, 256, 1.0f, want);
+    stored_decode(t, all, 256, 1.0f, want);
     ck_same(c, "all bytes", x, want, 256, true);
 }
 
@@ -272,23 +182,23 @@ void check_cvt_e5m2_f32(struct ck *c) { check_widen(c, E5M2); }
 
 /* ---- rows */
 
-static attn__row_qk_e4m3_fn *qk_of(const struct attn__kernels *k, enum type t)
+static attn__row_qk_e4m3_fn *qk_of(const struct attn__kernels *k, int32_t t)
 {
     return t == Q8_0 ? k->row_qk_q8_0 : t == Q4_0 ? k->row_qk_q4_0
          : t == E4M3 ? k->row_qk_e4m3 : k->row_qk_e5m2;
 }
 
-static attn__row_pv_e4m3_fn *pv_of(const struct attn__kernels *k, enum type t)
+static attn__row_pv_e4m3_fn *pv_of(const struct attn__kernels *k, int32_t t)
 {
     return t == Q8_0 ? k->row_pv_q8_0 : t == Q4_0 ? k->row_pv_q4_0
          : t == E4M3 ? k->row_pv_e4m3 : k->row_pv_e5m2;
 }
 
 /* Stored rows, of random bytes or of numbers, and what they mean. */
-static uint8_t *fill_stored(struct ck *c, enum type t, int64_t rows, int64_t ld, int64_t n,
+static uint8_t *fill_stored(struct ck *c, int32_t t, int64_t rows, int64_t ld, int64_t n,
                             float *x)
 {
-    size_t bytes = rows > 0 ? (size_t)((rows - 1) * ld + bytes_of(t, n)) : 0;
+    size_t bytes = rows > 0 ? (size_t)((rows - 1) * ld + stored_bytes(t, n)) : 0;
     uint8_t *p = ck_memory(c, 0, bytes, 1);
     for (size_t i = 0; i < bytes; i++)
         p[i] = (uint8_t)ck_u64(c);
@@ -298,13 +208,13 @@ static uint8_t *fill_stored(struct ck *c, enum type t, int64_t rows, int64_t ld,
             narrow(c->ref, t, p + r * ld, 0, x, 0, 1, n, 1.0f);
         }
     for (int64_t r = 0; r < rows; r++)
-        plain_widen(t, p + r * ld, n, 1.0f, x + r * n);
+        stored_decode(t, p + r * ld, n, 1.0f, x + r * n);
     return p;
 }
 
-static void qk_case(struct ck *c, enum type t, int64_t nr, int64_t nk, int64_t d)
+static void qk_case(struct ck *c, int32_t t, int64_t nr, int64_t nk, int64_t d)
 {
-    int64_t ldk = bytes_of(t, d) + ck_range(c, 0, 2), ldq = d + ck_range(c, 0, 2), lds = nk + 1;
+    int64_t ldk = stored_bytes(t, d) + ck_range(c, 0, 2), ldq = d + ck_range(c, 0, 2), lds = nk + 1;
     float *x = ck_floats(c, 1, (size_t)(nk * d)), *q = ck_floats(c, 2, (size_t)(nr * ldq));
     float *s = ck_floats(c, 3, (size_t)((nr - 1) * lds + nk));
     float *want = ck_floats(c, 4, (size_t)(nr * lds));
@@ -317,9 +227,10 @@ static void qk_case(struct ck *c, enum type t, int64_t nr, int64_t nk, int64_t d
     ck_same(c, "scores of widened rows", s, want, (size_t)((nr - 1) * lds + nk), true);
 }
 
-static void pv_case(struct ck *c, enum type t, int64_t nr, int64_t nk, int64_t dv)
+static void pv_case(struct ck *c, int32_t t, int64_t nr, int64_t nk, int64_t dv)
 {
-    int64_t ldv = bytes_of(t, dv) + ck_range(c, 0, 2), ldp = nk + ck_range(c, 0, 2), ldo = dv + 1;
+    int64_t ldv = stored_bytes(t, dv) + ck_range(c, 0, 2), ldp = nk + ck_range(c, 0, 2);
+    int64_t ldo = dv + 1;
     size_t n = (size_t)((nr - 1) * ldo + dv);
     float *x = ck_floats(c, 1, (size_t)(nk * dv)), *p = ck_floats(c, 2, (size_t)(nr * ldp));
     float *o = ck_floats(c, 3, n), *want = ck_floats(c, 4, n);
@@ -332,14 +243,14 @@ static void pv_case(struct ck *c, enum type t, int64_t nr, int64_t nk, int64_t d
     ck_same(c, "outputs of widened rows", o, want, n, true);
 }
 
-static void check_rows(struct ck *c, enum type t,
-                       void (*run)(struct ck *, enum type, int64_t, int64_t, int64_t))
+static void check_rows(struct ck *c, int32_t t,
+                       void (*run)(struct ck *, int32_t, int64_t, int64_t, int64_t))
 {
     static const int64_t rows[] = { 1, 2, 3, 4, 5, 7, 8 }, keys[] = { 0, 1, 2, 3, 4, 5, 11, 37 };
     for (size_t i = 0; i < COUNT(rows); i++)
         for (size_t j = 0; j < COUNT(keys); j++)
             for (int64_t d = 32; d <= 192; d += 32)
-                run(c, t, rows[i], keys[j], d - (t >= E4M3 ? ck_range(c, 0, 31) : 0));
+                run(c, t, rows[i], keys[j], d - (fp8(t) ? ck_range(c, 0, 31) : 0));
 }
 
 void check_row_qk_q8_0(struct ck *c) { check_rows(c, Q8_0, qk_case); }

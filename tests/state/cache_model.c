@@ -16,10 +16,10 @@ static double plain_value(int serial, int row, int head, int channel)
     return (serial * 7 + row * 3 + head * 5 + channel * 11) % 31 - 15;
 }
 
-double model_value(int serial, int row, int head, int channel, int64_t turn)
+double model_value(int width, int serial, int row, int head, int channel, int64_t turn)
 {
     double x = plain_value(serial, row, head, channel);
-    if (channel >= MODEL_WIDTH || turn == 0)
+    if (channel >= width || channel >= MODEL_TURNED || turn == 0)
         return x;
     double angle = (double)turn * freq[channel % 2];
     double y = plain_value(serial, row, head, channel ^ 2);
@@ -541,8 +541,8 @@ static void drop(struct model *m, int row, int group, struct model_table *t, int
             continue;
         t->folded++;
         for (int h = 0; h < m->heads; h++)
-            for (int e = 0; e < 2 * MODEL_WIDTH; e++)
-                t->fold[h][e] += model_value(m->page[at.page].serial[at.slot], row, h, e,
+            for (int e = 0; e < 2 * m->width; e++)
+                t->fold[h][e] += model_value(m->width, m->page[at.page].serial[at.slot], row, h, e,
                                              m->page[at.page].turn[at.slot]);
     }
     t->n_cells = kept;

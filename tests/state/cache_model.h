@@ -18,7 +18,8 @@ enum {
     MODEL_ROWS = 3,
     MODEL_GROUPS = 2,
     MODEL_HEADS = 3,
-    MODEL_WIDTH = 4, /* of keys and of values */
+    MODEL_WIDTH = 32, /* most channels of keys and of values */
+    MODEL_TURNED = 4, /* the first of a key turn, in two pairs */
     MODEL_PAGE = 8,
     MODEL_PAGES = 40,
     MODEL_CELLS = MODEL_PAGE * MODEL_PAGES,
@@ -67,7 +68,7 @@ struct model_step {
 };
 
 struct model {
-    int rows, groups, heads, pages, seqs;
+    int rows, groups, heads, pages, seqs, width;
     int group_of[MODEL_HEADS];
     int64_t max_position;
     bool turns, knows_turn; /* keys are stored turned; it is known how */
@@ -83,7 +84,7 @@ struct model {
 /* What the token has in a channel of a head's key (0..3) or value (4..7);
  * small whole numbers. A turn is that of frequencies 1 and 0.01, channels c
  * and c + 2 together. */
-double model_value(int serial, int row, int head, int channel, int64_t turn);
+double model_value(int width, int serial, int row, int head, int channel, int64_t turn);
 
 /* As attn_cache_* and attn_step_*; sequences, rows and steps are places in
  * the arrays, -1 a handle that is none. */

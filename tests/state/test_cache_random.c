@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "../mech/rng.h"
+#include "../oracle/stored_types.h"
 #include "cache_model.h"
 
 enum call {
@@ -107,6 +108,7 @@ struct world {
     int owner_of[2 * MODEL_ROWS], layers;
     int layer_of[MODEL_ROWS];
     int heads_in[MODEL_GROUPS], dtype[MODEL_GROUPS];
+    bool stored[MODEL_GROUPS]; /* as fp8 or in blocks */
     int serial;
     uint64_t hash; /* of all that can be seen */
     char text[1024];
@@ -115,6 +117,9 @@ struct world {
 static int64_t counted[CALLS][64]; /* by -status */
 static int64_t n_calls, n_ok;
 static int failures;
+
+/* of fp8 */
+#define MODEL_SCALE 0.5f
 
 #define FAIL(...)                                                                                  \
     do {                                                                                           \
@@ -130,11 +135,60 @@ static void add_hash(uint64_t *hash, const void *data, size_t bytes)
         *hash = (*hash ^ at[i]) * UINT64_C(0x100000001B3);
 }
 
+/* What a row that was not turned must be read as. Rounding is slow here, and
+ * most rows are asked for again after the next call. */
+static const float *want_row(const struct world *w, int g, int serial, int row, int head,
+                             bool values)
+{
+    enum { ROOM = 1 << 14 };
+    static struct {
+        bool there, values;
+        int dtype, width, serial, row, head;
+        float x[MODEL_WIDTH];
+    } known[ROOM], *k;
+    const int width = w->m.width, dtype = w->dtype[g];
+    k = &known[((serial * 3 + row) * 3 + head) * 2 % ROOM + values];
+    if (k->there && k->values == values && k->dtype == dtype && k->width == width &&
+        k->serial == serial && k->row == row && k->head == head)
+        return k->x;
+    k->there = true;
+    k->values = values;
+    k->dtype = dtype;
+    k->width = width;
+    k->serial = serial;
+    k->row = row;
+    k->head = head;
+    for (int e = 0; e < width; e++)
+        k->x[e] = (float)model_value(width, serial, row, head, values ? width + e : e, 0);
+    if (w->stored[g]) {
+        uint8_t bytes[2 * MODEL_WIDTH];
+        stored_encode(dtype, k->x, width, MODEL_SCALE, bytes);
+        stored_decode(dtype, bytes, width, MODEL_SCALE, k->x);
+    }
+    return k->x;
+}
+
+/* How far a turned key may be off: rounding adds up over many turns. */
+static double slack_of(int32_t dtype)
+{
+    switch (dtype) {
+    case ATTN_DTYPE_F32:
+        return 1e-5 * 256;
+    case ATTN_DTYPE_F16:
+        return 1e-2 * 256;
+    case ATTN_DTYPE_BF16:
+        return 6e-2 * 256;
+    default:
+        return 1e9; /* test_cache_types.c looks at these */
+    }
+}
+
 static void compare_rows(struct world *w, int s, int row, int g, uint64_t *hash)
 {
     const struct model_table *t = &w->m.seq[s].table[row][g];
     static float k[MODEL_HEADS * MODEL_CELLS * MODEL_WIDTH], v[sizeof k / sizeof *k];
-    const int64_t shape[4] = {1, w->heads_in[g], t->n_cells, MODEL_WIDTH};
+    const int width = w->m.width;
+    const int64_t shape[4] = {1, w->heads_in[g], t->n_cells, width};
     attn_tensor tk, tv;
     attn_tensor_init(&tk, k, ATTN_DTYPE_F32, 4, shape);
     attn_tensor_init(&tv, v, ATTN_DTYPE_F32, 4, shape);
@@ -143,28 +197,30 @@ static void compare_rows(struct world *w, int s, int row, int g, uint64_t *hash)
         FAIL("%s: read gives %s", w->text, attn_status_name(status));
         return;
     }
-    double step = w->dtype[g] == ATTN_DTYPE_F32   ? 1e-5
-                  : w->dtype[g] == ATTN_DTYPE_F16 ? 1e-2
-                                                  : 6e-2;
     for (int h = 0, in = 0; h < w->m.heads; h++) {
         if (w->m.group_of[h] != g)
             continue;
         for (int c = 0; c < t->n_cells; c++) {
             const struct model_page *p = &w->m.page[t->cell[c].page];
-            for (int e = 0; e < 2 * MODEL_WIDTH; e++) {
-                int64_t at = ((int64_t)in * t->n_cells + c) * MODEL_WIDTH + e % MODEL_WIDTH;
-                double got = e < MODEL_WIDTH ? k[at] : v[at];
-                int64_t turn = p->turn[t->cell[c].slot];
-                double want = model_value(p->serial[t->cell[c].slot], row, h, e, turn);
-                bool turned = p->turned[t->cell[c].slot];
-                if (!(fabs(got - want) <= (turned ? step * 256 : 0)) && failures < 5)
+            int slot = t->cell[c].slot;
+            bool turned = p->turned[slot];
+            const float *want = want_row(w, g, p->serial[slot], row, h, true);
+            int64_t at = ((int64_t)in * t->n_cells + c) * width;
+            if (memcmp(want, v + at, (size_t)width * sizeof *v) != 0 && failures < 5)
+                FAIL("%s: row %d group %d cell %d head %d: values differ", w->text, row, g, c, h);
+            want = want_row(w, g, p->serial[slot], row, h, false);
+            for (int e = 0; e < width; e++) {
+                double most = turned ? slack_of(w->dtype[g]) : 0, x = (double)want[e];
+                if (turned)
+                    x = model_value(width, p->serial[slot], row, h, e, p->turn[slot]);
+                if (!(fabs((double)k[at + e] - x) <= most) && failures < 5)
                     FAIL("%s: row %d group %d cell %d head %d channel %d is %g, expected %g",
-                         w->text, row, g, c, h, e, got, want);
+                         w->text, row, g, c, h, e, (double)k[at + e], x);
             }
         }
         in++;
     }
-    size_t bytes = (size_t)(w->heads_in[g] * t->n_cells * MODEL_WIDTH) * sizeof *k;
+    size_t bytes = (size_t)(w->heads_in[g] * t->n_cells * width) * sizeof *k;
     add_hash(hash, k, bytes);
     add_hash(hash, v, bytes);
 }
@@ -173,7 +229,8 @@ static void compare_fold(struct world *w, int s, int row, int g, uint64_t *hash)
 {
     const struct model_table *t = &w->m.seq[s].table[row][g];
     double k[MODEL_HEADS * MODEL_WIDTH], v[MODEL_HEADS * MODEL_WIDTH];
-    const int64_t shape[4] = {1, w->heads_in[g], 1, MODEL_WIDTH};
+    const int width = w->m.width;
+    const int64_t shape[4] = {1, w->heads_in[g], 1, width};
     int64_t n = -1;
     attn_tensor tk, tv;
     attn_tensor_init(&tk, k, ATTN_DTYPE_F64, 4, shape);
@@ -187,15 +244,15 @@ static void compare_fold(struct world *w, int s, int row, int g, uint64_t *hash)
     for (int h = 0, in = 0; h < w->m.heads; h++) {
         if (w->m.group_of[h] != g)
             continue;
-        for (int e = 0; e < 2 * MODEL_WIDTH; e++) {
-            double got = (e < MODEL_WIDTH ? k : v)[in * MODEL_WIDTH + e % MODEL_WIDTH];
+        for (int e = 0; e < 2 * width; e++) {
+            double got = (e < width ? k : v)[in * width + e % width];
             double want = n > 0 ? t->fold[h][e] / (double)n : 0;
             if (!(fabs(got - want) <= (w->m.turns && w->m.knows_turn ? 16 : 1e-9)) && failures < 5)
                 FAIL("%s: folded head %d channel %d is %g, expected %g", w->text, h, e, got, want);
         }
         in++;
     }
-    size_t bytes = (size_t)w->heads_in[g] * MODEL_WIDTH * sizeof *k;
+    size_t bytes = (size_t)(w->heads_in[g] * width) * sizeof *k;
     add_hash(hash, k, bytes);
     add_hash(hash, v, bytes);
 }
@@ -476,26 +533,27 @@ static int32_t write_layer(struct world *w, const struct args *a)
     static double data[2][MODEL_SEQS * MODEL_TOKENS * MODEL_HEADS * MODEL_WIDTH];
     static float narrow[2][MODEL_SEQS * MODEL_TOKENS * MODEL_HEADS * MODEL_WIDTH];
     const struct model_step *s = &w->m.step[a->step];
+    const int width = w->m.width;
     int64_t tokens = 0;
     attn_tensor t[2];
     for (int i = 0; i < s->n; i++)
         tokens += s->count[i];
     /* tokens x heads in memory, and for odd serials f64 */
     bool wide = w->serial % 2;
-    for (int e = 0; e < 2 * MODEL_WIDTH; e++)
+    for (int e = 0; e < 2 * width; e++)
         for (int x = 0; x < tokens; x++)
             for (int h = 0; h < w->m.heads; h++) {
-                int64_t at = ((int64_t)x * w->m.heads + h) * MODEL_WIDTH + e % MODEL_WIDTH;
-                double value = model_value(w->serial + x, a->row < 0 ? 0 : a->row, h, e, 0);
-                data[e / MODEL_WIDTH][at] = value;
-                narrow[e / MODEL_WIDTH][at] = (float)value;
+                int64_t at = ((int64_t)x * w->m.heads + h) * width + e % width;
+                double value = model_value(width, w->serial + x, a->row < 0 ? 0 : a->row, h, e, 0);
+                data[e / width][at] = value;
+                narrow[e / width][at] = (float)value;
             }
     for (int i = 0; i < 2; i++) {
-        const int64_t shape[4] = {1, w->m.heads, tokens, MODEL_WIDTH};
+        const int64_t shape[4] = {1, w->m.heads, tokens, width};
         attn_tensor_init(&t[i], wide ? (void *)data[i] : (void *)narrow[i],
                          wide ? ATTN_DTYPE_F64 : ATTN_DTYPE_F32, 4, shape);
-        t[i].stride[1] = MODEL_WIDTH;
-        t[i].stride[2] = MODEL_WIDTH * w->m.heads;
+        t[i].stride[1] = width;
+        t[i].stride[2] = width * w->m.heads;
     }
     int64_t layer = a->row < 0 ? -1 : w->layer_of[a->row];
     return attn_step_write(w->step[a->step], layer, &t[0], &t[1]);
@@ -503,7 +561,7 @@ static int32_t write_layer(struct world *w, const struct args *a)
 
 static int32_t save_and_load(struct world *w, int64_t id, int64_t *made)
 {
-    static char buf[1 << 17];
+    static char buf[1 << 20];
     size_t bytes = 0;
     int32_t status = attn_cache_save(w->cache, id, buf, sizeof buf, &bytes);
     return status == ATTN_OK ? attn_cache_load(w->cache, buf, bytes, made) : status;
@@ -663,7 +721,7 @@ static void choose_rules(struct world *w)
                 continue;
             rule->window = rng_int(w->rng, 1, 20);
             rule->sink = rng_int(w->rng, 0, 4);
-            rule->fold = rng_percent(w->rng, 40);
+            rule->fold = !w->stored[g] && rng_percent(w->rng, 40);
             rule->slack = rule->fold ? 0 : rng_int(w->rng, 0, 5);
         }
 }
@@ -677,7 +735,7 @@ static void describe(struct world *w)
     int at = sprintf(text,
                      "cache h=%d d=%d cache_layers=%d cache_page=%d cache_pages=%d "
                      "cache_sequences=%d cache_max_position=%lld",
-                     m->heads, MODEL_WIDTH, w->layers, MODEL_PAGE, m->pages, m->seqs,
+                     m->heads, m->width, w->layers, MODEL_PAGE, m->pages, m->seqs,
                      (long long)m->max_position);
     for (int l = 0; l < w->layers; l++)
         values[l] = w->owner_of[l];
@@ -700,13 +758,22 @@ static void describe(struct world *w)
     if (!m->turns)
         at += sprintf(text + at, " cache_keys=raw");
     else if (m->knows_turn)
-        at += sprintf(text + at, " rope=half");
+        at += sprintf(text + at, " rope=half rope_dim=%d", MODEL_TURNED);
+    for (int g = 0; g < m->groups; g++)
+        if (w->dtype[g] == ATTN_DTYPE_FP8_E4M3 || w->dtype[g] == ATTN_DTYPE_FP8_E5M2) {
+            at += sprintf(text + at, " cache_k_scale=[%g] cache_v_scale=[%g]",
+                          (double)MODEL_SCALE, (double)MODEL_SCALE);
+            break;
+        }
     sprintf(text + at, " #");
 }
 
 static void choose_world(struct world *w)
 {
-    static const int types[] = {ATTN_DTYPE_F32, ATTN_DTYPE_F16, ATTN_DTYPE_BF16};
+    /* the first three are of tensors, the last two need wide rows */
+    static const int types[] = {ATTN_DTYPE_F32,      ATTN_DTYPE_F16,      ATTN_DTYPE_BF16,
+                                ATTN_DTYPE_FP8_E4M3, ATTN_DTYPE_FP8_E5M2, ATTN_DTYPE_Q8_0,
+                                ATTN_DTYPE_Q4_0};
     struct model *m = &w->m;
     m->heads = (int)rng_int(w->rng, 1, MODEL_HEADS);
     m->groups = m->heads > 1 ? (int)rng_int(w->rng, 1, MODEL_GROUPS) : 1;
@@ -719,8 +786,12 @@ static void choose_world(struct world *w)
         m->group_of[h] = h < m->groups ? h : (int)rng_int(w->rng, 0, m->groups - 1);
         w->heads_in[m->group_of[h]]++;
     }
-    for (int g = 0; g < m->groups; g++)
-        w->dtype[g] = types[rng_int(w->rng, 0, 2)];
+    m->width = rng_percent(w->rng, 15) ? MODEL_WIDTH : MODEL_TURNED;
+    for (int g = 0; g < m->groups; g++) {
+        int64_t type = m->width == MODEL_WIDTH ? rng_int(w->rng, 2, 6) : rng_int(w->rng, 0, 4);
+        w->dtype[g] = types[type];
+        w->stored[g] = type > 2;
+    }
     /* layers that own their keys and some that share */
     int rows = (int)rng_int(w->rng, 1, MODEL_ROWS);
     while (m->rows < rows) {

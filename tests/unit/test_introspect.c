@@ -238,7 +238,19 @@ START_TEST(statuses_types_version)
     ck_assert_int_eq(attn_dtype_size(ATTN_DTYPE_BF16), 2);
     ck_assert_int_eq(attn_dtype_size(0), 0);
     ck_assert_ptr_null(attn_dtype_name(0));
-    ck_assert_ptr_null(attn_dtype_name(9));
+    ck_assert_ptr_null(attn_dtype_name(11));
+
+    /* rows of caches */
+    ck_assert_str_eq(attn_dtype_name(ATTN_DTYPE_Q8_0), "q8_0");
+    ck_assert_uint_eq(attn_dtype_size(ATTN_DTYPE_FP8_E4M3), 0);
+    ck_assert_uint_eq(attn_dtype_row_size(ATTN_DTYPE_F16, 3), 6);
+    ck_assert_uint_eq(attn_dtype_row_size(ATTN_DTYPE_FP8_E5M2, 3), 3);
+    ck_assert_uint_eq(attn_dtype_row_size(ATTN_DTYPE_Q8_0, 128), 136);
+    ck_assert_uint_eq(attn_dtype_row_size(ATTN_DTYPE_Q4_0, 128), 72);
+    ck_assert_uint_eq(attn_dtype_row_size(ATTN_DTYPE_Q4_0, 40), 0);
+    ck_assert_uint_eq(attn_dtype_row_size(ATTN_DTYPE_F64, INT64_MAX), 0);
+    ck_assert_uint_eq(attn_dtype_row_size(ATTN_DTYPE_F64, 0), 0);
+    ck_assert_uint_eq(attn_dtype_row_size(11, 4), 0);
 
     ck_assert_int_eq(attn_version(), ATTN_VERSION);
     snprintf(text, sizeof text, "%d.%d.%d", ATTN_VERSION_MAJOR, ATTN_VERSION_MINOR,

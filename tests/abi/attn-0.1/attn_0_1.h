@@ -97,7 +97,12 @@ enum {
     ATTN_DTYPE_I32 = 5,
     ATTN_DTYPE_I64 = 6,
     ATTN_DTYPE_U8 = 7,
-    ATTN_DTYPE_BOOL = 8
+    ATTN_DTYPE_BOOL = 8,
+
+    ATTN_DTYPE_FP8_E4M3 = 9,
+    ATTN_DTYPE_FP8_E5M2 = 10,
+    ATTN_DTYPE_Q8_0 = 32,
+    ATTN_DTYPE_Q4_0 = 33
 };
 
 #define ATTN_TENSOR_MAX_RANK 8
@@ -121,6 +126,8 @@ ATTN_API int32_t attn_tensor_init(attn_tensor *tensor, void *data,
                                   const int64_t *shape);
 
 ATTN_API size_t attn_dtype_size(int32_t dtype);
+
+ATTN_API size_t attn_dtype_row_size(int32_t dtype, int64_t n);
 
 ATTN_API const char *attn_dtype_name(int32_t dtype);
 
@@ -482,6 +489,8 @@ enum {
     ATTN_PARAM_CACHE_FOLD = 911,
     ATTN_PARAM_CACHE_KEYS = 912,
     ATTN_PARAM_CACHE_MAX_POSITION = 913,
+    ATTN_PARAM_CACHE_K_SCALE = 914,
+    ATTN_PARAM_CACHE_V_SCALE = 915,
 
     ATTN_PARAM_MLA_FORM = 10100,
     ATTN_PARAM_MLA_RANK = 10101,
@@ -1138,6 +1147,7 @@ enum {
     ATTN_CACHE_SEQ_NEXT = 1,
     ATTN_CACHE_SEQ_LAST = 2,
     ATTN_CACHE_SEQ_CELLS = 3,
+
     ATTN_CACHE_SEQ_LOSSY = 4,
     ATTN_CACHE_SEQ_OPEN = 5
 };
