@@ -13,13 +13,22 @@
 #define ATTN__SCAN_EACH(M) ATTN__UNROLL4(M, )
 #endif
 
-/* `vecs` vectors of columns; erase: 0 none, 1 k (v - c)^T, 2 k v^T - w c^T */
+/*
+ * `vecs` vectors of columns; erase: 0 none, 1 k (v - c)^T, 2 k v^T - w c^T.
+ *
+ * Erasing goes over S twice, and RAM rests while it does so the second time,
+ * in a cache. Then half of the rows from `next` on, which will be read next,
+ * are asked for: all of them would be waited for.
+ */
 ATTN__INLINE void scan_columns(int vecs, int erase, int before, int64_t dk, float *restrict S,
                                int64_t ld, const float *restrict dec, int64_t inc,
                                const float *restrict k, const float *restrict v,
                                const float *restrict w, const float *restrict e,
-                               const float *restrict q, float own, float *restrict o)
+                               const float *restrict q, float own, float *restrict o,
+                               const float *next)
 {
+    enum { FLOATS = 64 / sizeof(float) };
+    const int64_t half = (vecs * VF_LANES + 2 * FLOATS - 1) / (2 * FLOATS) * FLOATS;
     vf x[8], c[8], a[8];
 #define ATTN__EACH(i, _)                                                                  \
     if (i < vecs) {                                                                       \
@@ -49,6 +58,8 @@ ATTN__INLINE void scan_columns(int vecs, int erase, int before, int64_t dk, floa
     for (int64_t d = 0; d < dk; d++) {
         const vf dd = v_set1(dec[d * inc]), kd = v_set1(k[d]), qd = v_set1(q[d]);
         const vf wd = v_set1(erase == 2 ? w[d] : 0.0f);
+        for (int64_t i = 0; erase && i < half; i += FLOATS)
+            __builtin_prefetch(next + d / 2 * ld + d % 2 * half + i, 0, 2);
 #define ATTN__EACH(i, _)                                                                  \
         if (i < vecs) {                                                                   \
             vf s = v_load(S + d * ld + i * VF_LANES);                                     \
@@ -72,21 +83,23 @@ ATTN__INLINE void scan_columns(int vecs, int erase, int before, int64_t dk, floa
 }
 
 /* S <- dec S + k v^T - what is erased; o = S^T q, or with `before` the S of
- * before and own * v */
+ * before and own * v. next: the columns that will be wanted after these, like S;
+ * not read. */
 static void scan_token(int erase, int before, int64_t dk, int64_t n, float *restrict S, int64_t ld,
                        const float *restrict dec, int64_t inc, const float *restrict k,
                        const float *restrict v, const float *restrict w,
                        const float *restrict e, const float *restrict q, float own,
-                       float *restrict o)
+                       float *restrict o, const float *next)
 {
     int64_t j = 0;
 #define ATTN__COLUMNS(vecs, erase, before)                                                \
     for (; j + vecs * VF_LANES <= n; j += vecs * VF_LANES)                                \
         scan_columns(vecs, erase, before, dk, S + j, ld, dec, inc, k, v + j, w, e, q,     \
-                     own, o + j);
+                     own, o + j, n - j > vecs * VF_LANES ? S + j + vecs * VF_LANES : next);
 #define ATTN__ALL_COLUMNS(erase, before)                                                  \
     do {                                                                                  \
         ATTN__COLUMNS(ATTN__SCAN_VECS, erase, before)                                     \
+        ATTN__COLUMNS((ATTN__SCAN_VECS / 2), erase, before)                               \
         ATTN__COLUMNS(1, erase, before)                                                   \
     } while (0)
     if (before)

@@ -9,7 +9,7 @@
 #include "problem/call.h"
 
 /* Runs of rows that will be wanted soon, in that order. */
-enum { ATTN__AHEAD_RUNS = 4 };
+enum { ATTN__AHEAD_RUNS = 8 };
 
 struct attn__ahead {
     struct {

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "kernels/kernels.h"
+#include "solvers/ahead.h"
 
 /*
  * Most tokens of a chunk, and how many to cut a long sequence into: more have
@@ -56,6 +57,8 @@ struct attn__scan_chunk {
     const float *e;  /* [n][dk16] with WRITER and GENERAL */
     const float *g;  /* -104..0: [n] with SCALAR, [n][dk16] with CHANNEL */
     float *out;      /* [readers][n][dv16] */
+    const float *next; /* S of whatever comes after this chunk, or NULL: may be fetched */
+    struct attn__ahead *ahead; /* other things to be fetched, or NULL */
 };
 
 /* bytes of scratch for attn__scan_core_run; 0 if they are more than size_t holds */

@@ -98,6 +98,7 @@ void attn__scan_load_start(struct attn__scan_load *l, const struct attn__call *c
     int64_t k_head = p->k_head[head * e->readers];
     l->c = c;
     l->kern = kern;
+    l->ahead = NULL;
     l->seq = *s;
     l->head = head;
     l->reverse = reverse;
@@ -189,18 +190,10 @@ int64_t attn__scan_load_next(const struct attn__scan_load *l, int64_t i, bool *f
     return n;
 }
 
-/* Rows of a tensor [B,heads,N,..] from the sequence's first on. */
 static struct attn__rows rows_of(const struct attn__scan_load *l, enum attn__slot slot,
                                  int64_t head, int64_t first)
 {
-    const attn_tensor *t = &l->c->t[slot];
-    int64_t at = l->seq.b * t->stride[0] + head * t->stride[1] + first * t->stride[2];
-    return (struct attn__rows){
-        .base = (char *)t->data + at * (int64_t)attn__dtype_size(t->dtype),
-        .row = t->stride[2],
-        .col = t->rank > 3 ? t->stride[3] : 1,
-        .dtype = t->dtype,
-    };
+    return attn__scan_rows_of(l->c, &l->seq, slot, head, first);
 }
 
 /* m rows of n elements from number i of `all` on, ld apart. */
@@ -459,6 +452,13 @@ static bool keeps_values(const struct attn__scan_spec *s)
            s->update != ATTN_UPDATE_COMBA && s->update != ATTN_UPDATE_GDN2;
 }
 
+/* Loading waits for few of the many things that the memory could bring at once. */
+static void fetch(struct attn__scan_load *l)
+{
+    if (l->ahead)
+        attn__ahead_fetch(l->ahead, l->fetch);
+}
+
 static void load_keys(struct attn__scan_load *l, int64_t i, int64_t m, bool in_place)
 {
     const struct attn__problem *p = l->c->p;
@@ -475,11 +475,14 @@ static void load_keys(struct attn__scan_load *l, int64_t i, int64_t m, bool in_p
         unit_rows(l, l->k, n);
         l->k_at = l->k;
     }
+    fetch(l);
     if (!l->v_at) {
         load(l, v, all, i * steps, n, p->dv, l->v, l->dv16);
         l->v_at = l->v;
     }
+    fetch(l);
     load_gates(l, i, m);
+    fetch(l);
     if (s->gate == ATTN_GATE_HGRN2)
         derive_hgrn2(l, m);
     if (s->gate == ATTN_GATE_LIGHTNET)
@@ -489,6 +492,7 @@ static void load_keys(struct attn__scan_load *l, int64_t i, int64_t m, bool in_p
             l->kern->vec_scale(l->v + j * l->dv16, p->dv, l->token[j]);
     if (s->update != ATTN_UPDATE_ADD)
         prepare_update(l, i * steps, n);
+    fetch(l);
 }
 
 void attn__scan_load_keys(struct attn__scan_load *l, int64_t i, int64_t m)
@@ -518,6 +522,7 @@ void attn__scan_load_queries(struct attn__scan_load *l, int64_t i, int64_t m)
                 unit_rows(l, x, 1);
             l->kern->vec_scale(x, s->dk, (float)p->scale);
         }
+        fetch(l);
     }
 }
 

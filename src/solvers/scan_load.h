@@ -7,6 +7,7 @@
 #define ATTN_SOLVERS_SCAN_LOAD_H
 
 #include "problem/call.h"
+#include "solvers/ahead.h"
 #include "solvers/scan_tokens.h"
 #include "solvers/scratch.h"
 
@@ -37,6 +38,8 @@ struct attn__scan_load {
     float *bonus, *bias;          /* [dk] */
     float *ks, *km;               /* [d]: K_SCALE, K_MIX */
     float a;                      /* GATE_A */
+    struct attn__ahead *ahead;    /* what to fetch in between, or NULL */
+    int64_t fetch;                /* rows of it at a time */
     float token[ATTN__SCAN_CHUNK];
 };
 
@@ -80,6 +83,21 @@ static inline float *attn__scan_load_rows(const struct attn__rows *r, int64_t i,
 {
     bool fits = attn__rows_plain(r, ATTN_DTYPE_F32) && r->row == ld && width == ld;
     return fits ? (float *)(void *)attn__rows_at(r, i) : NULL;
+}
+
+/* Rows of a tensor [B,heads,N,..] from number `first` on. */
+static inline struct attn__rows attn__scan_rows_of(const struct attn__call *c,
+                                                   const struct attn__seq *s, enum attn__slot slot,
+                                                   int64_t head, int64_t first)
+{
+    const attn_tensor *t = &c->t[slot];
+    int64_t at = s->b * t->stride[0] + head * t->stride[1] + first * t->stride[2];
+    return (struct attn__rows){
+        .base = (char *)t->data + at * (int64_t)attn__dtype_size(t->dtype),
+        .row = t->stride[2],
+        .col = t->rank > 3 ? t->stride[3] : 1,
+        .dtype = t->dtype,
+    };
 }
 
 /* Rows of n tokens in the other order. */

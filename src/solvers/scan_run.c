@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "solvers/rows_load.h"
+#include "solvers/scan_ahead.h"
 #include "solvers/units.h"
 #include "state/scan_check.h"
 
@@ -121,9 +122,20 @@ struct job {
     attn__scan_core_fn *core;
     const struct attn__kernels *kern;
     int64_t head, rows, v_first, v_n, dv16; /* rows: of a chunk */
+    int64_t stride; /* heads to the one that comes next on this thread, more or less */
     float *S, *z;
+    const float *next;
     double *lse, *log; /* log: a segment's */
 };
+
+/* The state that this thread comes to after this one; NULL: none. */
+static const float *next_state(const struct job *j, const struct attn_state *state)
+{
+    int64_t head = j->head + j->stride, hs = j->c->p->scan.hs, seq = j->s->index + head / hs;
+    if (!state || seq >= j->c->n_seq)
+        return NULL;
+    return (float *)(void *)attn__state_head(state, attn__scan_slot(j->c, seq), head % hs);
+}
 
 static void empty(const struct job *j)
 {
@@ -209,10 +221,30 @@ static float *out_rows(const struct job *j, int64_t i, bool reverse)
     return attn__scan_load_rows(&r, i, j->kind.dv, j->dv16);
 }
 
+/*
+ * Erasing kinds wait for S before anything else, token by token: behind the
+ * half that scan_token has asked for, some more comes while rows are loaded.
+ */
+static void fetch_state(const struct job *j, struct attn__ahead *a)
+{
+    enum { FLOATS = 2048 };
+    const struct attn__rows rows = {.base = (char *)(void *)j->S, .row = j->dv16, .col = 1,
+                                    .dtype = ATTN_DTYPE_F32};
+    int64_t first = j->kind.dk / 2;
+    attn__ahead_add(a, &rows, first,
+                    attn__min_i64(j->kind.dk - first, (FLOATS + j->dv16 - 1) / j->dv16), j->dv16);
+}
+
 static void pass(struct job *j, bool reverse)
 {
     struct attn__scan_load *l = &j->r->load;
     bool both = is_both(j->c->p);
+    struct attn__ahead ahead = {.runs = 0};
+    if (j->core == attn__scan_tokens_run && j->kind.update != ATTN__CORE_ADD && j->next) {
+        fetch_state(j, &ahead);
+        l->ahead = &ahead;
+        l->fetch = (attn__ahead_rows(&ahead) + 4) / 5;
+    }
     for (int64_t i = 0, m; i < j->s->nq; i += m) {
         bool fresh;
         m = attn__scan_load_next(l, i, &fresh);
@@ -223,6 +255,7 @@ static void pass(struct job *j, bool reverse)
         struct attn__scan_chunk c = attn__scan_load_chunk(l, i, m, true);
         float *out = out_rows(j, i, reverse);
         c.out = out ? out : j->r->out;
+        c.next = i + m == j->s->nq ? j->next : NULL;
         j->core(j->kern, &j->kind, &c, j->v_first, j->v_n, j->S, j->z, j->r->scratch);
         add_logs(j, &c);
         if (both)
@@ -253,6 +286,7 @@ static void run_job(struct job *j)
         j->lse = attn__state_lse(state, head);
         j->log = attn__state_log(state, head);
         j->r->load.age = state->count[slot];
+        j->next = next_state(j, state);
     } else {
         empty(j);
     }
@@ -308,6 +342,7 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
         .kern = st->x->machine->kern,
         .head = index / parts,
         .rows = attn__exec_choice(st->x, s)->tiles.rows,
+        .stride = st->x->machine->threads,
         .v_first = first,
         .v_n = parts > 1 ? attn__min_i64(columns, dv16 - first) : dv16,
         .dv16 = dv16,

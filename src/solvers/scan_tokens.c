@@ -68,13 +68,25 @@ static int64_t decays(const struct attn__kernels *kern, const struct attn__scan_
     return inc;
 }
 
-static void divide(const struct attn__scan_kind *kind, float qz, float *o, int64_t n)
+static void divide(const struct attn__kernels *kern, const struct attn__scan_kind *kind, float qz,
+                   float *o, int64_t n)
 {
     float den = kind->normaliser == ATTN__CORE_SUM ? qz + kind->eps
                 : qz > kind->eps || qz != qz       ? qz
                                                    : kind->eps;
-    for (int64_t j = 0; j < n; j++)
-        o[j] /= den;
+    kern->vec_scale(o, n, 1.0f / den);
+}
+
+/* z <- dec z + k */
+static void move_sum(const struct attn__kernels *kern, const float *dec, int64_t inc,
+                     const float *k, int64_t dk, float *z)
+{
+    const float one = 1;
+    for (int64_t d = 0; d < dk && inc; d++)
+        z[d] *= dec[d];
+    if (!inc && dec[0] != 1)
+        kern->vec_scale(z, dk, dec[0]);
+    kern->row_pv_f32(k, dk, 1, dk, &one, 1, 1, z, dk, 0);
 }
 
 void attn__scan_tokens_run(const struct attn__kernels *kern, const struct attn__scan_kind *kind,
@@ -87,6 +99,7 @@ void attn__scan_tokens_run(const struct attn__kernels *kern, const struct attn__
     carve(&s, kind, &r);
     S += v_first;
     for (int64_t i = 0; i < c->n; i++) {
+        const float *next = c->next && i == c->n - 1 ? c->next + v_first : S;
         const float *k = c->k + i * dk16, *v = c->v + i * dv16 + v_first;
         const float *w = kind->update == ATTN__CORE_GENERAL ? c->w + i * dk16 : k;
         int64_t inc = decays(kern, kind, c, i, &r);
@@ -94,27 +107,28 @@ void attn__scan_tokens_run(const struct attn__kernels *kern, const struct attn__
             const float *q = c->q + (h * c->n + i) * dk16;
             float *o = c->out + (h * c->n + i) * dv16 + v_first, own = own_weight(kind, q, k);
             if (h == 0) {
-                kern->scan_token(0, 1, dk, v_n, S, dv16, r.dec, inc, k, v, w, r.erase, q, own, o);
+                kern->scan_token(0, 1, dk, v_n, S, dv16, r.dec, inc, k, v, w, r.erase, q, own, o,
+                                 next);
                 continue;
             }
             for (int64_t j = 0; j < v_n; j++)
                 o[j] = own * v[j];
             kern->row_pv_f32(S, dv16, dk, v_n, q, dk16, 1, o, dv16, 0);
         }
-        for (int64_t d = 0; z && d < dk; d++)
-            z[d] = r.dec[d * inc] * z[d] + k[d];
         for (int64_t h = 0; h < c->readers && !kind->read_before; h++) {
             const float *q = c->q + (h * c->n + i) * dk16;
             float *o = c->out + (h * c->n + i) * dv16 + v_first;
             if (h == 0) {
                 kern->scan_token(kind->update, 0, dk, v_n, S, dv16, r.dec, inc, k, v, w, r.erase,
-                                 q, 0, o);
+                                 q, 0, o, next);
             } else {
                 memset(o, 0, (size_t)v_n * sizeof *o);
                 kern->row_pv_f32(S, dv16, dk, v_n, q, dk16, 1, o, dv16, 0);
             }
+            if (z && h == 0) /* lies behind S, and comes with it */
+                move_sum(kern, r.dec, inc, k, dk, z);
             if (z)
-                divide(kind, dot(kern, z, q, dk), o, v_n);
+                divide(kern, kind, dot(kern, z, q, dk), o, v_n);
         }
     }
 }

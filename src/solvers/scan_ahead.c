@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rows of all roles that have many for a token; of those with a number for
+ * each, some 16 tokens are in a line of the cache anyway.
+ */
+#include "solvers/scan_ahead.h"
+
+#include "solvers/scan_load.h"
+
+/* Rows i.. of `all` in the order of the scan. */
+static void add(struct attn__ahead *a, struct attn__rows r, bool reverse, int64_t all, int64_t i,
+                int64_t m, int64_t width)
+{
+    if (reverse)
+        r = attn__scan_flip(r, all);
+    attn__ahead_add(a, &r, i, m, width);
+}
+
+void attn__scan_ahead_tokens(struct attn__ahead *a, const struct attn__call *c,
+                             const struct attn__seq *s, int64_t head, int64_t i, int64_t m,
+                             bool reverse)
+{
+    const struct attn__problem *p = c->p;
+    const struct attn__scan_spec *e = &p->scan;
+    int64_t steps = attn__max_i64(e->steps, 1), out = head * e->readers, key = p->k_head[out];
+    add(a, attn__call_k(c, s, out), reverse, s->nk, i * steps, m * steps, p->d);
+    add(a, attn__call_v(c, s, out), reverse, s->nk, i * steps, m * steps, p->dv);
+    if (c->has[ATTN__SLOT_G] && e->decay == ATTN_DECAY_CHANNEL)
+        add(a, attn__scan_rows_of(c, s, ATTN__SLOT_G, head, s->q0), reverse, s->nq, i, m, e->dk);
+    if (c->has[ATTN__SLOT_WRITE])
+        add(a, attn__scan_rows_of(c, s, ATTN__SLOT_WRITE, key, s->k0), reverse, s->nk, i * steps,
+            m * steps, p->d);
+    if (c->has[ATTN__SLOT_ERASE])
+        add(a, attn__scan_rows_of(c, s, ATTN__SLOT_ERASE, key, s->k0), reverse, s->nk, i * steps,
+            m * steps, p->d);
+    for (int64_t h = out; h < out + e->readers; h++) {
+        add(a, attn__call_q(c, s, h), reverse, s->nq, i, m, p->d);
+        add(a, attn__call_out(c, s, h), reverse, s->nq, i, m, p->dv);
+    }
+}
