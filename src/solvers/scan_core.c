@@ -24,6 +24,8 @@ struct core {
     float *u;   /* [64][dv16]: U of WRITER, P of GENERAL */
     float *sum; /* [dk16] */
     float *den; /* [64] */
+    struct attn__ahead *ahead; /* fetched between products, or NULL */
+    int64_t fetch;             /* rows at a time */
 };
 
 static void lay_out(const struct attn__scan_kind *kind, struct attn__scratch *s, struct core *c)
@@ -85,6 +87,21 @@ struct columns {
     int64_t cols;
 };
 
+/* Columns, and rows of S, of a part of a product: more is fetched after each. */
+enum { PART_COLUMNS = 32, PART_ROWS = 8 };
+
+/* A chunk's parts: those of one product with S, and of one that makes it. */
+static int64_t parts_of(const struct columns *m, int64_t dk)
+{
+    return m->cols / PART_COLUMNS + dk / PART_ROWS;
+}
+
+static void fetch(const struct core *c)
+{
+    if (c->ahead)
+        attn__ahead_fetch(c->ahead, c->fetch);
+}
+
 /*
  * out = init + x S + l v by the rules of scan_rows, l being scores of the set
  * with a writer. `dense` false leaves x S out.
@@ -94,9 +111,27 @@ static void rows(const struct core *c, int32_t lower, const struct attn__scan_se
                  float *out)
 {
     const struct attn__scan_work *w = &c->work;
-    w->kernels->scan_rows(lower, x->scaled, w->dk16, w->n, dense ? w->dk : 0, m->S, w->dv16,
-                          x->a[writer], ATTN__SCAN_LD, v, w->dv16, init, w->dv16, out, w->dv16,
-                          m->cols);
+    const int64_t part = c->ahead ? PART_COLUMNS : m->cols;
+    for (int64_t i = 0; i < m->cols; i += part) {
+        w->kernels->scan_rows(lower, x->scaled, w->dk16, w->n, dense ? w->dk : 0, m->S + i,
+                              w->dv16, x->a[writer], ATTN__SCAN_LD, v ? v + i : v, w->dv16,
+                              init ? init + i : init, w->dv16, out + i, w->dv16,
+                              attn__min_i64(part, m->cols - i));
+        fetch(c);
+    }
+}
+
+/* S = f S + h (x^T v) */
+static void outer(const struct core *c, const float *x, const float *f, const struct columns *m,
+                  const float *v)
+{
+    const struct attn__scan_work *w = &c->work;
+    const int64_t part = c->ahead ? PART_ROWS : w->dk;
+    for (int64_t i = 0; i < w->dk; i += part) {
+        w->kernels->scan_outer(x + i, w->dk16, w->n, attn__min_i64(part, w->dk - i), v, w->dv16,
+                               f + i, w->h + i, m->S + i * w->dv16, w->dv16, m->cols);
+        fetch(c);
+    }
 }
 
 /* u of the erasing kinds; set 0 is e */
@@ -160,12 +195,9 @@ static void move_state(const struct core *c, const struct attn__scan_kind *kind,
                        const struct columns *m, float *z)
 {
     const struct attn__scan_work *w = &c->work;
-    w->kernels->scan_outer(w->carried[0], w->dk16, w->n, w->dk,
-                           kind->update == ATTN__CORE_WRITER ? m->u : m->v, w->dv16, w->f, w->h,
-                           m->S, w->dv16, m->cols);
+    outer(c, w->carried[0], w->f, m, kind->update == ATTN__CORE_WRITER ? m->u : m->v);
     if (kind->update == ATTN__CORE_GENERAL)
-        w->kernels->scan_outer(w->carried[1], w->dk16, w->n, w->dk, m->u, w->dv16, w->ones, w->h,
-                               m->S, w->dv16, m->cols);
+        outer(c, w->carried[1], w->ones, m, m->u);
     if (kind->normaliser == ATTN__CORE_PLAIN)
         return;
     memset(c->sum, 0, (size_t)w->dk16 * sizeof *c->sum);
@@ -184,6 +216,11 @@ void attn__scan_core_run(const struct attn__kernels *kernels, const struct attn_
     struct attn__scan_work *w = &c.work;
     struct columns m = { .S = S + v_first, .v = chunk->v + v_first, .u = c.u + v_first,
                          .cols = v_n };
+    if (chunk->ahead) {
+        int64_t parts = attn__max_i64(parts_of(&m, kind->dk), 1);
+        c.ahead = chunk->ahead;
+        c.fetch = (attn__ahead_rows(c.ahead) + parts - 1) / parts;
+    }
     w->kernels = kernels;
     w->n = chunk->n;
     w->writer[0] = chunk->k;

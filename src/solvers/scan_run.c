@@ -255,6 +255,12 @@ static void pass(struct job *j, bool reverse)
         struct attn__scan_chunk c = attn__scan_load_chunk(l, i, m, true);
         float *out = out_rows(j, i, reverse);
         c.out = out ? out : j->r->out;
+        if (j->core == attn__scan_core_run && i + m < j->s->nq) {
+            ahead.runs = ahead.now = 0;
+            attn__scan_ahead_tokens(&ahead, j->c, j->s, j->head, i + m,
+                                    attn__min_i64(l->tokens, j->s->nq - i - m), reverse);
+            c.ahead = &ahead;
+        }
         c.next = i + m == j->s->nq ? j->next : NULL;
         j->core(j->kern, &j->kind, &c, j->v_first, j->v_n, j->S, j->z, j->r->scratch);
         add_logs(j, &c);

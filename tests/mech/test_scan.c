@@ -4,7 +4,7 @@
  * against every other solver (scan_step, scan_chunk, scan_full), whole,
  * cut at random places with a state between the pieces, as two segments, and
  * with other numbers of threads. Below the solvers: src/solvers/scan_run.c,
- * scan_load.c, scan_map.c, scan_tokens.c, scan_exact.c, flow.c, flow_sums.c
+ * scan_load.c, scan_ahead.c, scan_map.c, scan_tokens.c, scan_exact.c, flow.c, flow_sums.c
  * (flow against flow_reference); the settings are those of src/mech/scan.c,
  * scan_presets.c and flow_attention.c.
  *
