@@ -87,7 +87,7 @@ static void token_case(struct ck *c, int erase, int before, int64_t dk, int64_t 
     memcpy(S, was, (size_t)((dk - 1) * ld + n) * sizeof *S);
     ck_fill(c, v, (size_t)n, CK_RANDOM);
     c->k->scan_token(erase, before, dk, n, S, ld, rows[0], inc, rows[1], v, rows[2], rows[3],
-                     rows[4], 0.75f, o, S);
+                     rows[4], 0.75f, o, was);
     for (int64_t j = 0; j < n; j++) {
         double read = 0, sum = before ? 0.75 * (double)v[j] : 0;
         for (int64_t d = 0; d < dk; d++)
