@@ -47,6 +47,7 @@
 #include "kernels/map.h"
 #include "kernels/map.inc.c"
 #include "kernels/scan_token.inc.c"
+#include "kernels/scan_carry.inc.c"
 #include "kernels/convert.inc.c"
 #include "kernels/quant.inc.c"
 #include "kernels/row_q8_0.inc.c"

@@ -90,12 +90,6 @@ struct columns {
 /* Columns, and rows of S, of a part of a product: more is fetched after each. */
 enum { PART_COLUMNS = 32, PART_ROWS = 8 };
 
-/* A chunk's parts: those of one product with S, and of one that makes it. */
-static int64_t parts_of(const struct columns *m, int64_t dk)
-{
-    return m->cols / PART_COLUMNS + dk / PART_ROWS;
-}
-
 static void fetch(const struct core *c)
 {
     if (c->ahead)
@@ -191,6 +185,13 @@ static void read_state(const struct core *c, const struct attn__scan_kind *kind,
         normalise(c, kind, q, z, out, m->cols);
 }
 
+static void sum_keys(const struct core *c, float *sum)
+{
+    const struct attn__scan_work *w = &c->work;
+    memset(sum, 0, (size_t)w->dk16 * sizeof *sum);
+    w->kernels->row_pv_f32(w->carried[0], w->dk16, w->n, w->dk16, w->ones, 0, 1, sum, 0, 0);
+}
+
 static void move_state(const struct core *c, const struct attn__scan_kind *kind,
                        const struct columns *m, float *z)
 {
@@ -200,33 +201,39 @@ static void move_state(const struct core *c, const struct attn__scan_kind *kind,
         outer(c, w->carried[1], w->ones, m, m->u);
     if (kind->normaliser == ATTN__CORE_PLAIN)
         return;
-    memset(c->sum, 0, (size_t)w->dk16 * sizeof *c->sum);
-    w->kernels->row_pv_f32(w->carried[0], w->dk16, w->n, w->dk16, w->ones, 0, 1, c->sum, 0, 0);
+    sum_keys(c, c->sum);
     for (int64_t i = 0; i < w->dk16; i++)
         z[i] = w->f[i] * z[i] + w->h[i] * c->sum[i];
 }
 
-void attn__scan_core_run(const struct attn__kernels *kernels, const struct attn__scan_kind *kind,
-                         const struct attn__scan_chunk *chunk, int64_t v_first, int64_t v_n,
-                         float *S, float *z, void *scratch)
+/* Everything that is made before S is looked at, but scores. */
+static void begin(struct core *c, const struct attn__kernels *kernels,
+                  const struct attn__scan_kind *kind, const struct attn__scan_chunk *chunk,
+                  void *scratch)
 {
     struct attn__scratch room = { .base = scratch, .ok = true };
-    struct core c;
-    lay_out(kind, &room, &c);
-    struct attn__scan_work *w = &c.work;
-    struct columns m = { .S = S + v_first, .v = chunk->v + v_first, .u = c.u + v_first,
-                         .cols = v_n };
-    if (chunk->ahead) {
-        int64_t parts = attn__max_i64(parts_of(&m, kind->dk), 1);
-        c.ahead = chunk->ahead;
-        c.fetch = (attn__ahead_rows(c.ahead) + parts - 1) / parts;
-    }
+    struct attn__scan_work *w = &c->work;
+    lay_out(kind, &room, c);
     w->kernels = kernels;
     w->n = chunk->n;
     w->writer[0] = chunk->k;
     w->writer[1] = chunk->w;
     attn__scan_scores_begin(w, chunk->g);
+}
 
+static void fetch_between(struct core *c, const struct attn__scan_chunk *chunk, int64_t parts)
+{
+    c->ahead = chunk->ahead;
+    if (c->ahead)
+        c->fetch = attn__ahead_rows(c->ahead) / attn__max_i64(parts, 1) + 1;
+}
+
+/* Outputs of all readers, and u. */
+static void read_all(struct core *c, const struct attn__scan_kind *kind,
+                     const struct attn__scan_chunk *chunk, int64_t v_first,
+                     const struct columns *m, const float *z)
+{
+    struct attn__scan_work *w = &c->work;
     int32_t used = 0; /* sets that are there but for q */
     if (kind->update != ATTN__CORE_ADD) {
         w->set[0].x = chunk->e;
@@ -241,11 +248,52 @@ void attn__scan_core_run(const struct attn__kernels *kernels, const struct attn_
         }
         attn__scan_scores(w, used + (int32_t)count);
         if (used > 0)
-            erase(&c, &m);
+            erase(c, m);
         for (int64_t t = 0; t < count; t++, r++)
-            read_state(&c, kind, &w->set[used + t], &m, z,
+            read_state(c, kind, &w->set[used + t], m, z,
                        chunk->out + r * w->n * w->dv16 + v_first);
         used = 0; /* u is there */
     }
+}
+
+void attn__scan_core_run(const struct attn__kernels *kernels, const struct attn__scan_kind *kind,
+                         const struct attn__scan_chunk *chunk, int64_t v_first, int64_t v_n,
+                         float *S, float *z, void *scratch)
+{
+    struct core c;
+    begin(&c, kernels, kind, chunk, scratch);
+    struct columns m = { .S = S + v_first, .v = chunk->v + v_first, .u = c.u + v_first,
+                         .cols = v_n };
+    fetch_between(&c, chunk, v_n / PART_COLUMNS + kind->dk / PART_ROWS);
+    read_all(&c, kind, chunk, v_first, &m, z);
     move_state(&c, kind, &m, z);
+}
+
+void attn__scan_core_read(const struct attn__kernels *kernels, const struct attn__scan_kind *kind,
+                          const struct attn__scan_chunk *chunk, float *S, const float *z,
+                          void *scratch)
+{
+    struct core c;
+    begin(&c, kernels, kind, chunk, scratch);
+    struct columns m = { .S = S, .v = chunk->v, .cols = c.work.dv16 };
+    fetch_between(&c, chunk, m.cols / PART_COLUMNS);
+    read_all(&c, kind, chunk, 0, &m, z);
+}
+
+void attn__scan_core_gain(const struct attn__kernels *kernels, const struct attn__scan_kind *kind,
+                          const struct attn__scan_chunk *chunk, float *x, float *f, float *h,
+                          float *sum, void *scratch)
+{
+    struct core c;
+    begin(&c, kernels, kind, chunk, scratch);
+    const struct attn__scan_work *w = &c.work;
+    /* -0 is the one number that adds nothing to any number, not even a sign */
+    for (int64_t i = 0; i < w->dk * w->dv16; i++)
+        x[i] = -0.0f;
+    kernels->scan_outer(w->carried[0], w->dk16, w->n, w->dk, chunk->v, w->dv16, w->ones, w->ones, x,
+                        w->dv16, w->dv16);
+    memcpy(f, w->f, (size_t)w->dk16 * sizeof *f);
+    memcpy(h, w->h, (size_t)w->dk16 * sizeof *h);
+    if (kind->normaliser != ATTN__CORE_PLAIN)
+        sum_keys(&c, sum);
 }

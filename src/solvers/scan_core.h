@@ -76,4 +76,16 @@ void attn__scan_core_run(const struct attn__kernels *, const struct attn__scan_k
                          const struct attn__scan_chunk *, int64_t v_first, int64_t v_n, float *S,
                          float *z, void *scratch);
 
+/*
+ * The same in two halves, for kinds that add, with all columns: what the chunk
+ * adds, S <- f S + h x and z <- f z + h sum by rows (x [dk][dv16], the others
+ * [dk16], sum only with a normaliser), and what it reads of an S and z of before it.
+ */
+void attn__scan_core_gain(const struct attn__kernels *, const struct attn__scan_kind *,
+                          const struct attn__scan_chunk *, float *x, float *f, float *h,
+                          float *sum, void *scratch);
+void attn__scan_core_read(const struct attn__kernels *, const struct attn__scan_kind *,
+                          const struct attn__scan_chunk *, float *S, const float *z,
+                          void *scratch);
+
 #endif /* ATTN_SOLVERS_SCAN_CORE_H */

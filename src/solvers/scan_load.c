@@ -526,13 +526,9 @@ void attn__scan_load_queries(struct attn__scan_load *l, int64_t i, int64_t m)
     }
 }
 
-struct attn__scan_chunk attn__scan_load_chunk(struct attn__scan_load *l, int64_t i, int64_t m,
-                                              bool in_place)
+static struct attn__scan_chunk chunk(const struct attn__scan_load *l, int64_t m)
 {
     const struct attn__scan_spec *s = &l->c->p->scan;
-    load_keys(l, i, m, in_place);
-    attn__scan_load_queries(l, i, m);
-    l->age += m;
     return (struct attn__scan_chunk){
         .n = m * attn__max_i64(s->steps, 1),
         .readers = s->readers,
@@ -543,4 +539,19 @@ struct attn__scan_chunk attn__scan_load_chunk(struct attn__scan_load *l, int64_t
         .e = l->e,
         .g = l->g,
     };
+}
+
+struct attn__scan_chunk attn__scan_load_writes(struct attn__scan_load *l, int64_t i, int64_t m)
+{
+    load_keys(l, i, m, true);
+    return chunk(l, m);
+}
+
+struct attn__scan_chunk attn__scan_load_chunk(struct attn__scan_load *l, int64_t i, int64_t m,
+                                              bool in_place)
+{
+    load_keys(l, i, m, in_place);
+    attn__scan_load_queries(l, i, m);
+    l->age += m;
+    return chunk(l, m);
 }

@@ -72,6 +72,9 @@ int64_t attn__scan_load_next(const struct attn__scan_load *l, int64_t i, bool *f
 void attn__scan_load_keys(struct attn__scan_load *l, int64_t i, int64_t m);
 void attn__scan_load_queries(struct attn__scan_load *l, int64_t i, int64_t m);
 
+/* Keys, values and gates as a chunk without queries. */
+struct attn__scan_chunk attn__scan_load_writes(struct attn__scan_load *l, int64_t i, int64_t m);
+
 /* Both, as a chunk without `out`. in_place: keys and values that nothing is done to
  * are not copied if they lie as the core wants them, and l->k, l->v mean nothing then. */
 struct attn__scan_chunk attn__scan_load_chunk(struct attn__scan_load *l, int64_t i, int64_t m,

@@ -2,6 +2,7 @@
 /*
  * A unit of work is one state of one sequence, or some columns of it where
  * there are fewer states than threads: columns never meet, so the bits stay.
+ * Where that is too little chunks go side by side, scan_side.h.
  */
 #include "solvers/scan_run.h"
 
@@ -10,24 +11,15 @@
 
 #include "solvers/rows_load.h"
 #include "solvers/scan_ahead.h"
+#include "solvers/scan_side.h"
 #include "solvers/units.h"
 #include "state/scan_check.h"
-
-/* Of one worker. */
-struct room {
-    struct attn__scan_load load;
-    float *S, *z; /* where the caller has no state */
-    double *lse;
-    float *out;  /* [readers][chunk][dv16] */
-    float *both; /* [readers][q][dv16]: direction=symmetric adds two passes */
-    void *scratch;
-};
 
 struct state {
     const struct attn__exec *x;
     attn__scan_core_fn *core;
-    struct room *room;
-    int64_t parts; /* runs of columns of a state */
+    struct attn__scan_room *room;
+    struct attn__scan_side side; /* of scan_chunk */
 };
 
 bool attn__scan_run_applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
@@ -42,42 +34,18 @@ bool attn__scan_run_applicable(const struct attn__problem *p, char why[ATTN__WHY
     return !no;
 }
 
-static bool is_both(const struct attn__problem *p)
-{
-    return p->scan.direction == ATTN_DIRECTION_SYMMETRIC;
-}
-
-static void carve_room(struct attn__scratch *s, const struct attn__problem *p,
-                       attn__scan_scratch_fn *scratch, struct room *r)
-{
-    const struct attn__scan_spec *e = &p->scan;
-    int64_t dv16 = attn__scan_round16(p->dv), size = 0, rows = 0, both = 0;
-    attn__scan_load_take(s, p, &r->load);
-    struct attn__scan_kind kind = attn__scan_load_kind(p, &r->load);
-    kind.dv = attn__scan_load_columns(p, true); /* a segment's, so that it fits */
-    dv16 = kind.dv;
-    size_t bytes = scratch(&kind);
-    s->ok = s->ok && bytes > 0 && bytes < INT64_MAX && attn__mul_i64(e->dk, dv16, &size) &&
-            attn__mul_i64(e->readers, ATTN__SCAN_CHUNK * dv16, &rows) &&
-            (!is_both(p) || (attn__mul_i64(e->readers, p->q, &both) &&
-                             attn__mul_i64(both, dv16, &both)));
-    r->S = ATTN__TAKE(s, size, float);
-    r->z = ATTN__TAKE(s, e->norm != ATTN_STATE_NORM_NONE ? attn__scan_round16(e->dk) : 0, float);
-    r->lse = ATTN__TAKE(s, e->gate == ATTN_GATE_LIGHTNET ? e->dk : 0, double);
-    r->out = ATTN__TAKE(s, rows, float);
-    r->both = ATTN__TAKE(s, both, float);
-    r->scratch = ATTN__TAKE(s, (int64_t)bytes, char);
-}
-
 static void carve(struct attn__scratch *s, const struct attn__problem *p,
                   const struct attn__machine *m, attn__scan_scratch_fn *scratch, struct state *st,
                   int64_t **start)
 {
-    st->room = ATTN__TAKE(s, m->threads, struct room);
+    st->room = ATTN__TAKE(s, m->threads, struct attn__scan_room);
     attn__units_take(s, p, start);
-    struct room none = {0};
+    st->side.most = 0;
+    if (scratch == attn__scan_core_scratch)
+        attn__scan_side_take(s, p, m, &st->side);
+    struct attn__scan_room none = {0};
     for (int64_t n = 0; n < m->threads && s->ok; n++)
-        carve_room(s, p, scratch, st->room ? &st->room[n] : &none);
+        attn__scan_room_take(s, p, scratch, st->room ? &st->room[n] : &none);
 }
 
 bool attn__scan_run_workspace(const struct attn__problem *p, const struct attn__machine *m,
@@ -113,44 +81,8 @@ double attn__scan_skip(const struct attn__call *c, int64_t h)
     return c->has[ATTN__SLOT_SKIP] ? attn__load_f64(t->data, h * t->stride[0], t->dtype) : 0;
 }
 
-/* One state, or columns of it, of one sequence on its way. */
-struct job {
-    const struct attn__call *c;
-    const struct attn__seq *s;
-    struct room *r;
-    struct attn__scan_kind kind;
-    attn__scan_core_fn *core;
-    const struct attn__kernels *kern;
-    int64_t head, rows, v_first, v_n, dv16; /* rows: of a chunk */
-    int64_t stride; /* heads to the one that comes next on this thread, more or less */
-    float *S, *z;
-    const float *next;
-    double *lse, *log; /* log: a segment's */
-};
-
-/* The state that this thread comes to after this one; NULL: none. */
-static const float *next_state(const struct job *j, const struct attn_state *state)
-{
-    int64_t head = j->head + j->stride, hs = j->c->p->scan.hs, seq = j->s->index + head / hs;
-    if (!state || seq >= j->c->n_seq)
-        return NULL;
-    return (float *)(void *)attn__state_head(state, attn__scan_slot(j->c, seq), head % hs);
-}
-
-static void empty(const struct job *j)
-{
-    for (int64_t d = 0; d < j->kind.dk; d++)
-        memset(j->S + d * j->dv16 + j->v_first, 0, (size_t)j->v_n * sizeof *j->S);
-    for (int64_t d = 0; d < j->kind.dk && j->z; d++)
-        j->z[d] = 0;
-    for (int64_t d = 0; d < j->kind.dk && j->lse; d++)
-        j->lse[d] = -INFINITY;
-    for (int64_t d = 0; d < j->kind.dk && j->log; d++)
-        j->log[d] = -INFINITY;
-}
-
 /* A segment's M, where it is diagonal: the sum of all log decays. */
-static void add_logs(const struct job *j, const struct attn__scan_chunk *c)
+static void add_logs(const struct attn__scan_job *j, const struct attn__scan_chunk *c)
 {
     int64_t dk16 = attn__scan_round16(j->kind.dk);
     if (!j->log || j->lse || j->kind.decay == ATTN__CORE_STAYS)
@@ -161,23 +93,8 @@ static void add_logs(const struct job *j, const struct attn__scan_chunk *c)
                                                                       : c->g[n]);
 }
 
-/* o += SKIP v, for m tokens with one key each. */
-static void add_skip(const struct job *j, int64_t h, int64_t i, int64_t m, bool reverse, float *o)
-{
-    double skip = attn__scan_skip(j->c, h);
-    struct attn__rows v = attn__call_v(j->c, j->s, h);
-    if (reverse)
-        v = attn__scan_flip(v, j->s->nk);
-    int64_t end = attn__min_i64(j->v_first + j->v_n, j->c->p->dv);
-    int64_t steps = attn__max_i64(j->c->p->scan.steps, 1);
-    for (int64_t n = 0; n < m && skip != 0; n++)
-        for (int64_t e = j->v_first; e < end; e++)
-            o[n * steps * j->dv16 + e] +=
-                (float)(skip * attn__rows_load(&v, (i + n) * steps + steps - 1, e));
-}
-
 /* direction=symmetric: the second pass has counted the own token again. */
-static void add_up(const struct job *j, const struct attn__scan_chunk *c, int64_t i, bool reverse)
+static void add_up(const struct attn__scan_job *j, const struct attn__scan_chunk *c, int64_t i, bool reverse)
 {
     int64_t dk16 = attn__scan_round16(j->kind.dk), nq = j->s->nq;
     for (int64_t r = 0; r < c->readers; r++)
@@ -194,38 +111,11 @@ static void add_up(const struct job *j, const struct attn__scan_chunk *c, int64_
         }
 }
 
-static void store(const struct job *j, int64_t i, int64_t m, bool reverse, float *out,
-                  int64_t between)
-{
-    int64_t readers = j->c->p->scan.readers, steps = attn__max_i64(j->c->p->scan.steps, 1);
-    for (int64_t r = 0; r < readers; r++) {
-        int64_t h = j->head * readers + r;
-        float *o = out + r * between + (steps - 1) * j->dv16;
-        struct attn__scan_out to = {j->kern, attn__call_out(j->c, j->s, h), j->c->p->dv};
-        if (reverse)
-            to.rows = attn__scan_flip(to.rows, j->s->nq);
-        if (j->c->p->scan.skip)
-            add_skip(j, h, i, m, reverse, o);
-        attn__scan_store(&to, i, m, j->v_first, j->v_n, o + j->v_first, steps * j->dv16);
-    }
-}
-
-/* Where the core may put a chunk's rows from number i on at once: OUT, if nothing
- * comes after it. */
-static float *out_rows(const struct job *j, int64_t i, bool reverse)
-{
-    const struct attn__scan_spec *e = &j->c->p->scan;
-    struct attn__rows r = attn__call_out(j->c, j->s, j->head * e->readers);
-    if (reverse || is_both(j->c->p) || e->readers > 1 || e->steps > 1 || e->skip)
-        return NULL;
-    return attn__scan_load_rows(&r, i, j->kind.dv, j->dv16);
-}
-
 /*
  * Erasing kinds wait for S before anything else, token by token: behind the
  * half that scan_token has asked for, some more comes while rows are loaded.
  */
-static void fetch_state(const struct job *j, struct attn__ahead *a)
+static void fetch_state(const struct attn__scan_job *j, struct attn__ahead *a)
 {
     enum { FLOATS = 2048 };
     const struct attn__rows rows = {.base = (char *)(void *)j->S, .row = j->dv16, .col = 1,
@@ -235,7 +125,12 @@ static void fetch_state(const struct job *j, struct attn__ahead *a)
                     attn__min_i64(j->kind.dk - first, (FLOATS + j->dv16 - 1) / j->dv16), j->dv16);
 }
 
-static void pass(struct job *j, bool reverse)
+static bool is_both(const struct attn__problem *p)
+{
+    return p->scan.direction == ATTN_DIRECTION_SYMMETRIC;
+}
+
+static void pass(struct attn__scan_job *j, bool reverse)
 {
     struct attn__scan_load *l = &j->r->load;
     bool both = is_both(j->c->p);
@@ -249,11 +144,11 @@ static void pass(struct job *j, bool reverse)
         bool fresh;
         m = attn__scan_load_next(l, i, &fresh);
         if (fresh) {
-            empty(j);
+            attn__scan_job_empty(j);
             l->age = 0;
         }
         struct attn__scan_chunk c = attn__scan_load_chunk(l, i, m, true);
-        float *out = out_rows(j, i, reverse);
+        float *out = attn__scan_job_out(j, i, reverse);
         c.out = out ? out : j->r->out;
         if (j->core == attn__scan_core_run && i + m < j->s->nq) {
             ahead.runs = ahead.now = 0;
@@ -267,42 +162,21 @@ static void pass(struct job *j, bool reverse)
         if (both)
             add_up(j, &c, i, reverse);
         else if (!out)
-            store(j, i, m, reverse, c.out, c.n * j->dv16);
+            attn__scan_job_store(j, i, m, reverse, c.out, c.n * j->dv16);
     }
 }
 
-static void run_job(struct job *j)
+static void run_job(struct attn__scan_job *j)
 {
     const struct attn__scan_spec *e = &j->c->p->scan;
-    bool reverse = e->direction == ATTN_DIRECTION_REVERSE;
-    struct attn_state *state = attn__scan_state(j->c);
-    j->S = j->r->S;
-    j->z = e->norm != ATTN_STATE_NORM_NONE ? j->r->z : NULL;
-    j->lse = e->gate == ATTN_GATE_LIGHTNET ? j->r->lse : NULL;
-    j->r->load.dv16 = j->dv16;
-    attn__scan_load_start(&j->r->load, j->c, j->kern, j->s, j->head, reverse, j->rows);
-    j->kind = attn__scan_load_kind(j->c->p, &j->r->load);
-    if (j->dv16 > attn__scan_round16(j->c->p->dv))
-        j->kind.dv = j->dv16;
-    if (state) {
-        int64_t slot = attn__scan_slot(j->c, j->s->index);
-        char *head = attn__state_head(state, slot, j->head);
-        j->S = (float *)(void *)head;
-        j->z = attn__state_z(state, head);
-        j->lse = attn__state_lse(state, head);
-        j->log = attn__state_log(state, head);
-        j->r->load.age = state->count[slot];
-        j->next = next_state(j, state);
-    } else {
-        empty(j);
-    }
-    j->r->load.lse = j->lse;
+    bool reverse = attn__scan_job_reverse(j);
+    attn__scan_job_begin(j);
     pass(j, reverse);
     if (is_both(j->c->p)) {
-        empty(j);
+        attn__scan_job_empty(j);
         attn__scan_load_start(&j->r->load, j->c, j->kern, j->s, j->head, true, j->rows);
         pass(j, true);
-        store(j, 0, j->s->nq, false, j->r->both, j->s->nq * j->dv16);
+        attn__scan_job_store(j, 0, j->s->nq, false, j->r->both, j->s->nq * j->dv16);
     }
     for (int64_t r = 0; r < e->readers && j->v_first == 0; r++)
         attn__scan_pad(j->c, j->s, j->head * e->readers + r);
@@ -340,7 +214,7 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
     const struct attn_state *state = attn__scan_state(st->x->call);
     int64_t dv16 = attn__scan_load_columns(p, state && state->shape.segment);
     int64_t first = index % parts * columns;
-    struct job j = {
+    struct attn__scan_job j = {
         .c = st->x->call,
         .s = s,
         .r = &st->room[worker],
@@ -385,6 +259,9 @@ void attn__scan_run(const struct attn__exec *x, attn__scan_core_fn *core,
     struct state st = {.x = x, .core = core};
     struct attn__units u = {.x = x, .count = count, .unit = unit, .arg = &st};
     carve(&s, x->call->p, x->machine, scratch, &st, &u.start);
-    attn__units_run(&u);
+    if (attn__scan_side_wanted(x, &st.side))
+        attn__scan_side_run(x, st.room, &st.side);
+    else
+        attn__units_run(&u);
     attn__scan_count(x);
 }

@@ -129,6 +129,43 @@ void check_scan_outer(struct ck *c)
     }
 }
 
+/* As if each chunk had gone over S by itself: x_t + 0 S, then f S + h x_t. */
+void check_scan_carry(struct ck *c)
+{
+    enum { CHUNKS = 5 };
+    for (int64_t cols = 16; cols <= 176; cols += 32) {
+        int64_t d = ck_range(c, 1, 5), n = ck_range(c, 1, CHUNKS), ld = cols + 3, ldf = d + 2;
+        int64_t step = d * ld + 7;
+        size_t s_n = (size_t)(d * ld), x_n = (size_t)(n * step), f_n = (size_t)(n * ldf);
+        float *s = ck_floats(c, 0, s_n), *x = ck_floats(c, 1, x_n), *f = ck_floats(c, 2, f_n);
+        float *h = ck_floats(c, 3, f_n), *want = ck_floats(c, 4, s_n), *was = ck_floats(c, 5, x_n);
+        uint8_t fresh[CHUNKS];
+        ck_fill(c, s, s_n, CK_RANDOM);
+        ck_fill(c, x, x_n, CK_RANDOM);
+        ck_fill(c, f, f_n, CK_RANDOM);
+        ck_fill(c, h, f_n, CK_RANDOM);
+        memcpy(want, s, s_n * sizeof *s);
+        memcpy(was, x, x_n * sizeof *x);
+        for (int64_t t = 0; t < n; t++)
+            fresh[t] = ck_range(c, 0, 3) == 0;
+        c->k->scan_carry(s, ld, d, cols, x, step, n, f, h, ldf, fresh);
+        for (int64_t t = 0; t < n; t++)
+            for (int64_t i = 0; i < d; i++)
+                for (int64_t j = 0; j < ld; j++) {
+                    float *old = &want[i * ld + j], gain = was[t * step + i * ld + j];
+                    if (j < cols && fresh[t])
+                        *old = 0;
+                    ck_close(c, "before", t, j, x[t * step + i * ld + j], j < cols ? *old : gain,
+                             1e-5 * (j < cols));
+                    if (j < cols)
+                        *old = f[t * ldf + i] * *old + h[t * ldf + i] * gain;
+                }
+        for (int64_t i = 0; i < d; i++)
+            for (int64_t j = 0; j < ld; j++)
+                ck_close(c, "state", i, j, s[i * ld + j], want[i * ld + j], 1e-5 * (j < cols));
+    }
+}
+
 /* what sums of a chunk may be: small ones, and small ones after large ones */
 static void fill_gates(struct ck *c, float *g, size_t n, int64_t d)
 {

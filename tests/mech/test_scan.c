@@ -3,12 +3,13 @@
  * Recurrences on random problems: the sequence whole by scan_reference in f64
  * against every other solver (scan_step, scan_chunk, scan_full), whole,
  * cut at random places with a state between the pieces, as two segments, and
- * with other numbers of threads. Below the solvers: src/solvers/scan_run.c,
+ * with other numbers of threads; --side: few states of many tokens, whose
+ * chunks go side by side on several threads (scan_side.c, scan_job.c). Below the solvers: src/solvers/scan_run.c,
  * scan_load.c, scan_ahead.c, scan_map.c, scan_tokens.c, scan_exact.c, flow.c, flow_sums.c
  * (flow against flow_reference); the settings are those of src/mech/scan.c,
  * scan_presets.c and flow_attention.c.
  *
- *     test_scan [--seed N] [--count N]
+ *     test_scan [--seed N] [--count N] [--side 1]
  */
 #include <inttypes.h>
 #include <math.h>
@@ -26,6 +27,7 @@ enum { MAX_ARGS = 20, MAX_PIECES = 8 };
 
 static long failures, checks;
 static double worst;
+static bool side;
 
 /* The arrays of a problem: their tokens are along axis 2, or 1, or nowhere. */
 struct input {
@@ -133,6 +135,10 @@ static void make(struct problem *p, struct rng *r, size_t kind)
     static const int64_t lengths[] = {1, 2, 15, 16, 17, 63, 64, 65, 127, 130, 200, 321};
     int64_t n = lengths[rng_int(r, 0, 11)];
     bool reset = rng_int(r, 0, 3) == 0;
+    if (side) {
+        h = hs = hk = hv = hq = b = 1;
+        n = rng_int(r, 128, 1500);
+    }
     if (rng_int(r, 0, 2) == 0 && !templates[kind].flow)
         hq = h * group;
     else if (rng_int(r, 0, 1) && !templates[kind].flow)
@@ -254,14 +260,20 @@ static void compare(const struct problem *p, const char *what, const float *got,
         worst = rms;
 }
 
-static void same_bytes(const struct problem *p, const char *what, const attn_tensor *a,
-                       const attn_tensor *b)
+static void same_numbers(const struct problem *p, const char *what, const float *a, const float *b,
+                         int64_t n)
 {
     checks++;
-    if (memcmp(a->data, b->data, (size_t)elements(a) * sizeof(float)) != 0) {
+    if (memcmp(a, b, (size_t)n * sizeof(float)) != 0) {
         printf("FAIL %s: %s: other bits\n", p->text, what);
         failures++;
     }
+}
+
+static void same_bytes(const struct problem *p, const char *what, const attn_tensor *a,
+                       const attn_tensor *b)
+{
+    same_numbers(p, what, a->data, b->data, elements(a));
 }
 
 /* S of all slots. */
@@ -345,9 +357,10 @@ static void run(struct rng *r, size_t kind)
     snprintf(text, sizeof text, "%s solver=%s_reference", p.text,
              templates[kind].flow ? "flow" : "scan");
     attn_plan *plan = plan_of(ctx, text);
-    attn_state *state, *other;
+    attn_state *state, *other, *third;
     if (attn_state_create(ctx, plan, 4, &state) != ATTN_OK ||
-        attn_state_create(ctx, plan, 4, &other) != ATTN_OK)
+        attn_state_create(ctx, plan, 4, &other) != ATTN_OK ||
+        attn_state_create(ctx, plan, 4, &third) != ATTN_OK)
         die("state");
     attn_tensor want = new_out(&p), got = new_out(&p), again = new_out(&p);
     execute(plan, &p, &want, 0, p.n, state, slots);
@@ -368,10 +381,14 @@ static void run(struct rng *r, size_t kind)
         execute(plan, &p, &got, 0, p.n, other, slots);
         compare(&p, solver, got.data, want.data, elements(&want));
         split = plan_of(three, text);
-        execute(split, &p, &again, 0, p.n, NULL, NULL);
+        attn_state_zero(third, 0, 4);
+        execute(split, &p, &again, 0, p.n, third, slots);
         same_bytes(&p, solver, &got, &again);
         /* the states after it */
         float *a = read_state(state, slots, p.b, &n), *b = read_state(other, slots, p.b, &n);
+        float *c = read_state(third, slots, p.b, &n);
+        same_numbers(&p, "state of threads", b, c, n);
+        free(c);
         compare(&p, "state", b, a, n);
         /* in pieces, with a snapshot that is gone back to */
         attn_state_zero(other, 0, 4);
@@ -401,6 +418,7 @@ static void run(struct rng *r, size_t kind)
     drop(&p);
     attn_state_destroy(state);
     attn_state_destroy(other);
+    attn_state_destroy(third);
     attn_ctx_destroy(ctx);
     attn_ctx_destroy(three);
 }
@@ -415,6 +433,8 @@ int main(int argc, char **argv)
                                                      : strtoull(argv[i + 1], NULL, 10);
         else if (strcmp(argv[i], "--count") == 0)
             count = strtol(argv[i + 1], NULL, 10);
+        else if (strcmp(argv[i], "--side") == 0)
+            side = true;
     }
     printf("seed %" PRIu64 "\n", seed);
     struct rng r = {.state = seed};
