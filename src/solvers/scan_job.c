@@ -89,7 +89,8 @@ void attn__scan_job_begin(struct attn__scan_job *j)
 }
 
 /* o += SKIP v, for m tokens with one key each. */
-static void add_skip(const struct attn__scan_job *j, int64_t h, int64_t i, int64_t m, bool reverse, float *o)
+static void add_skip(const struct attn__scan_job *j, int64_t h, int64_t i, int64_t m, bool reverse,
+                     float *o)
 {
     double skip = attn__scan_skip(j->c, h);
     struct attn__rows v = attn__call_v(j->c, j->s, h);

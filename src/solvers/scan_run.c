@@ -94,7 +94,8 @@ static void add_logs(const struct attn__scan_job *j, const struct attn__scan_chu
 }
 
 /* direction=symmetric: the second pass has counted the own token again. */
-static void add_up(const struct attn__scan_job *j, const struct attn__scan_chunk *c, int64_t i, bool reverse)
+static void add_up(const struct attn__scan_job *j, const struct attn__scan_chunk *c, int64_t i,
+                   bool reverse)
 {
     int64_t dk16 = attn__scan_round16(j->kind.dk), nq = j->s->nq;
     for (int64_t r = 0; r < c->readers; r++)

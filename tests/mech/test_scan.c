@@ -4,7 +4,8 @@
  * against every other solver (scan_step, scan_chunk, scan_full), whole,
  * cut at random places with a state between the pieces, as two segments, and
  * with other numbers of threads; --side: few states of many tokens, whose
- * chunks go side by side on several threads (scan_side.c, scan_job.c). Below the solvers: src/solvers/scan_run.c,
+ * chunks go side by side on several threads (scan_side.c, scan_job.c). Below
+ * the solvers: src/solvers/scan_run.c,
  * scan_load.c, scan_ahead.c, scan_map.c, scan_tokens.c, scan_exact.c, flow.c, flow_sums.c
  * (flow against flow_reference); the settings are those of src/mech/scan.c,
  * scan_presets.c and flow_attention.c.
