@@ -64,11 +64,12 @@ ATTN_API int32_t attn_lightning_slopes(size_t heads, int32_t rule,
  * [B,W-1,C], the inputs in front of x, oldest first, which become those in
  * front of what follows, so that a sequence may come in any pieces; NULL: none
  * were in front, and none are kept. Start a sequence with zeros. Sums are f64,
- * the sigmoid is f32 but for f64 y. ctx: whose instruction set is used.
+ * the sigmoid is f32 but for f64 y. ctx: whose instruction set is used, and, if
+ * there is much to do, whose threads; the bits are those of one thread.
  * ATTN_ERR_NULL, ATTN_ERR_INVALID (silu), ATTN_ERR_DTYPE, ATTN_ERR_SHAPE,
- * ATTN_ERR_STRIDE. Since 0.1.
+ * ATTN_ERR_STRIDE, ATTN_ERR_THREAD (no threads could be started). Since 0.1.
  */
-ATTN_API int32_t attn_short_conv(const attn_ctx *ctx, const attn_tensor *x,
+ATTN_API int32_t attn_short_conv(attn_ctx *ctx, const attn_tensor *x,
                                  const attn_tensor *weight,
                                  const attn_tensor *bias, int32_t silu,
                                  const attn_tensor *state,

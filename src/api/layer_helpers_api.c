@@ -7,6 +7,7 @@
 #include <inttypes.h>
 
 #include "api/api_check.h"
+#include "api/ctx_object.h"
 #include "base/checked.h"
 #include "base/ctx.h"
 #include "base/view.h"
@@ -80,7 +81,7 @@ int32_t attn_lightning_slopes(size_t heads, int32_t rule, int64_t layer, int64_t
     return ATTN_OK;
 }
 
-int32_t attn_short_conv(const attn_ctx *ctx, const attn_tensor *x, const attn_tensor *weight,
+int32_t attn_short_conv(attn_ctx *ctx, const attn_tensor *x, const attn_tensor *weight,
                         const attn_tensor *bias, int32_t silu, const attn_tensor *state,
                         const attn_tensor *y)
 {
@@ -110,7 +111,11 @@ int32_t attn_short_conv(const attn_ctx *ctx, const attn_tensor *x, const attn_te
         status = attn__error_set(ATTN_ERR_INVALID, "silu is %" PRId32 ", expected 0 or 1", silu);
     if (status == ATTN_OK) {
         const struct attn__short_conv a = {x, weight, bias, state, y, silu == 1};
-        attn__short_conv(ctx->kernels, &a);
+        struct attn__threads *threads = NULL;
+        if (attn__ctx_object_n_threads(ctx) > 1 && attn__short_conv_is_large(&a))
+            status = attn__ctx_object_threads(ctx, &threads);
+        if (status == ATTN_OK)
+            attn__short_conv(ctx->kernels, threads, &a);
     }
     return status;
 }

@@ -95,14 +95,39 @@ static void convolve(const struct attn__kernels *kern, const struct attn__short_
     keep(a, s);
 }
 
-void attn__short_conv(const struct attn__kernels *kern, const struct attn__short_conv *a)
+/* What the threads share. */
+struct work {
+    const struct attn__kernels *kern;
+    const struct attn__short_conv *a;
+    int64_t strips; /* of a sequence */
+};
+
+static void convolve_strip(void *arg, int64_t index)
 {
-    struct strip s = {.taps = a->weight->shape[1]};
-    int64_t channels = a->x->shape[2];
-    for (s.b = 0; s.b < a->x->shape[0]; s.b++) {
-        for (s.c = 0; s.c < channels; s.c += ATTN__CHANNELS) {
-            s.width = attn__min_i64(ATTN__CHANNELS, channels - s.c);
-            convolve(kern, a, &s);
-        }
+    const struct work *w = arg;
+    struct strip s = {.b = index / w->strips, .c = index % w->strips * ATTN__CHANNELS,
+                      .taps = w->a->weight->shape[1]};
+    s.width = attn__min_i64(ATTN__CHANNELS, w->a->x->shape[2] - s.c);
+    convolve(w->kern, w->a, &s);
+}
+
+bool attn__short_conv_is_large(const struct attn__short_conv *a)
+{
+    return (double)a->x->shape[0] * (double)a->x->shape[1] * (double)a->x->shape[2] *
+               (double)a->weight->shape[1] >=
+           1 << 17;
+}
+
+void attn__short_conv(const struct attn__kernels *kern, struct attn__threads *threads,
+                      const struct attn__short_conv *a)
+{
+    const struct work w = {
+        kern, a, (a->x->shape[2] + ATTN__CHANNELS - 1) / ATTN__CHANNELS};
+    int64_t n = a->x->shape[0] * w.strips;
+    if (threads) {
+        attn__threads_run(threads, n, convolve_strip, (void *)(uintptr_t)&w);
+        return;
     }
+    for (int64_t i = 0; i < n; i++)
+        convolve_strip((void *)(uintptr_t)&w, i);
 }

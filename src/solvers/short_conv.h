@@ -11,6 +11,7 @@
 #include <attn/tensor.h>
 
 #include "kernels/kernels.h"
+#include "thread/parallel.h"
 
 enum { ATTN__SHORT_CONV_TAPS = 64 };
 
@@ -19,6 +20,11 @@ struct attn__short_conv {
     bool silu;
 };
 
-void attn__short_conv(const struct attn__kernels *kern, const struct attn__short_conv *a);
+/* Strips of channels are shared out; the bits are those of one thread. */
+void attn__short_conv(const struct attn__kernels *kern, struct attn__threads *threads,
+                      const struct attn__short_conv *a);
+
+/* Is there so much to do that threads are worth starting? */
+bool attn__short_conv_is_large(const struct attn__short_conv *a);
 
 #endif /* ATTN_SOLVERS_SHORT_CONV_H */

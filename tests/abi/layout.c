@@ -815,7 +815,7 @@ FUNCTION(attn_pgqa_noise, int32_t (*)(const attn_tensor *, size_t, const attn_te
 FUNCTION(attn_alibi_slopes, int32_t (*)(size_t, double *));
 FUNCTION(attn_lightning_slopes, int32_t (*)(size_t, int32_t, int64_t, int64_t, double *));
 FUNCTION(attn_short_conv,
-         int32_t (*)(const attn_ctx *, const attn_tensor *, const attn_tensor *,
+         int32_t (*)(attn_ctx *, const attn_tensor *, const attn_tensor *,
                      const attn_tensor *, int32_t, const attn_tensor *, const attn_tensor *));
 FUNCTION(attn_agent_bias, int32_t (*)(const attn_tensor *, const attn_tensor *, const attn_tensor *,
                                       const attn_tensor *, const attn_tensor *));

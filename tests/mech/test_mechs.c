@@ -7,7 +7,9 @@
  * src/mech/norm_presets.c, src/plan/staged.c, src/problem/recipe.c,
  * src/solvers/map_merge.c.
  *
- *     test_mechs FILE.gold...
+ *     test_mechs [--bf16] FILE.gold...
+ *
+ * --bf16: in bf16 as well, whose cases keep to numbers that it has.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -39,7 +41,8 @@ struct golden {
 };
 
 static const char *file_name;
-static long line_number, runs, failures;
+static long line_number, runs, failures, kept;
+static bool bf16;
 static double worst;
 static char worst_text[1400];
 
@@ -214,7 +217,9 @@ static void compare(const struct array *a, const attn_tensor *t, double logit, c
         most = fmax(most, fabs(got - want));
     }
     double eps = t->dtype == ATTN_DTYPE_F64 ? 1e-10 : 0x1p-23; /* ten digits are stored */
-    double rounding = t->dtype == ATTN_DTYPE_F16 ? 0x1p-11 : 0;
+    double rounding = t->dtype == ATTN_DTYPE_F16    ? 0x1p-11
+                      : t->dtype == ATTN_DTYPE_BF16 ? 0x1p-8
+                                                    : 0;
     double bound = 8 * eps * (1 + logit / 4) + rounding;
     /* Per-row numbers such as lse may be near 0 by chance: then against 1. */
     double scale = sqrt(size / (double)(n > 0 ? n : 1));
@@ -233,6 +238,21 @@ static void compare(const struct array *a, const attn_tensor *t, double logit, c
         worst = rms / bound;
         snprintf(worst_text, sizeof worst_text, "%s: %s", text, attn_role_name(a->role));
     }
+}
+
+/* Are all inputs numbers of this type? */
+static bool has_all(const struct golden *g, int32_t dtype)
+{
+    char room[8];
+    for (int i = 0; i < g->n_in; i++) {
+        int32_t type = type_of(g->in[i].kind, dtype);
+        for (int64_t e = 0; e < g->in[i].n && type == dtype; e++) {
+            attn__store_f64(room, 0, type, g->in[i].values[e]);
+            if (attn__load_f64(room, 0, type) != g->in[i].values[e])
+                return false;
+        }
+    }
+    return true;
 }
 
 /* One case, planned and run once; false if the solver cannot serve it. */
@@ -307,7 +327,9 @@ static bool run(attn_ctx *ctx, const struct golden *g, int32_t dtype, const char
 
 static void run_case(const struct golden *g, int32_t isa, int64_t threads)
 {
-    static const int32_t types[] = {ATTN_DTYPE_F32, ATTN_DTYPE_F16, ATTN_DTYPE_F64};
+    static const int32_t types[] = {ATTN_DTYPE_F32, ATTN_DTYPE_F16, ATTN_DTYPE_F64,
+                                    ATTN_DTYPE_BF16};
+    const size_t n_types = sizeof types / sizeof types[0] - !(bf16 && has_all(g, ATTN_DTYPE_BF16));
     attn_ctx *ctx;
     char label[64];
     if (attn_ctx_create(NULL, &ctx) != ATTN_OK ||
@@ -315,7 +337,8 @@ static void run_case(const struct golden *g, int32_t isa, int64_t threads)
         attn_ctx_set_i64(ctx, ATTN_CTX_THREADS, threads) != ATTN_OK)
         die("no context");
     snprintf(label, sizeof label, "%s, %" PRId64 " threads", attn_isa_name(isa), threads);
-    for (size_t t = 0; t < sizeof types / sizeof types[0]; t++) {
+    kept += n_types == sizeof types / sizeof types[0];
+    for (size_t t = 0; t < n_types; t++) {
         const char *solver;
         run(ctx, g, types[t], NULL, label);
         for (size_t s = 0; threads == 1 && (solver = attn_solver_at(s)) != NULL; s++)
@@ -328,6 +351,10 @@ int main(int argc, char **argv)
 {
     for (int a = 1; a < argc; a++) {
         struct golden g;
+        if (strcmp(argv[a], "--bf16") == 0) {
+            bf16 = true;
+            continue;
+        }
         FILE *f = fopen(argv[a], "r");
         file_name = argv[a];
         line_number = 0;
@@ -345,6 +372,8 @@ int main(int argc, char **argv)
         }
         fclose(f);
     }
+    if (bf16)
+        printf("%ld times in bf16\n", kept);
     printf("%ld runs, %ld failures; worst at %.2f of its bound: %s\n", runs, failures, worst,
            worst_text);
     return failures > 0 || runs == 0;

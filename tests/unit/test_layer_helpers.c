@@ -110,6 +110,40 @@ START_TEST(convolutions_as_the_oracle)
 }
 END_TEST
 
+/* Several threads: enough to be shared out, in two pieces. */
+START_TEST(convolutions_on_threads)
+{
+    enum { LONG = 300, MANY = 131, FROM = 50 };
+    const int64_t shape[] = {B, LONG, MANY}, weights[] = {MANY, TAPS}, kept[] = {B, TAPS - 1, MANY};
+    attn_tensor x = make(ATTN_DTYPE_F32, 3, shape, 1), w = make(ATTN_DTYPE_F32, 2, weights, 2);
+    attn_tensor b = make(ATTN_DTYPE_F32, 1, weights, 3), y[2], state[2];
+    for (int n = 0; n < 2; n++) {
+        attn_ctx *ctx;
+        y[n] = make(ATTN_DTYPE_F32, 3, shape, 0);
+        state[n] = make(ATTN_DTYPE_F32, 3, kept, 0);
+        ck_assert_int_eq(attn_ctx_create(NULL, &ctx), ATTN_OK);
+        ck_assert_int_eq(attn_ctx_set_i64(ctx, ATTN_CTX_THREADS, n ? 3 : 1), ATTN_OK);
+        attn_tensor part = x, to = y[n];
+        part.shape[1] = to.shape[1] = FROM;
+        ck_assert_int_eq(attn_short_conv(ctx, &part, &w, &b, 1, &state[n], &to), ATTN_OK);
+        part.shape[1] = to.shape[1] = LONG - FROM;
+        part.data = (float *)x.data + FROM * MANY;
+        to.data = (float *)y[n].data + FROM * MANY;
+        ck_assert_int_eq(attn_short_conv(ctx, &part, &w, &b, 1, &state[n], &to), ATTN_OK);
+        attn_ctx_destroy(ctx);
+    }
+    ck_assert_mem_eq(y[0].data, y[1].data, B * LONG * MANY * sizeof(float));
+    ck_assert_mem_eq(state[0].data, state[1].data, B * (TAPS - 1) * MANY * sizeof(float));
+    for (int n = 0; n < 2; n++) {
+        free(y[n].data);
+        free(state[n].data);
+    }
+    free(x.data);
+    free(w.data);
+    free(b.data);
+}
+END_TEST
+
 /* More channels than are worked on at a time, tokens one by one, one tap. */
 START_TEST(convolutions_of_many_channels)
 {
@@ -279,5 +313,5 @@ START_TEST(bad_biases)
 END_TEST
 
 UNIT_MAIN("layer_helpers", slopes_as_the_oracle, convolutions_as_the_oracle,
-          convolutions_of_many_channels, biases_as_the_oracle, bad_slopes, bad_convolutions,
-          bad_biases)
+          convolutions_of_many_channels, convolutions_on_threads, biases_as_the_oracle,
+          bad_slopes, bad_convolutions, bad_biases)

@@ -1340,7 +1340,7 @@ ATTN_API int32_t attn_lightning_slopes(size_t heads, int32_t rule,
                                        int64_t layer, int64_t layers,
                                        double *slopes);
 
-ATTN_API int32_t attn_short_conv(const attn_ctx *ctx, const attn_tensor *x,
+ATTN_API int32_t attn_short_conv(attn_ctx *ctx, const attn_tensor *x,
                                  const attn_tensor *weight,
                                  const attn_tensor *bias, int32_t silu,
                                  const attn_tensor *state,
