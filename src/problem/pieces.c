@@ -170,6 +170,13 @@ static bool is_plain(const struct attn__problem *p, const struct attn__piece *e)
            (e->kind == ATTN_PIECE_RECT && !e->given);
 }
 
+void attn__pieces_settle(struct attn__problem *p)
+{
+    p->plain_pieces = true;
+    for (int32_t n = 0; n < p->n_pieces; n++)
+        p->plain_pieces &= is_plain(p, &p->piece[n]);
+}
+
 static int32_t check(const struct attn__problem *p)
 {
     if (p->mask_fn && p->dtype == ATTN_DTYPE_F64)
@@ -193,9 +200,7 @@ int32_t attn__pieces_fill(const struct attn__params *v, struct attn__problem *p,
         status = attn__params_is_set(v, ATTN_PARAM_LISTS, &lists);
     if (lists)
         add_lists(v, p);
-    p->plain_pieces = true;
-    for (int32_t n = 0; n < p->n_pieces; n++)
-        p->plain_pieces &= is_plain(p, &p->piece[n]);
+    attn__pieces_settle(p);
     return status == ATTN_OK ? check(p) : status;
 }
 

@@ -17,6 +17,9 @@ size_t attn__pieces_room(const struct attn__params *v);
 int32_t attn__pieces_fill(const struct attn__params *v,
                           struct attn__problem *p, int64_t *room);
 
+/* Works out what follows from all pieces together, after some were changed. */
+void attn__pieces_settle(struct attn__problem *p);
+
 /* The roles that they declare, into p->takes. */
 void attn__pieces_roles(struct attn__problem *p);
 

@@ -74,6 +74,11 @@ static inline int64_t attn__vis_times(int64_t a, int64_t unit)
     return __builtin_mul_overflow(a, unit, &product) ? (a > 0 ? INT64_MAX : INT64_MIN) : product;
 }
 
+/* visibility.c: what each ANY piece may show rows r0..r1-1, in order and apart
+ * from each other; returns how many there are. */
+int32_t attn__vis_any_hulls(const struct attn__vis *v, int64_t r0, int64_t r1,
+                            struct attn__vis_span out[ATTN__MAX_PIECES]);
+
 /* vis_span.c: BAND, RECT and PREFIX with the values val. */
 
 /* The keys a piece shows to query i, within [0, nk). */

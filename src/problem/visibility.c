@@ -204,6 +204,34 @@ void attn__vis_hull(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t *
     *j1 = must.hi > must.lo ? must.hi : must.lo;
 }
 
+int32_t attn__vis_any_hulls(const struct attn__vis *v, int64_t r0, int64_t r1,
+                            struct attn__vis_span out[ATTN__MAX_PIECES])
+{
+    struct attn__vis_rows r = attn__vis_rows_of(v, r0, r1);
+    int32_t n = 0, kept = 0;
+
+    for (int32_t k = 0; k < v->p->n_pieces; k++) {
+        struct attn__vis_span s;
+        int32_t at = n;
+        if (!v->p->piece[k].any)
+            continue;
+        s = piece_hull(v, &v->p->piece[k], &r);
+        if (s.lo >= s.hi)
+            continue;
+        for (; at > 0 && out[at - 1].lo > s.lo; at--)
+            out[at] = out[at - 1];
+        out[at] = s;
+        n++;
+    }
+    for (int32_t k = 0; k < n; k++) {
+        if (kept > 0 && out[k].lo <= out[kept - 1].hi)
+            out[kept - 1].hi = out[k].hi > out[kept - 1].hi ? out[k].hi : out[kept - 1].hi;
+        else
+            out[kept++] = out[k];
+    }
+    return kept;
+}
+
 static bool has_any(const struct attn__problem *p)
 {
     for (int32_t n = 0; n < p->n_pieces; n++)

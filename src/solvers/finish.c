@@ -20,12 +20,19 @@ bool attn__finish_applicable(const struct attn__problem *p, char why[ATTN__WHY_M
 bool attn__finish_applicable_with(const struct attn__problem *p, int32_t want,
                                   char why[ATTN__WHY_MAX])
 {
+    if (!p->select.logits)
+        return attn__finish_applicable_logits(p, want, why);
+    snprintf(why, ATTN__WHY_MAX, "knows no logits of lists");
+    return false;
+}
+
+bool attn__finish_applicable_logits(const struct attn__problem *p, int32_t want,
+                                    char why[ATTN__WHY_MAX])
+{
     const char *reason = NULL;
     attn__norm_pass_serves(&p->norm, &reason);
     if (p->dtype == ATTN_DTYPE_F64)
         reason = "computes in f32, dtype is f64";
-    else if (p->select.logits)
-        reason = "knows no logits of lists";
     else if (p->want & ~want)
         reason = "keeps no scores, and want= asks for outputs made from them";
     else if (p->invariant == ATTN_INVARIANT_CHUNK && !attn__norm_traits(p->norm.kind)->base2)

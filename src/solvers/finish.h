@@ -16,6 +16,10 @@ bool attn__finish_applicable(const struct attn__problem *p, char why[ATTN__WHY_M
 bool attn__finish_applicable_with(const struct attn__problem *p, int32_t want,
                                   char why[ATTN__WHY_MAX]);
 
+/* The same, and it knows logits of lists. */
+bool attn__finish_applicable_logits(const struct attn__problem *p, int32_t want,
+                                    char why[ATTN__WHY_MAX]);
+
 struct attn__row_again;
 
 /*

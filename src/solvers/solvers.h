@@ -8,7 +8,7 @@
 
 #include "problem/solver.h"
 
-#define ATTN__SOLVER_LIST(X) X(flash) X(decode) X(gemm) X(rows)          \
+#define ATTN__SOLVER_LIST(X) X(flash) X(decode) X(gemm) X(rows) X(lists) \
     X(reference) X(scan_chunk) X(scan_step) X(scan_full) X(scan_reference) X(flow) \
     X(flow_reference)
 

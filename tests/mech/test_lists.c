@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Attention along index lists (src/mech/lists.c, src/problem/vis_rows.c,
- * and others): random selections against their definition in double
+ * src/solvers/list_attend.c, list_pass.c, list_walk.c): random selections against their definition in double
  * and against the same visibility as a mask, by every solver; what lists must
  * not change; and what is refused.
  */
@@ -18,7 +18,7 @@ enum { B = 2, H = 4, HK = 2, NQ = 37, NK = 90, D = 16, DV = 12 };
 
 #define SIZES "b=2 h=4/2 q=40 k=100 d=16/12 "
 
-static const char *const SOLVERS[] = {"reference", "flash", "decode", "rows", "gemm", NULL};
+static const char *const SOLVERS[] = {"reference", "flash", "decode", "rows", "gemm", "lists", NULL};
 
 /* Lists as plain arrays. */
 struct lists {

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lists: attention along index lists. The lines (queries of heads) that share
+ * a list and K and V go over its keys together: scattered keys are gathered
+ * into full blocks, neighbours read where they lie. Many lines are tiles as in
+ * flash, few are rows as in decode; what they share of a list they share of
+ * the gathering. list_walk.c says which keys, list_pass.c does the sums.
+ *
+ * A unit is up to PASS_ROWS lines of one list, or as many short lists. How
+ * units are cut follows from the shape of the selection and the lengths alone.
+ */
+#include <stdio.h>
+
+#include "solvers/flash_cost.h"
+#include "solvers/list_pass.h"
+#include "solvers/solvers.h"
+#include "solvers/units.h"
+
+/* Lines that go over the keys together. */
+enum { PASS_ROWS = ATTN__FLASH_ROWS };
+
+struct state {
+    const struct attn__exec *x;
+    struct attn__list_rules rules;
+    struct attn__list_room *room; /* of each worker */
+};
+
+static bool applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
+{
+    const char *reason = NULL;
+    if (p->select.layout != ATTN_SELECTION_ROWS)
+        reason = "there is no selection of rows";
+    else if (p->invariant == ATTN_INVARIANT_CHUNK)
+        reason = "invariant=chunk, and blocks begin where lists do";
+    else if (p->epilogue.head_gate)
+        reason = "head_gate, and knows no rows that are left out";
+    else if (attn__score_has_table(p))
+        reason = "query_table, which wants keys in a row";
+    if (reason) {
+        snprintf(why, ATTN__WHY_MAX, "%s", reason);
+        return false;
+    }
+    return attn__finish_applicable_logits(p, ATTN_WANT_COUNTS, why);
+}
+
+static struct attn__tiles tiles(const struct attn__problem *p, const struct attn__machine *m,
+                                int64_t q, int64_t k)
+{
+    (void)q;
+    (void)k;
+    return (struct attn__tiles){.rows = 2 * m->kern->lanes, .keys = attn__block_keys(p),
+                                .pass = (int32_t)attn__max_i64(PASS_ROWS / (2 * m->kern->lanes), 1)};
+}
+
+/* What lists leave out comes at execute; that others look for it block by
+ * block, where this one is told, is never less. */
+static double cost(const struct attn__problem *p, const struct attn__machine *m, int64_t q,
+                   int64_t k)
+{
+    double flash = attn__flash_cost(p, m, q, k), decode = attn__solver_decode.cost(p, m, q, k);
+    return (flash < decode ? flash : decode) / 2;
+}
+
+static void carve(struct attn__scratch *s, const struct attn__problem *p,
+                  const struct attn__machine *m, struct state *st, int64_t **start)
+{
+    attn__units_take(s, p, start);
+    st->room = ATTN__TAKE(s, m->threads, struct attn__list_room);
+    for (int64_t n = 0; n < m->threads; n++) {
+        struct attn__list_room room;
+        attn__list_room_take(s, p, m, PASS_ROWS, &room);
+        if (st->room)
+            st->room[n] = room;
+    }
+}
+
+static bool workspace(const struct attn__problem *p, const struct attn__machine *m, size_t *bytes)
+{
+    struct attn__scratch s = {.ok = true};
+    struct state st = {.room = NULL};
+    int64_t *start;
+    carve(&s, p, m, &st, &start);
+    *bytes = s.used;
+    return s.ok;
+}
+
+/* Heads h0..h0+heads-1 share K, V and lists. */
+struct strip {
+    int64_t h0, heads;
+};
+
+/* The strips of head group g: sets of the selection as far as they are in it. */
+static int64_t strips_of(const struct attn__problem *p, const struct attn__select_rows *l,
+                         int64_t g)
+{
+    return (p->group[g + 1] - 1) / l->head_group - p->group[g] / l->head_group + 1;
+}
+
+static struct strip strip_at(const struct attn__problem *p, const struct attn__select_rows *l,
+                             int64_t g, int64_t n)
+{
+    int64_t set = p->group[g] / l->head_group + n;
+    int64_t h0 = attn__max_i64(p->group[g], set * l->head_group);
+    int64_t h1 = attn__min_i64(p->group[g + 1], (set + 1) * l->head_group);
+    return (struct strip){h0, h1 - h0};
+}
+
+/* How a strip is cut: units of `blocks` blocks of queries, or each block into
+ * `parts` units. */
+struct cut {
+    int64_t blocks, parts, units;
+};
+
+static struct cut cut_of(const struct attn__select_rows *l, const struct attn__seq *s,
+                         const struct strip *t)
+{
+    int64_t block = attn__min_i64(l->q_block, attn__max_i64(s->nq, 1));
+    int64_t n = attn__max_i64((s->nq + block - 1) / block, 1), lines;
+    struct cut c = {.blocks = 1, .parts = 1};
+    if (!attn__mul_i64(block, t->heads, &lines))
+        lines = INT64_MAX - PASS_ROWS;
+    if (lines > PASS_ROWS)
+        c.parts = (lines + PASS_ROWS - 1) / PASS_ROWS;
+    else
+        c.blocks = PASS_ROWS / lines;
+    c.units = c.parts > 1 ? n * c.parts : (n + c.blocks - 1) / c.blocks;
+    return c;
+}
+
+static const struct attn__select_rows *rows_of(const struct attn__exec *x)
+{
+    const struct attn__select *sel = x->call->object[ATTN__SLOT_SELECTION];
+    return &sel->rows;
+}
+
+static int64_t count(const struct attn__exec *x, const struct attn__seq *s)
+{
+    const struct attn__select_rows *l = rows_of(x);
+    int64_t units = 0;
+    for (int64_t g = 0; g < x->call->p->n_groups; g++)
+        for (int64_t n = 0; n < strips_of(x->call->p, l, g); n++) {
+            struct strip t = strip_at(x->call->p, l, g, n);
+            units += cut_of(l, s, &t).units;
+        }
+    return units;
+}
+
+/* The strip of unit *index, which is then counted within it. */
+static struct strip find_strip(const struct attn__exec *x, const struct attn__seq *s,
+                               int64_t *index, struct cut *c)
+{
+    const struct attn__select_rows *l = rows_of(x);
+    for (int64_t g = 0;; g++)
+        for (int64_t n = 0; n < strips_of(x->call->p, l, g); n++) {
+            struct strip t = strip_at(x->call->p, l, g, n);
+            *c = cut_of(l, s, &t);
+            if (*index < c->units)
+                return t;
+            *index -= c->units;
+        }
+}
+
+static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t index)
+{
+    struct state *st = arg;
+    const struct attn__call *c = st->x->call;
+    const struct attn__select_rows *l = rows_of(st->x);
+    struct cut cut;
+    struct strip t = find_strip(st->x, s, &index, &cut);
+    for (int64_t h = t.h0; h < t.h0 + t.heads && index == 0; h++)
+        attn__rows_pad(c, s, h);
+    if (s->nq == 0)
+        return;
+    struct attn__list_pass ps = {.c = c,
+                                 .kern = st->x->machine->kern,
+                                 .s = s,
+                                 .rules = &st->rules,
+                                 .room = &st->room[worker],
+                                 .h0 = t.h0,
+                                 .heads = t.heads};
+    attn__list_pass_begin(&ps);
+    int64_t first = index / cut.parts * cut.blocks;
+    for (int64_t b = first; b < first + cut.blocks && b * l->q_block < s->nq; b++) {
+        int64_t i0 = b * l->q_block, i1 = attn__min_i64(l->q_block, s->nq - i0) + i0;
+        int64_t r0 = i0 * t.heads + index % cut.parts * PASS_ROWS;
+        int64_t r1 = cut.parts > 1 ? attn__min_i64(r0 + PASS_ROWS, i1 * t.heads) : i1 * t.heads;
+        if (r0 < r1)
+            attn__list_pass_lines(&ps, attn__select_row(l, s->index, t.h0, i0), r0, r1 - r0);
+    }
+    attn__exec_did(st->x, ps.did_pairs, ps.did_tiles, ps.all_tiles);
+}
+
+static void run(const struct attn__exec *x)
+{
+    struct attn__scratch s = {.base = x->ws, .ok = true};
+    struct state st = {.x = x};
+    struct attn__units u = {.x = x, .count = count, .unit = unit, .arg = &st};
+    carve(&s, x->call->p, x->machine, &st, &u.start);
+    attn__list_rules_of(x->call->p, &st.rules);
+    attn__units_run(&u);
+}
+
+const struct attn__solver attn__solver_lists = {
+    .name = "lists",
+    .verb = ATTN__VERB_ATTEND,
+    .applicable = applicable,
+    .tiles = tiles,
+    .cost = cost,
+    .workspace = workspace,
+    .run = run,
+};

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The sums of list_attend.c, in tiles whose lanes are lines (as flash.c) or row by row
+ * where lines are fewer than lanes (as row_pass.c).
+ */
+#include "solvers/list_pass.h"
+
+#include "solvers/flash_cost.h"
+#include "solvers/rows_load.h"
+
+void attn__list_room_take(struct attn__scratch *s, const struct attn__problem *p,
+                          const struct attn__machine *m, int64_t lines,
+                          struct attn__list_room *room)
+{
+    int64_t w = 2 * m->kern->lanes, keys = attn__block_keys(p);
+    int64_t all = attn__max_i64(lines, w), own = p->select.logits ? all : 0;
+    room->q = ATTN__TAKE(s, all * p->d, float);
+    room->rows = ATTN__TAKE(s, w * attn__max_i64(p->d, p->dv), float);
+    room->s = ATTN__TAKE(s, w * keys, float);
+    room->part = ATTN__TAKE(s, w * p->dv, float);
+    room->k = ATTN__TAKE(s, keys * p->d, float);
+    room->v = ATTN__TAKE(s, keys * p->dv, float);
+    room->f = ATTN__TAKE(s, all, float);
+    room->bits = ATTN__TAKE(s, keys, uint64_t);
+    room->sum.o = ATTN__TAKE(s, all * p->dv, float);
+    room->sum.m = ATTN__TAKE(s, all, float);
+    room->sum.l = ATTN__TAKE(s, all, float);
+    room->own.o = ATTN__TAKE(s, own * p->dv, float);
+    room->own.m = ATTN__TAKE(s, own, float);
+    room->own.l = ATTN__TAKE(s, own, float);
+    attn__score_work_take(s, p, w, attn__max_i64(keys, ATTN__SCORE_RUN), &room->score);
+    attn__row_scratch_take(s, p, &room->exact);
+}
+
+void attn__list_pass_begin(struct attn__list_pass *ps)
+{
+    const struct attn__problem *p = ps->c->p;
+    ps->vis = attn__call_vis(ps->c, ps->s, ps->h0, ps->heads);
+    ps->listed = ps->others = ps->vis;
+    ps->listed.p = &ps->rules->listed;
+    ps->others.p = &ps->rules->others;
+    ps->qk = attn__qk_begin(ps->c, ps->s, ps->room->exact.qk);
+    ps->k = attn__call_k(ps->c, ps->s, ps->h0);
+    ps->v = attn__call_v(ps->c, ps->s, ps->h0);
+    ps->score = (struct attn__score){ps->c, ps->kern, ps->s, &ps->vis, &ps->room->score, NULL, 0};
+    ps->norm = attn__norm_pass_of(p, ps->s);
+    ps->scale = (float)((p->score.own_rows ? 1 : p->scale) *
+                        (p->score.steps ? 1 : attn__norm_pass_base(p)));
+}
+
+/* ---- keys and values of a block ---- */
+
+/* Rows that are asked for ahead of the one that is copied. */
+enum { AHEAD = 6 };
+
+static void ask(const struct attn__rows *r, int64_t j, int64_t width)
+{
+    const char *at = attn__rows_at(r, j);
+    int64_t bytes = width * (int64_t)attn__dtype_size(r->dtype);
+    for (int64_t b = 0; b < bytes; b += 64)
+        __builtin_prefetch(at + b, 0, 3);
+}
+
+/* Row number `at` of the block. */
+static void ask_ahead(const struct attn__list_block *b, int64_t *run, int64_t at,
+                      const struct attn__rows *r, int64_t width)
+{
+    while (*run < b->runs && at >= b->run[*run].at + b->run[*run].n)
+        ++*run;
+    if (*run < b->runs)
+        ask(r, b->run[*run].j0 + (at - b->run[*run].at), width);
+}
+
+/* Dense f32 rows, which need nothing but to be put together. */
+static void gather(const struct attn__list_block *b, const struct attn__rows *r, int64_t width,
+                   float *to)
+{
+    int64_t next = 0;
+    bool near = r->col == 1;
+    for (int64_t at = 0; at < AHEAD && near; at++)
+        ask_ahead(b, &next, at, r, width);
+    for (int64_t n = 0; n < b->runs; n++) {
+        const struct attn__list_run *run = &b->run[n];
+        for (int64_t j = 0; j < run->n; j++) {
+            if (near)
+                ask_ahead(b, &next, run->at + j + AHEAD, r, width);
+            memcpy(to + (run->at + j) * width, attn__rows_at(r, run->j0 + j),
+                   (size_t)width * sizeof *to);
+        }
+    }
+}
+
+static const float *keys_of(const struct attn__list_pass *ps, const struct attn__list_block *b,
+                            int64_t *ld)
+{
+    int64_t d = ps->c->p->d;
+    float *to = ps->room->k;
+    if (b->runs == 1)
+        return attn__qk_k(&ps->qk, ps->kern, ps->h0, &ps->k, b->run[0].j0, b->keys, to, ld);
+    *ld = d;
+    if (!attn__qk_changes_k(ps->c->p) && attn__rows_plain(&ps->k, ATTN_DTYPE_F32)) {
+        gather(b, &ps->k, d, to);
+        return to;
+    }
+    for (int64_t n = 0; n < b->runs; n++)
+        attn__qk_load_k(&ps->qk, ps->kern, ps->h0, &ps->k, b->run[n].j0, b->run[n].n,
+                        to + b->run[n].at * d, d);
+    return to;
+}
+
+static const float *values_of(const struct attn__list_pass *ps, const struct attn__list_block *b,
+                              int64_t *ld)
+{
+    int64_t dv = ps->c->p->dv;
+    float *to = ps->room->v;
+    if (b->runs == 1)
+        return attn__rows_f32(ps->kern, &ps->v, b->run[0].j0, b->keys, dv, to, ld);
+    *ld = dv;
+    if (attn__rows_plain(&ps->v, ATTN_DTYPE_F32)) {
+        gather(b, &ps->v, dv, to);
+        return to;
+    }
+    for (int64_t n = 0; n < b->runs; n++)
+        attn__rows_to_f32(ps->kern, &ps->v, b->run[n].j0, b->run[n].n, 0, dv,
+                          to + b->run[n].at * dv, dv);
+    return to;
+}
+
+/* ---- visibility ---- */
+
+static const struct attn__vis *vis_of(const struct attn__list_pass *ps,
+                                      const struct attn__list_run *run)
+{
+    return run->listed ? &ps->listed : &ps->others;
+}
+
+/* Do lines r0..r0+n-1 see all keys of the block? Most often one look at all
+ * keys from the first to the last tells. */
+static bool all_seen(const struct attn__list_pass *ps, const struct attn__list_block *b,
+                     int64_t r0, int64_t n)
+{
+    const struct attn__list_run *last = &b->run[b->runs - 1];
+    return b->listed == b->keys &&
+           attn__vis_tile(&ps->listed, r0, r0 + n, b->run[0].j0, last->j0 + last->n) ==
+               ATTN__TILE_FULL;
+}
+
+static enum attn__tile run_class(const struct attn__list_pass *ps,
+                                 const struct attn__list_run *run, int64_t r0, int64_t n)
+{
+    return attn__vis_tile(vis_of(ps, run), r0, r0 + n, run->j0, run->j0 + run->n);
+}
+
+/* Are there keys that some line sees? */
+static bool any_seen(const struct attn__list_pass *ps, const struct attn__list_block *b,
+                     int64_t r0, int64_t n)
+{
+    for (int64_t k = 0; k < b->runs; k++)
+        if (run_class(ps, &b->run[k], r0, n) != ATTN__TILE_EMPTY)
+            return true;
+    return false;
+}
+
+/* ---- tiles ---- */
+
+/* Lines r0..r0+n-1, which begin `at` lines into the pass. */
+struct tile {
+    int64_t r0, n, at, w;
+};
+
+static void begin_tile(struct attn__list_pass *ps, const struct tile *t)
+{
+    const struct attn__problem *p = ps->c->p;
+    float *rows = ps->room->rows;
+    int64_t step;
+    for (int64_t n = 0; n < t->n && n < ps->heads; n++) {
+        int64_t run = attn__score_run(&ps->score, t->r0 + n, t->n - n, &step);
+        attn__qk_load_q(&ps->qk, ps->kern, attn__vis_head(&ps->vis, t->r0 + n),
+                        attn__vis_query(&ps->vis, t->r0 + n), run, rows + n * p->d, step * p->d);
+    }
+    for (int64_t n = 0; n < t->n && p->score.own_rows; n++)
+        attn__score_query(&ps->score, t->r0 + n, rows + n * p->d, NULL);
+    ps->kern->tile_pack_q(rows, p->d, t->n, p->d, ps->scale, t->w, ps->room->q + t->at * p->d);
+}
+
+static void clear(const struct attn__list_sums *x, int64_t at, int64_t n, int64_t dv)
+{
+    memset(x->o + at * dv, 0, (size_t)(n * dv) * sizeof *x->o);
+    for (int64_t r = at; r < at + n; r++) {
+        x->m[r] = -INFINITY;
+        x->l[r] = 0;
+    }
+}
+
+static void tile_logits(const struct attn__list_block *b, int64_t w, float *st)
+{
+    for (int64_t k = 0; k < b->runs; k++)
+        for (int64_t e = b->run[k].at * w; b->run[k].logit != 0 && e < (b->run[k].at + b->run[k].n) * w;
+             e++)
+            st[e] += b->run[k].logit;
+}
+
+static void tile_hide(const struct attn__list_pass *ps, const struct attn__list_block *b,
+                      const struct tile *t)
+{
+    uint64_t *bits = ps->room->bits;
+    for (int64_t k = 0; k < b->runs; k++) {
+        const struct attn__list_run *run = &b->run[k];
+        enum attn__tile class = run_class(ps, run, t->r0, t->n);
+        if (class == ATTN__TILE_PARTIAL)
+            attn__vis_bits(vis_of(ps, run), t->r0, t->r0 + t->n, run->j0, run->j0 + run->n,
+                           bits + run->at);
+        for (int64_t j = run->at; j < run->at + run->n && class != ATTN__TILE_PARTIAL; j++)
+            bits[j] = class == ATTN__TILE_FULL ? UINT64_MAX : 0;
+    }
+    ps->kern->tile_mask(ps->room->s, b->keys, t->w, bits);
+}
+
+static void tile_block(struct attn__list_pass *ps, const struct attn__list_block *b,
+                       const struct tile *t, const float *k, int64_t ldk, const float *v,
+                       int64_t ldv)
+{
+    const struct attn__problem *p = ps->c->p;
+    const struct attn__list_sums *x = b->alone ? &ps->room->own : &ps->room->sum;
+    float *st = ps->room->s;
+    bool full = all_seen(ps, b, t->r0, t->n);
+    if (!full && !any_seen(ps, b, t->r0, t->n))
+        return;
+    ps->did_pairs += t->n * b->keys;
+    ps->did_tiles++;
+    ps->kern->tile_qk(k, ldk, b->keys, p->d, ps->room->q + t->at * p->d, t->w, st);
+    for (int64_t n = 0; n < b->runs && p->score.steps; n++) {
+        const struct attn__list_run *run = &b->run[n];
+        struct attn__score_tile at = {st + run->at * t->w, t->w, t->r0, t->n, run->j0, run->n};
+        attn__score_tile_steps(&ps->score, &at);
+    }
+    tile_logits(b, t->w, st);
+    if (!full)
+        tile_hide(ps, b, t);
+    if (ps->norm.kind < 0)
+        ps->kern->tile_softmax(st, b->keys, t->w, x->m + t->at, x->l + t->at, x->o + t->at * p->dv,
+                               p->dv);
+    else
+        ps->kern->tile_weights(ps->norm.kind, ps->norm.shift, st, b->keys, t->w, x->l + t->at);
+    ps->kern->tile_pv(v, ldv, b->keys, p->dv, st, t->w, x->o + t->at * p->dv);
+}
+
+/* ---- entries that are normalised by themselves ---- */
+
+/*
+ * Lane or row r of sums x takes that of the entry in, with a logit (base 2) in
+ * place of its log-sum-exp; element e of r is at o[r * row + e * col].
+ */
+static void take_in(const struct attn__list_sums *x, const struct attn__list_sums *own,
+                    float logit, int64_t r, int64_t at, int64_t row, int64_t col, int64_t dv)
+{
+    if (own->l[r] == 0)
+        return;
+    float top = x->m[r] > logit ? x->m[r] : logit, a = exp2f(x->m[r] - top);
+    float b = exp2f(logit - top), f = b / own->l[r];
+    for (int64_t e = 0; e < dv; e++)
+        x->o[at + row + e * col] = x->o[at + row + e * col] * a + own->o[at + row + e * col] * f;
+    x->l[r] = x->l[r] * a + b;
+    x->m[r] = top;
+}
+
+/* ---- rows ---- */
+
+static void begin_rows(struct attn__list_pass *ps, int64_t r0, int64_t n)
+{
+    int64_t d = ps->c->p->d;
+    for (int64_t r = 0; r < n; r++) {
+        float *row = ps->room->q + r * d;
+        attn__qk_load_q(&ps->qk, ps->kern, attn__vis_head(&ps->vis, r0 + r),
+                        attn__vis_query(&ps->vis, r0 + r), 1, row, d);
+        if (ps->c->p->score.own_rows)
+            attn__score_query(&ps->score, r0 + r, row, NULL);
+        ps->kern->vec_scale(row, d, ps->scale);
+    }
+}
+
+/* From q.k to final scores of line r. */
+static void row_scores(struct attn__list_pass *ps, const struct attn__list_block *b, int64_t r,
+                       bool full, float *s)
+{
+    bool steps = ps->c->p->score.steps != 0;
+    for (int64_t k = 0; k < b->runs && steps; k++)
+        attn__score_row_steps(&ps->score, ATTN__STEPS_ALL, r, b->run[k].j0, b->run[k].n,
+                              s + b->run[k].at);
+    if (steps && ps->norm.kind < 0)
+        ps->kern->vec_scale(s, b->keys, (float)M_LOG2E);
+    for (int64_t k = 0; k < b->runs; k++) {
+        const struct attn__list_run *run = &b->run[k];
+        for (int64_t j = run->at; j < run->at + run->n && run->logit != 0; j++)
+            s[j] += run->logit;
+        if (!full)
+            attn__vis_hide(vis_of(ps, run), r, run->j0, run->j0 + run->n, s + run->at);
+    }
+}
+
+static void rows_block(struct attn__list_pass *ps, const struct attn__list_block *b, int64_t r0,
+                       int64_t n)
+{
+    const struct attn__problem *p = ps->c->p;
+    const struct attn__list_sums *x = b->alone ? &ps->room->own : &ps->room->sum;
+    int64_t lds = attn__block_keys(p), ldk, ldv;
+    bool full = all_seen(ps, b, r0, n), seen = false;
+    float *s = ps->room->s, *part = ps->room->part;
+    if (!full && !any_seen(ps, b, r0, n))
+        return;
+    ps->did_pairs += n * b->keys;
+    ps->did_tiles++;
+    const float *k = keys_of(ps, b, &ldk);
+    ps->kern->row_qk_f32(k, ldk, b->keys, p->d, ps->room->q, p->d, n, s, lds, 0);
+    for (int64_t r = 0; r < n; r++) {
+        float f = 1;
+        row_scores(ps, b, r0 + r, full, s + r * lds);
+        if (ps->norm.kind < 0) {
+            f = ps->kern->row_softmax(s + r * lds, b->keys, &x->m[r], &x->l[r]);
+        } else {
+            ps->kern->row_weights(ps->norm.kind, ps->norm.shift, s + r * lds, b->keys, &x->l[r]);
+            x->m[r] = x->l[r] == 0 ? -INFINITY : 0;
+        }
+        if (f != 1)
+            ps->kern->vec_scale(x->o + r * p->dv, p->dv, f);
+        seen |= x->m[r] != -INFINITY;
+    }
+    if (!seen)
+        return;
+    /* By themselves, as in row_pass.c: a long chain gathers a large error. */
+    const float *v = values_of(ps, b, &ldv);
+    memset(part, 0, (size_t)(n * p->dv) * sizeof *part);
+    ps->kern->row_pv_f32(v, ldv, b->keys, p->dv, s, lds, n, part, p->dv, 0);
+    for (int64_t e = 0; e < n * p->dv; e++)
+        x->o[e] += part[e];
+}
+
+static void pass_rows(struct attn__list_pass *ps, struct attn__list_walk *walk, int64_t r0,
+                      int64_t n)
+{
+    const struct attn__list_room *room = ps->room;
+    int64_t dv = ps->c->p->dv;
+    struct attn__list_block b;
+    bool open = false; /* own is of an entry that has begun */
+    begin_rows(ps, r0, n);
+    clear(&room->sum, 0, n, dv);
+    while (attn__list_walk_next(walk, &b)) {
+        if (b.alone && !open)
+            clear(&room->own, 0, n, dv);
+        open = b.alone && !b.ends;
+        rows_block(ps, &b, r0, n);
+        for (int64_t r = 0; r < n && b.alone && b.ends; r++)
+            take_in(&room->sum, &room->own, b.logit, r, 0, r * dv, 1, dv);
+    }
+    attn__finish_factors(ps->c, ps->s, &ps->vis, r0, n, room->sum.m, room->sum.l, room->f);
+    for (int64_t r = 0; r < n; r++)
+        ps->kern->vec_scale(room->sum.o + r * dv, dv, room->f[r]);
+    attn__finish_rows(ps->c, ps->kern, ps->s, &ps->vis, r0, n, room->sum.o, dv, room->sum.m,
+                      room->sum.l, &room->exact, NULL);
+}
+
+/* ---- both ---- */
+
+static void finish_tile(struct attn__list_pass *ps, const struct tile *t)
+{
+    const struct attn__list_room *room = ps->room;
+    int64_t dv = ps->c->p->dv;
+    float *m = room->sum.m + t->at, *l = room->sum.l + t->at;
+    attn__finish_factors(ps->c, ps->s, &ps->vis, t->r0, t->n, m, l, room->f);
+    ps->kern->tile_unpack_o(room->sum.o + t->at * dv, t->w, t->n, dv, room->f, room->rows, dv);
+    attn__finish_rows(ps->c, ps->kern, ps->s, &ps->vis, t->r0, t->n, room->rows, dv, m, l,
+                      &room->exact, NULL);
+}
+
+static void pass_tiles(struct attn__list_pass *ps, struct attn__list_walk *walk, int64_t r0,
+                       int64_t n, int64_t w)
+{
+    const struct attn__list_room *room = ps->room;
+    int64_t dv = ps->c->p->dv, tiles = (n + w - 1) / w;
+    struct attn__list_block b;
+    struct tile tile[ATTN__FLASH_ROWS];
+    bool open = false;
+    for (int64_t i = 0; i < tiles; i++) {
+        tile[i] = (struct tile){r0 + i * w, attn__min_i64(w, n - i * w), i * w, w};
+        begin_tile(ps, &tile[i]);
+        clear(&room->sum, i * w, w, dv);
+    }
+    while (attn__list_walk_next(walk, &b)) {
+        int64_t ldk, ldv;
+        if (b.alone && !open)
+            clear(&room->own, 0, tiles * w, dv);
+        open = b.alone && !b.ends;
+        const float *k = keys_of(ps, &b, &ldk), *v = values_of(ps, &b, &ldv);
+        for (int64_t i = 0; i < tiles; i++)
+            tile_block(ps, &b, &tile[i], k, ldk, v, ldv);
+        for (int64_t r = 0; r < tiles * w && b.alone && b.ends; r++)
+            take_in(&room->sum, &room->own, b.logit, r, r / w * w * dv, r % w, w, dv);
+    }
+    for (int64_t i = 0; i < tiles; i++)
+        finish_tile(ps, &tile[i]);
+}
+
+void attn__list_pass_lines(struct attn__list_pass *ps, int64_t row, int64_t r0, int64_t n)
+{
+    int64_t lanes = ps->kern->lanes, keys = attn__block_keys(ps->c->p);
+    int64_t blocks = (ps->s->nk + keys - 1) / keys;
+    struct attn__list_walk walk;
+    attn__list_walk_begin(&walk, ps->rules, &ps->vis, row, r0, r0 + n, keys);
+    if (8 * n < 7 * lanes) {
+        pass_rows(ps, &walk, r0, n);
+        ps->all_tiles += blocks;
+    } else {
+        int64_t w = n > lanes ? 2 * lanes : lanes;
+        pass_tiles(ps, &walk, r0, n, w);
+        ps->all_tiles += (n + w - 1) / w * blocks;
+    }
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The keys that a few query rows with one list have to look at, in order and
+ * packed into blocks: entries of the list and, where rules add keys of their
+ * own (lists=or), the runs that those may show. Neighbouring runs become one,
+ * scattered keys fill blocks together.
+ */
+#ifndef ATTN_SOLVERS_LIST_WALK_H
+#define ATTN_SOLVERS_LIST_WALK_H
+
+#include "problem/vis_piece.h"
+#include "solvers/blocks.h"
+
+/* What the rules say by themselves, of keys that are listed and of others:
+ * problems that differ from the caller's in their pieces alone. */
+struct attn__list_rules {
+    struct attn__problem listed, others;
+    bool adds; /* lists=or: others may be visible */
+};
+
+void attn__list_rules_of(const struct attn__problem *p, struct attn__list_rules *rules);
+
+/* Keys j0..j0+n-1 at places at..at+n-1 of the block. */
+struct attn__list_run {
+    int64_t j0;
+    int32_t at, n;
+    bool listed;
+    float logit; /* base 2; 0 where the entry is `replace` */
+};
+
+struct attn__list_block {
+    int64_t keys, runs, listed; /* of all keys, those in entries */
+    /* The block is of an entry that is normalised by itself, and its last. */
+    bool alone, ends;
+    float logit; /* of that, base 2 */
+    struct attn__list_run run[ATTN__BLOCK_MAX];
+};
+
+struct attn__list_walk {
+    const struct attn__select_rows *rows;
+    int64_t most;                 /* keys of a block */
+    int64_t e, end;               /* entries that are left */
+    int64_t j, hi;                /* keys that are left */
+    int32_t n_spans, span;        /* what rules may add */
+    struct attn__vis_span spans[ATTN__MAX_PIECES];
+    /* a stretch that did not fit into the block before: keys from..to-1 */
+    int64_t from, to, of; /* of: its entry or -1 */
+};
+
+/*
+ * The walk for lines r0..r1-1 of v, which share entries of row `row`; v is the
+ * visibility of the whole problem.
+ */
+void attn__list_walk_begin(struct attn__list_walk *w, const struct attn__list_rules *rules,
+                           const struct attn__vis *v, int64_t row, int64_t r0, int64_t r1,
+                           int64_t most);
+
+/* The next block; false after the last. */
+bool attn__list_walk_next(struct attn__list_walk *w, struct attn__list_block *b);
+
+#endif /* ATTN_SOLVERS_LIST_WALK_H */
