@@ -48,8 +48,8 @@ static struct attn__tiles tiles(const struct attn__problem *p, const struct attn
 {
     (void)q;
     (void)k;
-    return (struct attn__tiles){.rows = 2 * m->kern->lanes, .keys = attn__block_keys(p),
-                                .pass = (int32_t)attn__max_i64(PASS_ROWS / (2 * m->kern->lanes), 1)};
+    int32_t w = 2 * m->kern->lanes, pass = PASS_ROWS / w;
+    return (struct attn__tiles){.rows = w, .keys = attn__block_keys(p), .pass = pass};
 }
 
 /* What lists leave out comes at execute; that others look for it block by

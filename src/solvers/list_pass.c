@@ -194,10 +194,11 @@ static void clear(const struct attn__list_sums *x, int64_t at, int64_t n, int64_
 
 static void tile_logits(const struct attn__list_block *b, int64_t w, float *st)
 {
-    for (int64_t k = 0; k < b->runs; k++)
-        for (int64_t e = b->run[k].at * w; b->run[k].logit != 0 && e < (b->run[k].at + b->run[k].n) * w;
-             e++)
-            st[e] += b->run[k].logit;
+    for (int64_t k = 0; k < b->runs; k++) {
+        const struct attn__list_run *run = &b->run[k];
+        for (int64_t e = run->at * w; e < (run->at + run->n) * w && run->logit != 0; e++)
+            st[e] += run->logit;
+    }
 }
 
 static void tile_hide(const struct attn__list_pass *ps, const struct attn__list_block *b,

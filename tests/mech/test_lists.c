@@ -18,7 +18,8 @@ enum { B = 2, H = 4, HK = 2, NQ = 37, NK = 90, D = 16, DV = 12 };
 
 #define SIZES "b=2 h=4/2 q=40 k=100 d=16/12 "
 
-static const char *const SOLVERS[] = {"reference", "flash", "decode", "rows", "gemm", "lists", NULL};
+static const char *const SOLVERS[] = {"reference", "flash", "decode", "rows",
+                                      "gemm",      "lists", NULL};
 
 /* Lists as plain arrays. */
 struct lists {
