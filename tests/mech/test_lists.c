@@ -5,12 +5,6 @@
  * against their definition in double and against the same visibility as a
  * mask, by every solver; what lists must not change; and what is refused.
  */
-/*
- * Attention along index lists (src/mech/lists.c, src/problem/vis_rows.c,
- * src/solvers/list_attend.c, list_pass.c, list_walk.c): random selections against their definition in double
- * and against the same visibility as a mask, by every solver; what lists must
- * not change; and what is refused.
- */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
