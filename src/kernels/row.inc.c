@@ -42,15 +42,14 @@ ATTN__INLINE int64_t ATTN__NAME(ahead)(int64_t ld, int64_t d, int64_t bytes)
 #define ATTN__ROWS 2
 #endif
 
-/* `rows` query rows x n <= 4 keys */
-ATTN__INLINE void ATTN__NAME(qk_rows)(int rows, const ATTN__T *restrict k, int64_t ldk, int64_t n,
+/* `rows` query rows x n <= 4 keys; keys that do not exist repeat another and are
+ * not stored. near: elements to the row that comes four keys later, or 0. */
+ATTN__INLINE void ATTN__NAME(qk_rows)(int rows, const ATTN__T *restrict k,
+                                      const ATTN__T *restrict k1, const ATTN__T *restrict k2,
+                                      const ATTN__T *restrict k3, int64_t near, int64_t n,
                                       int64_t d, const float *restrict q, int64_t ldq,
                                       float *restrict s, int64_t lds, int64_t ahead)
 {
-    /* keys that do not exist repeat the last one and are not stored */
-    const ATTN__T *k1 = n > 1 ? k + ldk : k;
-    const ATTN__T *k2 = n > 2 ? k + 2 * ldk : k1;
-    const ATTN__T *k3 = n > 3 ? k + 3 * ldk : k2;
     vf a[4][4];
 #define ATTN__INIT(r, _)                                                                  \
     if (r < rows)                                                                         \
@@ -78,12 +77,12 @@ ATTN__INLINE void ATTN__NAME(qk_rows)(int rows, const ATTN__T *restrict k, int64
             ATTN__NAME(prefetch)(k3 + c, ahead);
         }
         /* Three rows do not hide the way from L2 to L1 as four do. */
-        if ((rows == 3 && VF_LANES * sizeof *k == 64) ||
-            (rows == 2 && VF_LANES * sizeof *k == 32 && c % 16 == 0)) {
-            ATTN__NAME(prefetch_near)(k + c, 4 * ldk);
-            ATTN__NAME(prefetch_near)(k1 + c, 4 * ldk);
-            ATTN__NAME(prefetch_near)(k2 + c, 4 * ldk);
-            ATTN__NAME(prefetch_near)(k3 + c, 4 * ldk);
+        if (near && ((rows == 3 && VF_LANES * sizeof *k == 64) ||
+                     (rows == 2 && VF_LANES * sizeof *k == 32 && c % 16 == 0))) {
+            ATTN__NAME(prefetch_near)(k + c, near);
+            ATTN__NAME(prefetch_near)(k1 + c, near);
+            ATTN__NAME(prefetch_near)(k2 + c, near);
+            ATTN__NAME(prefetch_near)(k3 + c, near);
         }
         ATTN__STEP(0, v_load(q + c))
         ATTN__STEP(1, v_load(q + ldq + c))
@@ -123,10 +122,13 @@ ATTN__INLINE void ATTN__NAME(qk_keys)(const ATTN__T *restrict k, int64_t ldk, in
                                       int64_t nr, float *restrict s, int64_t lds, int64_t ahead)
 {
     int64_t r = 0;
+    const ATTN__T *k1 = n > 1 ? k + ldk : k;
+    const ATTN__T *k2 = n > 2 ? k + 2 * ldk : k1;
+    const ATTN__T *k3 = n > 3 ? k + 3 * ldk : k2;
 #define ATTN__GROUP(rows)                                                                 \
     for (; r + (rows) <= nr; r += (rows))                                                 \
-        ATTN__NAME(qk_rows)(rows, k, ldk, n, d, q + r * ldq, ldq, s + r * lds, lds,       \
-                            r ? 0 : ahead);
+        ATTN__NAME(qk_rows)(rows, k, k1, k2, k3, 4 * ldk, n, d, q + r * ldq, ldq,         \
+                            s + r * lds, lds, r ? 0 : ahead);
 #if ATTN__ROWS >= 4
     ATTN__GROUP(4)
     ATTN__GROUP(3)
@@ -163,10 +165,12 @@ static void ATTN__NAME(row_qk)(const ATTN__T *restrict k, int64_t ldk, int64_t n
 #define ATTN__NEAR_BYTES 16384
 #define ATTN__FAR_BYTES 4096
 
-/* rows x vecs vectors of outputs, or rows x n columns when n > 0 (vecs is 1) */
+/* rows x vecs vectors of outputs, or rows x n columns when n > 0 (vecs is 1). Row
+ * j of V is at v + j * ldv, or with `each` at each[j] + v0. */
 ATTN__INLINE void ATTN__NAME(pv_rows)(int rows, int vecs, int64_t n, const ATTN__T *restrict v,
-                                      int64_t ldv, int64_t nk, const float *restrict p,
-                                      int64_t ldp, float *restrict o, int64_t ldo, int64_t ahead)
+                                      int64_t ldv, const ATTN__T *const *each, int64_t v0,
+                                      int64_t nk, const float *restrict p, int64_t ldp,
+                                      float *restrict o, int64_t ldo, int64_t ahead)
 {
     vf a[4][8];
 #define ATTN__COL(c, r)                                                                   \
@@ -181,6 +185,8 @@ ATTN__INLINE void ATTN__NAME(pv_rows)(int rows, int vecs, int64_t n, const ATTN_
 #undef ATTN__COL
     for (int64_t j = 0; j < nk; j++) {
         vf y[4];
+        if (each)
+            v = each[j] + v0;
 #define ATTN__ROW(r, _)                                                                   \
         if (r < rows)                                                                     \
             y[r] = v_set1(p[r * ldp + j]);
@@ -199,7 +205,8 @@ ATTN__INLINE void ATTN__NAME(pv_rows)(int rows, int vecs, int64_t n, const ATTN_
         ATTN__INNER8(ATTN__COL, )
 #undef ATTN__COL
 #undef ATTN__ROW
-        v += ldv;
+        if (!each)
+            v += ldv;
     }
 #define ATTN__COL(c, r)                                                                   \
         if (c < vecs) {                                                                   \
@@ -225,8 +232,8 @@ ATTN__INLINE void ATTN__NAME(pv_cols)(int vecs, int most, int64_t n, const ATTN_
     int64_t r = 0;
 #define ATTN__GROUP(rows)                                                                 \
     for (; most >= (rows) && r + (rows) <= nr; r += (rows))                               \
-        ATTN__NAME(pv_rows)(rows, vecs, n, v, ldv, nk, p + r * ldp, ldp, o + r * ldo, ldo, \
-                            r ? 0 : ahead);
+        ATTN__NAME(pv_rows)(rows, vecs, n, v, ldv, NULL, 0, nk, p + r * ldp, ldp,         \
+                            o + r * ldo, ldo, r ? 0 : ahead);
     ATTN__GROUP(4)
     ATTN__GROUP(3)
     ATTN__GROUP(2)
@@ -266,6 +273,8 @@ static void ATTN__NAME(row_pv)(const ATTN__T *restrict v, int64_t ldv, int64_t n
                                 ahead);
     }
 }
+
+#include "kernels/row_each.inc.c"
 
 #undef ATTN__NEAR_BYTES
 #undef ATTN__FAR_BYTES

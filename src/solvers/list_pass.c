@@ -8,6 +8,9 @@
 #include "solvers/flash_cost.h"
 #include "solvers/rows_load.h"
 
+/* Rows between the one that is asked for and the one that is used. */
+enum { LEAD = 8 };
+
 void attn__list_room_take(struct attn__scratch *s, const struct attn__problem *p,
                           const struct attn__machine *m, int64_t lines,
                           struct attn__list_room *room)
@@ -21,6 +24,7 @@ void attn__list_room_take(struct attn__scratch *s, const struct attn__problem *p
     room->k = ATTN__TAKE(s, keys * p->d, float);
     room->v = ATTN__TAKE(s, keys * p->dv, float);
     room->f = ATTN__TAKE(s, all, float);
+    room->place = ATTN__TAKE(s, 2 * keys + LEAD, const void *);
     room->bits = ATTN__TAKE(s, keys, uint64_t);
     room->sum.o = ATTN__TAKE(s, all * p->dv, float);
     room->sum.m = ATTN__TAKE(s, all, float);
@@ -50,43 +54,17 @@ void attn__list_pass_begin(struct attn__list_pass *ps)
 
 /* ---- keys and values of a block ---- */
 
-/* Rows that are asked for ahead of the one that is copied. */
-enum { AHEAD = 6 };
-
-static void ask(const struct attn__rows *r, int64_t j, int64_t width)
-{
-    const char *at = attn__rows_at(r, j);
-    int64_t bytes = width * (int64_t)attn__dtype_size(r->dtype);
-    for (int64_t b = 0; b < bytes; b += 64)
-        __builtin_prefetch(at + b, 0, 3);
-}
-
-/* Row number `at` of the block. */
-static void ask_ahead(const struct attn__list_block *b, int64_t *run, int64_t at,
-                      const struct attn__rows *r, int64_t width)
-{
-    while (*run < b->runs && at >= b->run[*run].at + b->run[*run].n)
-        ++*run;
-    if (*run < b->runs)
-        ask(r, b->run[*run].j0 + (at - b->run[*run].at), width);
-}
-
 /* Dense f32 rows, which need nothing but to be put together. */
 static void gather(const struct attn__list_block *b, const struct attn__rows *r, int64_t width,
                    float *to)
 {
-    int64_t next = 0;
-    bool near = r->col == 1;
-    for (int64_t at = 0; at < AHEAD && near; at++)
-        ask_ahead(b, &next, at, r, width);
-    for (int64_t n = 0; n < b->runs; n++) {
-        const struct attn__list_run *run = &b->run[n];
-        for (int64_t j = 0; j < run->n; j++) {
-            if (near)
-                ask_ahead(b, &next, run->at + j + AHEAD, r, width);
-            memcpy(to + (run->at + j) * width, attn__rows_at(r, run->j0 + j),
-                   (size_t)width * sizeof *to);
-        }
+    size_t bytes = (size_t)width * sizeof *to;
+    for (int64_t n = -LEAD; n < b->keys; n++) {
+        const char *later = attn__rows_at(r, b->key[attn__min_i64(n + LEAD, b->keys - 1)]);
+        for (size_t byte = 0; byte < bytes; byte += 64)
+            __builtin_prefetch(later + byte, 0, 3);
+        if (n >= 0)
+            memcpy(to + n * width, attn__rows_at(r, b->key[n]), bytes);
     }
 }
 
@@ -299,20 +277,86 @@ static void row_scores(struct attn__list_pass *ps, const struct attn__list_block
     }
 }
 
-static void rows_block(struct attn__list_pass *ps, const struct attn__list_block *b, int64_t r0,
-                       int64_t n)
+/* Are keys and values used where they lie, wherever that is? */
+static bool used_in_place(const struct attn__list_pass *ps, const struct attn__list_block *b)
+{
+    int32_t type = ps->c->p->kv_dtype;
+    return b->runs > 1 && !attn__qk_changes_k(ps->c->p) && attn__rows_plain(&ps->k, type) &&
+           attn__rows_plain(&ps->v, type);
+}
+
+/* Where the block's keys and values lie, then the first keys of the next one:
+ * the order in which they are used. */
+static void tell_places(const struct attn__list_pass *ps, const struct attn__list_block *b,
+                        const struct attn__list_block *next, const void **place)
+{
+    int64_t n = b->keys;
+    for (int64_t j = 0; j < n; j++) {
+        place[j] = attn__rows_at(&ps->k, b->key[j]);
+        place[n + j] = attn__rows_at(&ps->v, b->key[j]);
+    }
+    for (int64_t j = 0; j < LEAD; j++)
+        place[2 * n + j] = next ? attn__rows_at(&ps->k, next->key[j < next->keys ? j : 0])
+                                : place[0];
+}
+
+/* The cast of an array of places; what they lead to has the type. */
+#define ATTN__PLACES(type, place) ((const type *const *)(const void *)(place))
+
+/* s[r * lds + j]: products of the block's keys with the rows. */
+static void row_products(struct attn__list_pass *ps, const struct attn__list_block *b, int64_t n,
+                         float *s, int64_t lds)
+{
+    int64_t d = ps->c->p->d, ldk, bytes = d * (int64_t)attn__dtype_size(ps->k.dtype);
+    const float *q = ps->room->q;
+    const void **at = ps->room->place, **ask = at + LEAD;
+    if (!used_in_place(ps, b)) {
+        const float *k = keys_of(ps, b, &ldk);
+        ps->kern->row_qk_f32(k, ldk, b->keys, d, q, d, n, s, lds, 0);
+    } else if (ps->k.dtype == ATTN_DTYPE_F32) {
+        ps->kern->row_qk_each_f32(ATTN__PLACES(float, at), b->keys, d, q, d, n, s, lds,
+                                  ATTN__PLACES(float, ask), bytes);
+    } else {
+        (ps->k.dtype == ATTN_DTYPE_F16 ? ps->kern->row_qk_each_f16 : ps->kern->row_qk_each_bf16)(
+            ATTN__PLACES(uint16_t, at), b->keys, d, q, d, n, s, lds, ATTN__PLACES(uint16_t, ask),
+            bytes);
+    }
+}
+
+/* o[r * dv + e] += the weighted sum of the block's values. */
+static void row_values(struct attn__list_pass *ps, const struct attn__list_block *b, int64_t n,
+                       const float *s, int64_t lds, float *o)
+{
+    int64_t dv = ps->c->p->dv, ldv, bytes = dv * (int64_t)attn__dtype_size(ps->v.dtype);
+    const void **at = ps->room->place + b->keys, **ask = at + LEAD;
+    if (!used_in_place(ps, b)) {
+        const float *v = values_of(ps, b, &ldv);
+        ps->kern->row_pv_f32(v, ldv, b->keys, dv, s, lds, n, o, dv, 0);
+    } else if (ps->v.dtype == ATTN_DTYPE_F32) {
+        ps->kern->row_pv_each_f32(ATTN__PLACES(float, at), b->keys, dv, s, lds, n, o, dv,
+                                  ATTN__PLACES(float, ask), bytes);
+    } else {
+        (ps->v.dtype == ATTN_DTYPE_F16 ? ps->kern->row_pv_each_f16 : ps->kern->row_pv_each_bf16)(
+            ATTN__PLACES(uint16_t, at), b->keys, dv, s, lds, n, o, dv,
+            ATTN__PLACES(uint16_t, ask), bytes);
+    }
+}
+
+static void rows_block(struct attn__list_pass *ps, const struct attn__list_block *b,
+                       const struct attn__list_block *next, int64_t r0, int64_t n)
 {
     const struct attn__problem *p = ps->c->p;
     const struct attn__list_sums *x = b->alone ? &ps->room->own : &ps->room->sum;
-    int64_t lds = attn__block_keys(p), ldk, ldv;
+    int64_t lds = attn__block_keys(p);
     bool full = all_seen(ps, b, r0, n), seen = false;
     float *s = ps->room->s, *part = ps->room->part;
     if (!full && !any_seen(ps, b, r0, n))
         return;
     ps->did_pairs += n * b->keys;
     ps->did_tiles++;
-    const float *k = keys_of(ps, b, &ldk);
-    ps->kern->row_qk_f32(k, ldk, b->keys, p->d, ps->room->q, p->d, n, s, lds, 0);
+    if (used_in_place(ps, b))
+        tell_places(ps, b, next, ps->room->place);
+    row_products(ps, b, n, s, lds);
     for (int64_t r = 0; r < n; r++) {
         float f = 1;
         row_scores(ps, b, r0 + r, full, s + r * lds);
@@ -329,9 +373,8 @@ static void rows_block(struct attn__list_pass *ps, const struct attn__list_block
     if (!seen)
         return;
     /* By themselves, as in row_pass.c: a long chain gathers a large error. */
-    const float *v = values_of(ps, b, &ldv);
     memset(part, 0, (size_t)(n * p->dv) * sizeof *part);
-    ps->kern->row_pv_f32(v, ldv, b->keys, p->dv, s, lds, n, part, p->dv, 0);
+    row_values(ps, b, n, s, lds, part);
     for (int64_t e = 0; e < n * p->dv; e++)
         x->o[e] += part[e];
 }
@@ -341,17 +384,20 @@ static void pass_rows(struct attn__list_pass *ps, struct attn__list_walk *walk, 
 {
     const struct attn__list_room *room = ps->room;
     int64_t dv = ps->c->p->dv;
-    struct attn__list_block b;
+    struct attn__list_block block[2];
     bool open = false; /* own is of an entry that has begun */
     begin_rows(ps, r0, n);
     clear(&room->sum, 0, n, dv);
-    while (attn__list_walk_next(walk, &b)) {
-        if (b.alone && !open)
+    bool more = attn__list_walk_next(walk, &block[0]);
+    for (int at = 0; more; at ^= 1) {
+        const struct attn__list_block *b = &block[at];
+        more = attn__list_walk_next(walk, &block[at ^ 1]);
+        if (b->alone && !open)
             clear(&room->own, 0, n, dv);
-        open = b.alone && !b.ends;
-        rows_block(ps, &b, r0, n);
-        for (int64_t r = 0; r < n && b.alone && b.ends; r++)
-            take_in(&room->sum, &room->own, b.logit, r, 0, r * dv, 1, dv);
+        open = b->alone && !b->ends;
+        rows_block(ps, b, more ? &block[at ^ 1] : NULL, r0, n);
+        for (int64_t r = 0; r < n && b->alone && b->ends; r++)
+            take_in(&room->sum, &room->own, b->logit, r, 0, r * dv, 1, dv);
     }
     attn__finish_factors(ps->c, ps->s, &ps->vis, r0, n, room->sum.m, room->sum.l, room->f);
     for (int64_t r = 0; r < n; r++)

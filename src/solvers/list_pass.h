@@ -25,6 +25,7 @@ struct attn__list_room {
     float *k, *v; /* [keys][d], [keys][dv] */
     float *f;    /* [lines] */
     uint64_t *bits; /* [keys] */
+    const void **place; /* rows of keys, values and what comes next */
     struct attn__list_sums sum;  /* of all lines */
     struct attn__list_sums own;  /* of an entry that is normalised by itself */
     struct attn__score_work score;

@@ -123,6 +123,13 @@ static void add(const struct attn__list_walk *w, struct attn__list_block *b, int
     b->listed += listed ? n : 0;
 }
 
+static void tell_keys(struct attn__list_block *b)
+{
+    for (int64_t k = 0; k < b->runs; k++)
+        for (int32_t j = 0; j < b->run[k].n; j++)
+            b->key[b->run[k].at + j] = (int32_t)b->run[k].j0 + j;
+}
+
 bool attn__list_walk_next(struct attn__list_walk *w, struct attn__list_block *b)
 {
     b->keys = b->runs = b->listed = 0;
@@ -143,5 +150,6 @@ bool attn__list_walk_next(struct attn__list_walk *w, struct attn__list_block *b)
             break;
         }
     }
+    tell_keys(b);
     return b->keys > 0;
 }

@@ -34,6 +34,7 @@ struct attn__list_block {
     bool alone, ends;
     float logit; /* of that, base 2 */
     struct attn__list_run run[ATTN__BLOCK_MAX];
+    int32_t key[ATTN__BLOCK_MAX]; /* at each place */
 };
 
 struct attn__list_walk {
