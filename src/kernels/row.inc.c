@@ -6,6 +6,7 @@
  *   ATTN__T            the type in memory
  *   ATTN__NAME(name)   the function names
  *   ATTN__LOAD(p), ATTN__LOADN(p, n)   a vector of it, widened to float
+ *   ATTN__EACH         there are kernels of row_each.inc.c as well
  *
  * `fetch`: how many bytes ahead of their use rows are asked for; 0 where K and V
  * are likely to be in a cache, as asking then only costs.
@@ -274,7 +275,10 @@ static void ATTN__NAME(row_pv)(const ATTN__T *restrict v, int64_t ldv, int64_t n
     }
 }
 
+#ifdef ATTN__EACH
 #include "kernels/row_each.inc.c"
+#undef ATTN__EACH
+#endif
 
 #undef ATTN__NEAR_BYTES
 #undef ATTN__FAR_BYTES

@@ -157,6 +157,42 @@ static void pv_case(struct ck *c, enum type t, int64_t nr, int64_t nk, int64_t d
     ck_same(c, "row alone", o1, o + r * ldo, (size_t)dv, true);
 }
 
+/* Keys in another order than in memory, some of them twice: the bits of the same
+ * keys in a row. */
+static void each_case(struct ck *c, enum type t, int64_t nr, int64_t nk, int64_t d, int kind)
+{
+    int64_t ld = d + ck_range(c, 0, 2), size = t == F32 ? 4 : 2;
+    size_t n = extent(nk, ld, d), ns = (size_t)(nr * nk), no = (size_t)(nr * d);
+    float *f = ck_floats(c, 1, n), *q = ck_floats(c, 2, (size_t)(nr * (d > nk ? d : nk)));
+    float *s = ck_floats(c, 3, ns), *s1 = ck_floats(c, 4, ns);
+    float *o = ck_floats(c, 5, no), *o1 = ck_floats(c, 6, no);
+    const char *k = fill_typed(c, t, 0, f, n, kind), *each[512], *row;
+    char *copy = ck_memory(c, 7, (size_t)(nk * d), (size_t)size);
+    ck_fill(c, q, (size_t)(nr * (d > nk ? d : nk)), CK_RANDOM);
+    for (int64_t j = 0; j < nk; j++) {
+        each[j] = row = k + ck_range(c, 0, nk - 1) * ld * size;
+        memcpy(copy + j * d * size, row, (size_t)(d * size));
+    }
+    int64_t bytes = ck_range(c, 0, 1) * d * size;
+    const void *at = each;
+    run_qk(c, t, copy, d, nk, d, q, d, nr, s, nk);
+    memset(o, 0, no * sizeof *o);
+    memset(o1, 0, no * sizeof *o1);
+    run_pv(c, t, copy, d, nk, d, q, nk, nr, o, d);
+    if (t == F32) {
+        c->k->row_qk_each_f32(at, nk, d, q, d, nr, s1, nk, at, bytes);
+        c->k->row_pv_each_f32(at, nk, d, q, nk, nr, o1, d, at, bytes);
+    } else if (t == F16) {
+        c->k->row_qk_each_f16(at, nk, d, q, d, nr, s1, nk, at, bytes);
+        c->k->row_pv_each_f16(at, nk, d, q, nk, nr, o1, d, at, bytes);
+    } else {
+        c->k->row_qk_each_bf16(at, nk, d, q, d, nr, s1, nk, at, bytes);
+        c->k->row_pv_each_bf16(at, nk, d, q, nk, nr, o1, d, at, bytes);
+    }
+    ck_same(c, "scores of rows in a row", s1, s, ns, true);
+    ck_same(c, "outputs of rows in a row", o1, o, no, true);
+}
+
 static void check_rows(struct ck *c, enum type t,
                        void (*run)(struct ck *, enum type, int64_t, int64_t, int64_t, int))
 {
@@ -178,4 +214,10 @@ void check_row_qk_bf16(struct ck *c) { check_rows(c, BF16, qk_case); }
 void check_row_pv_f32(struct ck *c) { check_rows(c, F32, pv_case); }
 void check_row_pv_f16(struct ck *c) { check_rows(c, F16, pv_case); }
 void check_row_pv_bf16(struct ck *c) { check_rows(c, BF16, pv_case); }
+void check_row_qk_each_f32(struct ck *c) { check_rows(c, F32, each_case); }
+void check_row_qk_each_f16(struct ck *c) { check_rows(c, F16, each_case); }
+void check_row_qk_each_bf16(struct ck *c) { check_rows(c, BF16, each_case); }
+void check_row_pv_each_f32(struct ck *c) { check_rows(c, F32, each_case); }
+void check_row_pv_each_f16(struct ck *c) { check_rows(c, F16, each_case); }
+void check_row_pv_each_bf16(struct ck *c) { check_rows(c, BF16, each_case); }
 void check_row_chain(struct ck *c) { check_rows(c, CHAIN, chain_case); }

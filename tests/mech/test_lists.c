@@ -280,6 +280,52 @@ START_TEST(same_as_a_mask)
 }
 END_TEST
 
+/* Keys and values in bf16, which rows and tiles load in other ways. */
+START_TEST(half_keys)
+{
+    static uint16_t half[2][B * HK * NK * D];
+    struct rng r = {15};
+    attn_ctx *ctx = dense_ctx(1);
+    for (int round = 0; round < 4; round++) {
+        struct lists *l = random_lists(&r, round < 2 ? 1 : 20, 50, round % 2, false);
+        attn_selection *sel = import(ctx, l);
+        struct dense a, b;
+        dense_make(&a, B, H, HK, NQ, NK, D, DV);
+        dense_make(&b, B, H, HK, NQ, NK, D, DV);
+        give(&a, sel);
+        give(&b, sel);
+        for (int part = 0; part < 2; part++) {
+            attn_tensor *t = dense_view(&b, part ? ATTN_ROLE_V : ATTN_ROLE_K);
+            float *f = part ? a.v : a.k;
+            for (int64_t n = 0; n < B * HK * NK * (part ? DV : D); n++) {
+                uint32_t bits;
+                memcpy(&bits, &f[n], sizeof bits);
+                half[part][n] = (uint16_t)(bits >> 16);
+                bits &= 0xffff0000u;
+                memcpy(&f[n], &bits, sizeof bits);
+            }
+            t->data = half[part];
+            t->dtype = ATTN_DTYPE_BF16;
+        }
+        const char *more = l->has_logit ? "causal lists_logits" : "causal";
+        char text[200];
+        for (size_t s = 0; s < sizeof SOLVERS / sizeof SOLVERS[0]; s++) {
+            snprintf(text, sizeof text, "lists " SIZES "%s", more);
+            if (!dense_run(ctx, text, SOLVERS[s], &a))
+                continue;
+            snprintf(text, sizeof text, "lists " SIZES "kv_dtype=bf16 %s", more);
+            ck_assert(dense_run(ctx, text, SOLVERS[s], &b));
+            ck_assert_double_lt(dense_distance(a.out, b.out, a.n_out), 2e-6);
+        }
+        dense_free(&a);
+        dense_free(&b);
+        attn_selection_destroy(sel);
+        free(l);
+    }
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
 /* A selection of one list for everybody: entries of n keys, made by k_block. */
 static attn_selection *blocks(attn_ctx *ctx, int64_t heads, int64_t n, float *logit,
                               uint8_t *replace)
@@ -518,5 +564,5 @@ START_TEST(refused)
 }
 END_TEST
 
-UNIT_MAIN("lists", as_defined, same_as_a_mask, properties, poison, any_number_of_threads, outputs,
-          refused)
+UNIT_MAIN("lists", as_defined, same_as_a_mask, half_keys, properties, poison,
+          any_number_of_threads, outputs, refused)
