@@ -55,6 +55,9 @@ static void describe_attend(const struct attn_plan *plan, int64_t q, int64_t k,
     if (p->verb == ATTN__VERB_ATTEND)
         attn__textout_printf(out, "pairs visible: %.3g %% by position\n",
                              100 * attn__vis_share(p, attn__max_i64(q, 1), attn__max_i64(k, 1)));
+    if (p->select.layout)
+        attn__textout_printf(out, "lists: what they leave out is known at execute; want=counts "
+                                  "tells\n");
     if (choice->solver->calls_blas)
         attn__textout_printf(out, "bits: same for any threads and batch as far as BLAS keeps "
                                   "them\n");

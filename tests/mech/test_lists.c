@@ -486,6 +486,11 @@ START_TEST(outputs)
     ck_assert_int_gt(c[0], 0);
     ck_assert_int_le(c[2], c[3]);
     dense_drop(&x, 1);
+    char told[2000];
+    attn_plan *plan = dense_plan(ctx, "lists " SIZES, NULL);
+    ck_assert_int_eq(attn_plan_describe(plan, NQ, NK, told, sizeof told, NULL), ATTN_OK);
+    ck_assert(strstr(told, "solver: lists") && strstr(told, "known at execute; want=counts"));
+    attn_plan_destroy(plan);
     const float *p = dense_add(&x, ATTN_ROLE_PROBS, ATTN_DTYPE_F32, 4, pairs, NULL)->data;
     ck_assert(dense_run(ctx, "lists " SIZES "lists_logits want=probs", NULL, &x));
     for (int64_t row = 0; row < B * H * NQ; row++) {

@@ -21,6 +21,7 @@ from ._layer_helpers import agent_bias, alibi_slopes, lightning_slopes, short_co
 from ._lib import MaskFn, ScoreFn
 from ._lib import lib as _library, mechanisms, params as _params, roles as _roles, solvers, text
 from ._plan import Plan, Result
+from ._selection import Selection
 from ._state import State
 
 __version__ = "0.1.0"
@@ -43,8 +44,8 @@ def roles() -> "dict[str, str]":
 
 __all__ = [
     "ArgumentError", "AttnError", "Context", "MaskFn", "OutOfMemoryError", "Plan", "Result",
-    "ScoreFn", "SizeOverflowError", "State", "StateError", "UnsupportedError", "agent_bias",
-    "alibi_slopes", "attention", "default_context", "dgqa_heads", "expand_heads", "head_norms",
+    "ScoreFn", "Selection", "SizeOverflowError", "State", "StateError", "UnsupportedError",
+    "agent_bias", "alibi_slopes", "attention", "default_context", "dgqa_heads", "expand_heads", "head_norms",
     "kdgqa_heads", "library_version", "lightning_slopes", "mechanisms",
     "merge", "moa_span_rule", "parameters", "pgqa_noise", "razor_head_scores",
     "retrieval_head_scores", "roles", "rollout", "short_conv", "solvers", "vhd",

@@ -57,7 +57,7 @@ class Pointer:
         self._owner = value
         if value is None:
             self.address = 0
-        elif type(value).__module__ == __package__ + "._state":
+        elif type(value).__module__ in (__package__ + "._state", __package__ + "._selection"):
             self.address = value._handle.value or 0
         elif isinstance(value, int) and not isinstance(value, bool):
             self.address = value

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""Attention along index lists, against a masked softmax in float64."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import attn
+
+HEADS, QUERIES, KEYS = 4, 12, 30
+
+
+@pytest.fixture
+def data(rng):
+    q = rng.standard_normal((2, HEADS, QUERIES, 8)).astype(np.float32)
+    k, v = (rng.standard_normal((2, 2, KEYS, 8)).astype(np.float32) for _ in range(2))
+    return q, k, v
+
+
+def lists(rng, q_block, head_group):
+    """Random single keys: (row_ptr, start, mask)."""
+    blocks = -(-QUERIES // q_block)
+    rows = [np.flatnonzero(rng.random(KEYS) < 0.3) for _ in range(HEADS // head_group * blocks)]
+    mask = np.zeros((HEADS, QUERIES, KEYS), bool)
+    for h in range(HEADS):
+        for i in range(QUERIES):
+            mask[h, i, rows[h // head_group * blocks + i // q_block]] = True
+    return np.cumsum([0] + [len(r) for r in rows]), np.concatenate(rows), mask
+
+
+def softmax(q, k, v, mask):
+    k, v = (np.repeat(x, HEADS // 2, axis=1).astype(float) for x in (k, v))
+    s = np.where(mask, np.einsum("bhid,bhjd->bhij", q, k) / np.sqrt(8), -np.inf)
+    p = np.exp(s - s.max(-1, keepdims=True))
+    return np.einsum("bhij,bhjd->bhid", p / p.sum(-1, keepdims=True), v)
+
+
+@pytest.mark.parametrize("q_block,head_group", [(1, 1), (4, 2), (5, 4)])
+def test_lists(ctx, rng, data, q_block, head_group):
+    q, k, v = data
+    row_ptr, start, mask = lists(rng, q_block, head_group)
+    picked = attn.Selection(row_ptr, start, heads=HEADS, queries=QUERIES, keys=KEYS, k_block=1,
+                            q_block=q_block, head_group=head_group, context=ctx)
+    assert (picked.rows, picked.entries) == (len(row_ptr) - 1, len(start))
+    assert picked.keys_listed == len(start) and picked.batch == 1
+    assert (picked.get("start") == start).all() and (picked.get("length") == 1).all()
+    plan = ctx.plan("lists b=2 h=4/2 q=12 k=30 d=8 want=counts")
+    res = plan.run(q=q, k=k, v=v, selection=picked)
+    error = res.out - softmax(q, k, v, mask)
+    assert np.sqrt(np.mean(error ** 2)) < 1e-6
+    assert 0 < res.counts[0] < res.counts[1]
+
+
+def test_logits(ctx, rng, data):
+    q, k, v = data
+    row_ptr, start = np.array([0, 2]), np.array([0, 10])
+    pair = attn.Selection(row_ptr, start, [10, 20], heads=HEADS, queries=QUERIES, keys=KEYS,
+                          head_group=HEADS, q_block=QUERIES, logit=np.log([3.0, 1.0]),
+                          replace=[True, True])
+    plan = ctx.plan("lists b=2 h=4/2 q=12 k=30 d=8 lists_logits")
+    halves = [attn.attention(q, k[:, :, a], v[:, :, a]) for a in (slice(10), slice(10, 30))]
+    res = plan.run(q=q, k=k, v=v, selection=pair)
+    assert np.allclose(res.out, 0.75 * halves[0] + 0.25 * halves[1], atol=1e-5)
+
+
+def test_refused(ctx, data):
+    with pytest.raises(attn.ArgumentError, match="entry 1 of row 0"):
+        attn.Selection([0, 2], [3, 2], [1, 1], heads=1, queries=1, keys=9)
+    few = attn.Selection([0, 1], [3], [1], heads=1, queries=1, keys=9)
+    with pytest.raises(attn.UnsupportedError, match="logit"):
+        few.get("logit")
+    q, k, v = data
+    with pytest.raises(attn.ArgumentError, match="1 output heads, expected 4"):
+        ctx.plan("lists b=2 h=4/2 q=12 k=30 d=8").run(q=q, k=k, v=v, selection=few)
