@@ -57,6 +57,7 @@ struct attn__scan_chunk {
     const float *e;  /* [n][dk16] with WRITER and GENERAL */
     const float *g;  /* -104..0: [n] with SCALAR, [n][dk16] with CHANNEL */
     float *out;      /* [readers][n][dv16] */
+    int64_t age;       /* number of the first, modulo something large */
     const float *next; /* S of whatever comes after this chunk, or NULL: may be fetched */
     struct attn__ahead *ahead; /* other things to be fetched, or NULL */
 };

@@ -529,8 +529,10 @@ void attn__scan_load_queries(struct attn__scan_load *l, int64_t i, int64_t m)
 static struct attn__scan_chunk chunk(const struct attn__scan_load *l, int64_t m)
 {
     const struct attn__scan_spec *s = &l->c->p->scan;
+    const int64_t steps = attn__max_i64(s->steps, 1), lap = (int64_t)1 << 40;
     return (struct attn__scan_chunk){
-        .n = m * attn__max_i64(s->steps, 1),
+        .n = m * steps,
+        .age = l->age % lap * steps,
         .readers = s->readers,
         .q = l->q,
         .k = l->k_at,
@@ -552,6 +554,7 @@ struct attn__scan_chunk attn__scan_load_chunk(struct attn__scan_load *l, int64_t
 {
     load_keys(l, i, m, in_place);
     attn__scan_load_queries(l, i, m);
+    struct attn__scan_chunk c = chunk(l, m);
     l->age += m;
-    return chunk(l, m);
+    return c;
 }

@@ -9,6 +9,7 @@
 
 #include "kernels/scan.h"
 
+#include <math.h>
 #include <string.h>
 
 /*
@@ -36,7 +37,7 @@ static void begin_scalar(struct attn__scan_work *w, const float *g)
     w->kernels->row_exp2(w->fade, w->n + 1, 0.0f);
     w->kernels->row_exp2(left, w->n, 0.0f);
     for (int64_t c = 0; c < w->dk16; c++)
-        w->f[c] = w->fade[w->n];
+        w->f[c] = (float)exp(sum[w->n]);
     for (int32_t y = 0; y < w->writers; y++) {
         w->kernels->scan_scale(w->writer[y], w->dk16, w->n, w->dk16, left, w->carried_room[y],
                                w->dk16);

@@ -5,6 +5,7 @@
  */
 #include "solvers/scan_tokens.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "kernels/map.h"
@@ -47,6 +48,24 @@ static float own_weight(const struct attn__scan_kind *kind, const float *q, cons
     return sum;
 }
 
+/*
+ * e^g as token number t multiplies with it. The same g again and again, as a
+ * head has it, would be rounded the same way each time, and 1000 tokens have
+ * 1000 times the error; so it is now and then the other neighbour, as often as
+ * keeps the product right: t r of them by token t, e^g being r steps away.
+ * What is smaller than ordinary numbers is 0.
+ */
+static float scalar_decay(float g, int64_t t)
+{
+    if (g < -87.0f)
+        return 0;
+    double exact = exp((double)g);
+    float near = (float)exact, up = nextafterf(near, 2);
+    double r = (exact - (double)near) / ((double)up - (double)near);
+    double count = rint((double)(t + 1) * r) - rint((double)t * r);
+    return count > 0 ? up : count < 0 ? nextafterf(near, 0) : near;
+}
+
 /* dec and the vector that erasing reads with; returns the step along dec. */
 static int64_t decays(const struct attn__kernels *kern, const struct attn__scan_kind *kind,
                       const struct attn__scan_chunk *c, int64_t i, struct room *r)
@@ -57,8 +76,7 @@ static int64_t decays(const struct attn__kernels *kern, const struct attn__scan_
         kern->vec_map(ATTN__MAP_exp, r->dec, dk);
         inc = 1;
     } else if (kind->decay == ATTN__CORE_SCALAR) {
-        r->dec[0] = c->g[i];
-        kern->vec_map(ATTN__MAP_exp, r->dec, 1);
+        r->dec[0] = scalar_decay(c->g[i], c->age + i);
     } else {
         r->dec[0] = 1;
     }

@@ -10,7 +10,7 @@
  * (flow against flow_reference); the settings are those of src/mech/scan.c,
  * scan_presets.c and flow_attention.c.
  *
- *     test_scan [--seed N] [--count N] [--side 1]
+ *     test_scan [--seed N] [--count N] [--side 1] [--tokens N]
  */
 #include <inttypes.h>
 #include <math.h>
@@ -29,6 +29,7 @@ enum { MAX_ARGS = 20, MAX_PIECES = 8 };
 static long failures, checks;
 static double worst;
 static bool side;
+static int64_t tokens; /* of every problem; 0: various */
 
 /* The arrays of a problem: their tokens are along axis 2, or 1, or nowhere. */
 struct input {
@@ -89,8 +90,12 @@ static void fill(struct input *in, struct rng *r, int gates)
                            : u < 0.05   ? -INFINITY
                            : u < 0.1    ? 0
                                         : -u);
-        else if (in->role == ATTN_ROLE_WRITE || in->role == ATTN_ROLE_ERASE)
+        else if (in->role == ATTN_ROLE_WRITE || in->role == ATTN_ROLE_ERASE ||
+                 in->role == ATTN_ROLE_FEATURE_WQ || in->role == ATTN_ROLE_FEATURE_WK)
             x[i] = (float)(0.2 * (u - 0.5));
+        else if (in->role == ATTN_ROLE_VALUE_GATE || in->role == ATTN_ROLE_K_SCALE ||
+                 in->role == ATTN_ROLE_K_MIX)
+            x[i] = (float)(0.5 + u);
         else
             x[i] = (float)(2 * u - 1 + rng_unit(r) * 0.5);
     }
@@ -100,6 +105,7 @@ static void fill(struct input *in, struct rng *r, int gates)
 static const struct {
     const char *text;
     bool beta, write, erase, bonus, flow;
+    bool a, value_gate, mix, weights, wide; /* wide: many features */
     int decay;
 } templates[] = {
     {"scan", .decay = 0},
@@ -124,6 +130,15 @@ static const struct {
     {"hedgehog feature_map=dpfp causal", .decay = 0},
     {"cosformer max_position=100000 causal", .decay = 0},
     {"flow_attention causal flow_clamp=3", .flow = true},
+    {"retnet", .decay = 4},
+    {"lightning alibi", .decay = 4},
+    {"mamba2", .decay = 2, .a = true},
+    {"comba l2norm", .decay = 2, .beta = true, .erase = true},
+    {"gdn2 l2norm", .decay = 3, .erase = true, .value_gate = true},
+    {"rwkv7 gate=log", .decay = 3, .write = true, .mix = true},
+    {"hedgehog causal", .weights = true},
+    {"performer causal", .weights = true},
+    {"based causal", .wide = true},
 };
 
 enum { TEMPLATES = sizeof templates / sizeof templates[0] };
@@ -134,7 +149,9 @@ static void make(struct problem *p, struct rng *r, size_t kind)
     int64_t dv = rng_int(r, 1, 150), steps = strstr(templates[kind].text, "delta_steps") ? 3 : 1;
     int64_t b = rng_int(r, 1, 2), hk = h, hv = h, hq = h;
     static const int64_t lengths[] = {1, 2, 15, 16, 17, 63, 64, 65, 127, 130, 200, 321};
-    int64_t n = lengths[rng_int(r, 0, 11)];
+    int64_t n = tokens > 0 ? tokens : lengths[rng_int(r, 0, 11)];
+    if (templates[kind].wide)
+        d = rng_int(r, 1, 6);
     bool reset = rng_int(r, 0, 3) == 0;
     if (side) {
         h = hs = hk = hv = hq = b = 1;
@@ -146,7 +163,7 @@ static void make(struct problem *p, struct rng *r, size_t kind)
         hv = hs = h * group;
     else
         group = 1;
-    if (templates[kind].decay == 1)
+    if (templates[kind].decay == 1 || templates[kind].decay == 4)
         hs = hq > hv ? hq : hv;
     *p = (struct problem){.b = b, .n = n, .hout = hq > hs ? hq : hs, .d = d, .dv = dv,
                           .steps = steps};
@@ -161,7 +178,7 @@ static void make(struct problem *p, struct rng *r, size_t kind)
     add(p, ATTN_ROLE_V, f, 2, steps, 4, (int64_t[4]){b, hv, kn, dv});
     if (templates[kind].decay == 1)
         add(p, ATTN_ROLE_G, f, -1, 0, 1, (int64_t[1]){hs});
-    if (templates[kind].decay >= 2)
+    if (templates[kind].decay == 2 || templates[kind].decay == 3)
         add(p, ATTN_ROLE_G, f, 2, 1, templates[kind].decay == 2 ? 3 : 4,
             (int64_t[4]){b, hs, n, d});
     if (templates[kind].beta)
@@ -170,6 +187,18 @@ static void make(struct problem *p, struct rng *r, size_t kind)
         add(p, ATTN_ROLE_WRITE, f, 2, steps, 4, (int64_t[4]){b, hk, kn, d});
     if (templates[kind].erase)
         add(p, ATTN_ROLE_ERASE, f, 2, steps, 4, (int64_t[4]){b, hk, kn, d});
+    if (templates[kind].a)
+        add(p, ATTN_ROLE_GATE_A, f, -1, 0, 1, (int64_t[1]){hs});
+    if (templates[kind].value_gate)
+        add(p, ATTN_ROLE_VALUE_GATE, f, 2, steps, 4, (int64_t[4]){b, hv, kn, dv});
+    if (templates[kind].mix) {
+        add(p, ATTN_ROLE_K_SCALE, f, -1, 0, 2, (int64_t[2]){hk, d});
+        add(p, ATTN_ROLE_K_MIX, f, -1, 0, 2, (int64_t[2]){hk, d});
+    }
+    if (templates[kind].weights) {
+        add(p, ATTN_ROLE_FEATURE_WQ, f, -1, 0, 2, (int64_t[2]){d, d});
+        add(p, ATTN_ROLE_FEATURE_WK, f, -1, 0, 2, (int64_t[2]){d, d});
+    }
     if (templates[kind].bonus)
         add(p, ATTN_ROLE_BONUS, f, -1, 0, 2, (int64_t[2]){hs, d});
     if (reset)
@@ -436,6 +465,8 @@ int main(int argc, char **argv)
             count = strtol(argv[i + 1], NULL, 10);
         else if (strcmp(argv[i], "--side") == 0)
             side = true;
+        else if (strcmp(argv[i], "--tokens") == 0)
+            tokens = strtol(argv[i + 1], NULL, 10);
     }
     printf("seed %" PRIu64 "\n", seed);
     struct rng r = {.state = seed};
