@@ -194,7 +194,9 @@ static void run(const struct attn__recipe_run *r)
     attn_tensor values = attn__recipe_view(a.values, type, b, p->hout, n, p->dv);
     make_agents(r, &agents);
 
+    /* Lengths are those of keys, then those of queries: all agents count. */
     struct attn__call c = attn__recipe_call(r);
+    c.has[ATTN__SLOT_Q_LEN] = false;
     attn__recipe_give(&c, ATTN__SLOT_Q, &agents);
     attn__recipe_pass(&c, ATTN__SLOT_K, r->call, ATTN__SLOT_K);
     attn__recipe_pass(&c, ATTN__SLOT_V, r->call, ATTN__SLOT_V);
@@ -203,6 +205,7 @@ static void run(const struct attn__recipe_run *r)
     r->attend(r, GATHER, &c);
 
     c = attn__recipe_call(r);
+    c.has[ATTN__SLOT_K_LEN] = c.has[ATTN__SLOT_K_START] = false;
     attn__recipe_give(&c, ATTN__SLOT_Q, q);
     attn__recipe_give(&c, ATTN__SLOT_K, &agents);
     attn__recipe_give(&c, ATTN__SLOT_V, &values);
@@ -263,9 +266,15 @@ static int32_t start(const struct attn__params *params, const struct attn__mem *
     p->extent[AGENTS] = (struct attn__extent){"Agents", n};
     p->n_extents = AGENTS + 1;
     p->takes[ATTN__SLOT_AGENTS] = ATTN__TAKES_MUST;
-    p->takes[ATTN__SLOT_LSE] = p->takes[ATTN__SLOT_Q_LEN] = p->takes[ATTN__SLOT_K_LEN] =
-        p->takes[ATTN__SLOT_K_START] = ATTN__TAKES_NOT;
+    p->takes[ATTN__SLOT_LSE] = ATTN__TAKES_NOT;
     return ATTN_OK;
+}
+
+/* An image has all its points; and which of its two ways agent_sd takes goes by their number. */
+static void no_lengths(struct attn__problem *p)
+{
+    p->takes[ATTN__SLOT_Q_LEN] = p->takes[ATTN__SLOT_K_LEN] = p->takes[ATTN__SLOT_K_START] =
+        ATTN__TAKES_NOT;
 }
 
 /* The sizes of the image and of that of the keys. */
@@ -322,6 +331,8 @@ int32_t attn__mech_agent_attention(const struct attn__params *params, const stru
     if (status != ATTN_OK)
         return status;
     status = set_image(params, p);
+    if (has_image(p))
+        no_lengths(p);
     if (attn__params_i64_or(params, ATTN_PARAM_AGENT_K_BIAS, 0))
         p->takes[ATTN__SLOT_AGENT_K_BIAS] = ATTN__TAKES_MUST;
     if (attn__params_i64_or(params, ATTN_PARAM_AGENT_Q_BIAS, 0))
@@ -337,6 +348,7 @@ int32_t attn__mech_agent_sd(const struct attn__params *params, const struct attn
     int32_t status = start(params, mem, ATTN_PARAM_AGENT_SD_TOKENS, p);
     if (status != ATTN_OK)
         return status;
+    no_lengths(p);
     p->own[0] = attn__params_f64_or(params, ATTN_PARAM_AGENT_SD_POWER, 0.3);
     p->own[1] = attn__params_f64_or(params, ATTN_PARAM_AGENT_SD_SHORTCUT, 0.075);
     if (p->scale > 0)

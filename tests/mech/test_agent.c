@@ -87,6 +87,64 @@ START_TEST(one_agent_and_equal_values)
 }
 END_TEST
 
+/* Given agents with lengths of queries and keys: what the rows that count give by
+ * themselves, NaN behind them, and zeros in OUT. */
+START_TEST(lengths)
+{
+    enum { B = 3, H = 2, NQ = 20, NK = 33, D = 8, N = 5 };
+    static const int64_t agents[4] = {B, H, N, D}, one[4] = {1, H, N, D}, batch[1] = {B};
+    static int64_t q_len[B] = {20, 7, 0}, k_len[B] = {30, 1, 9}, k_start[B] = {3, 32, 0};
+    static const char *text = "agent_attention b=3 h=2 q=20 k=33 d=8 agent_tokens=5";
+    struct dense x, y;
+    attn_tensor *t;
+    dense_make(&x, B, H, H, NQ, NK, D, D);
+    t = dense_add(&x, ATTN_ROLE_AGENTS, ATTN_DTYPE_F32, 4, agents, NULL);
+    float *a = t->data;
+    for (int i = 0; i < B * H * N * D; i++)
+        a[i] = (float)(i * 37 % 64 - 32) / 32;
+    dense_add(&x, ATTN_ROLE_Q_LEN, ATTN_DTYPE_I64, 1, batch, q_len);
+    dense_add(&x, ATTN_ROLE_K_LEN, ATTN_DTYPE_I64, 1, batch, k_len);
+    dense_add(&x, ATTN_ROLE_K_START, ATTN_DTYPE_I64, 1, batch, k_start);
+    for (int b = 0; b < B; b++)
+        for (int h = 0; h < H; h++) {
+            float *q = x.q + (b * H + h) * NQ * D, *k = x.k + (b * H + h) * NK * D;
+            float *v = x.v + (b * H + h) * NK * D;
+            for (int64_t i = q_len[b] * D; i < NQ * D; i++)
+                q[i] = NAN;
+            for (int64_t i = 0; i < NK * D; i++)
+                if (i / D < k_start[b] || i / D >= k_start[b] + k_len[b])
+                    k[i] = v[i] = NAN;
+        }
+    run(text, &x, 2);
+    for (int b = 0; b < B; b++) {
+        for (int h = 0; h < H; h++)
+            for (int64_t i = q_len[b] * D; i < NQ * D; i++)
+                ck_assert_float_eq(x.out[(b * H + h) * NQ * D + i], 0);
+        if (q_len[b] == 0)
+            continue;
+        dense_make(&y, 1, H, H, (int)q_len[b], (int)k_len[b], D, D);
+        dense_add(&y, ATTN_ROLE_AGENTS, ATTN_DTYPE_F32, 4, one, a + b * H * N * D);
+        for (int h = 0; h < H; h++) {
+            size_t nq = (size_t)(q_len[b] * D), nk = (size_t)(k_len[b] * D);
+            float *from = x.k + ((b * H + h) * NK + k_start[b]) * D;
+            memcpy(y.q + (size_t)h * nq, x.q + (b * H + h) * NQ * D, nq * sizeof(float));
+            memcpy(y.k + (size_t)h * nk, from, nk * sizeof(float));
+            from = x.v + ((b * H + h) * NK + k_start[b]) * D;
+            memcpy(y.v + (size_t)h * nk, from, nk * sizeof(float));
+        }
+        char alone[96];
+        snprintf(alone, sizeof alone, "agent_attention h=2 q=%d k=%d d=8 agent_tokens=5",
+                 (int)q_len[b], (int)k_len[b]);
+        run(alone, &y, 1);
+        for (int h = 0; h < H; h++)
+            ck_assert(dense_distance(x.out + (b * H + h) * NQ * D, y.out + h * q_len[b] * D,
+                                     (size_t)(q_len[b] * D)) < 1e-6);
+        dense_free(&y);
+    }
+    dense_free(&x);
+}
+END_TEST
+
 /* The same bits with several threads, and for a batch element by itself. */
 START_TEST(same_bits)
 {
@@ -221,5 +279,5 @@ START_TEST(bad_arguments)
 }
 END_TEST
 
-UNIT_MAIN("agent", agents_that_are_the_queries, one_agent_and_equal_values, same_bits, bad_plans,
-          bad_arguments)
+UNIT_MAIN("agent", agents_that_are_the_queries, one_agent_and_equal_values, lengths, same_bits,
+          bad_plans, bad_arguments)

@@ -258,6 +258,15 @@ START_TEST(test_segments)
     ck_assert_ptr_null(other);
     attn_state_destroy(segment);
     attn_plan_destroy(plan);
+    /* what a token of these does depends on how many came before */
+    static const char *const counting[] = {"cosformer h=1 q=4 d=2 causal max_position=9",
+                                           "flow_attention h=1 q=4 d=2 causal"};
+    for (int n = 0; n < 2; n++) {
+        ck_assert_int_eq(make(counting[n], &plan), ATTN_OK);
+        ck_assert_int_eq(attn_segment_create(ctx, plan, 1, &other), ATTN_ERR_UNSUPPORTED);
+        check_word("create", "count from the first token of all");
+        attn_plan_destroy(plan);
+    }
     stop(&u);
 }
 END_TEST
