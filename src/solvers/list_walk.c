@@ -119,15 +119,28 @@ static void add(const struct attn__list_walk *w, struct attn__list_block *b, int
     else
         b->run[b->runs++] = (struct attn__list_run){w->from, (int32_t)b->keys, (int32_t)n, listed,
                                                     logit};
+    for (int64_t j = 0; j < n; j++)
+        b->key[b->keys + j] = (int32_t)(w->from + j);
     b->keys += n;
     b->listed += listed ? n : 0;
 }
 
-static void tell_keys(struct attn__list_block *b)
+/* Single keys that do not touch each other, the bulk of scattered lists, without
+ * the questions that other stretches ask. */
+static void add_singles(struct attn__list_walk *w, struct attn__list_block *b)
 {
-    for (int64_t k = 0; k < b->runs; k++)
-        for (int32_t j = 0; j < b->run[k].n; j++)
-            b->key[b->run[k].at + j] = (int32_t)b->run[k].j0 + j;
+    const struct attn__select_rows *l = w->rows;
+    int64_t e = w->e, end = w->end - e < w->most - b->keys ? w->end : e + w->most - b->keys;
+    if (l->logit || w->n_spans > 0 || w->from < w->to)
+        return;
+    for (; e < end && l->length[e] == 1 && l->start[e] > w->j && l->start[e] < w->hi; e++) {
+        w->j = l->start[e] + 1;
+        b->run[b->runs++] =
+            (struct attn__list_run){l->start[e], (int32_t)b->keys, 1, true, 0};
+        b->key[b->keys++] = l->start[e];
+        b->listed++;
+    }
+    w->e = e;
 }
 
 bool attn__list_walk_next(struct attn__list_walk *w, struct attn__list_block *b)
@@ -143,6 +156,7 @@ bool attn__list_walk_next(struct attn__list_walk *w, struct attn__list_block *b)
         n = n < room ? n : room;
         add(w, b, n, alone ? 0 : logit_of(w));
         w->from += n;
+        add_singles(w, b);
         if (alone) {
             b->alone = true;
             b->ends = w->from == w->to;
@@ -150,6 +164,5 @@ bool attn__list_walk_next(struct attn__list_walk *w, struct attn__list_block *b)
             break;
         }
     }
-    tell_keys(b);
     return b->keys > 0;
 }
