@@ -11,6 +11,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Where rows of K and V lie, as far as a caller can tell: how the row kernels
+ * ask for them ahead of their use goes by it. */
+enum { ATTN__FROM_L2, ATTN__FROM_L3, ATTN__FROM_RAM };
+/* So far, where nothing better is known. */
+enum { ATTN__AHEAD_BYTES = 12288 };
+
 #define KERNEL(ret, name, args) typedef ret attn__##name##_fn args;
 #include "kernels/kernels.def"
 

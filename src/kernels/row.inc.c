@@ -8,8 +8,8 @@
  *   ATTN__LOAD(p), ATTN__LOADN(p, n)   a vector of it, widened to float
  *   ATTN__EACH         there are kernels of row_each.inc.c as well
  *
- * `fetch`: how many bytes ahead of their use rows are asked for; 0 where K and V
- * are likely to be in a cache, as asking then only costs.
+ * `from`: ATTN__FROM_*. What is in L2 is not asked for ahead of its use, as that
+ * only costs.
  *
  * The result of a query row does not depend on the other rows: each score is
  * one vector chain over the columns and one fixed tree, each output one chain
@@ -30,10 +30,33 @@ ATTN__INLINE void ATTN__NAME(prefetch_near)(const ATTN__T *p, int64_t ahead)
 }
 
 /* Elements from a row to the one that is to be asked for while it is used: at
- * least `bytes` further on. 0: none is asked for. */
-ATTN__INLINE int64_t ATTN__NAME(ahead)(int64_t ld, int64_t d, int64_t bytes)
+ * least `bytes` further on. */
+ATTN__INLINE int64_t ATTN__NAME(further)(int64_t ld, int64_t d, int64_t bytes)
 {
-    return bytes > 0 ? (bytes / (d * (int64_t)sizeof(ATTN__T)) + 1) * ld : 0;
+    return (bytes / (d * (int64_t)sizeof(ATTN__T)) + 1) * ld;
+}
+
+/* 0: none is asked for */
+ATTN__INLINE int64_t ATTN__NAME(ahead)(int64_t ld, int64_t d, int64_t from)
+{
+    return from == ATTN__FROM_L2 ? 0 : ATTN__NAME(further)(ld, d, ATTN__AHEAD_BYTES);
+}
+
+/*
+ * So few query rows that they wait for RAM longer than they compute. What
+ * fetches best then is the processor itself, which follows several places at a
+ * time if each is read in order: four keys at once come from the four quarters
+ * of all, and rows of V are read in whole. Asking for each line by an
+ * instruction, as for more rows and for rows that do not follow each other, is
+ * limited by the misses that L1 can have under way, and waits where it is.
+ */
+#define ATTN__WAIT_K_BYTES 2048
+#define ATTN__WAIT_V_BYTES 4096
+#define ATTN__LEAST_APART 16
+
+ATTN__INLINE bool ATTN__NAME(waits)(int64_t nr, int64_t ld, int64_t d, int64_t from)
+{
+    return from == ATTN__FROM_RAM && ld == d && nr <= (int64_t)sizeof(ATTN__T);
 }
 
 /* query rows at once */
@@ -43,13 +66,14 @@ ATTN__INLINE int64_t ATTN__NAME(ahead)(int64_t ld, int64_t d, int64_t bytes)
 #define ATTN__ROWS 2
 #endif
 
-/* `rows` query rows x n <= 4 keys; keys that do not exist repeat another and are
- * not stored. near: elements to the row that comes four keys later, or 0. */
+/* `rows` query rows x n <= 4 keys, whose scores are `apart` from each other; keys
+ * that do not exist repeat another and are not stored. near: elements to the row
+ * that comes next in this place, or 0. */
 ATTN__INLINE void ATTN__NAME(qk_rows)(int rows, const ATTN__T *restrict k,
                                       const ATTN__T *restrict k1, const ATTN__T *restrict k2,
                                       const ATTN__T *restrict k3, int64_t near, int64_t n,
-                                      int64_t d, const float *restrict q, int64_t ldq,
-                                      float *restrict s, int64_t lds, int64_t ahead)
+                                      int64_t apart, int64_t d, const float *restrict q,
+                                      int64_t ldq, float *restrict s, int64_t lds, int64_t ahead)
 {
     vf a[4][4];
 #define ATTN__INIT(r, _)                                                                  \
@@ -104,31 +128,33 @@ ATTN__INLINE void ATTN__NAME(qk_rows)(int rows, const ATTN__T *restrict k,
 #undef ATTN__STEP
 #define ATTN__OUT(r, _)                                                                   \
     if (r < rows) {                                                                       \
-        if (n == 4) {                                                                     \
+        if (n == 4 && apart == 1) {                                                       \
             v_hsum4(s + r * lds, a[r][0], a[r][1], a[r][2], a[r][3]);                     \
         } else {                                                                          \
             float t[4];                                                                   \
             v_hsum4(t, a[r][0], a[r][1], a[r][2], a[r][3]);                               \
             for (int64_t i = 0; i < n; i++)                                               \
-                s[r * lds + i] = t[i];                                                    \
+                s[r * lds + i * apart] = t[i];                                            \
         }                                                                                 \
     }
     ATTN__UNROLL4(ATTN__OUT, )
 #undef ATTN__OUT
 }
 
-/* all query rows x n <= 4 keys */
+/* all query rows x n <= 4 keys, which are `apart` keys from each other */
 ATTN__INLINE void ATTN__NAME(qk_keys)(const ATTN__T *restrict k, int64_t ldk, int64_t n,
-                                      int64_t d, const float *restrict q, int64_t ldq,
-                                      int64_t nr, float *restrict s, int64_t lds, int64_t ahead)
+                                      int64_t apart, int64_t d, const float *restrict q,
+                                      int64_t ldq, int64_t nr, float *restrict s, int64_t lds,
+                                      int64_t ahead)
 {
     int64_t r = 0;
-    const ATTN__T *k1 = n > 1 ? k + ldk : k;
-    const ATTN__T *k2 = n > 2 ? k + 2 * ldk : k1;
-    const ATTN__T *k3 = n > 3 ? k + 3 * ldk : k2;
+    const ATTN__T *k1 = n > 1 ? k + apart * ldk : k;
+    const ATTN__T *k2 = n > 2 ? k + 2 * apart * ldk : k1;
+    const ATTN__T *k3 = n > 3 ? k + 3 * apart * ldk : k2;
+    const int64_t near = apart == 1 ? 4 * ldk : ldk;
 #define ATTN__GROUP(rows)                                                                 \
     for (; r + (rows) <= nr; r += (rows))                                                 \
-        ATTN__NAME(qk_rows)(rows, k, k1, k2, k3, 4 * ldk, n, d, q + r * ldq, ldq,         \
+        ATTN__NAME(qk_rows)(rows, k, k1, k2, k3, near, n, apart, d, q + r * ldq, ldq,     \
                             s + r * lds, lds, r ? 0 : ahead);
 #if ATTN__ROWS >= 4
     ATTN__GROUP(4)
@@ -139,10 +165,25 @@ ATTN__INLINE void ATTN__NAME(qk_keys)(const ATTN__T *restrict k, int64_t ldk, in
 #undef ATTN__GROUP
 }
 
+/* all but the last few of nk keys, from four places at a time: those done */
+static __attribute__((noinline)) int64_t ATTN__NAME(qk_apart)(const ATTN__T *restrict k,
+                                                              int64_t nk, int64_t d,
+                                                              const float *restrict q,
+                                                              int64_t ldq, int64_t nr,
+                                                              float *restrict s, int64_t lds)
+{
+    const int64_t apart = nk / 4, ahead = ATTN__NAME(further)(d, d, ATTN__WAIT_K_BYTES);
+    if (apart < ATTN__LEAST_APART)
+        return 0;
+    for (int64_t j = 0; j < apart; j++)
+        ATTN__NAME(qk_keys)(k + j * d, d, 4, apart, d, q, ldq, nr, s + j, lds, ahead);
+    return 4 * apart;
+}
+
 /* s[r*lds + j] = sum_c k[j*ldk + c] * q[r*ldq + c] */
 static void ATTN__NAME(row_qk)(const ATTN__T *restrict k, int64_t ldk, int64_t nk, int64_t d,
                                const float *restrict q, int64_t ldq, int64_t nr,
-                               float *restrict s, int64_t lds, int64_t fetch)
+                               float *restrict s, int64_t lds, int64_t from)
 {
     if (d <= 0) {
         for (int64_t r = 0; r < nr; r++)
@@ -150,15 +191,17 @@ static void ATTN__NAME(row_qk)(const ATTN__T *restrict k, int64_t ldk, int64_t n
                 s[r * lds + j] = 0.0f;
         return;
     }
-    const int64_t ahead = ATTN__NAME(ahead)(ldk, d, fetch);
+    const int64_t ahead = ATTN__NAME(ahead)(ldk, d, from);
     int64_t j = 0;
+    if (ATTN__NAME(waits)(nr, ldk, d, from))
+        j = ATTN__NAME(qk_apart)(k, nk, d, q, ldq, nr, s, lds);
     /* A branch in the inner loop shows, but for three rows, where gcc schedules
      * the loop better with it (0.82 of the peak against 0.63). */
     for (; j + 4 <= nk && !ahead && nr != 3; j += 4)
-        ATTN__NAME(qk_keys)(k + j * ldk, ldk, 4, d, q, ldq, nr, s + j, lds, 0);
+        ATTN__NAME(qk_keys)(k + j * ldk, ldk, 4, 1, d, q, ldq, nr, s + j, lds, 0);
     for (; j < nk; j += 4)
-        ATTN__NAME(qk_keys)(k + j * ldk, ldk, nk - j < 4 ? nk - j : 4, d, q, ldq, nr, s + j, lds,
-                            ahead);
+        ATTN__NAME(qk_keys)(k + j * ldk, ldk, nk - j < 4 ? nk - j : 4, 1, d, q, ldq, nr, s + j,
+                            lds, ahead);
 }
 
 /* Keys taken before the next query rows: their part of V stays in L1. Fewer
@@ -245,11 +288,15 @@ ATTN__INLINE void ATTN__NAME(pv_cols)(int vecs, int most, int64_t n, const ATTN_
 /* o[r*ldo + c] += sum_j p[r*ldp + j] * v[j*ldv + c] */
 static void ATTN__NAME(row_pv)(const ATTN__T *restrict v, int64_t ldv, int64_t nk, int64_t dv,
                                const float *restrict p, int64_t ldp, int64_t nr,
-                               float *restrict o, int64_t ldo, int64_t fetch)
+                               float *restrict o, int64_t ldo, int64_t from)
 {
     if (dv <= 0)
         return;
-    const int64_t ahead = ATTN__NAME(ahead)(ldv, dv, fetch);
+    const bool waits = ATTN__NAME(waits)(nr, ldv, dv, from);
+    /* only the next row where reading goes straight on */
+    const bool whole = VF_REGS >= 32 && dv <= 8 * VF_LANES;
+    const int64_t ahead = waits ? ATTN__NAME(further)(ldv, dv, whole ? 0 : ATTN__WAIT_V_BYTES)
+                                : ATTN__NAME(ahead)(ldv, dv, from);
     int64_t step = (ahead ? ATTN__FAR_BYTES : ATTN__NEAR_BYTES) / (dv * (int64_t)sizeof *v);
     step = step < 8 ? 8 : step;
     for (int64_t j = 0; j < nk; j += step) {
@@ -260,7 +307,9 @@ static void ATTN__NAME(row_pv)(const ATTN__T *restrict v, int64_t ldv, int64_t n
             ATTN__NAME(pv_cols)(vecs, most, 0, v + j * ldv + c, ldv, m, p + j, ldp, nr,   \
                                 o + c, ldo, ahead);
 #if VF_REGS >= 32
-        if (nr == 1 || (ahead && nr <= 3)) {
+        if (waits || nr == 1) {
+            ATTN__COLS(8, 2)
+        } else if (ahead && nr <= 3) {
             ATTN__COLS(8, 3)
         }
         ATTN__COLS(4, 4)
@@ -280,6 +329,9 @@ static void ATTN__NAME(row_pv)(const ATTN__T *restrict v, int64_t ldv, int64_t n
 #undef ATTN__EACH
 #endif
 
+#undef ATTN__WAIT_K_BYTES
+#undef ATTN__WAIT_V_BYTES
+#undef ATTN__LEAST_APART
 #undef ATTN__NEAR_BYTES
 #undef ATTN__FAR_BYTES
 #undef ATTN__ROWS

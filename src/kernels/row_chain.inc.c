@@ -101,14 +101,14 @@ ATTN__INLINE void chain_rows(bool all, const float *restrict k, int64_t ldk, int
 #undef ATTN__GROUP
 }
 
-/* s[r*lds + j] = sum_c k[j*ldk + c] * q[r*ldq + c]; `fetch` as in row.inc.c */
+/* s[r*lds + j] = sum_c k[j*ldk + c] * q[r*ldq + c]; `from` as in row.inc.c */
 static void row_chain(const float *restrict k, int64_t ldk, int64_t nk, int64_t d,
                       const float *restrict q, int64_t ldq, int64_t nr, float *restrict s,
-                      int64_t lds, int64_t fetch)
+                      int64_t lds, int64_t from)
 {
     /* counted from the last of the keys that are used together */
     const int64_t ahead =
-        d > 0 && fetch > 0 ? ahead_f32(ldk, d, fetch) + (ATTN__CHAIN_KEYS - 1) * ldk : 0;
+        d > 0 && from != ATTN__FROM_L2 ? ahead_f32(ldk, d, from) + (ATTN__CHAIN_KEYS - 1) * ldk : 0;
     int64_t j = 0;
     for (; j + ATTN__CHAIN_KEYS <= nk && ahead; j += ATTN__CHAIN_KEYS)
         chain_rows(true, k + j * ldk, ldk, ATTN__CHAIN_KEYS, d, q, ldq, nr, s + j, lds, ahead);

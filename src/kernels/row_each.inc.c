@@ -27,7 +27,7 @@ static void ATTN__NAME(row_qk_each)(const ATTN__T *const *each, int64_t nk, int6
         ATTN__NAME(ask_rows)(ask + j, n, bytes);
 #define ATTN__GROUP(rows)                                                                 \
     for (; r + (rows) <= nr; r += (rows))                                                 \
-        ATTN__NAME(qk_rows)(rows, k, k1, k2, k3, 0, n, d, q + r * ldq, ldq,               \
+        ATTN__NAME(qk_rows)(rows, k, k1, k2, k3, 0, n, 1, d, q + r * ldq, ldq,            \
                             s + r * lds + j, lds, 0);
 #if ATTN__ROWS >= 4
         ATTN__GROUP(4)

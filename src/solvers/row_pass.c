@@ -4,14 +4,18 @@
  */
 #include "solvers/row_pass.h"
 
+#include "cpu/cpu.h"
 #include "solvers/blocks.h"
 #include "solvers/epilogue.h"
 #include "solvers/rows_load.h"
 
 enum {
-    SPAN = 256,     /* keys between changes of stream from K to V */
-    FETCH = 12288,  /* bytes ahead of their use that K and V are asked for */
-    NEAR = 2 << 20, /* unless all that is read of them is no more than this */
+    SPAN = 256,     /* keys that visibility looks at together */
+    RUN = ATTN__CHUNK,  /* keys between changes from K to V where those come from
+                         * RAM and the rows are few */
+    RUN_ROWS = 4,
+    RUN_LD = RUN + 16,  /* 4 KB apart would be in each other's way in L1 */
+    NEAR = 2 << 20, /* bytes of K and V in all that stay near */
     ALIGN = 16,     /* where a weight is summed goes by its key's number modulo
                      * the lanes, which divide this */
 };
@@ -21,12 +25,35 @@ void attn__row_room_take(struct attn__scratch *s, const struct attn__problem *p,
 {
     room->q = ATTN__TAKE(s, rows * p->d, float);
     room->tq = attn__score_has_table(p) ? ATTN__TAKE(s, rows * p->d, float) : NULL;
-    room->s = ATTN__TAKE(s, rows * SPAN, float);
+    int64_t few = attn__min_i64(rows, RUN_ROWS);
+    room->s = ATTN__TAKE(s, attn__max_i64(rows * SPAN, few * RUN_LD), float);
     room->part = ATTN__TAKE(s, rows * p->dv, float);
     room->k = ATTN__TAKE(s, SPAN * p->d, float);
     room->v = ATTN__TAKE(s, attn__block_keys(p) * p->dv, float);
     attn__score_work_take(s, p, 1, SPAN, &room->score);
     room->qk = attn__qk_room_take(s, p);
+}
+
+/* Where K and V are likely to be, if all of them were used a moment ago; in
+ * double: sizes of views may be anything. */
+static int64_t place_of(const struct attn__row_pass *ps)
+{
+    const struct attn__problem *p = ps->c->p;
+    double bytes = (double)(ps->hi - ps->lo) * (double)(p->d + p->dv) *
+                   (double)attn__dtype_size(p->kv_dtype) * (double)p->n_groups *
+                   (double)ps->c->n_seq;
+    if (bytes <= NEAR)
+        return ATTN__FROM_L2;
+    return 2 * bytes <= (double)attn__cpu_get()->l3 ? ATTN__FROM_L3 : ATTN__FROM_RAM;
+}
+
+/* Is K used where it lies? */
+static bool reads_in_place(const struct attn__row_pass *ps)
+{
+    const struct attn__rows *k = &ps->k;
+    return !attn__qk_changes_k(ps->c->p) &&
+           (attn__rows_plain(k, ATTN_DTYPE_F32) || attn__rows_plain(k, ATTN_DTYPE_F16) ||
+            attn__rows_plain(k, ATTN_DTYPE_BF16));
 }
 
 void attn__row_pass_begin(struct attn__row_pass *ps)
@@ -47,10 +74,10 @@ void attn__row_pass_begin(struct attn__row_pass *ps)
         attn__vis_hull(&ps->vis, ps->r0, ps->r0 + ps->rows, &ps->lo, &ps->hi);
     if (attn__epilogue_skips(ps->c, ps->s, ps->h0, ps->heads))
         ps->hi = ps->lo;
-    /* in double: sizes of views may be anything */
-    double bytes = (double)(ps->hi - ps->lo) * (double)(p->d + p->dv) *
-                   (double)attn__dtype_size(p->kv_dtype);
-    ps->fetch = bytes * (double)p->n_groups * (double)ps->c->n_seq > NEAR ? FETCH : 0;
+    ps->from = place_of(ps);
+    ps->runs = ps->from == ATTN__FROM_RAM && ps->rows <= RUN_ROWS && !p->score.steps &&
+               reads_in_place(ps);
+    ps->lds = ps->runs ? RUN_LD : SPAN;
     for (int64_t r = 0; r < ps->rows; r++) {
         float *row = ps->room->q + r * p->d;
         attn__qk_load_q(&ps->qk, ps->kern, attn__vis_head(&ps->vis, ps->r0 + r),
@@ -73,15 +100,15 @@ static void row_chain(const struct attn__row_pass *ps, int64_t j0, int64_t nk)
         int64_t n = attn__min_i64(part, nk - j);
         const float *f =
             attn__qk_k(&ps->qk, ps->kern, ps->h0, &ps->k, j0 + j, n, ps->room->k, &ld);
-        ps->kern->row_chain(f, ld, n, d, ps->room->q, d, ps->rows, ps->room->s + j, SPAN,
-                            ps->fetch);
+        ps->kern->row_chain(f, ld, n, d, ps->room->q, d, ps->rows, ps->room->s + j, ps->lds,
+                            ps->from);
     }
 }
 
 static void row_qk(const struct attn__row_pass *ps, int64_t j0, int64_t nk)
 {
     const struct attn__rows *k = &ps->k;
-    int64_t d = ps->c->p->d, ld, rows = ps->rows, fetch = ps->fetch;
+    int64_t d = ps->c->p->d, ld, rows = ps->rows, lds = ps->lds, from = ps->from;
     const void *at = attn__rows_at(k, j0);
     const float *q = ps->room->q;
     float *s = ps->room->s;
@@ -89,30 +116,30 @@ static void row_qk(const struct attn__row_pass *ps, int64_t j0, int64_t nk)
     if (ps->c->p->invariant == ATTN_INVARIANT_CHUNK) {
         row_chain(ps, j0, nk);
     } else if (!changed && attn__rows_plain(k, ATTN_DTYPE_F16)) {
-        ps->kern->row_qk_f16(at, k->row, nk, d, q, d, rows, s, SPAN, fetch);
+        ps->kern->row_qk_f16(at, k->row, nk, d, q, d, rows, s, lds, from);
     } else if (!changed && attn__rows_plain(k, ATTN_DTYPE_BF16)) {
-        ps->kern->row_qk_bf16(at, k->row, nk, d, q, d, rows, s, SPAN, fetch);
+        ps->kern->row_qk_bf16(at, k->row, nk, d, q, d, rows, s, lds, from);
     } else {
         const float *f = attn__qk_k(&ps->qk, ps->kern, ps->h0, k, j0, nk, ps->room->k, &ld);
-        ps->kern->row_qk_f32(f, ld, nk, d, q, d, rows, s, SPAN, fetch);
+        ps->kern->row_qk_f32(f, ld, nk, d, q, d, rows, s, lds, from);
     }
 }
 
-/* o[r] += sum_j p[r * SPAN + j] v[j0 + j] */
+/* o[r] += sum_j p[r * lds + j] v[j0 + j] */
 static void row_pv(const struct attn__row_pass *ps, int64_t j0, int64_t nk, const float *p,
                    float *o)
 {
     const struct attn__rows *v = &ps->v;
     const struct attn__kernels *kern = ps->kern;
-    int64_t dv = ps->c->p->dv, rows = ps->rows, ld;
+    int64_t dv = ps->c->p->dv, rows = ps->rows, lds = ps->lds, ld;
     const void *first = attn__rows_at(v, j0);
     if (attn__rows_plain(v, ATTN_DTYPE_F16)) {
-        kern->row_pv_f16(first, v->row, nk, dv, p, SPAN, rows, o, dv, ps->fetch);
+        kern->row_pv_f16(first, v->row, nk, dv, p, lds, rows, o, dv, ps->from);
     } else if (attn__rows_plain(v, ATTN_DTYPE_BF16)) {
-        kern->row_pv_bf16(first, v->row, nk, dv, p, SPAN, rows, o, dv, ps->fetch);
+        kern->row_pv_bf16(first, v->row, nk, dv, p, lds, rows, o, dv, ps->from);
     } else {
         const float *f = attn__rows_f32(kern, v, j0, nk, dv, ps->room->v, &ld);
-        kern->row_pv_f32(f, ld, nk, dv, p, SPAN, rows, o, dv, ps->fetch);
+        kern->row_pv_f32(f, ld, nk, dv, p, lds, rows, o, dv, ps->from);
     }
 }
 
@@ -128,9 +155,9 @@ static void block(const struct attn__row_pass *ps, int64_t j0, int64_t nk, float
     for (int64_t r = 0; r < ps->rows; r++) {
         float f = 1;
         if (ps->norm.kind < 0) {
-            f = ps->kern->row_softmax(s + r * SPAN, nk, &m[r], &l[r]);
+            f = ps->kern->row_softmax(s + r * ps->lds, nk, &m[r], &l[r]);
         } else {
-            ps->kern->row_weights(ps->norm.kind, ps->norm.shift, s + r * SPAN, nk, &l[r]);
+            ps->kern->row_weights(ps->norm.kind, ps->norm.shift, s + r * ps->lds, nk, &l[r]);
             m[r] = l[r] == 0 ? -INFINITY : 0;
         }
         if (f != 1)
@@ -154,27 +181,29 @@ static void block(const struct attn__row_pass *ps, int64_t j0, int64_t nk, float
         o[e] += part[e];
 }
 
-static void span(struct attn__row_pass *ps, int64_t j0, int64_t j1, float *m, float *l,
-                 float *o)
+static enum attn__tile class_of(const struct attn__row_pass *ps, int64_t j0, int64_t j1)
+{
+    return attn__vis_tile(&ps->vis, ps->r0, ps->r0 + ps->rows, j0, j1);
+}
+
+/* A span, or several that are FULL. */
+static void run(struct attn__row_pass *ps, enum attn__tile class, int64_t j0, int64_t j1, float *m,
+                float *l, float *o)
 {
     int64_t nk = j1 - j0, block_keys = attn__block_keys(ps->c->p);
     float *s = ps->room->s;
-    enum attn__tile class = attn__vis_tile(&ps->vis, ps->r0, ps->r0 + ps->rows, j0, j1);
-    if (class == ATTN__TILE_EMPTY)
-        return;
     ps->did_pairs += ps->rows * nk;
-    ps->did_tiles++;
     row_qk(ps, j0, nk);
     for (int64_t r = 0; r < ps->rows; r++) {
         if (ps->c->p->score.steps) {
-            attn__score_row_steps(&ps->score, ATTN__STEPS_ALL, ps->r0 + r, j0, nk, s + r * SPAN);
+            attn__score_row_steps(&ps->score, ATTN__STEPS_ALL, ps->r0 + r, j0, nk, s + r * ps->lds);
             if (ps->norm.kind < 0)
-                ps->kern->vec_scale(s + r * SPAN, nk, (float)M_LOG2E);
+                ps->kern->vec_scale(s + r * ps->lds, nk, (float)M_LOG2E);
         }
         if (class == ATTN__TILE_PARTIAL)
-            attn__vis_hide(&ps->vis, ps->r0 + r, j0, j1, s + r * SPAN);
+            attn__vis_hide(&ps->vis, ps->r0 + r, j0, j1, s + r * ps->lds);
         if (ps->tops.top)
-            attn__row_tops_see(&ps->tops, ps->kern, r, s + r * SPAN, j0, nk);
+            attn__row_tops_see(&ps->tops, ps->kern, r, s + r * ps->lds, j0, nk);
     }
     for (int64_t j = j0, end; j < j1; j = end) {
         end = attn__min_i64(j1, j + block_keys - j % block_keys);
@@ -194,7 +223,18 @@ void attn__row_pass_chunk(struct attn__row_pass *ps, int64_t n, float *m, float 
         memset(o, 0, (size_t)(ps->rows * ps->c->p->dv) * sizeof *o);
     for (int64_t j = lo, end; j < hi; j = end) {
         end = attn__min_i64(hi, j + SPAN - j % SPAN);
-        span(ps, j, end, m, l, o);
+        enum attn__tile class = class_of(ps, j, end);
+        if (class == ATTN__TILE_EMPTY)
+            continue;
+        ps->did_tiles++;
+        while (class == ATTN__TILE_FULL && ps->runs && end < hi) {
+            int64_t next = attn__min_i64(hi, end + SPAN);
+            if (class_of(ps, end, next) != ATTN__TILE_FULL)
+                break;
+            ps->did_tiles++;
+            end = next;
+        }
+        run(ps, class, j, end, m, l, o);
     }
 }
 

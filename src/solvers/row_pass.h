@@ -20,7 +20,7 @@
 struct attn__row_room {
     float *q;     /* [rows][d], scaled */
     float *tq;    /* [rows][d], for QUERY_TABLE; NULL without */
-    float *s;     /* [rows][SPAN] */
+    float *s;     /* [rows][lds of the pass] */
     float *part;  /* [rows][dv], sums of a block */
     float *k, *v; /* [SPAN][d], [block][dv]: for odd strides, changed rows */
     struct attn__score_work score;
@@ -50,7 +50,9 @@ struct attn__row_pass {
     struct attn__vis vis;
     struct attn__score score;
     int64_t lo, hi;       /* no row sees a key outside */
-    int64_t fetch;
+    int64_t from;         /* ATTN__FROM_* */
+    bool runs;            /* more than a span of K, then of V */
+    int64_t lds;          /* from a row of scores to the next */
     int64_t did_pairs, did_tiles; /* spans of keys; attn__row_pass_chunk adds */
 };
 

@@ -8,7 +8,7 @@
 enum type { F32, F16, BF16, CHAIN };
 
 static const int64_t some_rows[] = { 1, 2, 3, 4, 5, 7, 8, 9, 32 };
-static const int64_t some_keys[] = { 0, 1, 2, 3, 4, 5, 8, 11, 37 };
+static const int64_t some_keys[] = { 0, 1, 2, 3, 4, 5, 8, 11, 37, 70 };
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
@@ -45,25 +45,25 @@ static const void *at(enum type t, const void *p, int64_t i)
 static void run_qk(struct ck *c, enum type t, const void *k, int64_t ldk, int64_t nk, int64_t d,
                    const float *q, int64_t ldq, int64_t nr, float *s, int64_t lds)
 {
-    int64_t fetch = ck_range(c, 0, 1) * 4096;
+    int64_t from = ck_range(c, ATTN__FROM_L2, ATTN__FROM_RAM);
     if (t == F32)
-        c->k->row_qk_f32(k, ldk, nk, d, q, ldq, nr, s, lds, fetch);
+        c->k->row_qk_f32(k, ldk, nk, d, q, ldq, nr, s, lds, from);
     else if (t == CHAIN)
-        c->k->row_chain(k, ldk, nk, d, q, ldq, nr, s, lds, fetch);
+        c->k->row_chain(k, ldk, nk, d, q, ldq, nr, s, lds, from);
     else
         (t == F16 ? c->k->row_qk_f16 : c->k->row_qk_bf16)(k, ldk, nk, d, q, ldq, nr, s, lds,
-                                                          fetch);
+                                                          from);
 }
 
 static void run_pv(struct ck *c, enum type t, const void *v, int64_t ldv, int64_t nk, int64_t dv,
                    const float *p, int64_t ldp, int64_t nr, float *o, int64_t ldo)
 {
-    int64_t fetch = ck_range(c, 0, 1) * 4096;
+    int64_t from = ck_range(c, ATTN__FROM_L2, ATTN__FROM_RAM);
     if (t == F32)
-        c->k->row_pv_f32(v, ldv, nk, dv, p, ldp, nr, o, ldo, fetch);
+        c->k->row_pv_f32(v, ldv, nk, dv, p, ldp, nr, o, ldo, from);
     else
         (t == F16 ? c->k->row_pv_f16 : c->k->row_pv_bf16)(v, ldv, nk, dv, p, ldp, nr, o, ldo,
-                                                          fetch);
+                                                          from);
 }
 
 static void qk_case(struct ck *c, enum type t, int64_t nr, int64_t nk, int64_t d, int kind)

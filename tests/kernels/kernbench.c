@@ -278,7 +278,10 @@ static void decode(const struct attn__kernels *k, int bits, const char *kv, int6
     enum { KEYS_AT_ONCE = 256 };
     int64_t size = bits == 32 ? 4 : 2;
     /* as the decode solver does */
-    int64_t fetch = 2 * heads * nk * d * size > 2 << 20 ? 4096 : 0;
+    int64_t bytes = 2 * heads * nk * d * size;
+    int64_t from = bytes <= 2 << 20    ? ATTN__FROM_L2
+                   : bytes <= 16 << 20 ? ATTN__FROM_L3
+                                       : ATTN__FROM_RAM;
     for (int64_t h = 0; h < heads; h++) {
         const char *kh = kv + h * nk * d * size;
         const char *vh = kv + (heads + h) * nk * d * size;
@@ -286,14 +289,14 @@ static void decode(const struct attn__kernels *k, int bits, const char *kv, int6
             int64_t n = nk - j < KEYS_AT_ONCE ? nk - j : KEYS_AT_ONCE;
             const void *kj = kh + j * d * size, *vj = vh + j * d * size;
             if (bits == 32) {
-                k->row_qk_f32(kj, d, n, d, q, d, nr, s, KEYS_AT_ONCE, fetch);
-                k->row_pv_f32(vj, d, n, d, s, KEYS_AT_ONCE, nr, o, d, fetch);
+                k->row_qk_f32(kj, d, n, d, q, d, nr, s, KEYS_AT_ONCE, from);
+                k->row_pv_f32(vj, d, n, d, s, KEYS_AT_ONCE, nr, o, d, from);
             } else if (bits == 16) {
-                k->row_qk_f16(kj, d, n, d, q, d, nr, s, KEYS_AT_ONCE, fetch);
-                k->row_pv_f16(vj, d, n, d, s, KEYS_AT_ONCE, nr, o, d, fetch);
+                k->row_qk_f16(kj, d, n, d, q, d, nr, s, KEYS_AT_ONCE, from);
+                k->row_pv_f16(vj, d, n, d, s, KEYS_AT_ONCE, nr, o, d, from);
             } else {
-                k->row_qk_bf16(kj, d, n, d, q, d, nr, s, KEYS_AT_ONCE, fetch);
-                k->row_pv_bf16(vj, d, n, d, s, KEYS_AT_ONCE, nr, o, d, fetch);
+                k->row_qk_bf16(kj, d, n, d, q, d, nr, s, KEYS_AT_ONCE, from);
+                k->row_pv_bf16(vj, d, n, d, s, KEYS_AT_ONCE, nr, o, d, from);
             }
         }
     }
@@ -374,9 +377,9 @@ static void bench_stored(const struct attn__kernels *k)
                         for (int64_t j = 0; j < nk; j += AT_ONCE) {
                             int64_t m = nk - j < AT_ONCE ? nk - j : AT_ONCE;
                             const uint8_t *kj = at + (h * nk + j) * row;
-                            types[n].qk(kj, row, m, d, q, d, nr, s, AT_ONCE, 4096);
+                            types[n].qk(kj, row, m, d, q, d, nr, s, AT_ONCE, ATTN__FROM_RAM);
                             types[n].pv(kj + HEADS * nk * row, row, m, d, s, AT_ONCE, nr, o, d,
-                                        4096);
+                                        ATTN__FROM_RAM);
                         }
                     t = (double)nk / (now() - t);
                     best[n] = t > best[n] ? t : best[n];
