@@ -30,7 +30,7 @@ enum { SLAB = 128 };
 
 struct state {
     const struct attn__exec *x;
-    struct attn__call exact_call; /* as the call, without COLSUM */
+    const struct attn__call *without; /* the call without COLSUM */
     float *s;                     /* [rows][keys]: scores, then probabilities */
     float *q, *k, *v;             /* dense copies where BLAS needs one */
     float *tq;                    /* [rows][d], for QUERY_TABLE; NULL without */
@@ -212,7 +212,7 @@ static void task_rows(struct state *st, int64_t worker, int64_t n)
 static void task_finish(struct state *st, int64_t worker, int64_t n)
 {
     int64_t r = n * TASK_ROWS, dv = st->x->call->p->dv;
-    attn__finish_rows(&st->exact_call, st->x->machine->kern, st->seq, &st->vis, st->i0 + r,
+    attn__finish_rows(st->without, st->x->machine->kern, st->seq, &st->vis, st->i0 + r,
                       attn__min_i64(TASK_ROWS, st->i1 - st->i0 - r), st->o + r * dv, dv,
                       st->m + r, st->l + r, &st->exact[worker], NULL);
 }
@@ -344,9 +344,14 @@ static void run(const struct attn__exec *x)
     const struct attn__problem *p = x->call->p;
     struct attn__scratch s = {.base = x->ws, .ok = true};
     struct attn__exec mine = *x;
-    struct state st = {.x = &mine, .exact_call = *x->call};
+    struct attn__call copy; /* is long: only where it is needed */
+    struct state st = {.x = &mine, .without = x->call};
     carve(&s, p, x->machine, &st);
-    st.exact_call.has[ATTN__SLOT_COLSUM] = false;
+    if (x->call->has[ATTN__SLOT_COLSUM]) {
+        copy = *x->call;
+        copy.has[ATTN__SLOT_COLSUM] = false;
+        st.without = &copy;
+    }
     mine.active = attn__active_begin(x, &st.active);
     st.all_pairs = attn__score_row_all_pairs(p);
     for (int64_t n = 0; n < x->call->n_seq; n++) {

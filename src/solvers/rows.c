@@ -43,7 +43,7 @@ struct worker {
 
 struct state {
     const struct attn__exec *x;
-    struct attn__call exact_call; /* as the call, without COLSUM */
+    const struct attn__call *without; /* the call without COLSUM */
     struct worker *worker;
     struct attn__active active;
     bool colsum; /* then a unit is all rows of a head, in order */
@@ -289,7 +289,7 @@ static void run_item(struct item *it)
         for (int64_t r = 0; r < it->rows; r++)
             for (int64_t j = 0; j < n; j++)
                 w->col[j] += (double)w->s[r * n + j];
-    attn__finish_rows(&it->st->exact_call, it->kern, it->s, &it->vis, it->i0 * it->heads, it->rows,
+    attn__finish_rows(it->st->without, it->kern, it->s, &it->vis, it->i0 * it->heads, it->rows,
                       w->o, it->c->p->dv, w->m, w->l, &w->exact,
                       NULL);
 }
@@ -353,10 +353,15 @@ static void run(const struct attn__exec *x)
 {
     struct attn__scratch s = {.base = x->ws, .ok = true};
     struct attn__exec mine = *x;
-    struct state st = {.x = &mine, .exact_call = *x->call};
+    struct attn__call copy; /* is long: only where it is needed */
+    struct state st = {.x = &mine, .without = x->call};
     struct attn__units u = {.x = &mine, .count = count, .unit = unit, .arg = &st};
     carve(&s, x->call->p, x->machine, &st, &u.start);
-    st.exact_call.has[ATTN__SLOT_COLSUM] = false;
+    if (x->call->has[ATTN__SLOT_COLSUM]) {
+        copy = *x->call;
+        copy.has[ATTN__SLOT_COLSUM] = false;
+        st.without = &copy;
+    }
     mine.active = attn__active_begin(x, &st.active);
     st.colsum = (x->call->p->want & ATTN_WANT_COLSUM) != 0;
     attn__units_run(&u);
