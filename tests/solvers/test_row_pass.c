@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Rows against a chunk of keys: a row gets the same bits alone as beside
- * others, and a careful pass the same as another, but for values that the row
- * does not see, which it does not touch.
+ * others, whether K and V are near or in RAM; and a careful pass the same as
+ * another, but for values that the row does not see, which it does not touch.
  */
 #include <math.h>
 #include <stdio.h>
@@ -18,6 +18,9 @@
 /* The last query of each head sees all keys but the hidden one; queries 0 and
  * 1 stand HIDDEN and one key further back. */
 enum { HEADS = 2, QUERIES = 2, KEYS = ATTN__CHUNK + 331, D = 20, DV = 12, ROWS = HEADS * QUERIES };
+
+/* So many groups of heads do not fit in any cache. */
+enum { FAR = 1 << 20 };
 
 static float q[HEADS][QUERIES][D], k[KEYS][D], v[KEYS][DV], out[HEADS][QUERIES][DV];
 
@@ -93,11 +96,16 @@ int main(void)
         if (!attn_isa_usable(isa))
             continue;
         for (int64_t chunk = 0; chunk < 2; chunk++) {
+            p.n_groups = 1;
             struct result all = run(&c, isa, 0, HEADS, 0, QUERIES, chunk, false);
+            p.n_groups = FAR;
+            struct result far = run(&c, isa, 0, HEADS, 0, QUERIES, chunk, false);
+            failed |= memcmp(&far, &all, sizeof all) != 0;
             for (int64_t r = 0; r < ROWS; r++) {
-                for (int careful = 0; careful < 2; careful++) {
+                for (int way = 0; way < 4; way++) {
+                    p.n_groups = way < 2 ? 1 : FAR;
                     struct result one_row =
-                        run(&c, isa, r % HEADS, 1, r / HEADS, 1, chunk, careful);
+                        run(&c, isa, r % HEADS, 1, r / HEADS, 1, chunk, way % 2 == 1);
                     failed |= memcmp(&one_row.m[0], &all.m[r], sizeof(float)) != 0;
                     failed |= memcmp(&one_row.l[0], &all.l[r], sizeof(float)) != 0;
                     failed |= memcmp(one_row.o[0], all.o[r], sizeof all.o[r]) != 0;
