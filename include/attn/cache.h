@@ -23,7 +23,7 @@
  * The descriptor is of ATTN_MECH_CACHE, with h (HK, or HQ without it: KV
  * heads), d, kv_dtype (f32, f16, bf16, or a type that no tensor has: fp8_e4m3,
  * fp8_e5m2, q8_0, q4_0; tensor.h), what says the frequencies of rope, check,
- * and parameters 900 to 915, whose table is in desc.h.
+ * and parameters 900 to 918, whose table is in desc.h.
  * Lists by group have one entry for all groups or one for each; 908 to 911
  * may also have one for each layer that owns its keys and each group, layer
  * by layer. The scales 914 and 915 are of heads stored as fp8: one for all,
@@ -46,7 +46,7 @@
  * Threads: one call that changes a cache (all but those that take a const
  * cache) at a time, and none that reads beside it; a step belongs to its
  * cache. Memory is the context's allocator's, taken by create, seq_create,
- * fork, reorder, step_begin, shift, load and check alone.
+ * fork, reorder, step_begin, shift, prune_scores, load and check alone.
  */
 #ifndef ATTN_CACHE_H
 #define ATTN_CACHE_H
@@ -58,6 +58,22 @@ typedef struct attn_step attn_step;
 
 /* Flags of fork and truncate: also where pruned tokens would be missed. */
 enum { ATTN_CACHE_LOSSY = 1 };
+
+/*
+ * Rules of attn_cache_prune_scores. TOP: how many tokens stay by their scores
+ * (needed). SINK, RECENT: so many of the oldest and newest stored tokens stay
+ * besides and are no candidates. POOL_MEAN, POOL_MAX: a candidate counts by
+ * the mean (zeros beyond the ends) or the largest score of so many tokens, an
+ * odd number, around it; of candidates alone, with POOL_ALL = 1 of all tokens.
+ */
+enum {
+    ATTN_CACHE_PRUNE_TOP = 1,
+    ATTN_CACHE_PRUNE_SINK = 2,
+    ATTN_CACHE_PRUNE_RECENT = 3,
+    ATTN_CACHE_PRUNE_POOL_MEAN = 4,
+    ATTN_CACHE_PRUNE_POOL_MAX = 5,
+    ATTN_CACHE_PRUNE_POOL_ALL = 6
+};
 
 /* Figures of a cache. */
 enum {
@@ -171,6 +187,41 @@ ATTN_API int32_t attn_cache_shift(attn_cache *cache, int64_t seq, int64_t p0,
 ATTN_API int32_t attn_cache_prune(attn_cache *cache, int64_t seq,
                                   int64_t layer, int64_t group,
                                   const int64_t *keep, size_t n);
+
+/*
+ * Tells the weights that query rows gave to the stored tokens of a layer and
+ * group: [1,H,R,n] for the query heads of the group, R rows in their order and
+ * the n tokens of attn_cache_positions, 0 for those that a row did not see;
+ * any float type and strides. They are added to the scores by the group's
+ * cache_scores. A new token begins with 0. ATTN_ERR_NULL, ATTN_ERR_BAD_ID,
+ * ATTN_ERR_BUSY, ATTN_ERR_INVALID, ATTN_ERR_UNSUPPORTED (no cache_scores, or a
+ * rule with a window), ATTN_ERR_DTYPE, ATTN_ERR_SHAPE, ATTN_ERR_STRIDE. Since
+ * 0.1.
+ */
+ATTN_API int32_t attn_cache_observe(attn_cache *cache, int64_t seq,
+                                    int64_t layer, int64_t group,
+                                    const attn_tensor *weights);
+
+/*
+ * The scores of the stored tokens, as attn_cache_positions gives positions.
+ * Errors as attn_cache_observe. Since 0.1.
+ */
+ATTN_API int32_t attn_cache_scores(const attn_cache *cache, int64_t seq,
+                                   int64_t layer, int64_t group,
+                                   float *scores, size_t room, size_t *n);
+
+/*
+ * Keeps tokens by their scores: rules[n] are ATTN_CACHE_PRUNE_*, each at most
+ * once, values[n] their numbers. Larger scores first, with count_low smaller
+ * ones; of equal ones the older; NaN last. Where as many stay as there are,
+ * nothing happens. A prune by count_low begins to count anew. ATTN_ERR_NULL,
+ * ATTN_ERR_BAD_ID, ATTN_ERR_BUSY, ATTN_ERR_INVALID, ATTN_ERR_UNSUPPORTED (as
+ * attn_cache_observe), ATTN_ERR_NOMEM. Since 0.1.
+ */
+ATTN_API int32_t attn_cache_prune_scores(attn_cache *cache, int64_t seq,
+                                         int64_t layer, int64_t group,
+                                         const int32_t *rules,
+                                         const int64_t *values, size_t n);
 
 /*
  * The next beams of a search: seq[i] continues old[parent[i]]; all of old,

@@ -381,6 +381,11 @@ enum {
  * | 913 | cache_max_position | i64  | 1..2^40           | 2^31-1          |
  * | 914 | cache_k_scale      | f64s | > 0, see cache.h  | 1               |
  * | 915 | cache_v_scale      | f64s | the same          | 1               |
+ * | 916 | cache_scores       | i64s | ATTN_CACHE_       | 0               |
+ * |     |                    |      | SCORES_* by group |                 |
+ * | 917 | cache_score_rows   | i64  | 1..2^40           | needed for      |
+ * |     |                    |      |                   | window_sum      |
+ * | 918 | policy             | enum | docs/mechanisms   | none            |
  *
  * Of one mechanism each, number / 100 (docs/mechanisms/ has its text):
  *
@@ -610,6 +615,9 @@ enum {
     ATTN_PARAM_CACHE_MAX_POSITION = 913,
     ATTN_PARAM_CACHE_K_SCALE = 914,
     ATTN_PARAM_CACHE_V_SCALE = 915,
+    ATTN_PARAM_CACHE_SCORES = 916,
+    ATTN_PARAM_CACHE_SCORE_ROWS = 917,
+    ATTN_PARAM_POLICY = 918,
     /* From 10000 on: of mechanism number / 100 alone. */
     ATTN_PARAM_MLA_FORM = 10100,
     ATTN_PARAM_MLA_RANK = 10101,

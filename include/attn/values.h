@@ -147,7 +147,37 @@ enum {
  */
 enum { ATTN_INVARIANT_BATCH = 0, ATTN_INVARIANT_CHUNK = 1 };
 
+/* Values of `cache_keys`. */
 enum { ATTN_CACHE_KEYS_ROTATED = 0, ATTN_CACHE_KEYS_RAW = 1 };
+
+/*
+ * Values of `cache_scores`: what the weights that query rows give to a stored
+ * token become, summed over the query heads of the group. sum: their sum.
+ * last: those of the last row seen. count_low: how many were below 1 / the
+ * number of tokens stored, where few are good. window_sum: the sum over the
+ * last cache_score_rows rows of the last attn_cache_observe.
+ */
+enum {
+    ATTN_CACHE_SCORES_NONE = 0,
+    ATTN_CACHE_SCORES_SUM = 1,
+    ATTN_CACHE_SCORES_LAST = 2,
+    ATTN_CACHE_SCORES_COUNT_LOW = 3,
+    ATTN_CACHE_SCORES_WINDOW_SUM = 4
+};
+
+/* Values of `policy`; docs/mechanisms/ has a sheet for each. */
+enum {
+    ATTN_POLICY_NONE = 0,
+    ATTN_POLICY_DUO_ATTENTION = 500,
+    ATTN_POLICY_RAZOR_ATTENTION = 501,
+    ATTN_POLICY_TASK_KV = 502,
+    ATTN_POLICY_STREAMING_LLM = 503,
+    ATTN_POLICY_MOA_CACHE = 504,
+    ATTN_POLICY_H2O = 505,
+    ATTN_POLICY_SNAPKV = 506,
+    ATTN_POLICY_TOVA = 507,
+    ATTN_POLICY_SCISSORHANDS = 508
+};
 
 /* Bits of `want`: further outputs that execute may be asked for. */
 enum {

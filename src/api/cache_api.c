@@ -87,6 +87,35 @@ int32_t attn_cache_prune(attn_cache *cache, int64_t seq, int64_t layer, int64_t 
     return attn__cache_prune(cache, seq, layer, group, keep, n);
 }
 
+int32_t attn_cache_observe(attn_cache *cache, int64_t seq, int64_t layer, int64_t group,
+                           const attn_tensor *weights)
+{
+    ATTN__CHECK_OBJECT(cache, ATTN__CACHE_TAG);
+    ATTN__CHECK_POINTER(weights);
+    return attn__cache_observe(cache, seq, layer, group, weights);
+}
+
+int32_t attn_cache_scores(const attn_cache *cache, int64_t seq, int64_t layer, int64_t group,
+                          float *scores, size_t room, size_t *n)
+{
+    ATTN__CHECK_OBJECT(cache, ATTN__CACHE_TAG);
+    if (room > 0)
+        ATTN__CHECK_POINTER(scores);
+    ATTN__CHECK_POINTER(n);
+    return attn__cache_scores(cache, seq, layer, group, scores, room, n);
+}
+
+int32_t attn_cache_prune_scores(attn_cache *cache, int64_t seq, int64_t layer, int64_t group,
+                                const int32_t *rules, const int64_t *values, size_t n)
+{
+    ATTN__CHECK_OBJECT(cache, ATTN__CACHE_TAG);
+    if (n > 0) {
+        ATTN__CHECK_POINTER(rules);
+        ATTN__CHECK_POINTER(values);
+    }
+    return attn__cache_prune_scores(cache, seq, layer, group, rules, values, n);
+}
+
 int32_t attn_cache_reorder(attn_cache *cache, size_t n, const int64_t *old, const int32_t *parent,
                            int64_t *seq)
 {

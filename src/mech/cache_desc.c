@@ -13,6 +13,7 @@
 #include "base/checked.h"
 #include "base/dtype.h"
 #include "base/error.h"
+#include "mech/cache_policy.h"
 #include "mech/mech.h"
 #include "mech/prologue.h"
 #include "problem/mech_list.h"
@@ -289,7 +290,11 @@ static int32_t fill_group(const struct attn__params *v, const struct attn__cache
                                "cache_group has no head in group %" PRId64
                                ", expected groups without gaps",
                                n);
-    int32_t status = read_type(v, c, ATTN_PARAM_CACHE_K_DTYPE, n, c->d, &g->k_dtype);
+    int64_t scores = ATTN_CACHE_SCORES_NONE;
+    int32_t status = pick(v, c, ATTN_PARAM_CACHE_SCORES, false, n, scores, &scores);
+    g->scores = (int32_t)scores;
+    if (status == ATTN_OK)
+        status = read_type(v, c, ATTN_PARAM_CACHE_K_DTYPE, n, c->d, &g->k_dtype);
     if (status == ATTN_OK)
         status = read_type(v, c, ATTN_PARAM_CACHE_V_DTYPE, n, c->dv, &g->v_dtype);
     if (status == ATTN_OK && !lay_out_page(c, g))
@@ -329,6 +334,34 @@ static int32_t fill_rule(const struct attn__params *v, const struct attn__cache_
     if (rule->window != ATTN_UNBOUNDED)
         rule->window = attn__min_i64(rule->window, window_max);
     return status;
+}
+
+/* Scores need a group and layer that keeps everything, and WINDOW_SUM a number
+ * of rows. */
+static int32_t check_scores(const struct attn__params *v, struct attn__cache_config *c)
+{
+    bool set = false, sums = false;
+    c->score_rows = attn__params_i64_or(v, ATTN_PARAM_CACHE_SCORE_ROWS, 0);
+    for (int64_t g = 0; g < c->groups; g++) {
+        bool kept = c->group[g].scores == ATTN_CACHE_SCORES_NONE;
+        sums = sums || c->group[g].scores == ATTN_CACHE_SCORES_WINDOW_SUM;
+        for (int64_t r = 0; r < c->rows; r++)
+            kept = kept || c->rule[r * c->groups + g].window == ATTN_UNBOUNDED;
+        if (!kept)
+            return attn__error_set(ATTN_ERR_INVALID,
+                                   "cache_scores is set for group %" PRId64
+                                   ", which has a window in every layer, expected a layer "
+                                   "without",
+                                   g);
+    }
+    (void)attn__params_is_set(v, ATTN_PARAM_CACHE_SCORE_ROWS, &set);
+    if (sums == set)
+        return ATTN_OK;
+    return attn__error_set(sums ? ATTN_ERR_UNSET : ATTN_ERR_INVALID,
+                           "cache_score_rows is %sset and %s group has cache_scores=%d, which "
+                           "needs it",
+                           set ? "" : "not ", sums ? "a" : "no",
+                           (int)ATTN_CACHE_SCORES_WINDOW_SUM);
 }
 
 /* Places of the lists in the block, which may be NULL to count its bytes. */
@@ -392,6 +425,9 @@ static int32_t fill(const struct attn__params *v, struct attn__cache_config *c,
     if (c->rope_dim > 0)
         memcpy(l->freq, freq, (size_t)(c->rope_dim / 2) * sizeof *freq);
     c->freq = l->freq;
+    c->rule = l->rule;
+    if (status == ATTN_OK)
+        status = check_scores(v, c);
     if (status == ATTN_OK)
         status = check_scales(v, c, ATTN_PARAM_CACHE_K_SCALE, false);
     if (status == ATTN_OK)
@@ -400,7 +436,6 @@ static int32_t fill(const struct attn__params *v, struct attn__cache_config *c,
         return status;
     c->k_scale = fill_scales(v, c, ATTN_PARAM_CACHE_K_SCALE, l->scale[0]);
     c->v_scale = fill_scales(v, c, ATTN_PARAM_CACHE_V_SCALE, l->scale[1]);
-    c->rule = l->rule;
     c->row = l->row;
     c->owns = l->owns;
     return status;
@@ -423,16 +458,13 @@ static int32_t build(const struct attn__params *v, const struct attn__mem *mem,
     return status;
 }
 
-int32_t attn__cache_desc_read(const struct attn__params *v, const struct attn__mem *mem,
-                              struct attn__cache_config *c)
+static int32_t read_all(const struct attn__params *v, const struct attn__mem *mem,
+                        struct attn__cache_config *c)
 {
     struct attn__problem p;
     void *room = NULL;
     size_t bytes = 0;
-    memset(c, 0, sizeof *c);
-    int32_t status = check_known(v);
-    if (status == ATTN_OK)
-        status = read_sizes(v, c);
+    int32_t status = read_sizes(v, c);
     if (status == ATTN_OK)
         status = read_owners(v, c);
     if (status == ATTN_OK)
@@ -442,5 +474,20 @@ int32_t attn__cache_desc_read(const struct attn__params *v, const struct attn__m
     if (status == ATTN_OK)
         status = build(v, mem, c, p.rope.freq);
     attn__mem_free(mem, room, room ? bytes : 0);
+    return status;
+}
+
+int32_t attn__cache_desc_read(const struct attn__params *v, const struct attn__mem *mem,
+                              struct attn__cache_config *c)
+{
+    struct attn__params copy;
+    memset(c, 0, sizeof *c);
+    int32_t status = check_known(v);
+    if (status != ATTN_OK)
+        return status;
+    status = attn__cache_policy(v, mem, &copy);
+    if (status == ATTN_OK)
+        status = read_all(&copy, mem, c);
+    attn__params_destroy(&copy);
     return status;
 }

@@ -139,6 +139,15 @@ static int64_t cell_at(const struct attn__cache_table *t, int64_t pos)
     return lo < t->n_cells && t->cell[lo].pos == pos ? lo : -1;
 }
 
+void attn__cache_pruned(attn_cache *cache, const struct attn__cache_seq *s,
+                        struct attn__cache_table *t, int64_t kept)
+{
+    cache->pruned += t->n_cells - kept;
+    t->n_cells = kept;
+    t->pruned_at = s->next;
+    attn__cache_table_sweep(cache, t, true);
+}
+
 int32_t attn__cache_prune(attn_cache *cache, int64_t seq, int64_t layer, int64_t group,
                           const int64_t *keep, size_t n)
 {
@@ -172,9 +181,6 @@ int32_t attn__cache_prune(attn_cache *cache, int64_t seq, int64_t layer, int64_t
     for (int64_t i = 0; i < t->n_cells; i++)
         if (kept < (int64_t)n && t->cell[i].pos == keep[kept])
             t->cell[kept++] = t->cell[i];
-    cache->pruned += t->n_cells - kept;
-    t->n_cells = kept;
-    t->pruned_at = s->next;
-    attn__cache_table_sweep(cache, t, true);
+    attn__cache_pruned(cache, s, t, kept);
     return ATTN_OK;
 }

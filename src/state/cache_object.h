@@ -33,6 +33,7 @@ struct attn__cache_group {
     int64_t n_heads;
     const int32_t *head; /* KV heads, ascending */
     int32_t k_dtype, v_dtype;
+    int32_t scores;        /* ATTN_CACHE_SCORES_* */
     size_t k_row, v_row;   /* bytes of a row */
     size_t k_head, v_head; /* bytes from one head's rows to the next one's */
     size_t v_at;           /* where the values of a page begin */
@@ -44,6 +45,7 @@ struct attn__cache_config {
     int64_t layers, heads, groups, d, dv;
     int64_t rows; /* layers that own keys */
     int64_t page_size, pages, sequences, max_position;
+    int64_t score_rows; /* of a run that WINDOW_SUM adds up, the last ones */
     bool raw;           /* keys are not turned */
     int32_t pairing;    /* ATTN_ROPE_*: how they are; NONE: not known */
     int64_t rope_dim;
@@ -71,6 +73,7 @@ struct attn__cache_page {
 struct attn__cache_cell {
     int64_t pos;
     int32_t page, slot;
+    float score; /* where the group has them and the rule no window */
 };
 
 struct attn__cache_table {
@@ -292,6 +295,35 @@ void attn__cache_forget(const attn_cache *cache, int64_t table, struct attn__cac
 int32_t attn__cache_locate(const attn_cache *cache, int64_t seq, int64_t layer, int64_t group,
                            bool idle, struct attn__cache_seq **s, int64_t *table);
 
+/* The first `kept` cells are what a prune has left. */
+void attn__cache_pruned(attn_cache *cache, const struct attn__cache_seq *s,
+                        struct attn__cache_table *t, int64_t kept);
+
+/* ---- cache_scores.c */
+
+/* Whether the cells of a table have scores. */
+static inline bool attn__cache_tracks(const attn_cache *cache, int64_t table)
+{
+    return attn__cache_group_of(cache, table)->scores != ATTN_CACHE_SCORES_NONE &&
+           cache->c.rule[table].window == ATTN_UNBOUNDED;
+}
+
+/* For who runs queries and tells the weights that they gave, of a table that
+ * tracks: how many of `rows` query rows count, the last ones; the beginning of
+ * a run; and the weights of one row of one query head for n cells from
+ * `first` on. */
+int64_t attn__cache_scored_rows(const attn_cache *cache, int64_t table, int64_t rows);
+void attn__cache_score_begin(const attn_cache *cache, int64_t table, struct attn__cache_table *t);
+void attn__cache_score_add(const attn_cache *cache, int64_t table, struct attn__cache_table *t,
+                           int64_t first, const float *p, int64_t n);
+
+int32_t attn__cache_observe(attn_cache *cache, int64_t seq, int64_t layer, int64_t group,
+                            const attn_tensor *weights);
+int32_t attn__cache_scores(const attn_cache *cache, int64_t seq, int64_t layer, int64_t group,
+                           float *scores, size_t room, size_t *n);
+int32_t attn__cache_prune_scores(attn_cache *cache, int64_t seq, int64_t layer, int64_t group,
+                                 const int32_t *rule, const int64_t *value, size_t n);
+
 /* ---- cache_shift.c */
 int32_t attn__cache_shift(attn_cache *cache, int64_t seq, int64_t p0, int64_t delta);
 
@@ -322,6 +354,8 @@ int32_t attn__cache_step_write(attn_step *step, int64_t layer, const attn_tensor
 int32_t attn__cache_step_commit(attn_step *step, const int64_t *n_keep, const int32_t *keep);
 int32_t attn__cache_step_abort(attn_step *step);
 void attn__cache_step_free(attn_step *step);
+/* Weights [1,H,R,n] of queries, any H and R from 1 and 0 on. */
+int32_t attn__cache_weights(const char *name, const attn_tensor *t, int64_t n);
 /* The tensors of a write or read have heads, n tokens and the right widths. */
 int32_t attn__cache_tensor(const char *name, const attn_tensor *t, int64_t heads, int64_t n,
                            int64_t d);

@@ -8,7 +8,8 @@
  *     u64 m, u32 CRC-32 of the body, u32 CRC-32 of all bytes before
  *     body [m]: next, last, lossy as i64; of each table i64 number of cells,
  *         lost_end, pruned_at, n_folded; the cells, each an i64 position and
- *         then its rows; sums as f64 where the rule folds
+ *         then its score as f32 where there are such, then its rows; sums as
+ *         f64 where the rule folds
  *
  * Pages do not show, so that a cache with others can load it. Whoever made the
  * bytes may have made their checksums too: everything is looked at before it
@@ -92,6 +93,7 @@ static void put_description(struct out *o, const struct attn__cache_config *c)
         put_i64(o, group->n_heads);
         put_u64(o, (uint64_t)group->k_dtype, 4);
         put_u64(o, (uint64_t)group->v_dtype, 4);
+        put_u64(o, (uint64_t)group->scores, 4);
         for (int64_t h = 0; h < group->n_heads; h++)
             put_u64(o, (uint64_t)group->head[h], 4);
     }
@@ -111,9 +113,11 @@ static int64_t sums_of(const attn_cache *cache, int64_t table)
     return attn__cache_group_of(cache, table)->n_heads * (cache->c.d + cache->c.dv);
 }
 
-static size_t row_bytes(const struct attn__cache_group *g)
+/* Of what follows a cell's position: its score, where it has one, and rows. */
+static size_t row_bytes(const attn_cache *cache, int64_t table)
 {
-    return (size_t)g->n_heads * (g->k_row + g->v_row);
+    const struct attn__cache_group *g = attn__cache_group_of(cache, table);
+    return (size_t)g->n_heads * (g->k_row + g->v_row) + (attn__cache_tracks(cache, table) ? 4 : 0);
 }
 
 static void put_table(struct out *o, const attn_cache *cache, int64_t n,
@@ -125,6 +129,11 @@ static void put_table(struct out *o, const attn_cache *cache, int64_t n,
         put_i64(o, head[i]);
     for (int64_t i = 0; i < t->n_cells; i++) {
         put_i64(o, t->cell[i].pos);
+        if (attn__cache_tracks(cache, n)) {
+            uint32_t bits;
+            memcpy(&bits, &t->cell[i].score, sizeof bits);
+            put_u64(o, bits, 4);
+        }
         for (int64_t h = 0; h < g->n_heads; h++)
             put(o, attn__cache_k(cache, g, t->cell[i], h), g->k_row);
         for (int64_t h = 0; h < g->n_heads; h++)
@@ -166,7 +175,7 @@ static size_t body_bytes(const attn_cache *cache, const struct attn__cache_seq *
     size_t bytes = SEQ;
     for (int64_t n = 0; n < attn__cache_tables(cache); n++) {
         const struct attn__cache_table *t = &s->table[n];
-        bytes += TABLE + (size_t)t->n_cells * (8 + row_bytes(attn__cache_group_of(cache, n))) +
+        bytes += TABLE + (size_t)t->n_cells * (8 + row_bytes(cache, n)) +
                  (t->fold ? (size_t)sums_of(cache, n) * 8 : 0);
     }
     return bytes;
@@ -300,7 +309,7 @@ static int32_t check_saved_table(const attn_cache *cache, int64_t n, int64_t nex
                                  int64_t *cells)
 {
     const struct attn__cache_rule *rule = &cache->c.rule[n];
-    size_t rows = row_bytes(attn__cache_group_of(cache, n));
+    size_t rows = row_bytes(cache, n);
     int64_t most = cache->c.max_position, pos = -1;
     *cells = get_i64(in);
     int64_t lost_end = get_i64(in), pruned_at = get_i64(in), n_folded = get_i64(in);
@@ -349,7 +358,7 @@ static int32_t grow_to_body(attn_cache *cache, struct attn__cache_seq *s, struct
 {
     (void)take(&in, SEQ);
     for (int64_t n = 0; n < attn__cache_tables(cache); n++) {
-        size_t rows = row_bytes(attn__cache_group_of(cache, n));
+        size_t rows = row_bytes(cache, n);
         int64_t cells = get_i64(&in);
         int32_t status = attn__cache_table_grow(cache, &s->table[n], cells,
                                                 cells / cache->c.page_size + 1);
@@ -372,6 +381,10 @@ static void fill_table(attn_cache *cache, int64_t n, struct attn__cache_table *t
         int64_t pos = get_i64(in);
         struct attn__cache_cell at = attn__cache_table_slot(cache, n, t, &from);
         at.pos = pos;
+        if (attn__cache_tracks(cache, n)) {
+            uint32_t bits = (uint32_t)get_u64(in, 4);
+            memcpy(&at.score, &bits, sizeof bits);
+        }
         for (int64_t h = 0; h < g->n_heads; h++)
             memcpy(attn__cache_k(cache, g, at, h), take(in, g->k_row), g->k_row);
         for (int64_t h = 0; h < g->n_heads; h++)

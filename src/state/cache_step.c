@@ -246,20 +246,26 @@ static int32_t check_open(const attn_step *step)
     return ATTN_OK;
 }
 
+int32_t attn__cache_weights(const char *name, const attn_tensor *t, int64_t n)
+{
+    int32_t status = attn__view_check_real(name, t, 4);
+    if (status != ATTN_OK)
+        return status;
+    if (t->shape[0] == 1 && t->shape[1] >= 1 && t->shape[3] == n)
+        return ATTN_OK;
+    return attn__error_set(ATTN_ERR_SHAPE,
+                           "%s has shape [%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64
+                           "], expected [1,H,R,%" PRId64 "] with at least one head",
+                           name, t->shape[0], t->shape[1], t->shape[2], t->shape[3], n);
+}
+
 int32_t attn__cache_tensor(const char *name, const attn_tensor *t, int64_t heads, int64_t n,
                            int64_t d)
 {
     const int64_t shape[4] = {1, heads, n, d};
-    int32_t status = attn__view_check(name, t);
+    int32_t status = attn__view_check_real(name, t, 4);
     if (status != ATTN_OK)
         return status;
-    if (t->dtype != ATTN_DTYPE_F32 && t->dtype != ATTN_DTYPE_F64 && t->dtype != ATTN_DTYPE_F16 &&
-        t->dtype != ATTN_DTYPE_BF16)
-        return attn__error_set(ATTN_ERR_DTYPE, "%s has dtype %s, expected f32, f64, f16 or bf16",
-                               name, attn__dtype_name(t->dtype));
-    if (t->rank != 4)
-        return attn__error_set(ATTN_ERR_SHAPE, "%s has rank %" PRId32 ", expected 4", name,
-                               t->rank);
     for (int i = 0; i < 4; i++)
         if (t->shape[i] != shape[i])
             return attn__error_set(ATTN_ERR_SHAPE,

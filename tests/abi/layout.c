@@ -241,6 +241,9 @@ VALUE(ATTN_PARAM_CACHE_KEYS, 912);
 VALUE(ATTN_PARAM_CACHE_MAX_POSITION, 913);
 VALUE(ATTN_PARAM_CACHE_K_SCALE, 914);
 VALUE(ATTN_PARAM_CACHE_V_SCALE, 915);
+VALUE(ATTN_PARAM_CACHE_SCORES, 916);
+VALUE(ATTN_PARAM_CACHE_SCORE_ROWS, 917);
+VALUE(ATTN_PARAM_POLICY, 918);
 
 VALUE(ATTN_ALIGN_BOTTOM_RIGHT, 0);
 VALUE(ATTN_ALIGN_TOP_LEFT, 1);
@@ -364,6 +367,27 @@ VALUE(ATTN_CACHE_SEQ_LOSSY, 4);
 VALUE(ATTN_CACHE_SEQ_OPEN, 5);
 VALUE(ATTN_CACHE_KEYS_ROTATED, 0);
 VALUE(ATTN_CACHE_KEYS_RAW, 1);
+VALUE(ATTN_CACHE_PRUNE_TOP, 1);
+VALUE(ATTN_CACHE_PRUNE_SINK, 2);
+VALUE(ATTN_CACHE_PRUNE_RECENT, 3);
+VALUE(ATTN_CACHE_PRUNE_POOL_MEAN, 4);
+VALUE(ATTN_CACHE_PRUNE_POOL_MAX, 5);
+VALUE(ATTN_CACHE_PRUNE_POOL_ALL, 6);
+VALUE(ATTN_CACHE_SCORES_NONE, 0);
+VALUE(ATTN_CACHE_SCORES_SUM, 1);
+VALUE(ATTN_CACHE_SCORES_LAST, 2);
+VALUE(ATTN_CACHE_SCORES_COUNT_LOW, 3);
+VALUE(ATTN_CACHE_SCORES_WINDOW_SUM, 4);
+VALUE(ATTN_POLICY_NONE, 0);
+VALUE(ATTN_POLICY_DUO_ATTENTION, 500);
+VALUE(ATTN_POLICY_RAZOR_ATTENTION, 501);
+VALUE(ATTN_POLICY_TASK_KV, 502);
+VALUE(ATTN_POLICY_STREAMING_LLM, 503);
+VALUE(ATTN_POLICY_MOA_CACHE, 504);
+VALUE(ATTN_POLICY_H2O, 505);
+VALUE(ATTN_POLICY_SNAPKV, 506);
+VALUE(ATTN_POLICY_TOVA, 507);
+VALUE(ATTN_POLICY_SCISSORHANDS, 508);
 
 VALUE(ATTN_WANT_PROBS, 1);
 VALUE(ATTN_WANT_SCORES_RAW, 2);
@@ -853,6 +877,12 @@ FUNCTION(attn_cache_reorder, int32_t (*)(attn_cache *, size_t, const int64_t *, 
          int64_t *));
 FUNCTION(attn_cache_get_i64, int32_t (*)(const attn_cache *, int32_t, int64_t *));
 FUNCTION(attn_cache_seq_get_i64, int32_t (*)(const attn_cache *, int64_t, int32_t, int64_t *));
+FUNCTION(attn_cache_observe, int32_t (*)(attn_cache *, int64_t, int64_t, int64_t,
+                                         const attn_tensor *));
+FUNCTION(attn_cache_scores, int32_t (*)(const attn_cache *, int64_t, int64_t, int64_t, float *,
+                                        size_t, size_t *));
+FUNCTION(attn_cache_prune_scores, int32_t (*)(attn_cache *, int64_t, int64_t, int64_t,
+                                              const int32_t *, const int64_t *, size_t));
 FUNCTION(attn_cache_positions, int32_t (*)(const attn_cache *, int64_t, int64_t, int64_t, int64_t
          *, size_t, size_t *));
 FUNCTION(attn_cache_read, int32_t (*)(const attn_cache *, int64_t, int64_t, int64_t, const

@@ -491,6 +491,9 @@ enum {
     ATTN_PARAM_CACHE_MAX_POSITION = 913,
     ATTN_PARAM_CACHE_K_SCALE = 914,
     ATTN_PARAM_CACHE_V_SCALE = 915,
+    ATTN_PARAM_CACHE_SCORES = 916,
+    ATTN_PARAM_CACHE_SCORE_ROWS = 917,
+    ATTN_PARAM_POLICY = 918,
 
     ATTN_PARAM_MLA_FORM = 10100,
     ATTN_PARAM_MLA_RANK = 10101,
@@ -687,6 +690,27 @@ enum {
 enum { ATTN_INVARIANT_BATCH = 0, ATTN_INVARIANT_CHUNK = 1 };
 
 enum { ATTN_CACHE_KEYS_ROTATED = 0, ATTN_CACHE_KEYS_RAW = 1 };
+
+enum {
+    ATTN_CACHE_SCORES_NONE = 0,
+    ATTN_CACHE_SCORES_SUM = 1,
+    ATTN_CACHE_SCORES_LAST = 2,
+    ATTN_CACHE_SCORES_COUNT_LOW = 3,
+    ATTN_CACHE_SCORES_WINDOW_SUM = 4
+};
+
+enum {
+    ATTN_POLICY_NONE = 0,
+    ATTN_POLICY_DUO_ATTENTION = 500,
+    ATTN_POLICY_RAZOR_ATTENTION = 501,
+    ATTN_POLICY_TASK_KV = 502,
+    ATTN_POLICY_STREAMING_LLM = 503,
+    ATTN_POLICY_MOA_CACHE = 504,
+    ATTN_POLICY_H2O = 505,
+    ATTN_POLICY_SNAPKV = 506,
+    ATTN_POLICY_TOVA = 507,
+    ATTN_POLICY_SCISSORHANDS = 508
+};
 
 enum {
     ATTN_WANT_PROBS = 1,
@@ -1129,6 +1153,15 @@ typedef struct attn_step attn_step;
 enum { ATTN_CACHE_LOSSY = 1 };
 
 enum {
+    ATTN_CACHE_PRUNE_TOP = 1,
+    ATTN_CACHE_PRUNE_SINK = 2,
+    ATTN_CACHE_PRUNE_RECENT = 3,
+    ATTN_CACHE_PRUNE_POOL_MEAN = 4,
+    ATTN_CACHE_PRUNE_POOL_MAX = 5,
+    ATTN_CACHE_PRUNE_POOL_ALL = 6
+};
+
+enum {
     ATTN_CACHE_PAGES_TOTAL = 1,
     ATTN_CACHE_PAGES_USED = 2,
     ATTN_CACHE_PAGES_PEAK = 3,
@@ -1180,6 +1213,19 @@ ATTN_API int32_t attn_cache_shift(attn_cache *cache, int64_t seq, int64_t p0,
 ATTN_API int32_t attn_cache_prune(attn_cache *cache, int64_t seq,
                                   int64_t layer, int64_t group,
                                   const int64_t *keep, size_t n);
+
+ATTN_API int32_t attn_cache_observe(attn_cache *cache, int64_t seq,
+                                    int64_t layer, int64_t group,
+                                    const attn_tensor *weights);
+
+ATTN_API int32_t attn_cache_scores(const attn_cache *cache, int64_t seq,
+                                   int64_t layer, int64_t group,
+                                   float *scores, size_t room, size_t *n);
+
+ATTN_API int32_t attn_cache_prune_scores(attn_cache *cache, int64_t seq,
+                                         int64_t layer, int64_t group,
+                                         const int32_t *rules,
+                                         const int64_t *values, size_t n);
 
 ATTN_API int32_t attn_cache_reorder(attn_cache *cache, size_t n,
                                     const int64_t *old, const int32_t *parent,
