@@ -8,6 +8,7 @@
 """
 from __future__ import annotations
 
+from ._cache import Cache, Sequence, Step
 from ._context import Context, default_context
 from ._errors import (
     ArgumentError, AttnError, OutOfMemoryError, SizeOverflowError, StateError, UnsupportedError,
@@ -43,9 +44,10 @@ def roles() -> "dict[str, str]":
 
 
 __all__ = [
-    "ArgumentError", "AttnError", "Context", "MaskFn", "OutOfMemoryError", "Plan", "Result",
-    "ScoreFn", "Selection", "SizeOverflowError", "State", "StateError", "UnsupportedError",
-    "agent_bias", "alibi_slopes", "attention", "default_context", "dgqa_heads", "expand_heads", "head_norms",
+    "ArgumentError", "AttnError", "Cache", "Context", "MaskFn", "OutOfMemoryError", "Plan",
+    "Result", "ScoreFn", "Selection", "Sequence", "SizeOverflowError", "State", "StateError",
+    "Step", "UnsupportedError", "agent_bias", "alibi_slopes", "attention", "default_context",
+    "dgqa_heads", "expand_heads", "head_norms",
     "kdgqa_heads", "library_version", "lightning_slopes", "mechanisms",
     "merge", "moa_span_rule", "parameters", "pgqa_noise", "razor_head_scores",
     "retrieval_head_scores", "roles", "rollout", "short_conv", "solvers", "vhd",

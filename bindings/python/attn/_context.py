@@ -12,6 +12,7 @@ from collections import OrderedDict
 from ctypes import byref, c_int64, c_size_t, c_void_p
 from typing import Any, Callable, Dict, Optional, Tuple, Union
 
+from ._cache import Cache
 from ._errors import INVALID, SYNTAX, ArgumentError, check, read_text
 from ._lib import (
     CTX_BLAS, CTX_ISA, CTX_LOG_LEVEL, CTX_MAX_ISA, CTX_THREADS, LOG_LEVELS, LogFn, Logger, lib,
@@ -158,6 +159,16 @@ class Context:
         said = make_problem(problem, params)
         with self._lock:
             return Plan(self, said)
+
+    def cache(self, problem: Optional[str] = None, /, **params: Any) -> Cache:
+        """Makes a cache of keys and values from a string, keywords, or both.
+
+        ctx.cache("cache cache_layers=24 h=8 d=128 cache_pages=4096 kv_dtype=q8_0")
+        ctx.cache(cache_layers=24, h=8, d=128, cache_pages=4096, policy="streaming_llm")
+        """
+        said = make_problem("cache" if problem is None else problem, params)
+        with self._lock:
+            return Cache(self, said)
 
     def _kept_plan(self, problem: Problem) -> Plan:
         """The plan of a problem met lately, or a new one."""

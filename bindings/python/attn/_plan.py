@@ -2,6 +2,7 @@
 """Plans: running them on arrays, and the results."""
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import math
 import threading
@@ -134,6 +135,21 @@ def _apply(desc: c_void_p, problem: Problem) -> None:
                                          (ctypes.c_double * n).from_buffer_copy(values), n))
 
 
+@contextlib.contextmanager
+def facts_of(context: "Context", problem: Problem) -> Iterator[Tuple[c_void_p, _Facts]]:
+    """A descriptor that says a problem, for the time of a `with`, and what it says."""
+    desc = c_void_p()
+    check(lib.attn_desc_parse(context._handle, problem.text.encode(), byref(desc)))
+    try:
+        _apply(desc, problem)
+        _pieces.add(desc, problem.pieces)
+        for function in problem.functions:
+            check(getattr(lib, "attn_desc_set_" + function.name)(desc, function.address))
+        yield desc, _Facts(desc)
+    finally:
+        lib.attn_desc_destroy(desc)
+
+
 class Plan:
     """A planned problem; made by `Context.plan`, safe to run from many threads."""
 
@@ -142,21 +158,12 @@ class Plan:
         self.context = context
         self._functions = problem.functions  # called by runs: they live as long as the plan
         self._handle = c_void_p()
-        desc = c_void_p()
-        check(lib.attn_desc_parse(context._handle, problem.text.encode(), byref(desc)))
-        try:
-            _apply(desc, problem)
-            _pieces.add(desc, problem.pieces)
-            for function in problem.functions:
-                check(getattr(lib, "attn_desc_set_" + function.name)(desc, function.address))
-            self._facts = _Facts(desc)
+        with facts_of(context, problem) as (desc, self._facts):
             # Runs bring their own workspace, so the plan needs to own none.
             check(lib.attn_desc_set_i64(desc, PARAM_EXECUTORS, 0))
             check(lib.attn_plan_create(context._handle, desc, byref(self._handle)))
             # Not at exit: a daemon thread may still be inside an execute then.
             weakref.finalize(self, lib.attn_plan_destroy, self._handle).atexit = False
-        finally:
-            lib.attn_desc_destroy(desc)
         size, align = c_size_t(), c_size_t()
         check(lib.attn_plan_workspace(self._handle, byref(size), byref(align)))
         self._bytes, self._align = size.value, max(align.value, 64)

@@ -21,7 +21,8 @@ def _dtype_numbers() -> Dict[str, int]:
     found: Dict[str, int] = {}
     while True:
         name = lib.attn_dtype_name(len(found) + 1)
-        if name is None:
+        # types that only caches store have a name and no size
+        if name is None or lib.attn_dtype_size(len(found) + 1) == 0:
             return found
         found[text(name)] = len(found) + 1
 
