@@ -28,179 +28,12 @@
 #define ATTN_DESC_H
 
 #include <attn/context.h>
+#include <attn/mechs.h>
 #include <attn/recurrence.h>
 #include <attn/tensor.h>
 #include <attn/values.h>
 
 typedef struct attn_desc attn_desc;
-
-/* Mechanisms. Numbers are pinned; attn_mech_find has them by name. */
-enum {
-    /* No mechanism: storage of keys and values, for attn_cache_create. */
-    ATTN_MECH_CACHE = 1,
-    /* Scaled dot-product softmax attention (Vaswani et al., 2017), with the
-     * online softmax of Milakov and Gimelshein (2018) where it is tiled. */
-    ATTN_MECH_SOFTMAX = 100,
-    /* Multi-head latent attention (DeepSeek-V2, 2024). */
-    ATTN_MECH_MLA = 101,
-    /* Differential attention (Ye et al., 2024): the second softmax of a pair is
-     * taken off the first. */
-    ATTN_MECH_DIFF_ATTENTION = 102,
-    /* DependencyViT (Ding et al., 2023): weights normalised over the keys and
-     * summed over the queries, out_j = sum_i p_ij g_i v_i. */
-    ATTN_MECH_REVERSED_ATTENTION = 103,
-    /* Third-order attention (Alman and Song, 2023): the keys are all products
-     * of a key of K and one of K2, s = scale * sum_c q_c k_c k2_c. */
-    ATTN_MECH_TENSOR_ATTENTION = 104,
-    /* Token-parameter attention (TokenFormer, 2024): normalizer l2_gelu,
-     * gelu_l2 or exp_n, scale 1. */
-    ATTN_MECH_PATTENTION = 105,
-    /* Length scaled softplus attention (Gao and Spratling, 2025), and with
-     * reweighting. */
-    ATTN_MECH_LSSA = 106,
-    ATTN_MECH_LSSAR = 107,
-    /* normalizer=relu (Wortsman et al., 2023), sigmoid (Ramapuram et al.,
-     * 2024), entmax with alpha 1.5 (Peters et al., 2019), sparsemax (Martins
-     * and Astudillo, 2016). */
-    ATTN_MECH_RELU_ATTENTION = 108,
-    ATTN_MECH_SIGMOID_ATTENTION = 109,
-    ATTN_MECH_ENTMAX15 = 110,
-    ATTN_MECH_SPARSEMAX = 111,
-    /* Pointer networks (Vinyals et al., 2015): probabilities of the additive
-     * scores sum_c w_c tanh(q_c + k_c), no values. */
-    ATTN_MECH_POINTER = 112,
-    /* Relative attention (Transformer-XL, Dai et al., 2019): query_table. */
-    ATTN_MECH_RMHA = 113,
-    /* The same behind short convolutions of q, k and v (RCMHA, 2023). */
-    ATTN_MECH_RCMHA = 114,
-    /* Pairs of channels as complex numbers with stretched angles
-     * (ComplexFormer, 2025; EulerFormer, Tian et al., 2024). */
-    ATTN_MECH_COMPLEXFORMER = 115,
-    /* Low-rank factorised pooling (LAMA, Mehta et al., 2019): every head is a
-     * mean of the tokens, asked for by the mean of all. */
-    ATTN_MECH_LAMA = 116,
-    /* Groups of query heads by the size of their keys, or by how much it
-     * changed (Khan et al., 2024): kv_head from head_maps.h. */
-    ATTN_MECH_KDGQA = 117,
-    ATTN_MECH_DGQA = 118,
-    /* The same paper's perturbed form: noise is taken off the output. */
-    ATTN_MECH_PGQA = 119,
-    /* Attention calibration (ACT, Yu et al., 2024): sinks but the first keep a
-     * share of their weight, the other keys get the rest. */
-    ATTN_MECH_ACT = 120,
-    /* Visual attention redistribution (VAR, Kang et al., 2025): in rows that
-     * look at the image, weight of sink tokens goes to the rest of it. */
-    ATTN_MECH_VAR = 121,
-    /* Vision-aware head reinforcement (VHR, He et al., 2025): heads whose
-     * output changes most with the image are multiplied. */
-    ATTN_MECH_VHR = 122,
-    /* Scores raised or lowered by class of the key (PAI, Liu et al., 2024):
-     * class_terms. */
-    ATTN_MECH_IMBALANCED_ATTENTION = 123,
-    /* Position-invariant inference (PINE, Wang et al., 2024): documents whose
-     * order does not matter. */
-    ATTN_MECH_PINE = 124,
-    /* Soft injection of task embeddings (2025): softmax with head_mix. */
-    ATTN_MECH_SOFT_INJECTION = 125,
-    /* Croc (2024): causal, with a prefix or an image that all or its own
-     * queries see. */
-    ATTN_MECH_CROC = 126,
-    /* Modality-mutual attention (AKI, 2025): causal, and image queries see
-     * the text behind them. */
-    ATTN_MECH_MMA = 127,
-    /* EE-MLLM (2024): queries of the text alone over images and text. */
-    ATTN_MECH_EE_MLLM = 128,
-    /* Modular duplex attention (MODA, 2025): within each of two modalities,
-     * and across with aligned keys. */
-    ATTN_MECH_MODA = 129,
-    /* MixFormer (Cui et al., 2022): templates see templates, the search
-     * region sees all. */
-    ATTN_MECH_MIXFORMER = 130,
-    /* Pair-wise cross attention (Dual Cross-Attention Learning, Zhu et al.,
-     * 2022): one softmax over the keys of two sources, K and K2. */
-    ATTN_MECH_PWCA = 131,
-    /* Its global-local form: the rows in ROWS alone attend to all keys. */
-    ATTN_MECH_GLCA = 132,
-    /* MultiTab (2026): tokens of features and of tasks in one sequence. */
-    ATTN_MECH_MULTITAB = 133,
-    /* S2 attention (Lin et al., 2024): local blocks and every n-th block, a
-     * phase for each head. */
-    ATTN_MECH_S2_ATTENTION = 134,
-    /* MoA (Fu et al., 2024): the first block and a span of blocks for each
-     * head. */
-    ATTN_MECH_MOA_SPAN = 135,
-    /* Stochastically subsampled self-attention (Hussain et al., 2023): all
-     * queries see the keys of one list. */
-    ATTN_MECH_SSA = 136,
-    /* MASFormer (Zhang et al., 2023): causal, with a window in some layers. */
-    ATTN_MECH_MASFORMER = 137,
-    /* Sparse query attention (2025): fewer query than key heads are legal. */
-    ATTN_MECH_SQA = 138,
-    /* Single-head attention of SHViT (2024). */
-    ATTN_MECH_SHSA = 139,
-    /* Attention of LowFormer (2024) on tokens of low resolution. */
-    ATTN_MECH_LOWFORMER_MHSA = 140,
-    /* The recurrence core of the linear family, everything a parameter. */
-    ATTN_MECH_SCAN = 199,
-    /* Linear attention (Katharopoulos et al., 2020) with any feature map. */
-    ATTN_MECH_LINEAR_ATTENTION = 200,
-    /* Gated linear attention (Yang et al., 2023). */
-    ATTN_MECH_GLA = 201,
-    /* Lightning attention, TransNormerLLM (Qin et al., 2023, 2024). */
-    ATTN_MECH_LIGHTNING = 202,
-    /* Hedgehog (Zhang et al., 2024): learned feature maps. */
-    ATTN_MECH_HEDGEHOG = 203,
-    /* Flow attention (Flowformer, Wu et al., 2022): conserved flows. */
-    ATTN_MECH_FLOW_ATTENTION = 204,
-    /* LightNet (Qin et al., 2024): additive recurrence, softmax over keys. */
-    ATTN_MECH_LIGHTNET = 205,
-    /* Retention (RetNet, Sun et al., 2023). */
-    ATTN_MECH_RETNET = 206,
-    /* State space duality (Mamba-2, Dao and Gu, 2024). */
-    ATTN_MECH_MAMBA2 = 207,
-    /* Delta rule (Schlag et al., 2021; DeltaNet, Yang et al., 2024). */
-    ATTN_MECH_DELTANET = 208,
-    /* Gated delta rule (Yang et al., 2024). */
-    ATTN_MECH_GATED_DELTANET = 209,
-    /* Kimi delta attention (2025). */
-    ATTN_MECH_KDA = 210,
-    /* RWKV-6 and RWKV-7 (Peng et al., 2024, 2025). */
-    ATTN_MECH_RWKV6 = 211,
-    ATTN_MECH_RWKV7 = 212,
-    /* HGRN2 (Qin et al., 2024). */
-    ATTN_MECH_HGRN2 = 213,
-    /* Performer, FAVOR+ (Choromanski et al., 2020). */
-    ATTN_MECH_PERFORMER = 214,
-    /* cosFormer (Qin et al., 2022). */
-    ATTN_MECH_COSFORMER = 215,
-    /* Gated DeltaNet with channel gates of erasing and writing (2025). */
-    ATTN_MECH_GDN2 = 216,
-    /* Comba (Hu et al., 2025). */
-    ATTN_MECH_COMBA = 217,
-    /* DeltaProduct (Siems et al., 2025). */
-    ATTN_MECH_DELTAPRODUCT = 218,
-    /* Based (Arora et al., 2024): the Taylor map of second order. */
-    ATTN_MECH_BASED = 219,
-    /* Agent attention (Han et al., 2024): a few agent tokens read the keys,
-     * queries read the agents; and its form for Stable Diffusion. */
-    ATTN_MECH_AGENT_ATTENTION = 220,
-    ATTN_MECH_AGENT_SD = 221,
-    /* Birdie (Blouir et al., 2024): recurrences both ways over a prefix. */
-    ATTN_MECH_BIRDIE = 222,
-    /* Mixture-of-Head attention (Jin et al., 2024): a router gives each token
-     * some of the heads. */
-    ATTN_MECH_MOH = 300,
-    /* Selective multi-head attention (Union of Experts, Yang et al., 2025):
-     * heads among the tokens that joined them. */
-    ATTN_MECH_UOE_SMHA = 301,
-    /* Soft mixture of attention experts (BAM!, Zhang et al., 2024). */
-    ATTN_MECH_BAM_SOFT_MOA = 302,
-    /* Mixture of attention heads (Zhang et al., 2022): queries of chosen
-     * experts, one head of keys and values. */
-    ATTN_MECH_MOA_HEADS = 303,
-    /* Attention along the caller's index lists (selection.h). */
-    ATTN_MECH_LISTS = 322
-};
 
 /*
  * Parameters. All are since 0.1 and read by `softmax`. "Key" is the word in
@@ -443,8 +276,82 @@ enum {
  * | 30200 | bam_experts     | i64    | a divisor of hq   | needed           |
  * | 30201 | bam_shared_kv   | bool   |                   | 0                |
  * | 30202 | bam_channels    | i64    | 1..               | hq / experts * d |
+ * | 30400 | biformer_region | i64    | 1..               | needed           |
+ * | 30401 | biformer_top    | i64    | 1..               | needed           |
+ * | 30700 | longheads_chunk | i64    | 1..               | 256              |
+ * | 30701 | longheads_chunks | i64    | 3..               | 16               |
+ * | 30800 | hcam_chunk      | i64    | 1..               | needed           |
+ * | 30801 | hcam_top        | i64    | 1..               | needed           |
+ * | 30802 | hcam_width      | i64    | 1..65536          | d                |
+ * | 30803 | hcam_mask       | bool   | SELECT_MASK       | 0                |
+ * | 30900 | dhsa_q_block    | i64    | 1..               | 64               |
+ * | 30901 | dhsa_budget     | i64    | 1..               | 2048             |
+ * | 30902 | dhsa_global     | i64    | 0..               | 128              |
+ * | 30903 | dhsa_local      | i64    | 0..               | 128              |
+ * | 31100 | flexprefill_block | i64    | 1..               | 128              |
+ * | 31101 | flexprefill_gamma | f64    | > 0, at most 1    | 0.9              |
+ * | 31102 | flexprefill_tau | f64    | 0..1              | 0.1              |
+ * | 31103 | flexprefill_min | i64    | 1..               | 512              |
+ * | 31104 | flexprefill_max | i64    | 1..               | all              |
+ * | 31500 | tokenselect_init | i64    | 0..               | 128              |
+ * | 31501 | tokenselect_local | i64    | 1..               | 512              |
+ * | 31502 | tokenselect_top | i64    | 1..               | 2048             |
+ * | 31503 | tokenselect_pool | i64    | 0, odd            | 0                |
+ * | 31504 | tokenselect_chunk | i64    | 1..               | q                |
+ * | 31505 | tokenselect_raw | bool   | SELECT_Q, _K      | 0                |
+ * | 31600 | moba_block      | i64    | 1..               | needed           |
+ * | 31601 | moba_top        | i64    | 1..               | needed           |
+ * | 31700 | nsa_compress    | i64    | 1..               | 32               |
+ * | 31701 | nsa_stride      | i64    | 1..               | 16               |
+ * | 31702 | nsa_block       | i64    | 1..               | 64               |
+ * | 31703 | nsa_top         | i64    | 1..               | 16               |
+ * | 31704 | nsa_first       | i64    | 0..               | 1                |
+ * | 31705 | nsa_last        | i64    | 0..               | 2                |
+ * | 31706 | nsa_local       | i64    | 0..               | 512              |
+ * | 31707 | nsa_given       | bool   | K2, V2            | 0                |
+ * | 31800 | quest_page      | i64    | 1..               | 16               |
+ * | 31801 | quest_budget    | i64    | 1..               | needed           |
+ * | 31900 | minference_pattern | enum | see values.h | vertical_slash |
+ * | 31901 | minference_vertical | i64 | 1.. | 1000 |
+ * | 31902 | minference_slash | i64    | 1..               | 6096             |
+ * | 31903 | minference_last | i64    | 1..               | 64               |
+ * | 31904 | minference_first | i64    | 0..               | 30               |
+ * | 31905 | minference_near | i64    | 0..               | 100              |
+ * | 31906 | minference_blocks | i64    | 1..               | 100              |
+ * | 31907 | minference_tile | i64    | 1..               | 64               |
+ * | 32000 | xattention_block | i64    | 1..               | 128              |
+ * | 32001 | xattention_stride | i64    | divides the block | 8                |
+ * | 32002 | xattention_threshold | f64 | > 0 | 0.9 |
+ * | 32003 | xattention_norm | f64    | > 0               | 1                |
+ * | 32100 | indexer_heads   | i64    | 1..65536          | needed           |
+ * | 32101 | indexer_width   | i64    | 1..65536          | needed           |
+ * | 32102 | indexer_tokens  | i64    | 1..               | 2048             |
  * | 32200 | lists           | enum   | and or            | and              |
  * | 32201 | lists_logits    | bool   |                   | 0                |
+ * | 32300 | pooled_q_block  | i64    | 1..               | 1                |
+ * | 32301 | pooled_k_block  | i64    | 1..               | needed           |
+ * | 32302 | pooled_keys     | enum   | mean norm bounds  | mean             |
+ * |       |                 |        | strides given ... |                  |
+ * | 32303 | pooled_score    | enum   | dot prob rest relu | dot              |
+ * | 32304 | pooled_reduce   | enum   | none mean sum max | none             |
+ * | 32305 | pooled_open     | enum   | all starts before | starts           |
+ * | 32306 | pooled_pick     | enum   | top cover least   | top              |
+ * | 32307 | pooled_top      | i64    | 1..               | pick=top         |
+ * | 32308 | pooled_mass     | f64    | finite            | other picks      |
+ * | 32309 | pooled_scale    | f64    | finite            | 1                |
+ * | 32310 | pooled_head_group | i64    | divides hout      | 1                |
+ * | 32311 | pooled_first    | i64    | 0..               | 0                |
+ * | 32312 | pooled_last     | i64    | 0..               | 0                |
+ * | 32313 | pooled_max      | i64    | 0..               | 0                |
+ * | 32314 | pooled_stride   | i64    | 1..               | strides, windows |
+ * | 32315 | pooled_window   | i64    | 1..               | windows          |
+ * | 32316 | pooled_offsets  | bool   | SELECT_OFFSETS    | 0                |
+ * | 32317 | pooled_tokens   | bool   |                   | 0                |
+ * | 32318 | pooled_mask     | bool   | SELECT_MASK       | 0                |
+ * | 32319 | pooled_logits   | bool   |                   | 0                |
+ * | 32320 | pooled_heads    | i64    | 1..65536          | hq               |
+ * | 32321 | pooled_k_heads  | i64    | 1..65536          | 1                |
+ * | 32322 | pooled_width    | i64    | 1..65536          | d                |
  *
  * b, q and k are maxima: every execute may have fewer. With k=inf the
  * workspace does not grow with k and nothing of the size of the scores is
@@ -671,9 +578,82 @@ enum {
     ATTN_PARAM_BAM_EXPERTS = 30200,
     ATTN_PARAM_BAM_SHARED_KV = 30201,
     ATTN_PARAM_BAM_CHANNELS = 30202,
+    ATTN_PARAM_BIFORMER_REGION = 30400,
+    ATTN_PARAM_BIFORMER_TOP = 30401,
+    ATTN_PARAM_LONGHEADS_CHUNK = 30700,
+    ATTN_PARAM_LONGHEADS_CHUNKS = 30701,
+    ATTN_PARAM_HCAM_CHUNK = 30800,
+    ATTN_PARAM_HCAM_TOP = 30801,
+    ATTN_PARAM_HCAM_WIDTH = 30802,
+    ATTN_PARAM_HCAM_MASK = 30803,
+    ATTN_PARAM_DHSA_Q_BLOCK = 30900,
+    ATTN_PARAM_DHSA_BUDGET = 30901,
+    ATTN_PARAM_DHSA_GLOBAL = 30902,
+    ATTN_PARAM_DHSA_LOCAL = 30903,
+    ATTN_PARAM_FLEXPREFILL_BLOCK = 31100,
+    ATTN_PARAM_FLEXPREFILL_GAMMA = 31101,
+    ATTN_PARAM_FLEXPREFILL_TAU = 31102,
+    ATTN_PARAM_FLEXPREFILL_MIN = 31103,
+    ATTN_PARAM_FLEXPREFILL_MAX = 31104,
+    ATTN_PARAM_TOKENSELECT_INIT = 31500,
+    ATTN_PARAM_TOKENSELECT_LOCAL = 31501,
+    ATTN_PARAM_TOKENSELECT_TOP = 31502,
+    ATTN_PARAM_TOKENSELECT_POOL = 31503,
+    ATTN_PARAM_TOKENSELECT_CHUNK = 31504,
+    ATTN_PARAM_TOKENSELECT_RAW = 31505,
+    ATTN_PARAM_MOBA_BLOCK = 31600,
+    ATTN_PARAM_MOBA_TOP = 31601,
+    ATTN_PARAM_NSA_COMPRESS = 31700,
+    ATTN_PARAM_NSA_STRIDE = 31701,
+    ATTN_PARAM_NSA_BLOCK = 31702,
+    ATTN_PARAM_NSA_TOP = 31703,
+    ATTN_PARAM_NSA_FIRST = 31704,
+    ATTN_PARAM_NSA_LAST = 31705,
+    ATTN_PARAM_NSA_LOCAL = 31706,
+    ATTN_PARAM_NSA_GIVEN = 31707,
+    ATTN_PARAM_QUEST_PAGE = 31800,
+    ATTN_PARAM_QUEST_BUDGET = 31801,
+    ATTN_PARAM_MINFERENCE_PATTERN = 31900,
+    ATTN_PARAM_MINFERENCE_VERTICAL = 31901,
+    ATTN_PARAM_MINFERENCE_SLASH = 31902,
+    ATTN_PARAM_MINFERENCE_LAST = 31903,
+    ATTN_PARAM_MINFERENCE_FIRST = 31904,
+    ATTN_PARAM_MINFERENCE_NEAR = 31905,
+    ATTN_PARAM_MINFERENCE_BLOCKS = 31906,
+    ATTN_PARAM_MINFERENCE_TILE = 31907,
+    ATTN_PARAM_XATTENTION_BLOCK = 32000,
+    ATTN_PARAM_XATTENTION_STRIDE = 32001,
+    ATTN_PARAM_XATTENTION_THRESHOLD = 32002,
+    ATTN_PARAM_XATTENTION_NORM = 32003,
+    ATTN_PARAM_INDEXER_HEADS = 32100,
+    ATTN_PARAM_INDEXER_WIDTH = 32101,
+    ATTN_PARAM_INDEXER_TOKENS = 32102,
     /* lists */
     ATTN_PARAM_LISTS = 32200,
-    ATTN_PARAM_LISTS_LOGITS = 32201
+    ATTN_PARAM_LISTS_LOGITS = 32201,
+    ATTN_PARAM_POOLED_Q_BLOCK = 32300,
+    ATTN_PARAM_POOLED_K_BLOCK = 32301,
+    ATTN_PARAM_POOLED_KEYS = 32302,
+    ATTN_PARAM_POOLED_SCORE = 32303,
+    ATTN_PARAM_POOLED_REDUCE = 32304,
+    ATTN_PARAM_POOLED_OPEN = 32305,
+    ATTN_PARAM_POOLED_PICK = 32306,
+    ATTN_PARAM_POOLED_TOP = 32307,
+    ATTN_PARAM_POOLED_MASS = 32308,
+    ATTN_PARAM_POOLED_SCALE = 32309,
+    ATTN_PARAM_POOLED_HEAD_GROUP = 32310,
+    ATTN_PARAM_POOLED_FIRST = 32311,
+    ATTN_PARAM_POOLED_LAST = 32312,
+    ATTN_PARAM_POOLED_MAX = 32313,
+    ATTN_PARAM_POOLED_STRIDE = 32314,
+    ATTN_PARAM_POOLED_WINDOW = 32315,
+    ATTN_PARAM_POOLED_OFFSETS = 32316,
+    ATTN_PARAM_POOLED_TOKENS = 32317,
+    ATTN_PARAM_POOLED_MASK = 32318,
+    ATTN_PARAM_POOLED_LOGITS = 32319,
+    ATTN_PARAM_POOLED_HEADS = 32320,
+    ATTN_PARAM_POOLED_K_HEADS = 32321,
+    ATTN_PARAM_POOLED_WIDTH = 32322
 };
 
 /* Types of parameter values, as attn_param_type tells them. */

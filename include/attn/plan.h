@@ -164,6 +164,14 @@ typedef struct attn_plan attn_plan;
  * | 163 | ROUTER_MIX_W  | [2,C]                | as BIAS      | in  | moh   |
  * | 164 | ROUTER_B      | [E]                  | as BIAS      | in  | uoe_  |
  * | 165 | SELECTION     | an attn_selection    | -            | in  | lists |
+ * | 170 | SELECT_Q      | [B,n,Nq,w]           | dtype        | in  | hcam, |
+ * | 171 | SELECT_K      | [B,n,blocks,w]       | kv_dtype     | in  | ...   |
+ * | 172 | SELECT_       | [B|1,blocks + 1]     | i32 i64      | in  | dhsa  |
+ * |     | OFFSETS       |                      |              |     |       |
+ * | 173 | SELECT_MASK   | [B|1,Nq,blocks]      | bool u8      | in  | hcam_ |
+ * |     |               |                      |              |     | mask  |
+ * | 174 | SELECT_W      | [B,Nq,n]             | as BIAS      | in  | index-|
+ * |     |               |                      |              |     | er_   |
  *
  * "piece": declared by a piece of visibility, see pieces.h; n: blocks of
  * queries. "mech.": only mechanisms whose text says so have the role. N2: keys
@@ -314,7 +322,12 @@ enum {
     ATTN_ROLE_ROUTER_SHARED_W = 162,
     ATTN_ROLE_ROUTER_MIX_W = 163,
     ATTN_ROLE_ROUTER_B = 164,
-    ATTN_ROLE_SELECTION = 165
+    ATTN_ROLE_SELECTION = 165,
+    ATTN_ROLE_SELECT_Q = 170,
+    ATTN_ROLE_SELECT_K = 171,
+    ATTN_ROLE_SELECT_OFFSETS = 172,
+    ATTN_ROLE_SELECT_MASK = 173,
+    ATTN_ROLE_SELECT_W = 174
 };
 
 /* One argument of execute. Frozen. For every role above but USER, object

@@ -17,6 +17,42 @@ enum { ATTN_MOH_CODE = 0, ATTN_MOH_PAPER = 1, ATTN_MOH_LLAMA = 2 };
  * sink_tokens, pieces that must hold) both show, or what one of them does. */
 enum { ATTN_LISTS_AND = 0, ATTN_LISTS_OR = 1 };
 
+/* Values of `pooled_keys`, `pooled_score`, `pooled_reduce`, `pooled_open` and
+ * `pooled_pick`: docs/mechanisms/pooled_select.md. */
+enum {
+    ATTN_POOLED_KEYS_MEAN = 0,
+    ATTN_POOLED_KEYS_NORM = 1,
+    ATTN_POOLED_KEYS_BOUNDS = 2,
+    ATTN_POOLED_KEYS_STRIDES = 3,
+    ATTN_POOLED_KEYS_GIVEN = 4,
+    ATTN_POOLED_KEYS_WINDOWS = 5
+};
+enum {
+    ATTN_POOLED_SCORE_DOT = 0,
+    ATTN_POOLED_SCORE_PROB = 1,
+    ATTN_POOLED_SCORE_REST = 2,
+    ATTN_POOLED_SCORE_RELU = 3
+};
+enum {
+    ATTN_POOLED_REDUCE_NONE = 0,
+    ATTN_POOLED_REDUCE_MEAN = 1,
+    ATTN_POOLED_REDUCE_SUM = 2,
+    ATTN_POOLED_REDUCE_MAX = 3
+};
+enum {
+    ATTN_POOLED_OPEN_ALL = 0,
+    ATTN_POOLED_OPEN_STARTS = 1,
+    ATTN_POOLED_OPEN_BEFORE = 2
+};
+enum {
+    ATTN_POOLED_PICK_TOP = 0,
+    ATTN_POOLED_PICK_COVER = 1,
+    ATTN_POOLED_PICK_LEAST = 2
+};
+
+/* Values of `minference_pattern`: columns and diagonals, or blocks. */
+enum { ATTN_MINFERENCE_VERTICAL_SLASH = 0, ATTN_MINFERENCE_BLOCK_SPARSE = 1 };
+
 /* Values of `compute`: what the factors of products may be rounded to. */
 enum { ATTN_COMPUTE_F32 = 0, ATTN_COMPUTE_BF16 = 1 };
 /* Values of `qk_norm`. */

@@ -141,9 +141,13 @@ static void count_all(const struct attn__call *c, struct attn__did *did)
     }
 }
 
-/* Solves and writes COUNTS. */
-static void solve_and_count(const struct attn_plan *plan, const struct attn__call *call, char *ws)
+/* Selects, solves and writes COUNTS. */
+static int32_t solve_and_count(const struct attn_plan *plan, const struct attn__call *call,
+                               char *ws)
 {
+    int32_t status = attn__staged_select(plan, call, ws);
+    if (status != ATTN_OK)
+        return status;
     struct attn__did did = {.all_pairs = 0};
     const attn_tensor *t = &call->t[ATTN__SLOT_COUNTS];
     bool wanted = call->has[ATTN__SLOT_COUNTS];
@@ -155,6 +159,7 @@ static void solve_and_count(const struct attn_plan *plan, const struct attn__cal
                               atomic_load(&did.all_tiles)};
     for (int n = 0; n < 4 && wanted; n++)
         attn__store_i64(t->data, n * t->stride[0], t->dtype, counts[n]);
+    return ATTN_OK;
 }
 
 void attn__plan_solve(const struct attn_plan *plan, const struct attn__call *call, char *ws,
@@ -190,19 +195,17 @@ void attn__plan_solve(const struct attn_plan *plan, const struct attn__call *cal
 
 int32_t attn__plan_run(const struct attn_plan *plan, const struct attn__call *call, char *ws)
 {
-    if (ws) {
-        solve_and_count(plan, call, ws);
-        return ATTN_OK;
-    }
+    if (ws)
+        return solve_and_count(plan, call, ws);
     for (int64_t n = 0; n < plan->problem.executors; n++) {
         struct attn__executor *e = &plan->executor[n];
         int32_t idle = 0;
         if (!atomic_compare_exchange_strong_explicit(&e->busy, &idle, 1, memory_order_acquire,
                                                      memory_order_relaxed))
             continue;
-        solve_and_count(plan, call, e->ws);
+        int32_t status = solve_and_count(plan, call, e->ws);
         atomic_store_explicit(&e->busy, 0, memory_order_release);
-        return ATTN_OK;
+        return status;
     }
     return attn__error_set(ATTN_ERR_BUSY,
                            "all %lld workspaces of the plan are in use (executors=%lld)",

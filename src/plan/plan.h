@@ -60,6 +60,8 @@ void attn__plan_solve(const struct attn_plan *plan, const struct attn__call *cal
 /* staged.c: the same for plans whose problem has a recipe. */
 int32_t attn__staged_make(struct attn_plan *plan, const struct attn__params *params);
 void attn__staged_free(struct attn_plan *plan);
+/* In front of it: the part that may fail; nothing without a recipe. */
+int32_t attn__staged_select(const struct attn_plan *plan, const struct attn__call *call, char *ws);
 void attn__staged_run(const struct attn_plan *plan, const struct attn__call *call, char *ws,
                       struct attn__did *did);
 

@@ -68,10 +68,10 @@ static void attend(const struct attn__recipe_run *r, int32_t n, struct attn__cal
     attn__plan_solve(plan->stage[n], call, r->ws + plan->stage_ws, r->did);
 }
 
-void attn__staged_run(const struct attn_plan *plan, const struct attn__call *call, char *ws,
-                      struct attn__did *did)
+static struct attn__recipe_run run_of(const struct attn_plan *plan, const struct attn__call *call,
+                                      char *ws, struct attn__did *did)
 {
-    const struct attn__recipe_run r = {
+    return (struct attn__recipe_run){
         .call = call,
         .machine = &plan->machine,
         .threads = plan->threads,
@@ -80,5 +80,18 @@ void attn__staged_run(const struct attn_plan *plan, const struct attn__call *cal
         .plan = plan,
         .did = did,
     };
+}
+
+int32_t attn__staged_select(const struct attn_plan *plan, const struct attn__call *call, char *ws)
+{
+    const struct attn__recipe_run r = run_of(plan, call, ws, NULL);
+    const struct attn__recipe *recipe = plan->problem.recipe;
+    return recipe && recipe->select ? recipe->select(&r) : ATTN_OK;
+}
+
+void attn__staged_run(const struct attn_plan *plan, const struct attn__call *call, char *ws,
+                      struct attn__did *did)
+{
+    const struct attn__recipe_run r = run_of(plan, call, ws, did);
     plan->problem.recipe->run(&r);
 }

@@ -47,7 +47,26 @@ enum attn__pooled_open {
     ATTN__OPEN_BEFORE  /* those in front of the block that the row's first query is in */
 };
 
+/* Which algorithm selects. */
+enum attn__pooled_form {
+    ATTN__FORM_POOLED,
+    ATTN__FORM_STRIPES, /* columns and diagonals (select_stripes.c) */
+    ATTN__FORM_FLEX     /* blocks of those, or a cover of pooled blocks (select_flex.c) */
+};
+
+/* Of columns and diagonals that the last queries show. */
+struct attn__stripes_spec {
+    int64_t queries;           /* last ones that are looked at */
+    int64_t columns, slashes;  /* that are taken */
+    int64_t first, near;       /* columns from the start and diagonals next to the main one that
+                                * are taken anyhow */
+    int64_t least, most;       /* blocks of each; of FLEX */
+    double tau;                /* of FLEX: how unlike pooled blocks may be to be trusted */
+};
+
 struct attn__pooled_spec {
+    enum attn__pooled_form form;
+    struct attn__stripes_spec stripes;
     enum attn__pooled_rep rep;
     enum attn__pooled_score score;
     enum attn__pooled_reduce reduce;
@@ -58,6 +77,9 @@ struct attn__pooled_spec {
     double scale; /* of the product */
 
     int64_t head_group;       /* output heads of a set */
+    /* Heads and width of SELECT_Q and SELECT_K; heads 0: as many as Q and K have,
+     * each for its own output heads. */
+    int64_t heads, k_heads, width;
     int64_t q_block, k_block; /* queries of a row, keys of a block */
     int64_t stride, window;   /* of STRIDES and WINDOWS */
     int64_t first, last;      /* blocks that are in anyhow: so many from the start, and so

@@ -13,6 +13,7 @@
 #include <attn/pieces.h>
 
 #include "base/memory.h"
+#include "problem/pooled_spec.h"
 #include "problem/roles.h"
 #include "problem/rope.h"
 #include "problem/scan_spec.h"
@@ -126,6 +127,7 @@ struct attn__problem {
     bool segments, mask;
 
     struct attn__select_spec select;
+    struct attn__pooled_spec pooled; /* how a recipe selects */
 
     double scale;
     double softcap;       /* 0: none */

@@ -36,6 +36,9 @@ struct attn__recipe {
     /* Bytes of the intermediate arrays at the maxima; false: overflow. */
     bool (*workspace)(const struct attn__problem *whole, const struct attn__machine *m,
                       size_t *bytes);
+    /* What may fail, as it hangs on the caller's data: selecting. Nothing of
+     * the caller's is written before it ends. NULL: there is nothing. */
+    int32_t (*select)(const struct attn__recipe_run *r);
     void (*run)(const struct attn__recipe_run *r);
 };
 

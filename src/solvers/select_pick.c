@@ -93,6 +93,22 @@ static void sink(const double *score, double *heap, int64_t n, int64_t at)
     heap[at] = moved;
 }
 
+static void make_heap(const double *score, double *heap, int64_t n)
+{
+    for (int64_t at = n / 2 - 1; at >= 0; at--)
+        sink(score, heap, n, at);
+}
+
+/* Takes the best one off. */
+static int64_t pop(const double *score, double *heap, int64_t *n)
+{
+    int64_t best = (int64_t)heap[0];
+    heap[0] = heap[--*n];
+    if (*n > 0)
+        sink(score, heap, *n, 0);
+    return best;
+}
+
 static void pick_cover(double share, const double *score, uint8_t *state, int64_t n, double *heap)
 {
     double all = 0, kept = 0;
@@ -106,16 +122,32 @@ static void pick_cover(double share, const double *score, uint8_t *state, int64_
         else
             heap[open++] = (double)j;
     }
-    for (int64_t at = open / 2 - 1; at >= 0; at--)
-        sink(score, heap, open, at);
+    make_heap(score, heap, open);
     while (open > 0 && kept < share * all) {
-        int64_t j = (int64_t)heap[0];
+        int64_t j = pop(score, heap, &open);
         state[j] = ATTN__PICK_IN;
         kept += score[j];
-        heap[0] = heap[--open];
-        if (open > 0)
-            sink(score, heap, open, 0);
     }
+}
+
+int64_t attn__pick_within(const double *score, int64_t n, double mass, double *room,
+                          uint8_t *taken)
+{
+    int64_t left = n, count = 0;
+    double sum = 0;
+    for (int64_t j = 0; j < n; j++)
+        room[j] = (double)j;
+    make_heap(score, room, n);
+    while (left > 0) {
+        int64_t j = pop(score, room, &left);
+        sum += score[j];
+        if (sum > mass)
+            break;
+        if (taken)
+            taken[j] = 1;
+        count++;
+    }
+    return count;
 }
 
 bool attn__pick_row(const struct attn__pick *p, const double *score, uint8_t *state, int64_t n,

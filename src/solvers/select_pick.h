@@ -33,4 +33,12 @@ struct attn__pick {
 bool attn__pick_row(const struct attn__pick *p, const double *score, uint8_t *state, int64_t n,
                     double *room);
 
+/*
+ * How many of the largest of score[n] have a sum of at most `mass`: the one that
+ * would go beyond it is not counted, nor are those behind it. taken (may be NULL):
+ * becomes 1 for those. No score is NaN. room: n doubles.
+ */
+int64_t attn__pick_within(const double *score, int64_t n, double mass, double *room,
+                          uint8_t *taken);
+
 #endif /* ATTN_SOLVERS_SELECT_PICK_H */

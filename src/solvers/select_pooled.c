@@ -239,7 +239,7 @@ static int32_t check_offsets(const struct attn__pooled_job *x)
             int64_t at = attn__pooled_offset(x, b, j);
             if (j == 0 ? at != 0 : at <= before || at > s.nk)
                 return attn__error_set(ATTN_ERR_RANGE,
-                                       "block_offsets has %" PRId64 " at [%" PRId64 ",%" PRId64
+                                       "select_offsets has %" PRId64 " at [%" PRId64 ",%" PRId64
                                        "], expected 0 first, then rising numbers up to the "
                                        "%" PRId64 " keys",
                                        at, b, j, s.nk);
@@ -247,7 +247,7 @@ static int32_t check_offsets(const struct attn__pooled_job *x)
         }
         if (before != s.nk)
             return attn__error_set(ATTN_ERR_RANGE,
-                                   "block_offsets ends with %" PRId64 " in batch entry %" PRId64
+                                   "select_offsets ends with %" PRId64 " in batch entry %" PRId64
                                    ", expected the %" PRId64 " keys",
                                    before, b, s.nk);
     }

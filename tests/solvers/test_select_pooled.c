@@ -189,9 +189,10 @@ static void random_test(struct test *t, bool exact)
         s->open = ATTN__OPEN_STARTS;
     if (s->rule == ATTN__PICK_COVER) /* shares are of something positive */
         s->score = ATTN__SCORE_PROB;
-    if (s->rep < ATTN__REP_BOUNDS && random_below(3) == 0) {
+    if ((s->rep < ATTN__REP_BOUNDS || s->rep == ATTN__REP_GIVEN) && random_below(3) == 0) {
         s->ragged = true;
-        s->tokens = random_below(2) && s->score == ATTN__SCORE_DOT && s->rule == ATTN__PICK_TOP &&
+        s->tokens = random_below(2) && s->rep != ATTN__REP_GIVEN &&
+                    s->score == ATTN__SCORE_DOT && s->rule == ATTN__PICK_TOP &&
                     s->reduce != ATTN__REDUCE_MAX;
         s->k_block = 1;
         s->score = s->tokens ? ATTN__SCORE_DOT : s->score;
@@ -229,6 +230,8 @@ static void random_test(struct test *t, bool exact)
             for (int64_t j = 0; j < MOST_N; j++)
                 t->mask[b][i][j] = random_below(3) > 0;
     }
+    if (s->ragged && s->rep == ATTN__REP_GIVEN)
+        rows_k = t->blocks;
     t->z.blocks = s->ragged ? t->blocks : rows_k;
     for (size_t i = 0; i < sizeof t->q / sizeof t->q[0]; i++) {
         t->q[i] = t->q32[i] = (float)random_real();

@@ -203,7 +203,7 @@ END_TEST
 
 START_TEST(mechanisms_as_in_the_header)
 {
-    const char *at = read_header("desc.h");
+    const char *at = read_header("mechs.h");
     size_t count = 0;
     int32_t number, found;
     char name[64];

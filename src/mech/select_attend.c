@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A selection in the workspace, and one ATTEND along it.
+ */
+#include "mech/select_attend.h"
+
+#include <inttypes.h>
+
+#include <attn/attn.h>
+
+#include "base/error.h"
+#include "mech/one_attend.h"
+#include "problem/mech_list.h"
+#include "solvers/select_pick.h"
+#include "solvers/select_flex.h"
+#include "solvers/select_pooled.h"
+#include "solvers/select_stripes.h"
+
+/* What an algorithm of selecting has; by p->pooled.form. */
+static const struct selector {
+    bool (*per_row)(const struct attn__pooled_spec *spec, const struct attn__pooled_size *z,
+                    int64_t *entries);
+    void *(*room)(struct attn__scratch *s, const struct attn__pooled_spec *spec,
+                  const struct attn__pooled_size *z, int64_t threads);
+    int32_t (*run)(const struct attn__recipe_run *r, const struct attn__pooled *m,
+                   const struct attn__pooled_size *z, struct attn__select_rows *rows,
+                   int64_t per_row, void *room);
+} selectors[] = {
+    [ATTN__FORM_POOLED] = {attn__pooled_per_row, attn__pooled_take, attn__pooled_run},
+    [ATTN__FORM_STRIPES] = {attn__stripes_per_row, attn__stripes_room, attn__stripes_run},
+    [ATTN__FORM_FLEX] = {attn__flex_per_row, attn__flex_room, attn__flex_run},
+};
+
+/* In the workspace. */
+struct arrays {
+    struct attn__select *lists; /* one */
+    void *entries;              /* the memory of its rows */
+    void *room;                 /* of the selector */
+};
+
+/* Blocks at most where the caller tells them. */
+static int64_t blocks_of(const struct attn__problem *p)
+{
+    const struct attn__pooled_spec *spec = &p->pooled;
+    if (spec->ragged)
+        return p->k;
+    if (spec->rep == ATTN__REP_WINDOWS)
+        return p->k < spec->window ? 0 : (p->k - spec->window) / spec->stride + 1;
+    return p->k / spec->k_block + (p->k % spec->k_block != 0);
+}
+
+static struct attn__pooled_size size_of(const struct attn__problem *p)
+{
+    const struct attn__pooled_spec *spec = &p->pooled;
+    return (struct attn__pooled_size){
+        .b = p->b,
+        .q = p->q,
+        .k = p->k,
+        .sets = p->hout / spec->head_group,
+        .heads = spec->heads > 0 ? spec->heads : p->hout,
+        .k_heads = spec->heads > 0 ? spec->k_heads : p->hk,
+        .d = spec->width > 0 ? spec->width : p->d,
+        .blocks = blocks_of(p),
+        .exact = p->dtype == ATTN_DTYPE_F64,
+    };
+}
+
+/* Rows of lists for that many batch entries and queries. */
+static bool rows_of(const struct attn__problem *p, int64_t b, int64_t n_queries, int64_t per_row,
+                    struct attn__select_rows *rows)
+{
+    *rows = (struct attn__select_rows){
+        .n_batch = b,
+        .head_group = p->pooled.head_group,
+        .q_block = p->pooled.q_block,
+        .n_queries = n_queries,
+    };
+    return attn__select_rows_shape(rows, p->hout, "selection") == ATTN_OK &&
+           attn__mul_i64(rows->rows, per_row, &rows->capacity);
+}
+
+static bool carve(struct attn__scratch *s, const struct attn__problem *p,
+                  const struct attn__machine *m, struct arrays *a, int64_t *per_row)
+{
+    const struct attn__pooled_size z = size_of(p);
+    struct attn__select_rows rows;
+    size_t bytes = 0;
+    s->ok = s->ok && selectors[p->pooled.form].per_row(&p->pooled, &z, per_row) &&
+            rows_of(p, attn__max_i64(p->b, 1), p->q, *per_row, &rows) &&
+            attn__select_rows_place(&rows, p->pooled.logits, p->pooled.logits, NULL, &bytes) &&
+            bytes <= INT64_MAX;
+    a->lists = ATTN__TAKE(s, 1, struct attn__select);
+    a->entries = attn__scratch_take(s, (int64_t)bytes, 1);
+    a->room = selectors[p->pooled.form].room(s, &p->pooled, &z, m->threads);
+    return s->ok;
+}
+
+bool attn__select_attend_workspace(const struct attn__problem *p, const struct attn__machine *m,
+                                   size_t *bytes)
+{
+    struct attn__scratch s = {.ok = true};
+    struct arrays a;
+    int64_t per_row = 0;
+    carve(&s, p, m, &a, &per_row);
+    *bytes = s.used;
+    return s.ok;
+}
+
+static const attn_tensor *given(const struct attn__call *c, enum attn__slot slot)
+{
+    return c->has[slot] ? &c->t[slot] : NULL;
+}
+
+static struct attn__pooled pooled_of(const struct attn__call *c, const struct attn__pooled_size *z)
+{
+    const struct attn__problem *p = c->p;
+    bool own = p->pooled.heads > 0;
+    return (struct attn__pooled){
+        .spec = &p->pooled,
+        .q = c->t[c->has[ATTN__SLOT_SELECT_Q] ? ATTN__SLOT_SELECT_Q : ATTN__SLOT_Q],
+        .k = c->t[c->has[ATTN__SLOT_SELECT_K] ? ATTN__SLOT_SELECT_K : ATTN__SLOT_K],
+        .heads = z->heads,
+        .q_head = own ? NULL : p->q_head,
+        .k_head = own ? NULL : p->k_head,
+        .offsets = given(c, ATTN__SLOT_SELECT_OFFSETS),
+        .mask = given(c, ATTN__SLOT_SELECT_MASK),
+        .weight = given(c, ATTN__SLOT_SELECT_W),
+    };
+}
+
+int32_t attn__select_attend_select(const struct attn__recipe_run *r)
+{
+    const struct attn__problem *p = r->call->p;
+    const struct attn__pooled_size z = size_of(p);
+    const struct attn__pooled m = pooled_of(r->call, &z);
+    struct attn__scratch s = {.base = r->ws, .ok = true};
+    struct arrays a;
+    int64_t per_row = 0;
+    size_t bytes = 0;
+    carve(&s, p, r->machine, &a, &per_row);
+    *a.lists = (struct attn__select){
+        .tag = ATTN__SELECT_TAG, .layout = ATTN_SELECTION_ROWS, .heads = p->hout};
+    /* never more than at planning, where it fitted */
+    int64_t b = attn__max_i64(r->call->n_seq, 1), n = r->call->t[ATTN__SLOT_Q].shape[2];
+    if (!rows_of(p, b, n, per_row, &a.lists->rows) ||
+        !attn__select_rows_place(&a.lists->rows, p->pooled.logits, p->pooled.logits, a.entries,
+                                 &bytes))
+        return attn__error_set(ATTN_ERR_OVERFLOW, "the selection does not fit in 64 bits");
+    if (r->call->n_seq == 0)
+        return ATTN_OK;
+    return selectors[p->pooled.form].run(r, &m, &z, &a.lists->rows, per_row, a.room);
+}
+
+const struct attn__select *attn__select_attend_lists(const struct attn__recipe_run *r)
+{
+    struct attn__scratch s = {.base = r->ws, .ok = true};
+    struct arrays a;
+    int64_t per_row = 0;
+    carve(&s, r->call->p, r->machine, &a, &per_row);
+    return a.lists;
+}
+
+void attn__select_attend_run(const struct attn__recipe_run *r)
+{
+    struct attn__call c = attn__one_attend_call(r);
+    c.object[ATTN__SLOT_SELECTION] = attn__select_attend_lists(r);
+    c.has[ATTN__SLOT_SELECTION] = true;
+    r->attend(r, 0, &c);
+}
+
+int32_t attn__select_attend_stage(const struct attn__params *user, const struct attn__mem *mem,
+                                  const struct attn__setting *settings, size_t n,
+                                  const struct attn__problem *whole, struct attn__problem *p)
+{
+    struct attn__params copy;
+    int32_t status = attn__one_attend_params(user, mem, settings, n, &copy);
+    if (status == ATTN_OK)
+        status = attn__params_set_i64(&copy, ATTN_PARAM_LISTS, ATTN_LISTS_AND);
+    if (status == ATTN_OK && whole->pooled.logits)
+        status = attn__params_set_i64(&copy, ATTN_PARAM_LISTS_LOGITS, 1);
+    if (status == ATTN_OK)
+        status = attn__mech_attend(&copy, &copy, mem, p);
+    attn__params_destroy(&copy);
+    return status;
+}
+
+/* Queries and keys are of the same tokens. */
+static int32_t check_tied(const struct attn__call *c)
+{
+    for (int64_t n = 0; n < c->n_seq; n++) {
+        struct attn__seq s = attn__call_seq(c, n);
+        if (s.nq != s.nk)
+            return attn__error_set(ATTN_ERR_SHAPE,
+                                   "sequence %" PRId64 " has %" PRId64 " queries and %" PRId64
+                                   " keys, expected as many of both: %s is for prefill",
+                                   n, s.nq, s.nk, attn__mech_list_name(c->p->mech));
+    }
+    return ATTN_OK;
+}
+
+/* Rows of SELECT_K and columns of SELECT_MASK against the blocks that the keys
+ * are cut into. */
+static int32_t check_call(const struct attn__call *c)
+{
+    const struct attn__pooled_spec *spec = &c->p->pooled;
+    int64_t keys = c->t[ATTN__SLOT_K].shape[2], blocks = keys / spec->k_block;
+    blocks += keys % spec->k_block != 0;
+    if (spec->form != ATTN__FORM_POOLED)
+        return check_tied(c);
+    if (spec->ragged)
+        blocks = c->t[ATTN__SLOT_SELECT_OFFSETS].shape[1] - 1;
+    if (spec->ragged && blocks < 0)
+        return attn__error_set(ATTN_ERR_SHAPE,
+                               "select_offsets has no numbers, expected one more than blocks");
+    if (c->has[ATTN__SLOT_SELECT_MASK] && c->t[ATTN__SLOT_SELECT_MASK].shape[2] != blocks)
+        return attn__error_set(ATTN_ERR_SHAPE,
+                               "select_mask has %" PRId64 " columns, expected the %" PRId64
+                               " blocks of the keys",
+                               c->t[ATTN__SLOT_SELECT_MASK].shape[2], blocks);
+    if (spec->rep == ATTN__REP_WINDOWS)
+        blocks = keys < spec->window ? 0 : (keys - spec->window) / spec->stride + 1;
+    if (c->has[ATTN__SLOT_SELECT_K] && c->t[ATTN__SLOT_SELECT_K].shape[2] > blocks)
+        return attn__error_set(ATTN_ERR_SHAPE,
+                               "select_k has %" PRId64 " rows, expected at most the %" PRId64
+                               " blocks of the keys",
+                               c->t[ATTN__SLOT_SELECT_K].shape[2], blocks);
+    return ATTN_OK;
+}
+
+int32_t attn__select_attend(const struct attn__params *user, const struct attn__mem *mem,
+                            const struct attn__setting *settings, size_t n,
+                            const struct attn__recipe *recipe, struct attn__problem *p)
+{
+    static const int32_t also[] = {
+        ATTN_PARAM_CAUSAL, ATTN_PARAM_ALIGN,  ATTN_PARAM_SCALE,   ATTN_PARAM_SOFTCAP,
+        ATTN_PARAM_Q_HEAD, ATTN_PARAM_K_HEAD, ATTN_PARAM_V_HEAD,  ATTN_PARAM_KV_HEAD,
+        ATTN_PARAM_SOLVER, ATTN_PARAM_WANT,   ATTN_PARAM_MASS_CLASSES,
+    };
+    int32_t status = attn__preset_only(user, also, sizeof also / sizeof also[0]);
+    if (status == ATTN_OK)
+        status = attn__preset(user, mem, settings, n, p);
+    if (status != ATTN_OK)
+        return status;
+    p->recipe = recipe;
+    p->check_call = check_call;
+    p->pooled = (struct attn__pooled_spec){
+        .rule = ATTN__PICK_TOP, .scale = 1, .head_group = 1, .q_block = 1, .k_block = 1};
+    if (p->k != ATTN_UNBOUNDED)
+        return ATTN_OK;
+    attn__problem_free(p, mem);
+    return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                           "k is inf, expected a number: %s has room for what it selects",
+                           attn__mech_list_name(user->mech));
+}
+
+void attn__select_given(struct attn__problem *p, int64_t heads, int64_t k_heads, int64_t width)
+{
+    p->pooled.heads = heads;
+    p->pooled.k_heads = k_heads;
+    p->pooled.width = width;
+    p->extent[p->n_extents++] = (struct attn__extent){"Scorers", heads > 0 ? heads : p->hq};
+    p->extent[p->n_extents++] = (struct attn__extent){"Scored", heads > 0 ? k_heads : p->hk};
+    p->extent[p->n_extents++] = (struct attn__extent){"Width", width};
+    p->takes[ATTN__SLOT_SELECT_Q] = p->takes[ATTN__SLOT_SELECT_K] = ATTN__TAKES_MUST;
+}
+
+int32_t attn__select_need(const struct attn__params *v, int32_t param)
+{
+    bool set = false;
+    int32_t status = attn__params_is_set(v, param, &set);
+    if (status != ATTN_OK || set)
+        return status;
+    return attn__error_set(ATTN_ERR_UNSET, "%s needs %s, which was not set",
+                           attn__mech_list_name(v->mech), attn_param_name(param));
+}
+
+int32_t attn__select_unread(const struct attn__params *v, int32_t param)
+{
+    return attn__error_set(ATTN_ERR_INVALID,
+                           "%s is set, but with the other settings of %s nothing reads it",
+                           attn_param_name(param), attn__mech_list_name(v->mech));
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tokenselect: TokenSelect (Wu et al., 2024). A chunk of queries attends to the
+ * first tokens, to the latest ones and to those in between that get the most of
+ * the softmaxes of all heads' mean queries. Reusing a choice for the next
+ * queries is the caller's.
+ */
+#include <inttypes.h>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "mech/select_attend.h"
+
+static const struct attn__setting settings[] = {{ATTN_PARAM_CAUSAL, ATTN__FIXED, 1, 0}};
+
+ATTN__SELECT_RECIPE(settings);
+
+static int32_t settle(const struct attn__params *v, struct attn__problem *p)
+{
+    int64_t first = attn__params_i64_or(v, ATTN_PARAM_TOKENSELECT_INIT, 128);
+    int64_t last = attn__params_i64_or(v, ATTN_PARAM_TOKENSELECT_LOCAL, 512);
+    int64_t chunk = attn__params_i64_or(v, ATTN_PARAM_TOKENSELECT_CHUNK, p->q > 0 ? p->q : 1);
+    int64_t pool = attn__params_i64_or(v, ATTN_PARAM_TOKENSELECT_POOL, 0);
+    if (chunk > last && p->q > last)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "a chunk has %" PRId64 " queries, expected at most the %" PRId64
+                               " of tokenselect_local: they attend to each other",
+                               attn__min_i64(chunk, p->q), last);
+    if (pool > 0 && pool % 2 == 0)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "tokenselect_pool is %" PRId64 ", expected an odd number", pool);
+    p->pooled.score = ATTN__SCORE_REST;
+    p->pooled.reduce = p->hout > 1 ? ATTN__REDUCE_SUM : ATTN__REDUCE_NONE;
+    p->pooled.open = ATTN__OPEN_STARTS;
+    p->pooled.head_group = p->hout;
+    p->pooled.q_block = chunk;
+    p->pooled.first = first;
+    p->pooled.last = last;
+    p->pooled.top = first + last + attn__params_i64_or(v, ATTN_PARAM_TOKENSELECT_TOP, 2048);
+    p->pooled.pool = pool;
+    if (attn__params_i64_or(v, ATTN_PARAM_TOKENSELECT_RAW, 0)) {
+        p->pooled.rep = ATTN__REP_GIVEN;
+        attn__select_given(p, 0, 0, p->d);
+    }
+    return ATTN_OK;
+}
+
+int32_t attn__mech_tokenselect(const struct attn__params *params, const struct attn__mem *mem,
+                               struct attn__problem *p)
+{
+    int32_t status = attn__select_attend(params, mem, settings, 1, &recipe, p);
+    if (status != ATTN_OK)
+        return status;
+    status = settle(params, p);
+    if (status != ATTN_OK)
+        attn__problem_free(p, mem);
+    return status;
+}

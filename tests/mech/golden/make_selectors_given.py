@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""selectors_given.gold: make_selectors_given.py FOLDER_OF_routed.py > ..."""
+import sys
+
+import numpy as np
+
+sys.path.insert(0, sys.argv[1])
+import gold  # noqa: E402
+import routed  # noqa: E402
+from clear import finish, inputs, try_seeds  # noqa: E402
+
+
+def longheads(b, h, nq, nk, d, chunk, chunks):
+    def build(seed):
+        x = gold.Case("longheads b=%d h=%d q=%d k=%d d=%d longheads_chunk=%d longheads_chunks=%d"
+                      % (b, h, nq, nk, d, chunk, chunks), 8.0)
+        q, k, v = inputs(x, seed, b, h, h, nq, nk, d, d)
+        chosen = x.make("select_q", "q", seed + 3, (b, h, nq, d))
+        keys = x.make("select_k", "kv", seed + 4, (b, h, nk // chunk, d))
+        lists = routed.ref_longheads_select(chosen, keys, np.arange(nk - nq, nk), chunk, chunks)
+        rows = routed.Rows.from_lists(lists, chunk, nk)
+        return finish(x, q, k, v, rows.mask(h, nq, nk), True)
+    try_seeds(build)
+
+
+def hcam(b, h, nq, chunks, c, d, dv, width, top, masked):
+    def build(seed):
+        x = gold.Case("hcam b=%d h=%d q=%d k=%d d=%d/%d hcam_chunk=%d hcam_top=%d%s%s"
+                      % (b, h, nq, chunks * c, d, dv, c, top,
+                         "" if width == d else " hcam_width=%d" % width,
+                         " hcam_mask" if masked else ""), 8.0)
+        q, k, v = inputs(x, seed, b, h, h, nq, chunks * c, d, dv)
+        rq = x.make("select_q", "q", seed + 3, (b, 1, nq, width))
+        rk = x.make("select_k", "kv", seed + 4, (b, 1, chunks, width))
+        mask = None
+        if masked:
+            mask = gold.formula(seed + 5, (b, nq, chunks)) > -1
+            mask[0, nq // 2] = False
+            x.give("select_mask", "bool", mask)
+        x.expect("out", routed.ref_hcam(rq[:, 0], rk[:, 0], q, k.reshape(b, h, chunks, c, d),
+                                        v.reshape(b, h, chunks, c, dv), top, mask))
+        r = width ** -0.5 * np.einsum("bir,bmr->bim", rq[:, 0], rk[:, 0])
+        r = r if mask is None else np.where(mask, r, -np.inf)
+        best = np.sort(r, axis=2)[..., ::-1][..., :top]
+        x.expect("lse", np.repeat(routed.logsumexp(best)[:, None], h, 1))
+        return x
+    try_seeds(build)
+
+
+def dhsa(b, h, hk, n, d, dv, offsets, q_block, budget, first, last):
+    def build(seed):
+        x = gold.Case("dhsa b=%d h=%d/%d q=%d k=%d d=%d/%d dhsa_q_block=%d dhsa_budget=%d"
+                      " dhsa_global=%d dhsa_local=%d"
+                      % (b, h, hk, n, n, d, dv, q_block, budget, first, last), 8.0)
+        q, k, v = inputs(x, seed, b, h, hk, n, n, d, dv)
+        x.give("select_offsets", "i32", np.array(offsets))
+        lists = routed.ref_dhsa_select(q, k, offsets, q_block, budget, first, last)
+        rows = routed.Rows.from_lists(lists, 1, n, q_block, h)
+        return finish(x, q, k, v, rows.mask(h, n, n), True)
+    try_seeds(build, ties=True)
+
+
+def tokenselect(h, hk, nq, nk, d, dv, init, local, top, pool):
+    def build(seed):
+        x = gold.Case("tokenselect b=1 h=%d/%d q=%d k=%d d=%d/%d tokenselect_init=%d"
+                      " tokenselect_local=%d tokenselect_top=%d%s"
+                      % (h, hk, nq, nk, d, dv, init, local, top,
+                         " tokenselect_pool=%d" % pool if pool else ""), 8.0)
+        q, k, v = inputs(x, seed, 1, h, hk, nq, nk, d, dv)
+        ids = routed.ref_tokenselect(q[0].mean(1), k[0], init, local, top, pool)
+        vis = np.zeros((1, h, nq, nk), bool)
+        vis[..., ids] = True
+        return finish(x, q, k, v, vis, True)
+    try_seeds(build, ties=pool > 0)
+
+
+def indexer(b, h, hk, nq, nk, d, dv, heads, width, top):
+    def build(seed):
+        x = gold.Case("indexer_topk b=%d h=%d/%d q=%d k=%d d=%d/%d indexer_heads=%d"
+                      " indexer_width=%d indexer_tokens=%d"
+                      % (b, h, hk, nq, nk, d, dv, heads, width, top), 8.0)
+        q, k, v = inputs(x, seed, b, h, hk, nq, nk, d, dv)
+        qi = x.make("select_q", "q", seed + 3, (b, heads, nq, width))
+        ki = x.make("select_k", "kv", seed + 4, (b, 1, nk, width))
+        w = x.make("select_w", "row", seed + 5, (b, nq, heads))
+        lists = routed.ref_indexer_lists(np.swapaxes(qi, 1, 2), w, ki[:, 0], top)
+        rows = routed.Rows.from_lists(lists, 1, nk, 1, h)
+        return finish(x, q, k, v, rows.mask(h, nq, nk), True)
+    try_seeds(build)
+
+
+longheads(1, 2, 40, 40, 8, 4, 4)
+longheads(2, 2, 3, 70, 8, 8, 5)          # decode, an open chunk
+hcam(1, 2, 9, 6, 5, 8, 4, 16, 3, False)  # logits are f32: widths whose roots are powers of 2
+hcam(2, 1, 17, 9, 4, 8, 8, 4, 2, True)
+hcam(1, 2, 5, 4, 7, 4, 8, 4, 9, False)   # all chunks
+dhsa(1, 4, 2, 40, 8, 4, [[0, 3, 9, 10, 18, 22, 31, 40]], 8, 14, 3, 5)
+dhsa(2, 2, 2, 33, 8, 8, [[0, 4, 11, 19, 26, 33], [0, 6, 7, 15, 29, 33]], 5, 11, 0, 4)
+tokenselect(4, 2, 1, 90, 8, 8, 5, 12, 20, 0)
+tokenselect(4, 2, 9, 100, 8, 4, 4, 16, 24, 0)
+tokenselect(2, 2, 3, 80, 8, 8, 4, 8, 15, 5)
+indexer(1, 4, 2, 30, 30, 8, 4, 3, 6, 7)
+indexer(2, 2, 1, 5, 70, 8, 8, 4, 8, 16)
