@@ -14,6 +14,7 @@
 #include "measure.h"
 #include "random_shapes.h"
 #include "report.h"
+#include "routed.h"
 #include "suites.h"
 #include "team.h"
 
@@ -98,6 +99,9 @@ static size_t all_problems(struct bench *m, bool run)
     for (size_t s = 0; s < o->n_suites; s++) {
         bool varied = bench_suite_all_threads(o->suites[s]);
         int64_t most = most_threads(o, varied);
+        if (run && strcmp(o->suites[s], BENCH_ROUTED) == 0 &&
+            bench_routed(o, m->threads, m->table) != 0)
+            m->failed = true;
         for (int64_t t = varied ? 1 : most; t <= most; t = more_threads(t, most))
             for (size_t i = 0; bench_suite_problem(o->suites[s], i); i++, n++)
                 if (run)
@@ -156,7 +160,8 @@ int main(int argc, char **argv)
             random_shapes(m);
         else
             all_problems(m, true);
-        bench_table_foot(m->table, &m->rows);
+        if (m->rows.n > 0)
+            bench_table_foot(m->table, &m->rows);
         if (m->options.json)
             rc = bench_json_write(m->options.json, &m->rows, m->options.random > 0);
         if (m->options.plot && bench_svg_write(m->options.plot, &m->rows) != 0)

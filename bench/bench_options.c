@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "routed.h"
 #include "suites.h"
 
 enum kind { FLAG, COUNT, SEED, SECONDS, TEXT, ISA, SUITE };
@@ -88,7 +89,10 @@ static void help(void)
          "row, of reading RAM with the pages K and V have, of a large sgemm, and of the speed of\n"
          "solver=gemm, all with the same number of threads.\n\n"
          "Recurrences: GF/s counts what chunks of 64 tokens need; GB/s of few tokens counts the\n"
-         "states, read and written, and is compared with changing RAM.");
+         "states, read and written, and is compared with changing RAM.\n\n"
+         "Suite " BENCH_ROUTED ": head gates and lists of blocks at random, and routers inside the "
+         "plan,\nagainst the same attention in full: the ratio of times, and that over the share "
+         "of the\nwork that is left.");
 }
 
 static int set_isa(const char *name, int32_t *isa)
@@ -192,6 +196,10 @@ int bench_options_parse(int argc, char **argv, bench_options *options, bool *don
         rc = usage("nothing to measure: give a problem, --suite or --random (see --help)");
     if (rc == 0 && options->random && (options->n_suites || options->n_problems))
         rc = usage("--random makes its own problems: leave out --suite and problems");
+    for (size_t i = 0; i < options->n_suites && rc == 0; i++)
+        if (strcmp(options->suites[i], BENCH_ROUTED) == 0 && (options->json || options->plot))
+            rc = usage("--suite " BENCH_ROUTED " has a table of its own: leave out --json and "
+                       "--plot");
     if (options->random && !options->seed_given)
         options->seed = (uint64_t)time(NULL);
     return rc;

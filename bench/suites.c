@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "routed.h"
+
 #define BASE "softmax h=12 n=2048 d=64 "
 #define WIDE "softmax h=4 n=8192 d=64 "
 #define LONG "softmax h=4 d=64 causal "
@@ -164,6 +166,9 @@ static const char *const crossover[] = {
     PAIR(256), PAIR(512), PAIR(1024), PAIR(2048), PAIR(4096), PAIR(8192), PAIR(16384), NULL,
 };
 
+/* Pairs of problems, which routed.c has. */
+static const char *const none[] = {NULL};
+
 static const struct {
     const char *name;
     const char *const *problems;
@@ -172,7 +177,7 @@ static const struct {
     {"prefill", prefill, false}, {"decode", decode, false}, {"small", small, false},
     {"masks", masks, false},     {"dtypes", dtypes, false}, {"threads", threads, true},
     {"scaling", scaling, false}, {"linear", linear, false},
-    {"crossover", crossover, false},
+    {"crossover", crossover, false}, {BENCH_ROUTED, none, false},
 };
 
 enum { SUITES = sizeof suites / sizeof suites[0] };

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { COMMANDS = 4 };
+enum { COMMANDS = 5 };
 
 static const struct {
     const char *name;
@@ -17,6 +17,7 @@ static const struct {
 } commands[COMMANDS] = {
     {"run", cmd_run, "compute a problem on .npy files"},
     {"explain", cmd_explain, "tell how a problem would be computed"},
+    {"map", cmd_map, "draw what a problem computes, or its probabilities"},
     {"wisdom", cmd_wisdom, "measure a problem and keep what was found"},
     {"info", cmd_info, "tell about this machine and this build"},
 };
@@ -34,7 +35,7 @@ static int dispatch(int argc, char **argv)
 {
     const char *names[COMMANDS + 2];
     if (argc < 2)
-        return tool_usage("a command is needed: run, explain, wisdom or info (attn --help)");
+        return tool_usage("a command is needed: run, explain, map, wisdom or info (attn --help)");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         print_help();
         return 0;

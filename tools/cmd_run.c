@@ -5,7 +5,7 @@
  */
 #include "npy.h"
 #include "outfile.h"
-#include "run_problem.h"
+#include "run_arrays.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -15,116 +15,21 @@
 
 enum { OPT_HELP, OPT_DTYPE, OPT_LAYOUT, OPT_WISDOM, OPT_THREADS, OPT_ISA, FIXED_OPTIONS };
 
-/* Two numberings of the same types; bf16 has no .npy type of its own and is
- * written as the 16-bit words it is. */
-static const struct {
-    int32_t kind;
-    int32_t dtype;
-} types[] = {
-    {NPY_F4, ATTN_DTYPE_F32}, {NPY_F8, ATTN_DTYPE_F64},  {NPY_F2, ATTN_DTYPE_F16},
-    {NPY_I4, ATTN_DTYPE_I32}, {NPY_I8, ATTN_DTYPE_I64},  {NPY_U1, ATTN_DTYPE_U8},
-    {NPY_B1, ATTN_DTYPE_BOOL}, {NPY_U2, ATTN_DTYPE_BF16}, {NPY_V2, ATTN_DTYPE_BF16},
-};
-
 struct run {
     attn_ctx *ctx;
     attn_desc *desc;
     attn_plan *plan;
-    bool bf16; /* 16-bit words are bf16 */
-    bool bnhd; /* files of Q, K, V and OUT are [B,N,H,D] */
-    run_slots slots;
-    npy_array array[RUN_MAX_SLOTS];
-    void *memory[RUN_MAX_SLOTS]; /* of outputs */
+    run_arrays arrays;
     outfile file[RUN_MAX_SLOTS];
 };
 
-static bool has_layout(int32_t role)
-{
-    return role == ATTN_ROLE_Q || role == ATTN_ROLE_K || role == ATTN_ROLE_V ||
-           role == ATTN_ROLE_OUT;
-}
-
-/* [B,N,H,D] and [B,H,N,D] differ by a swap that undoes itself. */
-static void swap_layout(int64_t a[4])
-{
-    int64_t n = a[1];
-    a[1] = a[2];
-    a[2] = n;
-}
-
-static int load_input(struct run *r, size_t i)
-{
-    run_slot *s = &r->slots.slot[i];
-    char err[NPY_ERROR_BYTES];
-    if (npy_read(s->path, &r->array[i], err))
-        return tool_failed("--%s: %s", attn_role_name(s->role), err);
-
-    const npy_header *h = &r->array[i].header;
-    size_t t = 0;
-    while (types[t].kind != h->kind)
-        t++;
-    if (types[t].dtype == ATTN_DTYPE_BF16 && !r->bf16)
-        return tool_failed("%s: the element type is '%s'; say --dtype bf16 if these are bfloat16",
-                           s->path, npy_kind_descr(h->kind));
-    attn_tensor *v = &s->view;
-    v->data = r->array[i].data;
-    v->dtype = types[t].dtype;
-    v->rank = h->rank;
-    memcpy(v->shape, h->shape, sizeof v->shape);
-    memcpy(v->stride, h->stride, sizeof v->stride);
-    if (has_layout(s->role)) {
-        if (h->rank != 4)
-            return tool_failed("%s: %s has rank %" PRId32 ", expected 4: %s", s->path,
-                               attn_role_name(s->role), h->rank,
-                               r->bnhd ? "[B,N,H,D]" : "[B,H,N,D]");
-        if (r->bnhd) {
-            swap_layout(v->shape);
-            swap_layout(v->stride);
-        }
-    }
-    return 0;
-}
-
-/* Memory for an output, in the order of its file. */
-static int make_output(struct run *r, size_t i)
-{
-    run_slot *s = &r->slots.slot[i];
-    bool swap = r->bnhd && has_layout(s->role);
-    int64_t shape[ATTN_TENSOR_MAX_RANK], count = 1;
-    int32_t dtype = s->view.dtype, rank = s->view.rank;
-    size_t bytes;
-    memcpy(shape, s->view.shape, sizeof shape);
-    if (swap)
-        swap_layout(shape);
-    for (int32_t n = 0; n < rank; n++)
-        if (__builtin_mul_overflow(count, shape[n], &count))
-            return tool_failed("--%s would be larger than 2^63 elements", attn_role_name(s->role));
-    if (__builtin_mul_overflow((size_t)count, attn_dtype_size(dtype), &bytes) ||
-        !(r->memory[i] = calloc(bytes ? bytes : 1, 1)))
-        return tool_failed("no memory for --%s: %" PRId64 " elements of %s",
-                           attn_role_name(s->role), count, attn_dtype_name(dtype));
-    int32_t status = attn_tensor_init(&s->view, r->memory[i], dtype, rank, shape);
-    if (status != ATTN_OK)
-        return tool_library(status);
-    if (swap) {
-        swap_layout(s->view.shape);
-        swap_layout(s->view.stride);
-    }
-    return 0;
-}
-
 static int write_output(struct run *r, size_t i)
 {
-    const run_slot *s = &r->slots.slot[i];
+    const run_slot *s = &r->arrays.slots.slot[i];
     int64_t shape[ATTN_TENSOR_MAX_RANK];
-    size_t t = 0;
-    while (types[t].dtype != s->view.dtype)
-        t++;
-    memcpy(shape, s->view.shape, sizeof shape);
-    if (r->bnhd && has_layout(s->role))
-        swap_layout(shape);
+    int kind = run_file_shape(&r->arrays, i, shape);
     if (outfile_open(&r->file[i], s->path) ||
-        npy_write(r->file[i].file, types[t].kind, s->view.rank, shape, s->view.data) ||
+        npy_write(r->file[i].file, kind, s->view.rank, shape, s->view.data) ||
         outfile_finish(&r->file[i]))
         return tool_failed("--%s: %s cannot be written: %s", attn_role_name(s->role), s->path,
                            strerror(errno));
@@ -135,12 +40,12 @@ static int write_output(struct run *r, size_t i)
 static int write_outputs(struct run *r)
 {
     int rc = 0;
-    for (size_t i = 0; i < r->slots.n && rc == 0; i++)
-        if (attn_role_is_output(r->slots.slot[i].role))
+    for (size_t i = 0; i < r->arrays.slots.n && rc == 0; i++)
+        if (attn_role_is_output(r->arrays.slots.slot[i].role))
             rc = write_output(r, i);
-    for (size_t i = 0; i < r->slots.n && rc == 0; i++)
+    for (size_t i = 0; i < r->arrays.slots.n && rc == 0; i++)
         if (r->file[i].temp && outfile_commit(&r->file[i]))
-            rc = tool_failed("%s cannot be put in place: %s", r->slots.slot[i].path,
+            rc = tool_failed("%s cannot be put in place: %s", r->arrays.slots.slot[i].path,
                              strerror(errno));
     return rc;
 }
@@ -150,7 +55,7 @@ static int32_t missing_size(struct run *r)
 {
     static const int32_t sizes[] = {ATTN_ROLE_Q, ATTN_ROLE_K, ATTN_ROLE_V};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
-        if (!run_find(&r->slots, sizes[i]))
+        if (!run_find(&r->arrays.slots, sizes[i]))
             return sizes[i];
     return 0;
 }
@@ -164,7 +69,7 @@ static int plan(struct run *r)
     if (status != ATTN_OK)
         return tool_library(status);
     for (size_t i = 0; (role = attn_plan_role_at(r->plan, i, &required)) != 0; i++)
-        if (required && !run_find(&r->slots, role))
+        if (required && !run_find(&r->arrays.slots, role))
             return tool_usage("--%s FILE is needed", attn_role_name(role));
     return 0;
 }
@@ -172,9 +77,9 @@ static int plan(struct run *r)
 static int execute(struct run *r)
 {
     attn_arg args[RUN_MAX_SLOTS];
-    for (size_t i = 0; i < r->slots.n; i++)
-        args[i] = (attn_arg){r->slots.slot[i].role, 0, &r->slots.slot[i].view};
-    int32_t status = attn_plan_execute(r->plan, args, r->slots.n, NULL, 0);
+    for (size_t i = 0; i < r->arrays.slots.n; i++)
+        args[i] = (attn_arg){r->arrays.slots.slot[i].role, 0, &r->arrays.slots.slot[i].view};
+    int32_t status = attn_plan_execute(r->plan, args, r->arrays.slots.n, NULL, 0);
     return status == ATTN_OK ? 0 : tool_library(status);
 }
 
@@ -184,18 +89,18 @@ static int compute(struct run *r, const char *problem)
     int32_t status = attn_desc_parse(r->ctx, problem, &r->desc);
     if (status != ATTN_OK)
         return tool_library(status);
-    for (size_t i = 0; i < r->slots.n && rc == 0; i++)
-        if (!attn_role_is_output(r->slots.slot[i].role))
-            rc = load_input(r, i);
+    for (size_t i = 0; i < r->arrays.slots.n && rc == 0; i++)
+        if (!attn_role_is_output(r->arrays.slots.slot[i].role))
+            rc = run_load(&r->arrays, i);
     if (rc == 0)
-        rc = run_complete(r->desc, &r->slots);
+        rc = run_complete(r->desc, &r->arrays.slots);
     if (rc == 0)
         rc = plan(r);
     if (rc == 0)
-        rc = run_shape_outputs(r->plan, &r->slots);
-    for (size_t i = 0; i < r->slots.n && rc == 0; i++)
-        if (attn_role_is_output(r->slots.slot[i].role))
-            rc = make_output(r, i);
+        rc = run_shape_outputs(r->plan, &r->arrays.slots);
+    for (size_t i = 0; i < r->arrays.slots.n && rc == 0; i++)
+        if (attn_role_is_output(r->arrays.slots.slot[i].role))
+            rc = run_allocate(&r->arrays, i);
     if (rc == 0)
         rc = execute(r);
     if (rc == 0)
@@ -205,32 +110,12 @@ static int compute(struct run *r, const char *problem)
 
 static void release(struct run *r)
 {
-    for (size_t i = 0; i < r->slots.n; i++) {
-        npy_array_free(&r->array[i]);
-        free(r->memory[i]);
+    for (size_t i = 0; i < r->arrays.slots.n; i++)
         outfile_release(&r->file[i]);
-    }
+    run_release(&r->arrays);
     attn_plan_destroy(r->plan);
     attn_desc_destroy(r->desc);
     attn_ctx_destroy(r->ctx);
-}
-
-/* One slot for each role that was given. */
-static int fill_slots(struct run *r, const tool_option *options)
-{
-    for (size_t i = 0; attn_role_at(i) != 0 && i < RUN_MAX_SLOTS; i++)
-        if (options[i].value)
-            r->slots.slot[r->slots.n++] =
-                (run_slot){.role = attn_role_at(i), .path = options[i].value};
-    for (size_t i = 0; i < r->slots.n; i++)
-        for (size_t j = i + 1; j < r->slots.n; j++)
-            if (attn_role_is_output(r->slots.slot[i].role) &&
-                attn_role_is_output(r->slots.slot[j].role) &&
-                strcmp(r->slots.slot[i].path, r->slots.slot[j].path) == 0)
-                return tool_usage("--%s and --%s are the same file, %s",
-                                  attn_role_name(r->slots.slot[i].role),
-                                  attn_role_name(r->slots.slot[j].role), r->slots.slot[i].path);
-    return 0;
 }
 
 static void print_help(const tool_option *fixed)
@@ -264,19 +149,17 @@ int cmd_run(int argc, char **argv)
         [OPT_ISA] = {"isa", "NAME", "highest instruction set: c sse2 avx2 avx512 ...", NULL},
     };
     tool_option options[FIXED_OPTIONS + RUN_MAX_SLOTS];
-    size_t n = FIXED_OPTIONS;
     memcpy(options, fixed, sizeof fixed);
-    for (size_t i = 0; attn_role_at(i) != 0 && i < RUN_MAX_SLOTS; i++)
-        options[n++] = (tool_option){attn_role_name(attn_role_at(i)), "FILE", NULL, NULL};
+    size_t n = FIXED_OPTIONS + run_role_options(options + FIXED_OPTIONS, true);
 
-    struct run r = {.bf16 = false};
+    struct run r = {.ctx = NULL};
     char *problem = NULL;
     int rc = tool_parse("run", argc, argv, options, n, &problem);
     if (rc != 0)
         return rc;
     const char *dtype = options[OPT_DTYPE].value, *layout = options[OPT_LAYOUT].value;
-    r.bf16 = dtype != NULL;
-    r.bnhd = layout && strcmp(layout, "bnhd") == 0;
+    r.arrays.bf16 = dtype != NULL;
+    r.arrays.bnhd = layout && strcmp(layout, "bnhd") == 0;
     if (options[OPT_HELP].value)
         print_help(fixed);
     else if (!problem)
@@ -284,9 +167,10 @@ int cmd_run(int argc, char **argv)
     else if (dtype && strcmp(dtype, "bf16") != 0)
         rc = tool_usage("--dtype is '%s', expected bf16 (other types are told by the files)",
                         dtype);
-    else if (layout && !r.bnhd && strcmp(layout, "bhnd") != 0)
+    else if (layout && !r.arrays.bnhd && strcmp(layout, "bhnd") != 0)
         rc = tool_usage("--layout is '%s', expected bhnd or bnhd", layout);
-    else if ((rc = fill_slots(&r, options + FIXED_OPTIONS)) == 0 &&
+    else if ((rc = run_fill_slots(&r.arrays.slots, options + FIXED_OPTIONS,
+                                  n - FIXED_OPTIONS)) == 0 &&
              (rc = tool_context(options[OPT_THREADS].value, options[OPT_ISA].value, &r.ctx)) == 0 &&
              (rc = tool_wisdom(r.ctx, options[OPT_WISDOM].value)) == 0)
         rc = compute(&r, problem);

@@ -72,6 +72,7 @@ void tool_print_text(const char *text);
 /* The commands. argv[0] is the command's name. */
 int cmd_run(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
+int cmd_map(int argc, char **argv);
 int cmd_wisdom(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 

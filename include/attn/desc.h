@@ -151,6 +151,7 @@ typedef struct attn_desc attn_desc;
  * |     |                 |        | entropy argmax    |                    |
  * |     |                 |        | classmass counts  |                    |
  * |     |                 |        | aux_loss          |                    |
+ * |     |                 |        | skip_bound        |                    |
  * | 501 | mass_classes    | i64    | 1..256 classes    | none, or needed    |
  * |     |                 |        |                   | for classmass      |
  * | 600 | solver          | text   | a solver's name   | the cheapest       |
@@ -276,6 +277,9 @@ typedef struct attn_desc attn_desc;
  * | 30200 | bam_experts     | i64    | a divisor of hq   | needed           |
  * | 30201 | bam_shared_kv   | bool   |                   | 0                |
  * | 30202 | bam_channels    | i64    | 1..               | hq / experts * d |
+ * | 30300 | moa_experts     | i64    | hq..65536         | no router        |
+ * | 30301 | moa_form        | enum   | paper code        | paper            |
+ * | 30302 | moa_channels    | i64    | 1..               | hq * d           |
  * | 30400 | biformer_region | i64    | 1..               | needed           |
  * | 30401 | biformer_top    | i64    | 1..               | needed           |
  * | 30700 | longheads_chunk | i64    | 1..               | 256              |
@@ -578,6 +582,9 @@ enum {
     ATTN_PARAM_BAM_EXPERTS = 30200,
     ATTN_PARAM_BAM_SHARED_KV = 30201,
     ATTN_PARAM_BAM_CHANNELS = 30202,
+    ATTN_PARAM_MOA_EXPERTS = 30300,
+    ATTN_PARAM_MOA_FORM = 30301,
+    ATTN_PARAM_MOA_CHANNELS = 30302,
     ATTN_PARAM_BIFORMER_REGION = 30400,
     ATTN_PARAM_BIFORMER_TOP = 30401,
     ATTN_PARAM_LONGHEADS_CHUNK = 30700,

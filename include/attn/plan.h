@@ -128,6 +128,9 @@ typedef struct attn_plan attn_plan;
  * | 113 | LSE_CROSS     | [B,Hout,Nq]          | f32, f64     | out | moda  |
  * | 114 | FACTORS       | [B,Hout]             | f32, f64     | out | vhr   |
  * | 115 | AUX_LOSS      | [1]                  | f32, f64     | out | want  |
+ * | 117 | SKIP_BOUND    | [B,Hout,Nq]          | f32          | out | want  |
+ * | 118 | EXPERTS       | [B,Hout,Nq]          | i32 i64      | out | moa_  |
+ * |     |               |                      |              |     | heads |
  * | 120 | G             | [B,Hs,N,Dk] or less, | as BIAS      | in  | decay |
  * |     |               | [B,Hs,N] or [Hs]     |              |     |       |
  * | 121 | BETA          | [B,Hs,Nk]            | as BIAS      | in  | update|
@@ -164,6 +167,8 @@ typedef struct attn_plan attn_plan;
  * | 163 | ROUTER_MIX_W  | [2,C]                | as BIAS      | in  | moh   |
  * | 164 | ROUTER_B      | [E]                  | as BIAS      | in  | uoe_  |
  * | 165 | SELECTION     | an attn_selection    | -            | in  | lists |
+ * | 166 | EXPERT_W      | [E,D,C]              | as BIAS      | in  | moa_  |
+ * |     |               |                      |              |     | heads |
  * | 170 | SELECT_Q      | [B,n,Nq,w]           | dtype        | in  | hcam, |
  * | 171 | SELECT_K      | [B,n,blocks,w]       | kv_dtype     | in  | ...   |
  * | 172 | SELECT_       | [B|1,blocks + 1]     | i32 i64      | in  | dhsa  |
@@ -292,6 +297,8 @@ enum {
     ATTN_ROLE_LSE_CROSS = 113,
     ATTN_ROLE_FACTORS = 114,
     ATTN_ROLE_AUX_LOSS = 115,
+    ATTN_ROLE_SKIP_BOUND = 117,
+    ATTN_ROLE_EXPERTS = 118,
     ATTN_ROLE_G = 120,
     ATTN_ROLE_BETA = 121,
     ATTN_ROLE_WRITE = 122,
@@ -323,6 +330,7 @@ enum {
     ATTN_ROLE_ROUTER_MIX_W = 163,
     ATTN_ROLE_ROUTER_B = 164,
     ATTN_ROLE_SELECTION = 165,
+    ATTN_ROLE_EXPERT_W = 166,
     ATTN_ROLE_SELECT_Q = 170,
     ATTN_ROLE_SELECT_K = 171,
     ATTN_ROLE_SELECT_OFFSETS = 172,
@@ -455,6 +463,30 @@ ATTN_API int32_t attn_plan_role_at(const attn_plan *plan, size_t index,
 ATTN_API int32_t attn_plan_shape(const attn_plan *plan, const attn_arg *args,
                                  size_t n_args, int32_t role,
                                  attn_tensor *shape);
+
+/* Classes of tiles: no pair of a query and a key in it is computed, some are,
+ * all are. A tile that is called partial may be one of the other two. */
+enum { ATTN_TILE_EMPTY = 0, ATTN_TILE_PARTIAL = 1, ATTN_TILE_FULL = 2 };
+
+/*
+ * Which tiles of sequence `seq` and output head `head` an execute with these
+ * arguments would compute, by pieces of visibility, lengths, segments, masks,
+ * head gates and a mask function: what solvers skip work by, for pictures and
+ * for checking a rule. Tile (t, u) is queries t * q_tile and on and keys
+ * u * k_tile and on; its class goes to classes[t * *columns + u]. A tile of
+ * one pair is never called partial. args[n_args]: the inputs of an execute,
+ * whose Q, K and V may have strides of 0; outputs are not needed. n: the
+ * number of elements of classes, or 0 to be told *rows and *columns alone.
+ * ATTN_ERR_NULL, ATTN_ERR_INVALID (a tile below 1), ATTN_ERR_RANGE (seq,
+ * head), ATTN_ERR_SHAPE (n is too small), ATTN_ERR_UNSUPPORTED (a recurrence,
+ * or a mechanism of several stages), and what execute says of the arguments;
+ * nothing is written then. Any thread; calls the mask function. Since 0.1.
+ */
+ATTN_API int32_t attn_plan_tiles(const attn_plan *plan, const attn_arg *args,
+                                 size_t n_args, int64_t seq, int64_t head,
+                                 int64_t q_tile, int64_t k_tile,
+                                 uint8_t *classes, size_t n, int64_t *rows,
+                                 int64_t *columns);
 
 #ifdef __cplusplus
 }

@@ -17,6 +17,9 @@ enum { ATTN_MOH_CODE = 0, ATTN_MOH_PAPER = 1, ATTN_MOH_LLAMA = 2 };
  * sink_tokens, pieces that must hold) both show, or what one of them does. */
 enum { ATTN_LISTS_AND = 0, ATTN_LISTS_OR = 1 };
 
+/* Values of `moa_form`: the weights of a token's experts over their sum, or as
+ * they are in the softmax over all. */
+enum { ATTN_MOA_PAPER = 0, ATTN_MOA_CODE = 1 };
 /* Values of `pooled_keys`, `pooled_score`, `pooled_reduce`, `pooled_open` and
  * `pooled_pick`: docs/mechanisms/pooled_select.md. */
 enum {
@@ -229,7 +232,9 @@ enum {
     ATTN_WANT_CLASSMASS = 256,   /* sums of weights by class of the key, for
                                   * the first mass_classes classes */
     ATTN_WANT_COUNTS = 512,      /* how much of the work was done */
-    ATTN_WANT_AUX_LOSS = 1024    /* balance loss of a router inside the plan */
+    ATTN_WANT_AUX_LOSS = 1024,   /* balance loss of a router inside the plan */
+    ATTN_WANT_SKIP_BOUND = 2048  /* at most how much of each row's mass the
+                                  * keys have that its lists leave out */
 };
 
 /* Values of `logn_count`: the n in a row's factor made of ln n. */

@@ -82,9 +82,11 @@ static bool workspace(const struct attn__problem *p, const struct attn__machine 
 
 static void run(const struct attn__recipe_run *r)
 {
-    struct attn__call c = attn__one_attend_call(r);
-    attn__router_run(r, route_of(r->call->p), &c);
-    r->attend(r, 0, &c);
+    struct attn__router x;
+    attn__router_begin(r, &x);
+    struct attn__call c = attn__one_attend_call(&x.r);
+    attn__router_run(&x.r, route_of(r->call->p), &c);
+    r->attend(&x.r, 0, &c);
 }
 
 static const struct attn__recipe recipe = {
@@ -123,11 +125,6 @@ int32_t attn__mech_bam_soft_moa(const struct attn__params *params, const struct 
     attn__params_destroy(&copy);
     if (status != ATTN_OK)
         return status;
-    if (p->packed) {
-        attn__problem_free(p, mem);
-        return attn__error_set(ATTN_ERR_UNSUPPORTED,
-                               "packed is set: the router of bam_soft_moa takes batches");
-    }
     p->own[EXPERTS] = (double)attn__params_i64_or(params, ATTN_PARAM_BAM_EXPERTS, 1);
     struct attn__map_route m = route_of(p);
     p->recipe = &recipe;

@@ -46,9 +46,11 @@ static bool workspace(const struct attn__problem *p, const struct attn__machine 
 
 static void run(const struct attn__recipe_run *r)
 {
-    struct attn__call c = attn__one_attend_call(r);
-    attn__router_run(r, route_of(r->call->p), &c);
-    r->attend(r, 0, &c);
+    struct attn__router x;
+    attn__router_begin(r, &x);
+    struct attn__call c = attn__one_attend_call(&x.r);
+    attn__router_run(&x.r, route_of(r->call->p), &c);
+    r->attend(&x.r, 0, &c);
 }
 
 static const struct attn__recipe recipe = {
@@ -132,12 +134,7 @@ int32_t attn__mech_moh(const struct attn__params *params, const struct attn__mem
     int32_t status = attn__preset(params, mem, settings, 1, p);
     if (status != ATTN_OK)
         return status;
-    if (router && p->packed)
-        status = attn__error_set(ATTN_ERR_UNSUPPORTED,
-                                 "packed is set: the router inside moh takes batches; gates by "
-                                 "the caller (moh_router=0) go with it");
-    else
-        status = router ? inside(params, p) : outside(params, p);
+    status = router ? inside(params, p) : outside(params, p);
     if (status != ATTN_OK)
         attn__problem_free(p, mem);
     return status;

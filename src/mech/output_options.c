@@ -11,7 +11,8 @@ int32_t attn__output_options(const struct attn__params *v, struct attn__problem 
 {
     p->want = (int32_t)attn__params_i64_or(v, ATTN_PARAM_WANT, 0);
     p->mass_classes = attn__params_i64_or(v, ATTN_PARAM_MASS_CLASSES, 0);
-    if (p->want & ATTN_WANT_AUX_LOSS && p->mech != ATTN_MECH_MOH)
+    if (p->want & ATTN_WANT_AUX_LOSS && p->mech != ATTN_MECH_MOH &&
+        p->mech != ATTN_MECH_MOA_HEADS)
         return attn__error_set(ATTN_ERR_INVALID,
                                "want has aux_loss, but %s has no router inside",
                                attn__mech_list_name(p->mech));
@@ -30,4 +31,37 @@ void attn__output_roles(struct attn__problem *p)
     if (p->mass_classes > 0)
         p->takes[ATTN__SLOT_CLASS_K] = ATTN__TAKES_MUST;
     p->extent[p->n_extents++] = (struct attn__extent){"MassClasses", p->mass_classes};
+}
+
+int32_t attn__output_skip_bound(const struct attn__problem *p)
+{
+    const char *reason = NULL;
+    bool lists = false;
+    if (!(p->want & ATTN_WANT_SKIP_BOUND))
+        return ATTN_OK;
+    for (int32_t n = 0; n < p->n_pieces; n++)
+        lists |= attn__problem_is_list(&p->piece[n]);
+    if (p->mech != ATTN_MECH_SOFTMAX && p->mech != ATTN_MECH_LISTS)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "want has skip_bound, but %s does not tell what lists skip",
+                               attn__mech_list_name(p->mech));
+    if (!lists)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "want has skip_bound, but there are no lists that skip anything");
+    /* what the bounds of scores know nothing of */
+    if (p->norm.kind != ATTN_NORMALIZER_SOFTMAX)
+        reason = "normalizer is none that is a softmax";
+    else if (p->select.logits)
+        reason = "lists_logits is set";
+    else if (p->score.steps & ~(1u << ATTN__STEP_SOFTCAP) || p->score.own_rows)
+        reason = "scores are more than scale * q.k and softcap";
+    else if (p->qk_norm.kind != ATTN_QK_NORM_NONE || p->rope.pairing != ATTN_ROPE_NONE)
+        reason = "rows of Q and K are normalised or turned here";
+    else if (p->dtype == ATTN_DTYPE_F64 || p->compute != ATTN_COMPUTE_F32)
+        reason = "it is for products in f32";
+    else if (p->k == ATTN_UNBOUNDED)
+        reason = "k is inf, expected a number: blocks of keys are described in the workspace";
+    if (!reason)
+        return ATTN_OK;
+    return attn__error_set(ATTN_ERR_UNSUPPORTED, "want has skip_bound: %s", reason);
 }

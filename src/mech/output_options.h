@@ -14,4 +14,7 @@ int32_t attn__output_options(const struct attn__params *v, struct attn__problem 
 /* The roles and extents that follow from them, after attn__mech_roles. */
 void attn__output_roles(struct attn__problem *p);
 
+/* Can want=skip_bound be served? Everything else is settled. */
+int32_t attn__output_skip_bound(const struct attn__problem *p);
+
 #endif /* ATTN_MECH_OUTPUT_OPTIONS_H */

@@ -12,8 +12,10 @@
 #include "solvers/map_gemm.h"
 
 struct arrays {
-    void *logits; /* [B,1,N,logits], f32 or f64 */
-    void *gates;  /* [B,Hout,N] */
+    int64_t *offsets; /* [b + 1], of a packed batch; in front */
+    void *logits;     /* [B,1,N,logits], f32 or f64 */
+    void *gates;      /* [B,Hout,N] */
+    int64_t *experts; /* [B,Hout,N], if slots have some */
     void *gemm, *route;
 };
 
@@ -27,12 +29,14 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
                   struct arrays *a)
 {
     size_t size = attn__dtype_size(attn__problem_row_dtype(p));
-    int64_t tokens = 0, logits = 0, gates = 0;
-    s->ok = s->ok && attn__mul_i64(p->b, p->q, &tokens) &&
+    int64_t tokens = 0, logits = 0, gates = 0, offsets = 0;
+    s->ok = s->ok && attn__add_i64(p->b, 1, &offsets) && attn__mul_i64(p->b, p->q, &tokens) &&
             attn__mul_i64(tokens, attn__map_route_logits(m), &logits) &&
             attn__mul_i64(tokens, p->hout, &gates);
+    a->offsets = ATTN__TAKE(s, p->packed ? offsets : 0, int64_t);
     a->logits = attn__scratch_take(s, logits, size);
     a->gates = attn__scratch_take(s, gates, size);
+    a->experts = ATTN__TAKE(s, attn__map_route_has_slots(m) ? gates : 0, int64_t);
     a->gemm = attn__map_gemm_take(s, widest(p, m), machine->threads);
     a->route = attn__map_route_take(s, m, p->b, p->q, machine->threads,
                                     (p->want & ATTN_WANT_AUX_LOSS) != 0);
@@ -69,8 +73,32 @@ static const enum attn__slot weights[] = {ATTN__SLOT_ROUTER_W, ATTN__SLOT_ROUTER
 
 enum { WEIGHTS = sizeof weights / sizeof weights[0] };
 
-/* Rows of tokens that count, and weights; for check=data. */
-static int32_t check_finite(const struct attn__call *c, enum attn__slot slot)
+static int32_t not_finite(enum attn__slot slot, double v, int64_t x, int64_t y, int64_t z)
+{
+    return attn__error_set(ATTN_ERR_DATA,
+                           "%s has %g at [%" PRId64 ",%" PRId64 ",%" PRId64
+                           "], expected a finite number",
+                           attn__role_table[slot].name, v, x, y, z);
+}
+
+/* Rows of tokens that count, for check=data. */
+static int32_t check_tokens(const struct attn__call *c)
+{
+    const attn_tensor *t = &c->t[ATTN__SLOT_ROUTER_X];
+    for (int64_t n = 0; n < c->n_seq; n++) {
+        struct attn__seq s = attn__call_seq(c, n);
+        for (int64_t i = s.q0; i < s.q0 + s.nq; i++)
+            for (int64_t e = 0; e < t->shape[2]; e++) {
+                double v = attn__load_f64(
+                    t->data, s.b * t->stride[0] + i * t->stride[1] + e * t->stride[2], t->dtype);
+                if (!isfinite(v))
+                    return not_finite(ATTN__SLOT_ROUTER_X, v, s.b, i, e);
+            }
+    }
+    return ATTN_OK;
+}
+
+static int32_t check_weights(const struct attn__call *c, enum attn__slot slot)
 {
     const attn_tensor *t = &c->t[slot];
     int64_t n[3] = {1, 1, 1}, stride[3] = {0};
@@ -81,30 +109,28 @@ static int32_t check_finite(const struct attn__call *c, enum attn__slot slot)
     for (int64_t x = 0; x < n[0]; x++)
         for (int64_t y = 0; y < n[1]; y++)
             for (int64_t z = 0; z < n[2]; z++) {
-                if (slot == ATTN__SLOT_ROUTER_X && y >= attn__call_seq(c, x).nq)
-                    continue;
                 double v = attn__load_f64(
                     t->data, x * stride[0] + y * stride[1] + z * stride[2], t->dtype);
                 if (!isfinite(v))
-                    return attn__error_set(ATTN_ERR_DATA,
-                                           "%s has %g at [%" PRId64 ",%" PRId64 ",%" PRId64
-                                           "], expected a finite number",
-                                           attn__role_table[slot].name, v, x, y, z);
+                    return not_finite(slot, v, x, y, z);
             }
     return ATTN_OK;
 }
 
 int32_t attn__router_check(const struct attn__call *c)
 {
+    static const enum attn__slot more[] = {ATTN__SLOT_ROUTER_B, ATTN__SLOT_EXPERT_W};
     int32_t status = ATTN_OK;
     if (c->p->check < ATTN_CHECK_DATA)
         return ATTN_OK;
-    status = check_finite(c, ATTN__SLOT_ROUTER_X);
+    if (c->has[ATTN__SLOT_ROUTER_X])
+        status = check_tokens(c);
     for (size_t n = 0; n < WEIGHTS && status == ATTN_OK; n++)
         if (c->has[weights[n]])
-            status = check_finite(c, weights[n]);
-    if (status == ATTN_OK && c->has[ATTN__SLOT_ROUTER_B])
-        status = check_finite(c, ATTN__SLOT_ROUTER_B);
+            status = check_weights(c, weights[n]);
+    for (size_t n = 0; n < sizeof more / sizeof more[0] && status == ATTN_OK; n++)
+        if (c->has[more[n]])
+            status = check_weights(c, more[n]);
     return status;
 }
 
@@ -157,8 +183,16 @@ static void logits_of(const struct attn__recipe_run *r, const struct attn__map_r
     }
 }
 
-void attn__router_run(const struct attn__recipe_run *r, struct attn__map_route m,
-                      struct attn__call *stage)
+void attn__router_begin(const struct attn__recipe_run *r, struct attn__router *x)
+{
+    /* attn__router_workspace has the offsets in front */
+    attn__recipe_rebase(r, (int64_t *)(void *)r->ws, &x->call);
+    x->r = *r;
+    x->r.call = &x->call;
+}
+
+attn_tensor attn__router_run(const struct attn__recipe_run *r, struct attn__map_route m,
+                             struct attn__call *stage)
 {
     const struct attn__problem *p = r->call->p;
     const attn_tensor *t = r->call->t, *out = &t[ATTN__SLOT_OUT];
@@ -168,6 +202,7 @@ void attn__router_run(const struct attn__recipe_run *r, struct attn__map_route m
     struct arrays a;
     carve(&s, p, &m, r->machine, &a);
     attn_tensor gates = attn__recipe_view(a.gates, type, b, p->hout, n, -1);
+    attn_tensor experts = attn__recipe_view(a.experts, ATTN_DTYPE_I64, b, p->hout, n, -1);
     attn_tensor logits =
         attn__recipe_view(a.logits, type, b, 1, n, attn__map_route_logits(&m));
     logits_of(r, &m, &a, &logits);
@@ -175,7 +210,9 @@ void attn__router_run(const struct attn__recipe_run *r, struct attn__map_route m
     m.q = &t[ATTN__SLOT_Q];
     m.bias = r->call->has[ATTN__SLOT_ROUTER_B] ? &t[ATTN__SLOT_ROUTER_B] : NULL;
     m.gates = &gates;
+    m.experts = &experts;
     m.loss = r->call->has[ATTN__SLOT_AUX_LOSS] ? &t[ATTN__SLOT_AUX_LOSS] : NULL;
     attn__map_route(r, &m, a.route);
     attn__recipe_give(stage, ATTN__SLOT_GATE, &gates);
+    return experts;
 }

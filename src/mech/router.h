@@ -27,8 +27,17 @@ int32_t attn__router_check(const struct attn__call *c);
 bool attn__router_workspace(const struct attn__problem *p, struct attn__map_route m,
                             const struct attn__machine *machine, size_t *bytes);
 
-/* Makes the gates, gives them to the stage's call and writes AUX_LOSS. */
-void attn__router_run(const struct attn__recipe_run *r, struct attn__map_route m,
-                      struct attn__call *stage);
+/* What a recipe goes on with instead of its run: see attn__recipe_rebase. */
+struct attn__router {
+    struct attn__call call;
+    struct attn__recipe_run r; /* of that call */
+};
+
+void attn__router_begin(const struct attn__recipe_run *r, struct attn__router *x);
+
+/* Of a run that has begun so: makes the gates, gives them to the stage's call
+ * and writes AUX_LOSS. Returns the experts of slots [B,Hout,N], i64. */
+attn_tensor attn__router_run(const struct attn__recipe_run *r, struct attn__map_route m,
+                             struct attn__call *stage);
 
 #endif /* ATTN_MECH_ROUTER_H */

@@ -153,6 +153,8 @@ static int32_t fill(const struct attn__params *v, const struct attn__params *tex
     attn__score_roles(p);
     attn__output_roles(p);
     status = attn__mech_normalizer(v, p);
+    if (status == ATTN_OK)
+        status = attn__output_skip_bound(p);
     if (status != ATTN_OK)
         return status;
 

@@ -60,15 +60,17 @@ static void run(const struct attn__recipe_run *r)
     const struct attn__problem *p = r->call->p;
     struct attn__scratch s = {.base = r->ws, .ok = true};
     struct attn__members members;
-    struct attn__call c = attn__recipe_call(r);
+    struct attn__router x;
+    attn__router_begin(r, &x);
+    struct attn__call c = attn__recipe_call(&x.r);
     attn__router_workspace(p, route_of(p), r->machine, &s.used);
     attn__members_take(&s, p, (int64_t)p->own[ACTIVE], &members);
-    attn__router_run(r, route_of(p), &c);
+    attn__router_run(&x.r, route_of(p), &c);
     attn_tensor gates = c.t[ATTN__SLOT_GATE];
     c.has[ATTN__SLOT_GATE] = false;
-    attn__members_gather(r, &gates, &members, &c);
-    r->attend(r, 0, &c);
-    attn__members_scatter(r, &gates, &members);
+    attn__members_gather(&x.r, &gates, &members, &c);
+    r->attend(&x.r, 0, &c);
+    attn__members_scatter(&x.r, &gates, &members);
 }
 
 static const struct attn__recipe recipe = {
@@ -81,10 +83,14 @@ static const struct attn__recipe recipe = {
 /* The tokens of queries and keys are the same. */
 static int32_t check_call(const struct attn__call *c)
 {
-    int64_t nq = c->t[ATTN__SLOT_Q].shape[2], nk = c->t[ATTN__SLOT_K].shape[2];
-    if (nq != nk)
-        return attn__error_set(ATTN_ERR_SHAPE,
-                               "k has %" PRId64 " tokens, expected the %" PRId64 " of q", nk, nq);
+    for (int64_t n = 0; n < c->n_seq; n++) {
+        struct attn__seq s = attn__call_seq(c, n);
+        if (s.nq != s.nk)
+            return attn__error_set(ATTN_ERR_SHAPE,
+                                   "k has %" PRId64 " tokens in sequence %" PRId64
+                                   ", expected the %" PRId64 " of q",
+                                   s.nk, n, s.nq);
+    }
     return attn__router_check(c);
 }
 
@@ -117,7 +123,8 @@ static int32_t settle(const struct attn__params *v, struct attn__problem *p)
 int32_t attn__mech_uoe_smha(const struct attn__params *params, const struct attn__mem *mem,
                             struct attn__problem *p)
 {
-    static const int32_t also[] = {ATTN_PARAM_CAUSAL, ATTN_PARAM_SCALE, ATTN_PARAM_SOFTCAP};
+    static const int32_t also[] = {ATTN_PARAM_CAUSAL, ATTN_PARAM_SCALE, ATTN_PARAM_SOFTCAP,
+                                   ATTN_PARAM_PACKED};
     int32_t status = attn__preset_only(params, also, sizeof also / sizeof also[0]);
     if (status == ATTN_OK)
         status = attn__mech_attend(params, params, mem, p);

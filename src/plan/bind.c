@@ -77,10 +77,12 @@ static int32_t collect(const struct attn__problem *p, const attn_arg *args, size
     return ATTN_OK;
 }
 
-static int32_t check_present(const struct attn__rules *rules, const struct attn__call *call)
+static int32_t check_present(const struct attn__rules *rules, const struct attn__call *call,
+                             bool outputs)
 {
     for (int32_t n = 0; n < rules->n; n++)
-        if (rules->rule[n].must && !call->has[rules->rule[n].slot])
+        if (rules->rule[n].must && !call->has[rules->rule[n].slot] &&
+            (outputs || !attn__role_table[rules->rule[n].slot].output))
             return attn__error_set(ATTN_ERR_ROLE, "role %s is missing",
                                    attn__role_table[rules->rule[n].slot].name);
     return ATTN_OK;
@@ -133,7 +135,8 @@ static int32_t measure(struct attn__dims *d)
         q = first_of(c, q, k);
     int64_t b = extent_of(c, c->has[q] ? q : k, 0);
     d->b = p->packed ? 1 : b;
-    d->nq = extent_of(c, q, 2);
+    /* where queries are made of tokens, those tell while there is no OUT */
+    d->nq = c->has[q] ? extent_of(c, q, 2) : extent_of(c, ATTN__SLOT_ROUTER_X, 1);
     d->nk = extent_of(c, k, 2);
     d->n2 = extent_of(c, ATTN__SLOT_K2, 2);
     d->picked = extent_of(c, ATTN__SLOT_ROWS, 1);
@@ -155,15 +158,15 @@ static int32_t measure(struct attn__dims *d)
     return status == ATTN_OK ? at_most(ATTN__SLOT_K2, 2, d->n2, p->k) : status;
 }
 
-int32_t attn__bind(const struct attn__rules *rules, const attn_arg *args, size_t n_args,
-                   struct attn__call *call)
+static int32_t bind(const struct attn__rules *rules, const attn_arg *args, size_t n_args,
+                    bool outputs, struct attn__call *call)
 {
     const struct attn__problem *p = rules->p;
     struct attn__dims d = {.rules = rules, .p = p, .call = call};
     attn__call_begin(call, p);
     int32_t status = collect(p, args, n_args, call);
     if (status == ATTN_OK)
-        status = check_present(rules, call);
+        status = check_present(rules, call, outputs);
     if (status == ATTN_OK)
         status = measure(&d);
     if (status == ATTN_OK)
@@ -176,6 +179,18 @@ int32_t attn__bind(const struct attn__rules *rules, const attn_arg *args, size_t
     if (status == ATTN_OK && p->check_call)
         status = p->check_call(call);
     return status;
+}
+
+int32_t attn__bind(const struct attn__rules *rules, const attn_arg *args, size_t n_args,
+                   struct attn__call *call)
+{
+    return bind(rules, args, n_args, true, call);
+}
+
+int32_t attn__bind_inputs(const struct attn__rules *rules, const attn_arg *args, size_t n_args,
+                          struct attn__call *call)
+{
+    return bind(rules, args, n_args, false, call);
 }
 
 int32_t attn__bind_role(const struct attn__rules *rules, const attn_arg *args, size_t n_args,

@@ -68,6 +68,10 @@ struct attn__dims {
 int32_t attn__bind(const struct attn__rules *rules, const attn_arg *args, size_t n_args,
                    struct attn__call *call);
 
+/* The same without outputs, which may be there. */
+int32_t attn__bind_inputs(const struct attn__rules *rules, const attn_arg *args, size_t n_args,
+                          struct attn__call *call);
+
 /* The shape and type that a role of the problem has with these arguments, of
  * which only those that tell lengths need be there. */
 int32_t attn__bind_role(const struct attn__rules *rules, const attn_arg *args, size_t n_args,

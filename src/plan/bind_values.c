@@ -55,6 +55,8 @@ int32_t attn__bind_offsets(struct attn__dims *d)
 {
     const struct attn__problem *p = d->p;
     const attn_tensor *offsets = &d->call->t[ATTN__SLOT_Q_OFFSETS];
+    if (!d->call->has[ATTN__SLOT_Q_OFFSETS])
+        return attn__error_set(ATTN_ERR_ROLE, "role q_offsets is missing");
     d->s = offsets->rank == 1 ? offsets->shape[0] - 1 : 0;
     if (d->s < 0)
         return attn__error_set(ATTN_ERR_SHAPE, "q_offsets is empty, expected one entry more than "
@@ -184,7 +186,7 @@ int32_t attn__bind_values(const struct attn__dims *d)
         return status;
     if (d->p->check >= ATTN_CHECK_INDICES)
         status = check_lengths(d);
-    if (status == ATTN_OK && d->p->check >= ATTN_CHECK_INDICES && d->p->epilogue.head_gate)
+    if (status == ATTN_OK && d->p->check >= ATTN_CHECK_INDICES && d->call->has[ATTN__SLOT_GATE])
         status = check_gates(d);
     if (status == ATTN_OK)
         status = attn__bind_pieces(d);

@@ -7,6 +7,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "solvers/score_steps.h"
+#include "solvers/skip_bound.h"
 #include "thread/blas.h"
 
 static bool is_used(const struct attn_plan *plan, const struct attn__solver *s)
@@ -43,7 +44,14 @@ static int32_t size_workspace(struct attn_plan *plan)
     struct attn__score_tables tables;
     attn__score_tables_take(&s, p, &tables);
     plan->table_bytes = s.used;
-    if (!s.ok || !attn__add_size(plan->ws_bytes, s.used, &plan->ws_bytes))
+    /* what comes after the solvers has their room */
+    struct attn__scratch after = {.ok = true};
+    struct attn__skip_room skip;
+    attn__skip_bound_take(&after, &plan->problem, plan->machine.threads, &skip);
+    s.ok = s.ok && after.ok && attn__add_size(plan->ws_bytes, s.used, &plan->ws_bytes);
+    if (plan->ws_bytes < after.used)
+        plan->ws_bytes = after.used;
+    if (!s.ok)
         return attn__error_set(ATTN_ERR_OVERFLOW, "the workspace does not fit in 64 bits");
     return ATTN_OK;
 }
@@ -162,13 +170,9 @@ static int32_t solve_and_count(const struct attn_plan *plan, const struct attn__
     return ATTN_OK;
 }
 
-void attn__plan_solve(const struct attn_plan *plan, const struct attn__call *call, char *ws,
-                      struct attn__did *did)
+static void run_solvers(const struct attn_plan *plan, const struct attn__call *call, char *ws,
+                        struct attn__did *did)
 {
-    if (plan->problem.recipe) {
-        attn__staged_run(plan, call, ws, did);
-        return;
-    }
     struct attn__call with_tables;
     struct attn__exec x = {
         .call = plan->table_bytes > 0 ? &with_tables : call,
@@ -191,6 +195,32 @@ void attn__plan_solve(const struct attn_plan *plan, const struct attn__call *cal
         if (has_work_for(&x))
             x.self->run(&x);
     }
+}
+
+/* SKIP_BOUND is made of LSE, whose place it takes if the caller has none. */
+static void run_and_bound(const struct attn_plan *plan, const struct attn__call *call, char *ws,
+                          struct attn__did *did)
+{
+    struct attn__scratch s = {.base = ws, .ok = true};
+    struct attn__skip_room room;
+    struct attn__call own = *call;
+    if (!own.has[ATTN__SLOT_LSE])
+        own.t[ATTN__SLOT_LSE] = own.t[ATTN__SLOT_SKIP_BOUND];
+    own.has[ATTN__SLOT_LSE] = true;
+    run_solvers(plan, &own, ws, did);
+    attn__skip_bound_take(&s, &plan->problem, plan->machine.threads, &room);
+    attn__skip_bound(&own, &plan->machine, plan->threads, &room);
+}
+
+void attn__plan_solve(const struct attn_plan *plan, const struct attn__call *call, char *ws,
+                      struct attn__did *did)
+{
+    if (plan->problem.recipe)
+        attn__staged_run(plan, call, ws, did);
+    else if (call->has[ATTN__SLOT_SKIP_BOUND])
+        run_and_bound(plan, call, ws, did);
+    else
+        run_solvers(plan, call, ws, did);
 }
 
 int32_t attn__plan_run(const struct attn_plan *plan, const struct attn__call *call, char *ws)

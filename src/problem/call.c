@@ -29,7 +29,7 @@ struct attn__seq attn__call_seq(const struct attn__call *c, int64_t index)
         s.k_all = load_or(c, ATTN__SLOT_K_OFFSETS, index + 1, 0) - s.k0;
     } else {
         s.b = index;
-        s.q_all = rows_in(c, ATTN__SLOT_Q, tied > 0 ? ATTN__SLOT_OUT : ATTN__SLOT_Q_NOPE);
+        s.q_all = rows_in(c, ATTN__SLOT_Q, ATTN__SLOT_OUT);
         s.k_all = rows_in(c, ATTN__SLOT_K, ATTN__SLOT_LATENT);
     }
     s.nq = load_or(c, ATTN__SLOT_Q_LEN, index, s.q_all);

@@ -43,6 +43,12 @@ enum { ATTN__MAX_PIECES = ATTN_PIECES_MAX + 4 };
 /* Kind of the piece that the lists of role SELECTION are, besides ATTN_PIECE_*. */
 enum { ATTN__PIECE_ROWS = 100 };
 
+/* Does the piece show what lists say? */
+static inline bool attn__problem_is_list(const struct attn__piece *e)
+{
+    return e->kind == ATTN_PIECE_LIST || e->kind == ATTN__PIECE_ROWS;
+}
+
 struct attn__select_spec {
     int32_t layout; /* ATTN_SELECTION_* of role SELECTION; 0: there is none */
     bool logits;    /* its entries may have logits */

@@ -46,6 +46,16 @@ struct attn__recipe {
  * offsets and USER are those of the caller, no tensor is set yet. */
 struct attn__call attn__recipe_call(const struct attn__recipe_run *r);
 
+/*
+ * Rows of queries of a packed batch may begin anywhere in their tensors. Puts
+ * into *c the whole's call with views that begin where the first sequence does
+ * and end where the last does, and offsets [n_seq + 1] that go with them, so
+ * that arrays in the workspace need no other rows. Of a batch that is not
+ * packed it is the call as it is.
+ */
+void attn__recipe_rebase(const struct attn__recipe_run *r, int64_t *offsets,
+                         struct attn__call *c);
+
 /* Gives the call a tensor. */
 static inline void attn__recipe_give(struct attn__call *c, enum attn__slot slot,
                                      const attn_tensor *t)

@@ -33,7 +33,7 @@ bool attn__finish_applicable_logits(const struct attn__problem *p, int32_t want,
     attn__norm_pass_serves(&p->norm, &reason);
     if (p->dtype == ATTN_DTYPE_F64)
         reason = "computes in f32, dtype is f64";
-    else if (p->want & ~want)
+    else if (p->want & ~(want | ATTN_WANT_SKIP_BOUND)) /* made after any solver */
         reason = "keeps no scores, and want= asks for outputs made from them";
     else if (p->invariant == ATTN_INVARIANT_CHUNK && !attn__norm_traits(p->norm.kind)->base2)
         reason = "invariant=chunk, and sums only the weights of a softmax in one order";

@@ -7,7 +7,7 @@
 
 #include "solvers/rows_load.h"
 
-enum { ROWS = 32, PIECE = 64 };
+enum { ROWS = ATTN__MAP_GEMM_ROWS, PIECE = 64 };
 
 struct job {
     const struct attn__recipe_run *r;
@@ -17,7 +17,7 @@ struct job {
 };
 
 /* Rows of a and of the result, and a piece of the matrix. */
-static int64_t worker_room(int64_t width)
+int64_t attn__map_gemm_room(int64_t width)
 {
     return (2 * ROWS + PIECE) * width;
 }
@@ -85,13 +85,23 @@ static void piece(const struct attn__kernels *kern, const struct attn__rows *w, 
         kern->row_pv_f32(at, ld, n, m, a + p0, k, rows, o, m, 0);
 }
 
+void attn__map_gemm_block(const struct attn__kernels *kern, const struct attn__rows *w,
+                          bool across, const float *a, int64_t k, int64_t rows, float *o,
+                          int64_t m, float *room)
+{
+    int64_t all = across ? m : k;
+    memset(o, 0, (size_t)(rows * m) * sizeof *o);
+    for (int64_t p = 0; p < all; p += PIECE)
+        piece(kern, w, across, p, attn__min_i64(PIECE, all - p), a, k, rows, o, m, room);
+}
+
 static void work(void *arg, int64_t worker)
 {
     const struct job *j = arg;
     const struct attn__map_gemm *g = j->g;
     const struct attn__kernels *kern = j->r->machine->kern;
     int64_t k = g->a->shape[3], m = g->out->shape[3], heads = g->out->shape[1];
-    float *a = j->room + worker * worker_room(j->width), *o = a + ROWS * j->width;
+    float *a = j->room + worker * attn__map_gemm_room(j->width), *o = a + ROWS * j->width;
     float *room = o + ROWS * j->width;
     for (int64_t t = worker; t < j->tasks; t += j->workers) {
         int64_t i0 = t % j->blocks * ROWS, h = t / j->blocks % heads, b = t / j->blocks / heads;
@@ -103,10 +113,7 @@ static void work(void *arg, int64_t worker)
         struct attn__rows from = rows_of(g->a, b, h), to = rows_of(g->out, b, h);
         struct attn__rows w = matrix_of(g->w, h);
         attn__rows_to_f32(kern, &from, i0, n, 0, k, a, k);
-        memset(o, 0, (size_t)(n * m) * sizeof *o);
-        int64_t all = g->across ? m : k;
-        for (int64_t p = 0; p < all; p += PIECE)
-            piece(kern, &w, g->across, p, attn__min_i64(PIECE, all - p), a, k, n, o, m, room);
+        attn__map_gemm_block(kern, &w, g->across, a, k, n, o, m, room);
         attn__rows_from_f32(kern, o, m, n, m, &to, i0);
     }
 }

@@ -21,6 +21,17 @@ struct attn__map_gemm {
 /* Room for all products of widths up to `width`; NULL while measuring. */
 void *attn__map_gemm_take(struct attn__scratch *s, int64_t width, int64_t threads);
 
+/* Rows of a that are multiplied together, and the floats of that room that a
+ * worker has: that many rows of a and of the result, and a piece of w. */
+enum { ATTN__MAP_GEMM_ROWS = 32 };
+
+int64_t attn__map_gemm_room(int64_t width);
+
+/* One such block: o [rows][m] = a [rows][k] times w; room: of the piece. */
+void attn__map_gemm_block(const struct attn__kernels *kern, const struct attn__rows *w,
+                          bool across, const float *a, int64_t k, int64_t rows, float *o,
+                          int64_t m, float *room);
+
 void attn__map_gemm(const struct attn__recipe_run *r, const struct attn__map_gemm *g,
                     int64_t width, void *room);
 

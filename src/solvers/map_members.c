@@ -56,12 +56,14 @@ static void gather_head(void *arg, int64_t n)
         enum attn__slot slot;
         char *to;
     } of[] = {{ATTN__SLOT_Q, j->m->q}, {ATTN__SLOT_K, j->m->k}, {ATTN__SLOT_V, j->m->v}};
-    int64_t b = n / c->p->hout, h = n % c->p->hout;
+    struct attn__seq s = attn__call_seq(c, n / c->p->hout);
+    int64_t h = n % c->p->hout;
     for (size_t x = 0; x < sizeof of / sizeof of[0]; x++) {
         const attn_tensor *t = &c->t[of[x].slot];
         int64_t bytes = t->shape[3] * (int64_t)attn__dtype_size(t->dtype);
+        int64_t first = of[x].slot == ATTN__SLOT_Q ? s.q0 : s.k0;
         for (int64_t at = j->m->offsets[n]; at < j->m->offsets[n + 1]; at++)
-            copy_row(t, b, h, j->m->token[at], of[x].to + at * bytes, false);
+            copy_row(t, s.b, h, first + j->m->token[at], of[x].to + at * bytes, false);
     }
 }
 
@@ -69,11 +71,12 @@ void attn__members_gather(const struct attn__recipe_run *r, const attn_tensor *g
                           struct attn__members *m, struct attn__call *c)
 {
     const struct attn__problem *p = r->call->p;
-    int64_t heads = gates->shape[1], sequences = gates->shape[0] * heads, rows = 0;
+    int64_t heads = gates->shape[1], sequences = r->call->n_seq * heads, rows = 0;
     for (int64_t n = 0; n < sequences; n++) {
+        struct attn__seq s = attn__call_seq(r->call, n / heads);
         m->offsets[n] = rows;
-        for (int64_t i = 0; i < gates->shape[2]; i++) {
-            double g = gate(gates, n / heads, n % heads, i);
+        for (int64_t i = 0; i < s.nq; i++) {
+            double g = gate(gates, s.b, n % heads, s.q0 + i);
             if (g < 0 || g > 0)
                 m->token[rows++] = i;
         }
@@ -105,10 +108,11 @@ static void scatter_head(void *arg, int64_t n)
     const struct attn__call *c = j->r->call;
     const attn_tensor *out = &c->t[ATTN__SLOT_OUT], *lse = &c->t[ATTN__SLOT_LSE];
     int32_t type = attn__problem_row_dtype(c->p);
-    int64_t b = n / c->p->hout, h = n % c->p->hout, at = j->m->offsets[n];
+    struct attn__seq s = attn__call_seq(c, n / c->p->hout);
+    int64_t b = s.b, h = n % c->p->hout, at = j->m->offsets[n];
     int64_t bytes = c->p->dv * (int64_t)attn__dtype_size(out->dtype);
-    for (int64_t i = 0; i < out->shape[2]; i++) {
-        bool member = at < j->m->offsets[n + 1] && j->m->token[at] == i;
+    for (int64_t i = s.q0; i < s.q0 + s.nq; i++) {
+        bool member = at < j->m->offsets[n + 1] && s.q0 + j->m->token[at] == i;
         double none = isnan(gate(j->gates, b, h, i)) ? NAN : 0;
         int64_t row = b * out->stride[0] + h * out->stride[1] + i * out->stride[2];
         if (member)
@@ -129,5 +133,5 @@ void attn__members_scatter(const struct attn__recipe_run *r, const attn_tensor *
                            const struct attn__members *m)
 {
     struct job j = {r, gates, m};
-    attn__threads_run(r->threads, gates->shape[0] * gates->shape[1], scatter_head, &j);
+    attn__threads_run(r->threads, r->call->n_seq * gates->shape[1], scatter_head, &j);
 }

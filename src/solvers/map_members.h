@@ -11,7 +11,7 @@
 
 struct attn__members {
     int64_t *offsets; /* [b * hout + 1] */
-    int64_t *token;   /* [rows], rising in each sequence */
+    int64_t *token;   /* [rows], rows of a sequence, rising in each */
     void *q, *k, *v, *out, *lse;
 };
 

@@ -509,6 +509,13 @@ VALUE(ATTN_SELECTION_HAS_LOGIT, 11);
 VALUE(ATTN_SELECTION_HAS_REPLACE, 12);
 VALUE(ATTN_SELECTION_EMPTY_ROWS, 13);
 VALUE(ATTN_SELECTION_ROWS, 1);
+VALUE(ATTN_ROLE_EXPERT_W, 166);
+VALUE(ATTN_ROLE_EXPERTS, 118);
+VALUE(ATTN_PARAM_MOA_EXPERTS, 30300);
+VALUE(ATTN_PARAM_MOA_FORM, 30301);
+VALUE(ATTN_PARAM_MOA_CHANNELS, 30302);
+VALUE(ATTN_MOA_PAPER, 0);
+VALUE(ATTN_MOA_CODE, 1);
 VALUE(ATTN_MECH_UOE_SMHA, 301);
 VALUE(ATTN_MECH_BAM_SOFT_MOA, 302);
 VALUE(ATTN_MECH_MOA_HEADS, 303);
@@ -519,6 +526,8 @@ VALUE(ATTN_PARAM_BAM_SHARED_KV, 30201);
 VALUE(ATTN_PARAM_BAM_CHANNELS, 30202);
 VALUE(ATTN_ROLE_AUX_LOSS, 115);
 VALUE(ATTN_WANT_AUX_LOSS, 1024);
+VALUE(ATTN_ROLE_SKIP_BOUND, 117);
+VALUE(ATTN_WANT_SKIP_BOUND, 2048);
 VALUE(ATTN_MECH_MOH, 300);
 VALUE(ATTN_PARAM_MOH_FORM, 30000);
 VALUE(ATTN_PARAM_MOH_SHARED, 30001);
@@ -790,6 +799,12 @@ FUNCTION(attn_role_shape, const char *(*)(int32_t));
 FUNCTION(attn_plan_role_at, int32_t (*)(const attn_plan *, size_t, int32_t *));
 FUNCTION(attn_plan_shape,
          int32_t (*)(const attn_plan *, const attn_arg *, size_t, int32_t, attn_tensor *));
+FUNCTION(attn_plan_tiles,
+         int32_t (*)(const attn_plan *, const attn_arg *, size_t, int64_t, int64_t, int64_t,
+                     int64_t, uint8_t *, size_t, int64_t *, int64_t *));
+VALUE(ATTN_TILE_EMPTY, 0);
+VALUE(ATTN_TILE_PARTIAL, 1);
+VALUE(ATTN_TILE_FULL, 2);
 FUNCTION(attn_role_find, int32_t (*)(const char *, int32_t *));
 FUNCTION(attn_role_is_output, int32_t (*)(int32_t));
 FUNCTION(attn_merge, int32_t (*)(size_t, const attn_tensor *, const attn_tensor *,

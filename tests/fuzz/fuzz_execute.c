@@ -27,7 +27,7 @@ enum {
     SMALL_MAX = 1 << 24,  /* bytes that a plan of a small problem may own */
     MEMORY_MAX = 1 << 16, /* bytes of one tensor */
     WORK_MAX = 1 << 18,   /* multiplications of one execute, about */
-    ROLES_MAX = 128,
+    ROLES_MAX = 256,
     LINE_MAX_BYTES = 1024
 };
 
@@ -539,6 +539,8 @@ static void fill(struct input *in, const struct execute *x, int32_t role, struct
             put_whole(o->block + at, t->dtype,
                       !x->s->trusting && seldom(in) ? odd_number(in)
                                                     : right_entry(in, x, role, n));
+        else if (role == ATTN_ROLE_GATE && calm && noise >> 30 == 0)
+            put_real(o->block + at, t->dtype, 0);
         else if (t->dtype <= ATTN_DTYPE_BF16)
             put_real(o->block + at, t->dtype,
                      calm ? (double)(int32_t)noise / ((double)(1u << 31)) * 2 : odd_real(in));
@@ -619,6 +621,24 @@ static bool is_little_work(const struct execute *x)
     return true;
 }
 
+/* The tiles of these arguments, or a refusal that wrote nothing. */
+static void look_at_tiles(struct input *in, const struct execute *x)
+{
+    uint8_t classes[64];
+    int64_t rows = -1, columns = -1;
+    int64_t seq = seldom(in) ? odd_number(in) : pick(in, 3);
+    int64_t head = seldom(in) ? odd_number(in) : pick(in, 4);
+    int64_t q = seldom(in) ? odd_number(in) : 1 + pick(in, 9);
+    int64_t k = seldom(in) ? odd_number(in) : 1 + pick(in, 30);
+    memset(classes, 0xA5, sizeof classes);
+    int32_t status = looked_at(attn_plan_tiles(x->plan, x->args, x->n_args, seq, head, q, k,
+                                               classes, sizeof classes, &rows, &columns));
+    MUST((status == ATTN_OK) == (rows >= 0) && (rows < 0) == (columns < 0));
+    for (int64_t n = 0; n < (int64_t)sizeof classes; n++)
+        MUST(status == ATTN_OK && n < rows * columns ? classes[n] <= ATTN_TILE_FULL
+                                                     : classes[n] == 0xA5);
+}
+
 static void run(struct input *in, const attn_plan *plan, const struct sizes *s)
 {
     struct execute *x = calloc(1, sizeof *x);
@@ -655,6 +675,7 @@ static void run(struct input *in, const attn_plan *plan, const struct sizes *s)
             if (o->block && (status != ATTN_OK || !o->output))
                 MUST(memcmp(o->block, o->copy, o->bytes) == 0);
         }
+        look_at_tiles(in, x);
     }
     for (size_t i = 0; i < ROLES_MAX; i++) {
         free(x->object[i].block);

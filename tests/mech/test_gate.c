@@ -213,7 +213,14 @@ START_TEST(refused)
     ck_assert_int_eq(attn_plan_execute(plan, x.arg, x.n, NULL, 0), ATTN_ERR_DATA);
     ck_assert_ptr_nonnull(strstr(dense_error(), "gate has nan at [1,2,33]"));
     ck_assert(isnan(x.out[0]));
+    g[(1 * H + 2) * NQ + 33] = 1;
+    g[ROWS - 1] = -INFINITY;
+    ck_assert_int_eq(attn_plan_execute(plan, x.arg, x.n, NULL, 0), ATTN_ERR_DATA);
+    ck_assert_ptr_nonnull(strstr(dense_error(), "gate has -inf at [1,3,74]"));
     ck_assert_int_eq(attn_plan_execute(plan, x.arg, x.n - 1, NULL, 0), ATTN_ERR_ROLE);
+    dense_view(&x, ATTN_ROLE_GATE)->shape[0] = 1;
+    ck_assert_int_eq(attn_plan_execute(plan, x.arg, x.n, NULL, 0), ATTN_ERR_SHAPE);
+    ck_assert_ptr_nonnull(strstr(dense_error(), "gate has extent 1 in dimension 0, expected 2"));
     attn_tensor *t = dense_view(&x, ATTN_ROLE_GATE);
     for (int n = 0; n < 3; n++)
         t->shape[n] = turned[n];

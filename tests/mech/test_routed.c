@@ -2,7 +2,7 @@
 /*
  * Properties and bad input of routed heads (src/mech/moh.c, router.c,
  * uoe_smha.c, bam_soft_moa.c, moa_heads.c; src/solvers/map_route.c,
- * map_members.c), whose numbers are those of golden files.
+ * map_members.c, map_experts.c), whose numbers are those of golden files.
  */
 #include <math.h>
 #include <stdio.h>
@@ -208,6 +208,209 @@ START_TEST(tokens_of_nan)
 }
 END_TEST
 
+/* The same sequences packed and by themselves. */
+enum { SEQUENCES = 4, TOKENS = 100 };
+
+static const int32_t q_at[SEQUENCES + 1] = {3, 20, 20, 81, 95};
+static const int32_t k_at[SEQUENCES + 1] = {1, 31, 31, 92, 93};
+
+struct case_of {
+    const char *text; /* without sizes that differ */
+    int64_t hk, weights;
+    bool same_keys;
+};
+
+static const struct case_of packs[] = {
+    {"moh h=8/4 d=16 causal moh_shared=3 moh_active=2 moh_channels=24 want=aux_loss", HK, E, 0},
+    {"moh h=8/4 d=16 causal moh_shared=3 moh_form=llama moh_active=2", HK, 0, 0},
+    {"bam_soft_moa h=8 d=16 bam_experts=4 bam_channels=24", H, 4, 0},
+    {"uoe_smha h=8 d=16 causal uoe_active=3 uoe_channels=24", H, H, 1},
+    {"moa_heads h=8/1 d=16 causal moa_experts=11 moa_channels=24 want=aux_loss", 1, 11, 0},
+};
+
+/* All tokens and keys in one batch; what a case does not take stays out. */
+static void make_case(const struct case_of *c, int64_t nk, struct dense *x)
+{
+    dense_make(x, 1, H, c->hk, TOKENS, nk, D, D);
+    if (c->weights > 0) {
+        numbers(x, ATTN_ROLE_ROUTER_X, 3, 1, TOKENS, C, 1);
+        numbers(x, ATTN_ROLE_ROUTER_W, 2, c->weights, C, 1, 0.4);
+    }
+    if (strncmp(c->text, "moh", 3) == 0 && c->weights > 0) {
+        numbers(x, ATTN_ROLE_ROUTER_SHARED_W, 2, S, C, 1, 0.4);
+        numbers(x, ATTN_ROLE_ROUTER_MIX_W, 2, 2, C, 1, 0.4);
+    }
+    if (strncmp(c->text, "uoe", 3) == 0)
+        numbers(x, ATTN_ROLE_ROUTER_B, 1, H, 1, 1, 0.4);
+    if (strncmp(c->text, "moa", 3) == 0) {
+        const int64_t told[3] = {1, H, TOKENS};
+        numbers(x, ATTN_ROLE_EXPERT_W, 3, c->weights, D, C, 0.2);
+        dense_add(x, ATTN_ROLE_EXPERTS, ATTN_DTYPE_I32, 3, told, NULL);
+        /* in place of Q, which there is none of */
+        size_t last = --x->n;
+        x->t[0] = x->t[last];
+        x->arg[0].role = ATTN_ROLE_EXPERTS;
+        x->owned[0] = x->owned[last];
+        x->owned[last] = NULL;
+    }
+}
+
+/* Rows q0 to q1 - 1 and keys k0 to k1 - 1 of the views. */
+static void cut(struct dense *x, int64_t q0, int64_t q1, int64_t k0, int64_t k1)
+{
+    static const struct {
+        int32_t role;
+        int dimension;
+        bool keys;
+    } rows[] = {{ATTN_ROLE_Q, 2, 0},   {ATTN_ROLE_OUT, 2, 0}, {ATTN_ROLE_LSE, 2, 0},
+                {ATTN_ROLE_K, 2, 1},   {ATTN_ROLE_V, 2, 1},   {ATTN_ROLE_ROUTER_X, 1, 0},
+                {ATTN_ROLE_EXPERTS, 2, 0}};
+    for (size_t i = 0; i < x->n; i++)
+        for (size_t n = 0; n < sizeof rows / sizeof rows[0]; n++)
+            if (x->arg[i].role == rows[n].role) {
+                attn_tensor *t = (attn_tensor *)(uintptr_t)x->arg[i].object;
+                int64_t first = rows[n].keys ? k0 : q0, end = rows[n].keys ? k1 : q1;
+                t->data = (char *)t->data + 4 * first * t->stride[rows[n].dimension];
+                t->shape[rows[n].dimension] = end - first;
+            }
+}
+
+static void text_of(const struct case_of *c, const char *more, int64_t b, int64_t q, int64_t k,
+                    char text[300])
+{
+    snprintf(text, 300, "%s b=%d q=%d k=%d %s", c->text, (int)b, (int)q, (int)k, more);
+}
+
+static bool same_rows(const struct dense *a, const struct dense *b, int64_t q0, int64_t q1)
+{
+    for (int64_t h = 0; h < H; h++)
+        if (memcmp(a->out + (h * TOKENS + q0) * D, b->out + (h * TOKENS + q0) * D,
+                   (size_t)((q1 - q0) * D) * sizeof *a->out) != 0 ||
+            memcmp(a->lse + h * TOKENS + q0, b->lse + h * TOKENS + q0,
+                   (size_t)(q1 - q0) * sizeof *a->lse) != 0)
+            return false;
+    return true;
+}
+
+START_TEST(packed)
+{
+    attn_ctx *ctx = dense_ctx(2);
+    for (size_t n = 0; n < sizeof packs / sizeof packs[0]; n++) {
+        const struct case_of *c = &packs[n];
+        const int32_t *keys = c->same_keys ? q_at : k_at;
+        struct dense x, y;
+        char text[300];
+        make_case(c, TOKENS, &x);
+        dense_list(&x, ATTN_ROLE_Q_OFFSETS, q_at, SEQUENCES + 1);
+        dense_list(&x, ATTN_ROLE_K_OFFSETS, keys, SEQUENCES + 1);
+        bool loss = strstr(c->text, "aux_loss");
+        const float *told = loss ? loss_of(&x) : NULL;
+        text_of(c, "packed", SEQUENCES, 61, 61, text);
+        ck_assert(dense_run(ctx, text, NULL, &x));
+        ck_assert(isnan(x.out[(q_at[0] - 1) * D]) && isnan(x.lse[q_at[SEQUENCES]]));
+        for (int s = 0; s < SEQUENCES; s++) {
+            make_case(c, TOKENS, &y);
+            cut(&y, q_at[s], q_at[s + 1], keys[s], keys[s + 1]);
+            text_of(c, "", 1, 61, 61, text);
+            ck_assert(dense_run(ctx, text, NULL, &y));
+            ck_assert_msg(same_rows(&x, &y, q_at[s], q_at[s + 1]), "%s: sequence %d", c->text, s);
+            dense_free(&y);
+        }
+        if (loss) { /* of all tokens, whoever's they are */
+            make_case(c, TOKENS, &y);
+            const float *one = loss_of(&y);
+            cut(&y, q_at[0], q_at[SEQUENCES], 0, TOKENS);
+            text_of(c, "", 1, 100, 100, text);
+            ck_assert(dense_run(ctx, text, NULL, &y));
+            ck_assert(*one > 0 && *one == *told);
+            dense_free(&y);
+        }
+        dense_free(&x);
+    }
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
+/* A step needs the new token alone: the last row of what all tokens give. */
+START_TEST(decode_from_the_new_token)
+{
+    attn_ctx *ctx = dense_ctx(2);
+    for (size_t n = 0; n < sizeof packs / sizeof packs[0]; n++) {
+        const struct case_of *c = &packs[n];
+        struct dense x, y;
+        char text[300];
+        if (c->same_keys)
+            continue;
+        make_case(c, TOKENS, &x);
+        text_of(c, "", 1, TOKENS, TOKENS, text);
+        ck_assert(dense_run(ctx, text, NULL, &x));
+        make_case(c, TOKENS, &y);
+        cut(&y, TOKENS - 1, TOKENS, 0, TOKENS);
+        text_of(c, "", 1, 1, TOKENS, text);
+        ck_assert(dense_run(ctx, text, NULL, &y));
+        for (int64_t h = 0; h < H; h++) {
+            int64_t row = h * TOKENS + TOKENS - 1;
+            ck_assert(dense_distance(x.lse + row, y.lse + row, 1) < 1e-6);
+            ck_assert(dense_distance(x.out + row * D, y.out + row * D, D) < 1e-5);
+        }
+        dense_free(&x);
+        dense_free(&y);
+    }
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
+/* The router inside moa_heads tells whom it chose: queries made of those by
+ * the caller give the same. */
+START_TEST(slots_of_experts)
+{
+    const struct case_of *c = &packs[4];
+    attn_ctx *ctx = dense_ctx(2);
+    struct dense x, y;
+    char text[300];
+    make_case(c, TOKENS, &x);
+    float *tokens = dense_view(&x, ATTN_ROLE_ROUTER_X)->data;
+    const float *w = dense_view(&x, ATTN_ROLE_EXPERT_W)->data;
+    const int32_t *experts = dense_view(&x, ATTN_ROLE_EXPERTS)->data;
+    tokens[5 * C] = NAN;
+    text_of(c, "", 1, TOKENS, TOKENS, text);
+    ck_assert(dense_run(ctx, text, "flash", &x));
+    dense_make(&y, 1, H, 1, TOKENS, TOKENS, D, D);
+    float *gate = numbers(&y, ATTN_ROLE_GATE, 3, 1, H, TOKENS, 1);
+    for (int64_t i = 0; i < TOKENS; i++) {
+        unsigned seen = 0;
+        for (int64_t a = 0; a < H; a++) {
+            int32_t e = experts[a * TOKENS + i];
+            gate[a * TOKENS + i] = 1;
+            ck_assert(i == 5 ? e == -1 : e >= 0 && e < 11 && !(seen >> e & 1));
+            ck_assert(i != 5 || isnan(x.out[(a * TOKENS + i) * D]));
+            seen |= i == 5 ? 0 : 1u << e;
+            for (int64_t o = 0; o < D; o++) {
+                double sum = 0;
+                for (int64_t k = 0; k < C && e >= 0; k++)
+                    sum += (double)w[(e * D + o) * C + k] * (double)tokens[i * C + k];
+                y.q[(a * TOKENS + i) * D + o] = (float)sum;
+            }
+        }
+    }
+    ck_assert(dense_run(ctx, "moa_heads b=1 h=8/1 q=100 k=100 d=16 causal", "flash", &y));
+    for (int64_t i = 0; i < TOKENS; i++) {
+        double sum = 0;
+        for (int64_t a = 0; a < H && i != 5; a++) {
+            const float *got = x.out + (a * TOKENS + i) * D, *plain = y.out + (a * TOKENS + i) * D;
+            double share = (double)got[0] / (double)plain[0];
+            sum += share;
+            for (int64_t o = 0; o < D; o++)
+                ck_assert(fabs((double)got[o] - share * (double)plain[o]) < 1e-5);
+        }
+        ck_assert(i == 5 || fabs(sum - 1) < 1e-3);
+    }
+    dense_free(&x);
+    dense_free(&y);
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
 START_TEST(refused)
 {
     static const struct {
@@ -229,7 +432,6 @@ START_TEST(refused)
         {"moh h=4 q=4 k=4 d=4 moh_router=0 want=aux_loss", ATTN_ERR_INVALID, "aux_loss"},
         {"softmax h=4 q=4 k=4 d=4 want=aux_loss", ATTN_ERR_INVALID, "softmax has no router"},
         {"moh h=4 q=4 k=4 d=4 moh_active=2 head_gate=0", ATTN_ERR_INVALID, "head_gate is 0"},
-        {"moh h=4 q=4 k=4 d=4 moh_active=2 packed", ATTN_ERR_UNSUPPORTED, "packed is set"},
         {"softmax h=4 q=4 k=4 d=4 moh_active=2", ATTN_ERR_INVALID, "moh_active is set"},
         {"uoe_smha h=4/2 q=4 k=4 d=4", ATTN_ERR_INVALID, "h=4/2/2"},
         {"uoe_smha h=4 q=4 k=4 d=4 uoe_active=5", ATTN_ERR_INVALID, "uoe_active is 5"},
@@ -239,8 +441,13 @@ START_TEST(refused)
         {"bam_soft_moa h=4 q=4 k=4 d=4 bam_experts=3", ATTN_ERR_INVALID, "bam_experts is 3"},
         {"bam_soft_moa h=4 q=4 k=4 d=4 bam_experts=2 bam_shared_kv", ATTN_ERR_INVALID,
          "hk is 4"},
-        {"bam_soft_moa h=4 q=4 k=4 d=4 bam_experts=2 packed", ATTN_ERR_UNSUPPORTED, "packed"},
         {"moa_heads h=4/2 q=4 k=4 d=4", ATTN_ERR_INVALID, "hk is 2"},
+        {"moa_heads h=4/1 q=4 k=4 d=4 moa_experts=3", ATTN_ERR_INVALID, "moa_experts is 3"},
+        {"moa_heads h=4/1 q=4 k=4 d=4 moa_form=code", ATTN_ERR_INVALID, "moa_form is set"},
+        {"moa_heads h=4/1 q=4 k=4 d=4 moa_channels=8", ATTN_ERR_INVALID, "moa_channels is set"},
+        {"moa_heads h=4/1 q=4 k=4 d=4 want=aux_loss", ATTN_ERR_INVALID, "want has aux_loss"},
+        {"moa_heads h=4/1 q=4 k=4 d=4 moa_experts=8 q_head=[3,2,1,0]", ATTN_ERR_INVALID,
+         "q_head is set"},
         {"pgqa h=4/2 q=4 k=4 d=4 head_gate", ATTN_ERR_INVALID, "head_gate is set"},
         {"diff_attention h=4/2 q=4 k=4 d=4 head_gate", ATTN_ERR_INVALID, "head_gate is set"},
     };
@@ -270,4 +477,4 @@ START_TEST(refused)
 END_TEST
 
 UNIT_MAIN("routed", all_heads, as_many_as_said, of_experts, any_number_of_threads, tokens_of_nan,
-          refused)
+          packed, decode_from_the_new_token, slots_of_experts, refused)

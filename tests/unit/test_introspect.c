@@ -115,6 +115,7 @@ START_TEST(words_as_in_the_header)
                   {"ATTN_NORMALIZER_", ATTN_PARAM_NORMALIZER},
                   {"ATTN_NORM_COUNT_", ATTN_PARAM_NORM_COUNT},
                   {"ATTN_MLA_", ATTN_PARAM_MLA_FORM},
+                  {"ATTN_MOA_", ATTN_PARAM_MOA_FORM},
                   {"ATTN_MOH_", ATTN_PARAM_MOH_FORM},
                   {"ATTN_OUT_GATE_", ATTN_PARAM_OUT_GATE},
                   {"ATTN_OUT_NORM_", ATTN_PARAM_OUT_NORM},

@@ -547,6 +547,9 @@ enum {
     ATTN_PARAM_BAM_EXPERTS = 30200,
     ATTN_PARAM_BAM_SHARED_KV = 30201,
     ATTN_PARAM_BAM_CHANNELS = 30202,
+    ATTN_PARAM_MOA_EXPERTS = 30300,
+    ATTN_PARAM_MOA_FORM = 30301,
+    ATTN_PARAM_MOA_CHANNELS = 30302,
 
     ATTN_PARAM_LISTS = 32200,
     ATTN_PARAM_LISTS_LOGITS = 32201
@@ -620,6 +623,8 @@ enum { ATTN_ALIGN_BOTTOM_RIGHT = 0, ATTN_ALIGN_TOP_LEFT = 1 };
 enum { ATTN_MOH_CODE = 0, ATTN_MOH_PAPER = 1, ATTN_MOH_LLAMA = 2 };
 
 enum { ATTN_LISTS_AND = 0, ATTN_LISTS_OR = 1 };
+
+enum { ATTN_MOA_PAPER = 0, ATTN_MOA_CODE = 1 };
 
 enum { ATTN_COMPUTE_F32 = 0, ATTN_COMPUTE_BF16 = 1 };
 
@@ -725,7 +730,9 @@ enum {
     ATTN_WANT_CLASSMASS = 256,
 
     ATTN_WANT_COUNTS = 512,
-    ATTN_WANT_AUX_LOSS = 1024
+    ATTN_WANT_AUX_LOSS = 1024,
+    ATTN_WANT_SKIP_BOUND = 2048
+
 };
 
 enum {
@@ -961,6 +968,8 @@ enum {
     ATTN_ROLE_LSE_CROSS = 113,
     ATTN_ROLE_FACTORS = 114,
     ATTN_ROLE_AUX_LOSS = 115,
+    ATTN_ROLE_SKIP_BOUND = 117,
+    ATTN_ROLE_EXPERTS = 118,
     ATTN_ROLE_G = 120,
     ATTN_ROLE_BETA = 121,
     ATTN_ROLE_WRITE = 122,
@@ -991,7 +1000,8 @@ enum {
     ATTN_ROLE_ROUTER_SHARED_W = 162,
     ATTN_ROLE_ROUTER_MIX_W = 163,
     ATTN_ROLE_ROUTER_B = 164,
-    ATTN_ROLE_SELECTION = 165
+    ATTN_ROLE_SELECTION = 165,
+    ATTN_ROLE_EXPERT_W = 166
 };
 
 typedef struct attn_arg {
@@ -1038,6 +1048,14 @@ ATTN_API int32_t attn_plan_role_at(const attn_plan *plan, size_t index,
 ATTN_API int32_t attn_plan_shape(const attn_plan *plan, const attn_arg *args,
                                  size_t n_args, int32_t role,
                                  attn_tensor *shape);
+
+enum { ATTN_TILE_EMPTY = 0, ATTN_TILE_PARTIAL = 1, ATTN_TILE_FULL = 2 };
+
+ATTN_API int32_t attn_plan_tiles(const attn_plan *plan, const attn_arg *args,
+                                 size_t n_args, int64_t seq, int64_t head,
+                                 int64_t q_tile, int64_t k_tile,
+                                 uint8_t *classes, size_t n, int64_t *rows,
+                                 int64_t *columns);
 
 #ifdef __cplusplus
 }

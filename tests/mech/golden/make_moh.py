@@ -63,6 +63,34 @@ def case(form, b, h, hk, n, nk, d, dv, shared, active, c, words="", seed=1):
     x.write()
 
 
+def vision(b, h, n, d, shared, active, c, seed):
+    """The scores of the paper's vision models: cosine, a learnt vector beside the queries, a
+    temperature by head, log(N), a bias; the router as ever."""
+    x = gold.Case("moh b=%d h=%d q=%d k=%d d=%d qk_norm=l2 scale=1 q_bias_content row_scale bias "
+                  "moh_active=%d moh_shared=%d moh_channels=%d" % (b, h, n, n, d, active, shared, c), 12.0)
+    q = x.make("q", "q", seed, (b, h, n, d))
+    k = x.make("k", "kv", seed + 1, (b, h, n, d))
+    v = x.make("v", "kv", seed + 2, (b, h, n, d))
+    tokens = x.make("router_x", "q", seed + 3, (b, n, c)).reshape(-1, c)
+    wr = x.make("router_w", "row", seed + 4, (h - shared, c), 1 / 64)
+    ws = x.make("router_shared_w", "row", seed + 5, (shared, c), 1 / 64)
+    w0 = x.make("router_mix_w", "row", seed + 6, (2, c), 1 / 64)
+    learnt = x.make("q_bias_content", "row", seed + 7, (h, d), 1 / 256)
+    bias = x.make("bias", "row", seed + 8, (1, h, n, n), 1 / 32)
+    clear(tokens @ wr.T, active)
+    temperature = np.log1p(np.exp(np.log(np.exp(1 / 0.24) - 1) + np.arange(h) / 8))
+    scale = np.float32(temperature * np.log(n)).reshape(1, h, 1)
+    x.give("row_scale", "row", scale)
+    unit = lambda t: t / np.sqrt((t * t).sum(-1, keepdims=True))
+    gates, _, _ = routed.ref_moh_gates(tokens, wr, active, ws, w0, "code")
+    turned = (unit(q) + learnt[None, :, None]) * scale.astype(np.float64)[..., None]
+    out, lse = routed.attention(turned, unit(k), v, scale=1, bias=bias)
+    g = np.moveaxis(gates.reshape(b, n, h), 2, 1)
+    x.expect("out", np.where(g[..., None] == 0, 0, g[..., None] * out))
+    x.expect("lse", np.where(g == 0, -np.inf, lse))
+    x.write()
+
+
 case("code", 2, 8, 8, 9, 12, 8, 8, 3, 2, 16)
 case("code", 1, 6, 2, 33, 40, 16, 8, 2, 2, 24, " causal", 11)
 case("code", 1, 5, 5, 7, 7, 8, 4, 1, 2, 40, "", 21)           # one shared head
@@ -75,3 +103,4 @@ case("paper", 1, 3, 3, 5, 5, 8, 8, 1, 2, 16, "", 81)
 case("llama", 2, 8, 2, 9, 20, 16, 8, 4, 2, 0, " causal", 91)
 case("llama", 1, 9, 3, 17, 33, 8, 8, 3, 3, 0, "", 101)
 case("llama", 1, 4, 4, 3, 5, 8, 8, 0, 4, 0, "", 111)
+vision(1, 5, 12, 8, 2, 2, 24, 121)

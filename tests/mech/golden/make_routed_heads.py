@@ -73,6 +73,31 @@ def moa(b, slots, n, nk, d, dv, words, seed):
     finish(case, np.moveaxis(out, 2, 1), np.where(gate == 0, -np.inf, lse))
 
 
+def moa_router(b, experts, slots, n, nk, d, dv, c, form, words, seed):
+    case = gold.Case("moa_heads b=%d h=%d/1 q=%d k=%d d=%d/%d%s want=aux_loss moa_experts=%d moa_channels=%d%s" % (
+        b, slots, n, nk, d, dv, words, experts, c, "" if form == "paper" else " moa_form=" + form), 4.0)
+    x = case.make("router_x", "q", seed, (b, n, c))
+    k = case.make("k", "kv", seed + 1, (b, 1, nk, d))
+    v = case.make("v", "kv", seed + 2, (b, 1, nk, dv))
+    wg = case.make("router_w", "row", seed + 3, (experts, c), 1 / 64)
+    wq = case.make("expert_w", "row", seed + 4, (experts, d, c), 1 / 64)
+    flat = x.reshape(-1, c)
+    order = np.sort(flat @ wg.T, axis=-1)
+    assert np.diff(order)[:, -slots:].min() > 1e-3  # the order of the slots as well
+    idx, w, p = routed.ref_moa_route(flat, wg.T, slots, form == "paper")
+    chosen = np.zeros((len(flat), experts))
+    np.put_along_axis(chosen, idx, 1, 1)
+    share = chosen.mean(0) / chosen.mean(0).sum()
+    q = np.einsum("tadc,tc->tad", wq[idx], flat).reshape(b, n, slots, d)
+    w = w.reshape(b, n, slots)
+    causal = "causal" in words
+    out = routed.ref_moa(q, k[:, 0], v[:, 0], w, causal=causal)
+    _, lse = routed.attention(np.moveaxis(q, 1, 2), k, v, causal=causal)
+    case.expect("aux_loss", np.array([experts * (p.mean(0) * share).sum()]))
+    case.expect("experts", np.moveaxis(idx.reshape(b, n, slots), 2, 1))
+    finish(case, np.moveaxis(out, 2, 1), lse)
+
+
 uoe(2, 6, 9, 8, 8, 3, 16, " causal", 1)
 uoe(1, 4, 40, 8, 12, 2, 24, "", 11)
 uoe(1, 4, 33, 8, 8, 1, 16, " causal", 21)
@@ -83,3 +108,6 @@ bam(1, 2, 4, 1, 1, 33, 8, 4, True, 12, " causal", 61)
 bam(1, 1, 4, 2, 5, 6, 8, 8, False, 32, "", 71)
 moa(2, 4, 9, 20, 8, 8, " causal", 81)
 moa(1, 6, 33, 33, 8, 4, "", 91)
+moa_router(2, 12, 3, 9, 20, 8, 8, 16, "paper", " causal", 101)
+moa_router(1, 5, 2, 37, 33, 4, 4, 24, "code", "", 111)
+moa_router(1, 8, 8, 1, 17, 4, 4, 32, "paper", " causal", 121)
