@@ -63,6 +63,7 @@
 #include <attn/selection.h>
 #include <attn/state.h>
 #include <attn/cache.h>
+#include <attn/view.h>
 #include <attn/wisdom.h>
 #include <attn/helpers.h>
 #include <attn/head_maps.h>

@@ -51,6 +51,7 @@ typedef struct attn_desc attn_desc;
  * | 106 | d=D             | i64    | 1..65536          | needed             |
  * | 107 | d=D/DV          | i64    | 1..65536          | D                  |
  * | 108 | packed          | bool   |                   | 0                  |
+ * | 109 | view            | bool   | VIEW and LAYER    | 0                  |
  * | 110 | q_head          | i64s   | 0..HQ-1 each      | identity           |
  * | 111 | k_head          | i64s   | 0..HK-1 each      | h / (Hout/HK)      |
  * | 112 | v_head          | i64s   | 0..HV-1 each      | h / (Hout/HV)      |
@@ -401,6 +402,7 @@ enum {
     ATTN_PARAM_D = 106,
     ATTN_PARAM_DV = 107,
     ATTN_PARAM_PACKED = 108,
+    ATTN_PARAM_VIEW = 109,
     ATTN_PARAM_Q_HEAD = 110,
     ATTN_PARAM_K_HEAD = 111,
     ATTN_PARAM_V_HEAD = 112,

@@ -42,6 +42,8 @@ typedef struct attn_plan attn_plan;
  * |  22 | Q_LEN         | [B] or [S]           | i32 i64      | in  | may   |
  * |  23 | K_LEN         | [B] or [S]           | i32 i64      | in  | may   |
  * |  24 | K_START       | [B] or [S]           | i32 i64      | in  | may   |
+ * |  25 | VIEW          | an attn_view         | -            | in  | view  |
+ * |  26 | LAYER         | [1]                  | i64          | in  | view  |
  * |  29 | USER          | any pointer, NULL    | -            | in  | may   |
  * |  30 | POS_Q         | [B|1,Nq]             | i32 i64      | in  | posi- |
  * |  31 | POS_K         | [B|1,Nk]             | i32 i64      | in  | tions |
@@ -208,6 +210,9 @@ typedef struct attn_plan attn_plan;
  * were computed, all tiles; tiles are what the solver at work cuts the pairs
  * into, so that those of two solvers do not compare; stages are added up.
  *
+ * With view=1 there are no K, V, K_OFFSETS, K_LEN and K_START: VIEW tells which
+ * sequences of a cache are read, LAYER which layer of it, see view.h.
+ *
  * OUT may be exactly Q's memory when D = Dv, Hout = Hq with no q_head, and
  * shape, strides and dtype agree; nothing else may overlap an output.
  */
@@ -231,6 +236,8 @@ enum {
     ATTN_ROLE_Q_LEN = 22,
     ATTN_ROLE_K_LEN = 23,
     ATTN_ROLE_K_START = 24,
+    ATTN_ROLE_VIEW = 25,
+    ATTN_ROLE_LAYER = 26,
     ATTN_ROLE_USER = 29,
     ATTN_ROLE_POS_Q = 30,
     ATTN_ROLE_POS_K = 31,

@@ -33,6 +33,8 @@ static int32_t check_foreign(const struct attn__params *params)
                                    attn_param_name(param), attn__mech_list_name(params->mech));
         int32_t owner = attn__mech_of_param(param);
         if (owner == 0 || owner == params->mech ||
+            (owner == ATTN_MECH_CACHE && attn__view_param(param) &&
+             attn__params_i64_or(params, ATTN_PARAM_VIEW, 0)) ||
             attn__params_is_set(params, param, &set) != ATTN_OK || !set)
             continue;
         return attn__error_set(ATTN_ERR_INVALID, "%s is set, which is of %s and not of %s",
@@ -63,6 +65,11 @@ int32_t attn__mech_problem(const struct attn__params *params, const struct attn_
         int32_t status = check_foreign(params);
         if (status == ATTN_OK)
             status = check_stored(params);
+        if (status == ATTN_OK && params->mech != ATTN_MECH_SOFTMAX &&
+            params->mech != ATTN_MECH_CACHE && attn__params_i64_or(params, ATTN_PARAM_VIEW, 0))
+            status = attn__error_set(ATTN_ERR_UNSUPPORTED,
+                                     "view is set, which %s does not read, expected softmax",
+                                     attn__mech_list_name(params->mech));
         return status == ATTN_OK ? mechs[n].problem(params, mem, p) : status;
     }
     return attn__error_set(ATTN_ERR_UNKNOWN_MECH, "no mechanism has number %d", (int)params->mech);

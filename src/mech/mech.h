@@ -39,6 +39,9 @@ static inline int32_t attn__mech_of_param(int32_t param)
     return param >= 10000 ? param / 100 : 0;
 }
 
+/* Parameters of caches that plans with a view have too: the cache they read. */
+bool attn__view_param(int32_t param);
+
 static inline bool attn__mech_owns(int32_t mech, int32_t param)
 {
     return attn__mech_of_param(param) == mech;

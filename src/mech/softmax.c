@@ -16,6 +16,7 @@
 #include "mech/output_options.h"
 #include "mech/prologue.h"
 #include "mech/score_options.h"
+#include "mech/view_options.h"
 #include "problem/mech_list.h"
 #include "problem/pieces.h"
 #include "problem/text.h"
@@ -147,11 +148,15 @@ static int32_t fill(const struct attn__params *v, const struct attn__params *tex
     p->effort = (int32_t)i64_or(v, ATTN_PARAM_EFFORT, ATTN_EFFORT_ESTIMATE);
     p->executors = i64_or(v, ATTN_PARAM_EXECUTORS, 1);
     status = attn__output_options(v, p);
+    if (status == ATTN_OK)
+        status = attn__view_fill(v, p, values + attn__pieces_room(v) +
+                                           attn__score_options_bytes(v, p->hout) / 8);
     if (status != ATTN_OK)
         return status;
     attn__mech_roles(v, p);
     attn__score_roles(p);
     attn__output_roles(p);
+    attn__view_roles(p);
     status = attn__mech_normalizer(v, p);
     if (status == ATTN_OK)
         status = attn__output_skip_bound(p);
@@ -197,8 +202,9 @@ int32_t attn__mech_attend(const struct attn__params *v, const struct attn__param
     if (status != ATTN_OK)
         return status;
     /* hout is at most 65536, lists of pieces are bounded: no overflow */
-    size_t list_bytes = ((size_t)p->hout * 4 + 1 + attn__pieces_room(v)) * 8 +
-                        attn__score_options_bytes(v, p->hout);
+    size_t list_bytes =
+        ((size_t)p->hout * 4 + 1 + attn__pieces_room(v) + attn__view_room(v, p)) * 8 +
+        attn__score_options_bytes(v, p->hout);
     p->block_bytes =
         list_bytes + prologue_bytes + text_bytes +
         strlen(attn__params_text_or(v, ATTN_PARAM_SOLVER, "")) + 1 + (size_t)p->hout;

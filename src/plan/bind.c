@@ -169,10 +169,14 @@ static int32_t bind(const struct attn__rules *rules, const attn_arg *args, size_
         status = check_present(rules, call, outputs);
     if (status == ATTN_OK)
         status = measure(&d);
+    if (status == ATTN_OK && p->view.is)
+        status = attn__bind_view(&d);
     if (status == ATTN_OK)
         status = check_shapes(&d);
     if (status == ATTN_OK)
         status = attn__bind_values(&d);
+    if (status == ATTN_OK && p->view.is)
+        status = attn__bind_view_rows(&d);
     if (status == ATTN_OK)
         status = attn__bind_score(&d);
     call->n_seq = d.s;

@@ -87,6 +87,11 @@ int32_t attn__bind_tell(const struct attn__dims *d, enum attn__slot slot, attn_t
 int32_t attn__bind_offsets(struct attn__dims *d);
 int32_t attn__bind_values(const struct attn__dims *d);
 
+/* bind_view.c: of plans with a view, what comes in place of K and V, and the
+ * number of keys; then whether each sequence may have its rows. */
+int32_t attn__bind_view(struct attn__dims *d);
+int32_t attn__bind_view_rows(const struct attn__dims *d);
+
 /* bind_score.c: do biases fit the lengths? */
 int32_t attn__bind_score(const struct attn__dims *d);
 /* bind_pieces.c: what pieces of visibility have come at execute. */

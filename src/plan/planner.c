@@ -45,6 +45,10 @@ bool attn__planner_allows(const struct attn_plan *plan, const struct attn__solve
         snprintf(why, ATTN__WHY_MAX, "it is for another kind of recurrence");
         return false;
     }
+    if (p->view.is && !s->reads_pages) {
+        snprintf(why, ATTN__WHY_MAX, "reads K and V from tensors, and the plan has a view");
+        return false;
+    }
     if (!s->applicable(p, why))
         return false;
     if (s->calls_blas && !p->solver) {

@@ -24,19 +24,24 @@ struct attn__seq attn__call_seq(const struct attn__call *c, int64_t index)
     int64_t tied = attn__problem_tied(c->p);
     if (c->p->packed) {
         s.q0 = load_or(c, ATTN__SLOT_Q_OFFSETS, index, 0);
-        s.k0 = load_or(c, ATTN__SLOT_K_OFFSETS, index, 0);
+        s.k0 = c->view ? 0 : load_or(c, ATTN__SLOT_K_OFFSETS, index, 0);
         s.q_all = load_or(c, ATTN__SLOT_Q_OFFSETS, index + 1, 0) - s.q0;
-        s.k_all = load_or(c, ATTN__SLOT_K_OFFSETS, index + 1, 0) - s.k0;
+        s.k_all = c->view ? 0 : load_or(c, ATTN__SLOT_K_OFFSETS, index + 1, 0) - s.k0;
     } else {
         s.b = index;
         s.q_all = rows_in(c, ATTN__SLOT_Q, ATTN__SLOT_OUT);
-        s.k_all = rows_in(c, ATTN__SLOT_K, ATTN__SLOT_LATENT);
+        s.k_all = c->view ? 0 : rows_in(c, ATTN__SLOT_K, ATTN__SLOT_LATENT);
     }
     s.nq = load_or(c, ATTN__SLOT_Q_LEN, index, s.q_all);
     if (tied > 0) {
         s.k0 = s.q0 * tied;
         s.k_all = s.q_all * tied;
         s.nk = s.nq * tied;
+        return s;
+    }
+    if (c->view) {
+        s.k_all = s.nk = c->view->keys[index];
+        s.off = s.nk - s.nq;
         return s;
     }
     s.k_skip = load_or(c, ATTN__SLOT_K_START, index, 0);
@@ -59,13 +64,47 @@ struct attn__rows attn__call_q(const struct attn__call *c, const struct attn__se
     return rows_of(&c->t[ATTN__SLOT_Q], s->b, c->p->q_head[h], s->q0);
 }
 
+static struct attn__rows paged_rows(const struct attn__call *c, const struct attn__seq *s,
+                                    int64_t h, int64_t head, bool keys)
+{
+    const struct attn__paged_head *at = &c->view->head[head];
+    return (struct attn__rows){.row = keys ? at->k_row : at->v_row,
+                               .col = 1,
+                               .dtype = keys ? at->k_dtype : at->v_dtype,
+                               .paged = attn__call_paged(c, s, h),
+                               .view = c->view,
+                               .at = keys ? at->k_at : at->v_at};
+}
+
+int64_t attn__rows_page_run(const struct attn__rows *r, int64_t i, int64_t n, char **at)
+{
+    const struct attn__cache_cell *cell;
+    n = attn__paged_find(r->paged, i, n, &cell);
+    *at = NULL;
+    if (cell)
+        *at = attn__paged_page(r->view, cell->page) + r->at +
+              cell->slot * r->row * (int64_t)attn__dtype_size(r->dtype);
+    return n;
+}
+
+char *attn__rows_in_page(const struct attn__rows *r, int64_t i)
+{
+    char *at;
+    (void)attn__rows_page_run(r, i, 1, &at);
+    return at;
+}
+
 struct attn__rows attn__call_k(const struct attn__call *c, const struct attn__seq *s, int64_t h)
 {
+    if (c->view)
+        return paged_rows(c, s, h, c->p->k_head[h], true);
     return rows_of(&c->t[ATTN__SLOT_K], s->b, c->p->k_head[h], s->k0);
 }
 
 struct attn__rows attn__call_v(const struct attn__call *c, const struct attn__seq *s, int64_t h)
 {
+    if (c->view)
+        return paged_rows(c, s, h, c->p->v_head[h], false);
     return rows_of(&c->t[ATTN__SLOT_V], s->b, c->p->v_head[h], s->k0);
 }
 

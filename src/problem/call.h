@@ -12,6 +12,7 @@
 #include <attn/plan.h>
 
 #include "base/dtype.h"
+#include "problem/paged.h"
 #include "problem/problem.h"
 #include "problem/roles.h"
 #include "problem/visibility.h"
@@ -25,6 +26,8 @@ struct attn__call {
     const struct attn__problem *p;
     int64_t n_seq;
     struct attn__score_tables tables;
+    const struct attn__paged_view *view; /* instead of K and V; NULL: none */
+    int64_t view_row;                    /* of the layer */
     bool has[ATTN__ROLE_COUNT];
     /* Both only of roles that are there: what is not, nobody has written. To
      * clear all of it would take longer than a small problem does. */
@@ -37,6 +40,8 @@ static inline void attn__call_begin(struct attn__call *c, const struct attn__pro
 {
     c->p = p;
     c->n_seq = 0;
+    c->view = NULL;
+    c->view_row = 0;
     c->tables = (struct attn__score_tables){0};
     memset(c->has, 0, sizeof c->has);
 }
@@ -54,16 +59,38 @@ struct attn__seq {
 
 struct attn__seq attn__call_seq(const struct attn__call *c, int64_t index);
 
-/* Rows of one head: row i at base + i * row bytes, elements col apart. */
+/* Rows of one head: row i at base + i * row bytes, elements col apart. Those of
+ * a view are in pages: base is NULL, and a row is at its slot behind byte `at`
+ * of its page. */
 struct attn__rows {
     char *base;
     int64_t row, col; /* strides in elements */
     int32_t dtype;
+    const struct attn__paged *paged; /* NULL: at base */
+    const struct attn__paged_view *view;
+    int64_t at;
 };
+
+/* Row i; of paged rows one that is stored. */
+char *attn__rows_in_page(const struct attn__rows *r, int64_t i);
 
 static inline char *attn__rows_at(const struct attn__rows *r, int64_t i)
 {
+    if (r->paged)
+        return attn__rows_in_page(r, i);
     return r->base + i * r->row * (int64_t)attn__dtype_size(r->dtype);
+}
+
+/* How many rows from i on, at most n, are `row` elements apart in memory, with
+ * the first at *at; or how many are not there, with *at NULL. */
+int64_t attn__rows_page_run(const struct attn__rows *r, int64_t i, int64_t n, char **at);
+
+static inline int64_t attn__rows_run(const struct attn__rows *r, int64_t i, int64_t n, char **at)
+{
+    if (r->paged)
+        return attn__rows_page_run(r, i, n, at);
+    *at = attn__rows_at(r, i);
+    return n;
 }
 
 /* True if rows are dense arrays of `dtype`, aligned as C wants them; other
@@ -107,6 +134,15 @@ struct attn__rows attn__call_colsum(const struct attn__call *c, const struct att
  * j. */
 int64_t attn__call_pos_q(const struct attn__call *c, const struct attn__seq *s, int64_t i);
 int64_t attn__call_pos_k(const struct attn__call *c, const struct attn__seq *s, int64_t j);
+
+/* What a view gives to output head h. */
+static inline const struct attn__paged *attn__call_paged(const struct attn__call *c,
+                                                         const struct attn__seq *s, int64_t h)
+{
+    const struct attn__paged_view *v = c->view;
+    int64_t group = v->head[c->p->k_head[h]].group;
+    return &v->table[(s->index * v->rows + c->view_row) * v->groups + group];
+}
 
 /* The sink logit of a row; -inf where the problem has none. */
 double attn__call_sink(const struct attn__call *c, const struct attn__seq *s, int64_t h,

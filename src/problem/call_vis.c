@@ -73,6 +73,9 @@ struct attn__vis attn__call_vis(const struct attn__call *c, const struct attn__s
                                 int64_t group)
 {
     struct attn__vis v = {.p = c->p,
+                          .piece = c->p->piece,
+                          .n_pieces = c->p->n_pieces,
+                          .plain = c->p->plain_pieces,
                           .nq = s->nq,
                           .nk = s->nk,
                           .off = s->off,
@@ -81,6 +84,15 @@ struct attn__vis attn__call_vis(const struct attn__call *c, const struct attn__s
                           .user = (void *)(uintptr_t)c->object[ATTN__SLOT_USER],
                           .seq = s->index};
 
+    if (c->view) {
+        const struct attn__paged *t = attn__call_paged(c, s, h);
+        if (c->p->n_pieces > 0) { /* causal */
+            v.piece = t->piece;
+            v.n_pieces = t->n_pieces;
+        }
+        v.odd = t->odd ? t : NULL;
+        return v;
+    }
     v.seg_q = ids(c, ATTN__SLOT_SEG_Q, s, s->q0);
     v.seg_k = ids(c, ATTN__SLOT_SEG_K, s, s->k0);
     v.pos_q = ids(c, ATTN__SLOT_POS_Q, s, s->q0);

@@ -88,6 +88,15 @@ struct attn__norm {
     double bias; /* NAN: minus the logarithm of the number of keys */
 };
 
+/* The cache whose views come with VIEW. */
+struct attn__view_spec {
+    bool is; /* instead of K and V */
+    bool raw;
+    int64_t page;
+    /* [hk] each */
+    const int64_t *group, *k_dtype, *v_dtype;
+};
+
 struct attn__problem {
     int32_t mech;
     int32_t verb;
@@ -106,6 +115,7 @@ struct attn__problem {
     /* Maxima; k may be ATTN_UNBOUNDED. hout: heads of the output. */
     int64_t b, hq, hk, hv, hout, q, k, d, dv;
     bool packed;
+    struct attn__view_spec view;
     int32_t dtype, kv_dtype, compute;
 
     /* For each output head the head it reads of Q, K and V: [hout]. */

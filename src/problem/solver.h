@@ -55,6 +55,7 @@ struct attn__solver {
     int32_t verb;
     int32_t form; /* of SCAN: ATTN__SCAN_* */
     bool calls_blas;
+    bool reads_pages; /* of a cache */
     bool last; /* not chosen by its price where any other can serve */
     /* Can it serve the problem at all? If not, the reason goes to why. */
     bool (*applicable)(const struct attn__problem *p, char why[ATTN__WHY_MAX]);

@@ -159,6 +159,13 @@ struct attn__vis_span attn__vis_rows_hull(const struct attn__vis *v, int64_t h,
 uint64_t attn__vis_rows_word(const struct attn__vis *v, int64_t h, int64_t i, int64_t j0,
                              int64_t n);
 
+/* vis_paged.c: what is missing in pages, and branching steps. */
+
+enum attn__tile attn__vis_paged_tile(const struct attn__vis *v, int64_t j0, int64_t j1);
+void attn__vis_paged_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t j0,
+                          int64_t j1, uint64_t *bits);
+void attn__vis_paged_hide(const struct attn__vis *v, int64_t r, int64_t j0, int64_t j1, float *s);
+
 /* vis_user.c: the callback. */
 
 enum attn__tile attn__vis_user_tile(const struct attn__vis *v, const struct attn__vis_rows *r,

@@ -145,8 +145,8 @@ enum attn__tile attn__vis_tile(const struct attn__vis *v, int64_t r0, int64_t r1
     struct attn__vis_rows r = attn__vis_rows_of(v, r0, r1);
     bool full = !v->mask, any_seen = false, any_full = false, any_empty = true;
 
-    for (int32_t n = 0; n < v->p->n_pieces; n++) {
-        const struct attn__piece *e = &v->p->piece[n];
+    for (int32_t n = 0; n < v->n_pieces; n++) {
+        const struct attn__piece *e = &v->piece[n];
         enum attn__tile t = piece_tile(v, e, &r, j0, j1);
         if (e->any) {
             any_seen = true;
@@ -173,6 +173,12 @@ enum attn__tile attn__vis_tile(const struct attn__vis *v, int64_t r0, int64_t r1
             return t;
         full &= t == ATTN__TILE_FULL;
     }
+    if (v->odd) {
+        enum attn__tile t = attn__vis_paged_tile(v, j0, j1);
+        if (t == ATTN__TILE_EMPTY)
+            return t;
+        full &= t == ATTN__TILE_FULL;
+    }
     return full ? ATTN__TILE_FULL : ATTN__TILE_PARTIAL;
 }
 
@@ -182,8 +188,8 @@ void attn__vis_hull(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t *
     struct attn__vis_span must = {0, v->nk}, any = {v->nk, 0};
     bool any_seen = false;
 
-    for (int32_t n = 0; n < v->p->n_pieces; n++) {
-        const struct attn__piece *e = &v->p->piece[n];
+    for (int32_t n = 0; n < v->n_pieces; n++) {
+        const struct attn__piece *e = &v->piece[n];
         struct attn__vis_span s = piece_hull(v, e, &r);
         if (!e->any) {
             must.lo = s.lo > must.lo ? s.lo : must.lo;
@@ -210,12 +216,12 @@ int32_t attn__vis_any_hulls(const struct attn__vis *v, int64_t r0, int64_t r1,
     struct attn__vis_rows r = attn__vis_rows_of(v, r0, r1);
     int32_t n = 0, kept = 0;
 
-    for (int32_t k = 0; k < v->p->n_pieces; k++) {
+    for (int32_t k = 0; k < v->n_pieces; k++) {
         struct attn__vis_span s;
         int32_t at = n;
-        if (!v->p->piece[k].any)
+        if (!v->piece[k].any)
             continue;
-        s = piece_hull(v, &v->p->piece[k], &r);
+        s = piece_hull(v, &v->piece[k], &r);
         if (s.lo >= s.hi)
             continue;
         for (; at > 0 && out[at - 1].lo > s.lo; at--)
@@ -232,10 +238,10 @@ int32_t attn__vis_any_hulls(const struct attn__vis *v, int64_t r0, int64_t r1,
     return kept;
 }
 
-static bool has_any(const struct attn__problem *p)
+static bool has_any(const struct attn__vis *v)
 {
-    for (int32_t n = 0; n < p->n_pieces; n++)
-        if (p->piece[n].any)
+    for (int32_t n = 0; n < v->n_pieces; n++)
+        if (v->piece[n].any)
             return true;
     return false;
 }
@@ -246,8 +252,8 @@ static void any_bits(const struct attn__vis *v, const struct attn__vis_rows *r, 
 {
     uint64_t any[ATTN__VIS_WORD] = {0}, one[ATTN__VIS_WORD];
 
-    for (int32_t k = 0; k < v->p->n_pieces; k++) {
-        const struct attn__piece *e = &v->p->piece[k];
+    for (int32_t k = 0; k < v->n_pieces; k++) {
+        const struct attn__piece *e = &v->piece[k];
         if (!e->any)
             continue;
         memset(one, 0xff, sizeof one);
@@ -267,12 +273,12 @@ static void plain_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int64_
 
     for (int64_t j = j0; j < j1; j++)
         bits[j - j0] = all;
-    for (int32_t k = 0; k < v->p->n_pieces; k++) {
-        const struct attn__piece *e = &v->p->piece[k];
+    for (int32_t k = 0; k < v->n_pieces; k++) {
+        const struct attn__piece *e = &v->piece[k];
         if (!e->any)
             attn__vis_span_bits(v, e->kind, attn__vis_values(v, e, v->h0), &r, j0, j1, bits);
     }
-    for (int64_t j = j0; j < j1 && has_any(v->p); j += ATTN__VIS_WORD)
+    for (int64_t j = j0; j < j1 && has_any(v); j += ATTN__VIS_WORD)
         any_bits(v, &r, j, j1 - j < ATTN__VIS_WORD ? j1 : j + ATTN__VIS_WORD, bits + (j - j0));
 }
 
@@ -282,8 +288,8 @@ static uint64_t row_word(const struct attn__vis *v, int64_t h, int64_t i,
     uint64_t must = attn__vis_low(keys->n), any = 0;
     bool any_seen = false;
 
-    for (int32_t k = 0; k < v->p->n_pieces; k++) {
-        const struct attn__piece *e = &v->p->piece[k];
+    for (int32_t k = 0; k < v->n_pieces; k++) {
+        const struct attn__piece *e = &v->piece[k];
         uint64_t word = is_known(v, e) ? piece_word(v, e, h, i, keys) : ~UINT64_C(0);
         if (e->any) {
             any_seen = true;
@@ -324,8 +330,8 @@ static void word_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t
     struct attn__vis_keys keys;
     bool heads = false;
 
-    for (int32_t k = 0; k < v->p->n_pieces; k++)
-        heads |= by_head(v, &v->p->piece[k]);
+    for (int32_t k = 0; k < v->n_pieces; k++)
+        heads |= by_head(v, &v->piece[k]);
     start_keys(&keys, j0, j1);
     for (int64_t r = r0; r < r1; r++)
         word[r - r0] = r > r0 && attn__vis_query(v, r) == attn__vis_query(v, r - 1) && !heads
@@ -338,7 +344,7 @@ static void word_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t
 void attn__vis_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t j0, int64_t j1,
                     uint64_t *bits)
 {
-    if (v->p->plain_pieces) {
+    if (v->plain) {
         plain_bits(v, r0, r1, j0, j1, bits);
     } else {
         for (int64_t j = j0; j < j1; j += ATTN__VIS_WORD)
@@ -352,6 +358,8 @@ void attn__vis_bits(const struct attn__vis *v, int64_t r0, int64_t r1, int64_t j
         struct attn__vis_rows r = attn__vis_rows_of(v, r0, r1);
         attn__vis_user_bits(v, &r, j0, j1, bits);
     }
+    if (v->odd)
+        attn__vis_paged_bits(v, r0, r1, j0, j1, bits);
 }
 
 /* The keys of query i by plain pieces: at most ATTN__MAX_PIECES runs, in
@@ -363,8 +371,8 @@ static int row_spans(const struct attn__vis *v, int64_t i,
     bool any_seen = false;
     int n = 0;
 
-    for (int32_t k = 0; k < v->p->n_pieces; k++) {
-        const struct attn__piece *e = &v->p->piece[k];
+    for (int32_t k = 0; k < v->n_pieces; k++) {
+        const struct attn__piece *e = &v->piece[k];
         struct attn__vis_span s = attn__vis_span(v, e->kind, attn__vis_values(v, e, v->h0), i);
         if (!e->any) {
             must.lo = s.lo > must.lo ? s.lo : must.lo;
@@ -432,7 +440,7 @@ static void hide_words(const struct attn__vis *v, int64_t r, int64_t j0, int64_t
 
 void attn__vis_hide(const struct attn__vis *v, int64_t r, int64_t j0, int64_t j1, float *s)
 {
-    if (v->p->plain_pieces)
+    if (v->plain)
         hide_spans(v, attn__vis_query(v, r), j0, j1, s);
     else
         hide_words(v, r, j0, j1, s);
@@ -442,6 +450,8 @@ void attn__vis_hide(const struct attn__vis *v, int64_t r, int64_t j0, int64_t j1
         attn__vis_mask_hide(v, r, j0, j1, s);
     if (v->p->mask_fn)
         attn__vis_user_hide(v, r, j0, j1, s);
+    if (v->odd)
+        attn__vis_paged_hide(v, r, j0, j1, s);
 }
 
 /* Keys of query i of head h that are visible, from at most SAMPLES words. */
@@ -474,7 +484,14 @@ static double list_share(const struct attn__problem *p)
 double attn__vis_share(const struct attn__problem *p, int64_t nq, int64_t nk)
 {
     enum { SAMPLES = 64 };
-    struct attn__vis v = {.p = p, .nq = nq, .nk = nk, .group = 1, .prefix_len = nk};
+    struct attn__vis v = {.p = p,
+                          .piece = p->piece,
+                          .n_pieces = p->n_pieces,
+                          .plain = p->plain_pieces,
+                          .nq = nq,
+                          .nk = nk,
+                          .group = 1,
+                          .prefix_len = nk};
     v.off = p->align == ATTN_ALIGN_TOP_LEFT ? 0 : nk - nq;
     if (p->n_pieces == 0 || nq == 0 || nk == 0)
         return 1.0;

@@ -9,6 +9,7 @@
 #ifndef ATTN_PROBLEM_VISIBILITY_H
 #define ATTN_PROBLEM_VISIBILITY_H
 
+#include "problem/paged.h"
 #include "problem/problem.h"
 #include "problem/select_lists.h"
 
@@ -21,6 +22,9 @@ struct attn__vis_ids {
 
 struct attn__vis {
     const struct attn__problem *p;
+    const struct attn__piece *piece; /* the problem's, or those of a cache's rule */
+    int32_t n_pieces;
+    bool plain;
     int64_t nq, nk, off;
     int64_t h0, group;    /* heads whose rows alternate */
     const int64_t *lines; /* rising; NULL: all of them */
@@ -38,6 +42,7 @@ struct attn__vis {
     int64_t rows_b;                                /* its batch entry */
     struct attn__vis_ids tree;                     /* of query 0, one a word */
     int64_t tree_row, tree_words;                  /* stride of queries; words */
+    const struct attn__paged *odd; /* paged keys that are looked up singly; NULL: none */
     /* For the callback. */
     void *user;
     int64_t seq;

@@ -8,7 +8,8 @@
 
 #include "problem/call.h"
 
-/* Runs of rows that will be wanted soon, in that order. */
+/* Runs of rows that will be wanted soon, in that order; those that find no room
+ * are not fetched. */
 enum { ATTN__AHEAD_RUNS = 8 };
 
 struct attn__ahead {
@@ -26,10 +27,16 @@ static inline void attn__ahead_add(struct attn__ahead *a, const struct attn__row
     int64_t size = (int64_t)attn__dtype_size(r->dtype);
     if (r->col != 1 || n <= 0 || a->runs == ATTN__AHEAD_RUNS)
         return;
-    a->run[a->runs].at = attn__rows_at(r, i0);
-    a->run[a->runs].step = r->row * size;
-    a->run[a->runs].bytes = width * size;
-    a->run[a->runs++].rows = n;
+    for (int64_t i = 0, run; i < n && a->runs < ATTN__AHEAD_RUNS; i += run) {
+        char *at;
+        run = attn__rows_run(r, i0 + i, n - i, &at);
+        if (!at)
+            continue;
+        a->run[a->runs].at = at;
+        a->run[a->runs].step = r->row * size;
+        a->run[a->runs].bytes = width * size;
+        a->run[a->runs++].rows = run;
+    }
 }
 
 static inline int64_t attn__ahead_rows(const struct attn__ahead *a)

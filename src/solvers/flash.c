@@ -540,6 +540,8 @@ static bool far(const struct attn__call *c)
     double bytes = 0;
     for (size_t n = 0; n < sizeof slots / sizeof slots[0]; n++) {
         const attn_tensor *t = &c->t[slots[n]];
+        if (!c->has[slots[n]])
+            return true; /* keys in pages */
         bytes += (double)t->shape[0] * (double)t->shape[1] * (double)t->shape[2] *
                  (double)t->shape[3] * (double)attn__dtype_size(t->dtype);
     }
@@ -577,6 +579,7 @@ static void run(const struct attn__exec *x)
 const struct attn__solver attn__solver_flash = {
     .name = "flash",
     .verb = ATTN__VERB_ATTEND,
+    .reads_pages = true,
     .applicable = attn__finish_applicable,
     .tiles = attn__flash_tiles,
     .more_tiles = attn__flash_more_tiles,

@@ -37,6 +37,10 @@ static int64_t position(const struct attn__qk *x, bool keys, int64_t n, int64_t 
         slot = keys ? ATTN__SLOT_POS_K : ATTN__SLOT_POS_Q;
         t = &x->c->t[slot];
     }
+    if (!x->c->has[slot] && x->c->view) {
+        const struct attn__paged_step *step = &x->c->view->step[x->s->index];
+        return attn__paged_place(step, keys ? n : n + x->s->off, rows);
+    }
     if (!x->c->has[slot])
         return keys ? n : n + x->s->off;
     int64_t at = (t->shape[0] == 1 ? 0 : x->s->b * t->stride[0]) +

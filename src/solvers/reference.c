@@ -138,6 +138,7 @@ static void run(const struct attn__exec *x)
 const struct attn__solver attn__solver_reference = {
     .name = "reference",
     .verb = ATTN__VERB_ATTEND,
+    .reads_pages = true,
     .last = true,
     .applicable = applicable,
     .tiles = tiles,

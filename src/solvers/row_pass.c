@@ -7,6 +7,7 @@
 #include "cpu/cpu.h"
 #include "solvers/blocks.h"
 #include "solvers/epilogue.h"
+#include "solvers/page_rows.h"
 #include "solvers/rows_load.h"
 
 enum {
@@ -94,7 +95,8 @@ void attn__row_pass_begin(struct attn__row_pass *ps)
 static void row_chain(const struct attn__row_pass *ps, int64_t j0, int64_t nk)
 {
     enum { PART = 32 };
-    bool plain = attn__rows_plain(&ps->k, ATTN_DTYPE_F32) && !attn__qk_changes_k(ps->c->p);
+    bool plain = attn__rows_plain(&ps->k, ATTN_DTYPE_F32) && !attn__qk_changes_k(ps->c->p) &&
+                 !ps->k.paged;
     int64_t d = ps->c->p->d, ld, part = plain ? nk : PART;
     for (int64_t j = 0; j < nk; j += part) {
         int64_t n = attn__min_i64(part, nk - j);
@@ -109,13 +111,19 @@ static void row_qk(const struct attn__row_pass *ps, int64_t j0, int64_t nk)
 {
     const struct attn__rows *k = &ps->k;
     int64_t d = ps->c->p->d, ld, rows = ps->rows, lds = ps->lds, from = ps->from;
-    const void *at = attn__rows_at(k, j0);
     const float *q = ps->room->q;
     float *s = ps->room->s;
     bool changed = attn__qk_changes_k(ps->c->p);
     if (ps->c->p->invariant == ATTN_INVARIANT_CHUNK) {
         row_chain(ps, j0, nk);
-    } else if (!changed && attn__rows_plain(k, ATTN_DTYPE_F16)) {
+        return;
+    }
+    if (k->paged && !changed) {
+        attn__page_rows_qk(ps->kern, k, j0, nk, d, q, rows, s, lds, from);
+        return;
+    }
+    const void *at = attn__rows_at(k, j0);
+    if (!changed && attn__rows_plain(k, ATTN_DTYPE_F16)) {
         ps->kern->row_qk_f16(at, k->row, nk, d, q, d, rows, s, lds, from);
     } else if (!changed && attn__rows_plain(k, ATTN_DTYPE_BF16)) {
         ps->kern->row_qk_bf16(at, k->row, nk, d, q, d, rows, s, lds, from);
@@ -132,6 +140,10 @@ static void row_pv(const struct attn__row_pass *ps, int64_t j0, int64_t nk, cons
     const struct attn__rows *v = &ps->v;
     const struct attn__kernels *kern = ps->kern;
     int64_t dv = ps->c->p->dv, rows = ps->rows, lds = ps->lds, ld;
+    if (v->paged) {
+        attn__page_rows_pv(kern, v, j0, nk, dv, p, lds, rows, o, ps->from);
+        return;
+    }
     const void *first = attn__rows_at(v, j0);
     if (attn__rows_plain(v, ATTN_DTYPE_F16)) {
         kern->row_pv_f16(first, v->row, nk, dv, p, lds, rows, o, dv, ps->from);

@@ -4,12 +4,30 @@
  */
 #include "solvers/rows_load.h"
 
+/* Rows of pages, run by run; zeros for those that are not there. */
+static void paged_to_f32(const struct attn__kernels *kern, const struct attn__rows *r, int64_t i0,
+                         int64_t rows, int64_t e0, int64_t n, float *dst, int64_t ld)
+{
+    for (int64_t i = 0, run; i < rows; i += run) {
+        struct attn__rows some = {.row = r->row, .col = r->col, .dtype = r->dtype};
+        run = attn__rows_page_run(r, i0 + i, rows - i, &some.base);
+        if (some.base)
+            attn__rows_to_f32(kern, &some, 0, run, e0, n, dst + i * ld, ld);
+        for (int64_t k = i; k < i + run && !some.base; k++)
+            memset(dst + k * ld, 0, (size_t)n * sizeof *dst);
+    }
+}
+
 void attn__rows_to_f32(const struct attn__kernels *kern, const struct attn__rows *r, int64_t i0,
                        int64_t rows, int64_t e0, int64_t n, float *dst, int64_t ld)
 {
     int64_t at0 = e0 * r->col;
     if (rows <= 0 || n <= 0)
         return;
+    if (r->paged) {
+        paged_to_f32(kern, r, i0, rows, e0, n, dst, ld);
+        return;
+    }
     const void *first = attn__rows_at(r, i0);
     if (attn__rows_plain(r, ATTN_DTYPE_F16)) {
         kern->cvt_f16_f32(dst, ld, (const uint16_t *)first + at0, r->row, rows, n);

@@ -19,16 +19,17 @@ void attn__rows_from_f32(const struct attn__kernels *kern, const float *src, int
                          int64_t rows, int64_t n, const struct attn__rows *r, int64_t i0);
 
 /*
- * Rows i0.. of n elements as an f32 array: the caller's memory itself where
- * it is one, else a copy in `room` [rows * n]. *ld is its row stride.
+ * Rows i0.. of n elements as an f32 array: the memory they are in where that
+ * is one, else a copy in `room` [rows * n]. *ld is its row stride.
  */
 static inline const float *attn__rows_f32(const struct attn__kernels *kern,
                                           const struct attn__rows *r, int64_t i0, int64_t rows,
                                           int64_t n, float *room, int64_t *ld)
 {
-    if (attn__rows_plain(r, ATTN_DTYPE_F32)) {
+    char *at;
+    if (attn__rows_plain(r, ATTN_DTYPE_F32) && attn__rows_run(r, i0, rows, &at) >= rows && at) {
         *ld = r->row;
-        return (const float *)attn__rows_at(r, i0);
+        return (const float *)(const void *)at;
     }
     attn__rows_to_f32(kern, r, i0, rows, 0, n, room, n);
     *ld = n;

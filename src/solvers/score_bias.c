@@ -78,11 +78,13 @@ static struct distance_table distance_table(const struct attn__score *x)
     if (e->t5_bucket) {
         d.n = 2 * e->t5_reach + 1;
         d.zero = e->t5_reach;
-        d.heads = (struct attn__rows){(char *)x->c->tables.t5, d.n, 1, ATTN_DTYPE_F32};
+        d.heads = (struct attn__rows){
+            .base = (char *)x->c->tables.t5, .row = d.n, .col = 1, .dtype = ATTN_DTYPE_F32};
         return d;
     }
     const attn_tensor *t = &x->c->t[ATTN__SLOT_BIAS_TABLE];
-    d.heads = (struct attn__rows){t->data, t->stride[0], t->stride[1], t->dtype};
+    d.heads = (struct attn__rows){
+        .base = t->data, .row = t->stride[0], .col = t->stride[1], .dtype = t->dtype};
     d.n = t->shape[1];
     d.zero = zero_of(x->c->p, d.n);
     return d;

@@ -22,7 +22,10 @@ static struct table table_of(const struct attn__call *c, int64_t h)
     const attn_tensor *t = &c->t[ATTN__SLOT_QUERY_TABLE];
     int64_t at = h * t->stride[0] * (int64_t)attn__dtype_size(t->dtype);
     int64_t zero = c->p->score.query_table_zero;
-    struct attn__rows rows = {(char *)t->data + at, t->stride[1], t->stride[2], t->dtype};
+    struct attn__rows rows = {.base = (char *)t->data + at,
+                              .row = t->stride[1],
+                              .col = t->stride[2],
+                              .dtype = t->dtype};
     return (struct table){rows, t->shape[1], zero == ATTN_UNBOUNDED ? t->shape[1] / 2 : zero};
 }
 

@@ -350,6 +350,8 @@ static void bound_rows(void *arg, int64_t worker)
             continue;
         x.seen = x.all = attn__call_vis(j->c, &x.s, x.h, 1);
         x.all.p = j->all;
+        x.all.piece = j->all->piece;
+        x.all.n_pieces = j->all->n_pieces;
         x.keys = keys_of(j->c, &x.s, p->k_head[x.h]);
         x.seen_norm = 0;
         load_rows(&x);

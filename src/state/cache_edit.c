@@ -73,6 +73,7 @@ int32_t attn__cache_truncate(attn_cache *cache, int64_t seq, int64_t next, int32
         attn__cache_forget(cache, n, t, next);
         attn__cache_table_sweep(cache, t, cut);
     }
+    s->version++;
     s->next = next;
     s->last = attn__min_i64(s->last, next);
     s->lossy |= loses;
@@ -97,6 +98,7 @@ int32_t attn__cache_remove(attn_cache *cache, int64_t seq, int64_t p0, int64_t p
                                    "p0 is %" PRId64 ", expected at least %" PRId64
                                    ", below which rows were folded",
                                    p0, s->table[n].lost_end);
+    s->version++;
     for (int64_t n = 0; n < tables; n++) {
         struct attn__cache_table *t = &s->table[n];
         bool cut = attn__cache_table_cut(t, p0, p1);
@@ -139,9 +141,10 @@ static int64_t cell_at(const struct attn__cache_table *t, int64_t pos)
     return lo < t->n_cells && t->cell[lo].pos == pos ? lo : -1;
 }
 
-void attn__cache_pruned(attn_cache *cache, const struct attn__cache_seq *s,
+void attn__cache_pruned(attn_cache *cache, struct attn__cache_seq *s,
                         struct attn__cache_table *t, int64_t kept)
 {
+    s->version++;
     cache->pruned += t->n_cells - kept;
     t->n_cells = kept;
     t->pruned_at = s->next;

@@ -21,6 +21,7 @@
 #include <attn/cache.h>
 
 #include "base/ctx.h"
+#include "problem/paged.h"
 
 /* Keys from position - window + 1 on stay in view, and the first `sink`. */
 struct attn__cache_rule {
@@ -70,12 +71,6 @@ struct attn__cache_page {
     bool stale;     /* the map may have slots of tables that left the page */
 };
 
-struct attn__cache_cell {
-    int64_t pos;
-    int32_t page, slot;
-    float score; /* where the group has them and the rule no window */
-};
-
 struct attn__cache_table {
     struct attn__cache_cell *cell;
     int64_t n_cells, cell_room;
@@ -92,6 +87,7 @@ struct attn__cache_seq {
     bool lossy;
     bool marked; /* scratch of whoever looks for doubles */
     const struct attn_step *step; /* the open one */
+    int64_t version;              /* how often it changed, for views */
     struct attn__cache_table *table; /* [rows][groups] */
 };
 
@@ -115,7 +111,7 @@ struct attn_step {
 
 struct attn_cache {
     uint64_t tag;
-    size_t refs; /* the caller's and one of each step */
+    size_t refs; /* the caller's and one of each step and view */
     bool closed; /* the caller's is gone */
     struct attn_ctx *ctx; /* a reference */
     struct attn__cache_config c;
@@ -296,7 +292,7 @@ int32_t attn__cache_locate(const attn_cache *cache, int64_t seq, int64_t layer, 
                            bool idle, struct attn__cache_seq **s, int64_t *table);
 
 /* The first `kept` cells are what a prune has left. */
-void attn__cache_pruned(attn_cache *cache, const struct attn__cache_seq *s,
+void attn__cache_pruned(attn_cache *cache, struct attn__cache_seq *s,
                         struct attn__cache_table *t, int64_t kept);
 
 /* ---- cache_scores.c */

@@ -150,6 +150,7 @@ int32_t attn__cache_shift(attn_cache *cache, int64_t seq, int64_t p0, int64_t de
         t->lost_end += t->lost_end > p0 ? delta : 0;
         t->pruned_at += t->pruned_at > p0 ? delta : 0;
     }
+    s->version++;
     s->last += s->last >= p0 ? delta : 0;
     s->next += delta;
     attn__mem_free(&cache->ctx->mem, turn, turn ? bytes : 0);

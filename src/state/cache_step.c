@@ -205,6 +205,7 @@ static void take_pages(attn_cache *cache, const attn_step *step)
                 t->page[t->n_pages++] = attn__cache_pool_take(cache, n % cache->c.groups);
         }
         item->seq->step = step;
+        item->seq->version++;
     }
 }
 
@@ -432,6 +433,7 @@ int32_t attn__cache_step_commit(attn_step *step, const int64_t *n_keep, const in
         s->last = s->next;
         s->next += kept;
         s->step = NULL;
+        s->version++;
         for (int64_t n = 0; n < tables; n++) {
             struct attn__cache_table *t = &s->table[n];
             int64_t first = t->n_cells - item->count;
@@ -466,6 +468,7 @@ int32_t attn__cache_step_abort(attn_step *step)
             attn__cache_table_sweep(cache, t, true);
         }
         item->seq->step = NULL;
+        item->seq->version++;
     }
     step->open = false;
     return ATTN_OK;

@@ -39,8 +39,10 @@ static void check(const struct attn__kernels *kern, int64_t d, int64_t dv, int64
     static float st[KEYS * W], ot[MOST * W], m[W], l[W];
     struct attn__problem p = {.d = d, .dv = dv, .compute = ATTN_COMPUTE_BF16,
                               .dtype = ATTN_DTYPE_F32, .kv_dtype = ATTN_DTYPE_BF16};
-    struct attn__rows k = {(char *)k_mem, 2 * MOST, col, ATTN_DTYPE_BF16};
-    struct attn__rows v = {(char *)v_mem, 2 * MOST, col, ATTN_DTYPE_BF16};
+    struct attn__rows k = {
+        .base = (char *)k_mem, .row = 2 * MOST, .col = col, .dtype = ATTN_DTYPE_BF16};
+    struct attn__rows v = {
+        .base = (char *)v_mem, .row = 2 * MOST, .col = col, .dtype = ATTN_DTYPE_BF16};
     struct attn__scratch s = {.base = ws, .ok = true};
     struct attn__flash_bf16 wk;
     const struct attn__call call = {.p = &p};

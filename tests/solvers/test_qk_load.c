@@ -50,7 +50,8 @@ static void make(struct fixture *f, int32_t pairing, int32_t norm, int32_t scali
         f->p.rope.on_q = f->p.rope.on_k = false;
     f->c.p = &f->p;
     f->s = (struct attn__seq){.nk = ROWS, .nq = ROWS, .k_all = ROWS, .q_all = ROWS};
-    f->k = (struct attn__rows){(char *)f->memory, D, 1, ATTN_DTYPE_F32};
+    f->k = (struct attn__rows){
+        .base = (char *)f->memory, .row = D, .col = 1, .dtype = ATTN_DTYPE_F32};
     for (int64_t n = 0; n < ROWS * D; n++)
         f->memory[n] = (float)((n * 7919 % 1009) - 504) / 256;
     struct attn__scratch s = {.base = ws, .ok = true};

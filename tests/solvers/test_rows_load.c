@@ -30,7 +30,8 @@ static void check(const struct attn__kernels *kern, int32_t dtype, int64_t col, 
     static _Alignas(64) char memory[ROOM], before[ROOM];
     int64_t size = (int64_t)attn__dtype_size(dtype);
     int64_t width = (col < 0 ? -col : col) * WIDTH;
-    struct attn__rows r = {memory + 64 + shift, width + 3, col, dtype};
+    struct attn__rows r = {
+        .base = memory + 64 + shift, .row = width + 3, .col = col, .dtype = dtype};
     float dense[ROWS * (WIDTH + 2)], again[ROWS * (WIDTH + 2)];
     if (col < 0)
         r.base += (width - 1) * size;

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * attn_view: which sequences of a cache an execute reads, in place of K and V.
+ *
+ *     attn_desc_parse(ctx, "softmax b=8 h=32/8 q=512 k=inf d=128 causal "
+ *                          "packed view kv_dtype=f16", &desc);
+ *     attn_step_begin(cache, 8, seqs, counts, NULL, &step);
+ *     attn_view_create(cache, 8, NULL, seqs, NULL, &view);
+ *     for each layer: attn_step_write(step, layer, &k, &v);
+ *                     execute with Q, Q_OFFSETS, OUT, VIEW = view, LAYER
+ *     attn_view_destroy(view);
+ *     attn_step_commit(step, NULL, NULL);
+ *
+ * The plan has view=1 and is told of the cache: h=HQ/HK, d, kv_dtype, and
+ * cache_page, cache_group, cache_k_dtype, cache_v_dtype, cache_keys where the
+ * cache was given them. With rope the queries are turned, and raw keys too.
+ *
+ * Query sequence s of the execute reads query sequence s of the view. The rows
+ * of one that has an open step are the tokens of that step, in order: they see
+ * what the sequence has stored before, and of the step their ancestors and
+ * themselves. Without a step the rows are the last tokens of the sequence. The
+ * rules of the cache hide keys on top of that. A plan without causal=1 shows
+ * all keys to all rows, of a cache without windows and of sequences without
+ * steps.
+ *
+ * Several sequences of the cache may follow each other, as if they were one:
+ * a common prefix or a memory, then the sequence of the queries, whose
+ * positions go on where the others end.
+ *
+ * The keys of a sequence are numbered by their positions (those of a step go
+ * on in its order): ARGMAX tells such a number. An execute gives the bits that
+ * the same rows give in one tensor of K and V.
+ */
+#ifndef ATTN_VIEW_H
+#define ATTN_VIEW_H
+
+#include <attn/cache.h>
+
+typedef struct attn_view attn_view;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * A view of n query sequences. counts: NULL, each reads one sequence of the
+ * cache; or how many each reads, at least 1. seqs: their handles, those of the
+ * first query sequence first, in order. ends: NULL, or for each of seqs how
+ * many of its positions are read, -1 for all. Only the last of a query
+ * sequence may have an open step.
+ *
+ * The view holds until one of its sequences is changed: writing a layer of a
+ * step changes nothing, to begin, commit or abort one does. After that executes
+ * give ATTN_ERR_STATE. It keeps what it needs of the cache, and counts as a
+ * call that changes that one; executes with views may run beside each other,
+ * and beside nothing that changes the cache.
+ *
+ * ATTN_ERR_NULL, ATTN_ERR_BAD_ID, ATTN_ERR_INVALID (counts, ends),
+ * ATTN_ERR_BUSY (an open step where none may be), ATTN_ERR_UNSUPPORTED (rules
+ * with cache_fold; several sequences where there are windows),
+ * ATTN_ERR_OVERFLOW, ATTN_ERR_NOMEM. *view: owned by the caller, NULL on
+ * failure. Since 0.1.
+ *
+ * An execute gives ATTN_ERR_STATE as well while the layer of an open step is
+ * not written, and ATTN_ERR_UNAVAILABLE if a row would see tokens that a window
+ * has dropped.
+ */
+ATTN_API int32_t attn_view_create(attn_cache *cache, size_t n,
+                                  const int64_t *counts, const int64_t *seqs,
+                                  const int64_t *ends, attn_view **view);
+
+/* Frees the view; NULL is fine. No execute may be using it. Since 0.1. */
+ATTN_API void attn_view_destroy(attn_view *view);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ATTN_VIEW_H */

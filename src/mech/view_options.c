@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * view: what a plan is told of the cache that it will read, and what it cannot
+ * ask of keys in pages.
+ */
+#include "mech/view_options.h"
+
+#include <inttypes.h>
+
+#include <attn/attn.h>
+
+#include "base/dtype.h"
+#include "base/error.h"
+#include "mech/mech.h"
+
+bool attn__view_param(int32_t param)
+{
+    return param == ATTN_PARAM_CACHE_PAGE || param == ATTN_PARAM_CACHE_GROUP ||
+           param == ATTN_PARAM_CACHE_K_DTYPE || param == ATTN_PARAM_CACHE_V_DTYPE ||
+           param == ATTN_PARAM_CACHE_KEYS;
+}
+
+/* What plans with a view know of; everything else is refused. */
+static bool is_known(int32_t param)
+{
+    static const int32_t known[] = {
+        ATTN_PARAM_B,         ATTN_PARAM_HQ,           ATTN_PARAM_HK,
+        ATTN_PARAM_HV,        ATTN_PARAM_Q,            ATTN_PARAM_K,
+        ATTN_PARAM_D,         ATTN_PARAM_DV,           ATTN_PARAM_PACKED,
+        ATTN_PARAM_VIEW,      ATTN_PARAM_Q_HEAD,       ATTN_PARAM_K_HEAD,
+        ATTN_PARAM_V_HEAD,    ATTN_PARAM_KV_HEAD,      ATTN_PARAM_CAUSAL,
+        ATTN_PARAM_SCALE,     ATTN_PARAM_SOFTCAP,      ATTN_PARAM_ALIBI,
+        ATTN_PARAM_ALIBI_SLOPES, ATTN_PARAM_SINK_LOGITS, ATTN_PARAM_HEAD_SCALE,
+        ATTN_PARAM_ROPE,      ATTN_PARAM_ROPE_DIM,     ATTN_PARAM_ROPE_BASE,
+        ATTN_PARAM_ROPE_SCALING, ATTN_PARAM_ROPE_FACTOR, ATTN_PARAM_ROPE_ORIGINAL,
+        ATTN_PARAM_ROPE_BETA_FAST, ATTN_PARAM_ROPE_BETA_SLOW, ATTN_PARAM_ROPE_TRUNCATE,
+        ATTN_PARAM_ROPE_LOW,  ATTN_PARAM_ROPE_HIGH,    ATTN_PARAM_ROPE_APPLY,
+        ATTN_PARAM_ROPE_ATTENTION, ATTN_PARAM_ROPE_MSCALE, ATTN_PARAM_ROPE_FREQS,
+        ATTN_PARAM_DTYPE,     ATTN_PARAM_KV_DTYPE,     ATTN_PARAM_WANT,
+        ATTN_PARAM_SOLVER,    ATTN_PARAM_BLAS,         ATTN_PARAM_EXECUTORS,
+        ATTN_PARAM_CHECK,     ATTN_PARAM_INVARIANT};
+    for (size_t n = 0; n < sizeof known / sizeof known[0]; n++)
+        if (known[n] == param)
+            return true;
+    return attn__view_param(param);
+}
+
+static int32_t check_known(const struct attn__params *v)
+{
+    int32_t param;
+    for (size_t n = 0; (param = attn_param_at(n)) != 0; n++) {
+        bool set = false;
+        if (!is_known(param) && attn__params_is_set(v, param, &set) == ATTN_OK && set)
+            return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                                   "%s is set, which plans with a view do not know",
+                                   attn_param_name(param));
+    }
+    if (v->score_fn || v->mask_fn || v->pieces.n > 0)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "plans with a view know no functions and no pieces of visibility; "
+                               "the rules of the cache say what is seen");
+    return ATTN_OK;
+}
+
+static int32_t check_meaning(const struct attn__problem *p)
+{
+    const int32_t outputs =
+        ATTN_WANT_ROWMAX | ATTN_WANT_ARGMAX | ATTN_WANT_COUNTS | ATTN_WANT_ENTROPY;
+    if (p->want & ~outputs)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "want has outputs by key, which plans with a view do not make; "
+                               "expected rowmax, argmax, counts or entropy");
+    if (p->hk != p->hv)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "hv is %" PRId64 ", expected the %" PRId64
+                               " KV heads of the cache",
+                               p->hv, p->hk);
+    for (int64_t h = 0; h < p->hout; h++)
+        if (p->k_head[h] != p->v_head[h])
+            return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                                   "output head %" PRId64 " reads k_head %" PRId64
+                                   " and v_head %" PRId64 ", expected the same with a view",
+                                   h, p->k_head[h], p->v_head[h]);
+    if (p->rope.pairing == ATTN_ROPE_NONE)
+        return ATTN_OK;
+    if (!p->rope.on_q || p->rope.on_k != p->view.raw)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "rope_apply turns %s, expected %s with cache_keys=%s",
+                               !p->rope.on_q ? "k" : p->rope.on_k ? "q and k" : "q",
+                               p->view.raw ? "qk" : "q", p->view.raw ? "raw" : "rotated");
+    return ATTN_OK;
+}
+
+/* Entry of a list by group: one for all, or one for each. */
+static int32_t type_of(const struct attn__params *v, const struct attn__problem *p, int32_t param,
+                       int64_t group, int64_t groups, int64_t *dtype)
+{
+    size_t n;
+    const int64_t *list = attn__params_i64s(v, param, &n);
+    *dtype = p->kv_dtype;
+    if (list && n != 1 && (int64_t)n != groups)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "%s has %zu entries, expected 1 or one for each of %" PRId64
+                               " groups",
+                               attn_param_name(param), n, groups);
+    if (list)
+        *dtype = list[n == 1 ? 0 : group];
+    if (*dtype == ATTN_DTYPE_F32 || *dtype == ATTN_DTYPE_F16 || *dtype == ATTN_DTYPE_BF16)
+        return ATTN_OK;
+    return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                           "the type of group %" PRId64 " is %s, expected f32, f16 or bf16", group,
+                           attn__dtype_name((int32_t)*dtype));
+}
+
+static int32_t fill_heads(const struct attn__params *v, struct attn__problem *p, int64_t *room)
+{
+    size_t n;
+    const int64_t *list = attn__params_i64s(v, ATTN_PARAM_CACHE_GROUP, &n);
+    int64_t groups = 1, *group = room, *k = group + p->hk, *value = k + p->hk;
+    int32_t status = ATTN_OK;
+    if (list && (int64_t)n != p->hk)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "cache_group has %zu entries, expected one for each of the %" PRId64
+                               " KV heads",
+                               n, p->hk);
+    for (int64_t h = 0; h < p->hk; h++) {
+        group[h] = list ? list[h] : 0;
+        groups = group[h] >= groups ? group[h] + 1 : groups;
+    }
+    for (int64_t h = 0; h < p->hk && status == ATTN_OK; h++) {
+        status = type_of(v, p, ATTN_PARAM_CACHE_K_DTYPE, group[h], groups, &k[h]);
+        if (status == ATTN_OK)
+            status = type_of(v, p, ATTN_PARAM_CACHE_V_DTYPE, group[h], groups, &value[h]);
+    }
+    p->view.group = group;
+    p->view.k_dtype = k;
+    p->view.v_dtype = value;
+    return status;
+}
+
+size_t attn__view_room(const struct attn__params *v, const struct attn__problem *p)
+{
+    return attn__params_i64_or(v, ATTN_PARAM_VIEW, 0) ? 3 * (size_t)p->hk : 0;
+}
+
+int32_t attn__view_fill(const struct attn__params *v, struct attn__problem *p, int64_t *room)
+{
+    p->view.is = attn__params_i64_or(v, ATTN_PARAM_VIEW, 0) != 0;
+    if (!p->view.is)
+        return ATTN_OK;
+    p->view.page = attn__params_i64_or(v, ATTN_PARAM_CACHE_PAGE, 64);
+    p->view.raw = attn__params_i64_or(v, ATTN_PARAM_CACHE_KEYS, ATTN_CACHE_KEYS_ROTATED) ==
+                  ATTN_CACHE_KEYS_RAW;
+    int32_t status = check_known(v);
+    if (status == ATTN_OK)
+        status = check_meaning(p);
+    return status == ATTN_OK ? fill_heads(v, p, room) : status;
+}
+
+void attn__view_roles(struct attn__problem *p)
+{
+    static const enum attn__slot gone[] = {ATTN__SLOT_K,     ATTN__SLOT_V,     ATTN__SLOT_K_OFFSETS,
+                                           ATTN__SLOT_K_LEN, ATTN__SLOT_K_START};
+    if (!p->view.is)
+        return;
+    for (size_t n = 0; n < sizeof gone / sizeof gone[0]; n++)
+        p->takes[gone[n]] = ATTN__TAKES_NOT;
+    p->takes[ATTN__SLOT_VIEW] = p->takes[ATTN__SLOT_LAYER] = ATTN__TAKES_MUST;
+}

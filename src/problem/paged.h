@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Keys and values that lie in the pages of a cache, as an execute reads them;
+ * state/cache_view.c makes all of this.
+ *
+ * Keys of a sequence are numbered by their positions, and the tokens of an open
+ * step go on from there in their order: so a key has the same number whatever
+ * its cache has dropped, blocks and chunks of keys are cut at the same places,
+ * and paged rows give the bits that the same rows give in one tensor. Numbers
+ * without a stored key are invisible.
+ */
+#ifndef ATTN_PROBLEM_PAGED_H
+#define ATTN_PROBLEM_PAGED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct attn__piece;
+
+/* A stored token of a layer and head group. */
+struct attn__cache_cell {
+    int64_t pos;
+    int32_t page, slot;
+    float score; /* where the group has them and the rule no window */
+};
+
+/* The keys that one sequence of the cache gives: numbers base to base + past -
+ * 1 stand at positions 0 to past - 1, then come the tokens of its step. */
+struct attn__paged_part {
+    int64_t base, past, fresh;
+    const struct attn__cache_cell *cell; /* of the past, in order; then all fresh ones */
+    int64_t stored;                      /* cells of the past */
+};
+
+/* The open step of a sequence. */
+struct attn__paged_step {
+    int64_t first;        /* number of its first token */
+    int64_t tokens;       /* 0: no step */
+    const int64_t *depth; /* [tokens], ancestors of each; NULL: they follow each other */
+    const uint64_t *see;  /* [tokens][words]: bit n: token n is an ancestor, or itself */
+    int64_t words;
+};
+
+/* What one query sequence reads of one layer and head group. */
+struct attn__paged {
+    const struct attn__paged_part *part;
+    int64_t parts;
+    const struct attn__paged_step *step;
+    /* The rule of the cache as pieces; n_pieces without causal if `all`. */
+    const struct attn__piece *piece;
+    int32_t n_pieces;
+    int64_t window, sink; /* the rule itself, for steps that branch */
+    /* Keys are missing that the rule does not hide, or the step branches: each
+     * pair is to be looked up. */
+    bool odd;
+};
+
+/* Where a head's rows are in a page: bytes from its begin, elements a row. */
+struct attn__paged_head {
+    int32_t group;
+    int32_t k_dtype, v_dtype;
+    int64_t k_at, v_at, k_row, v_row;
+};
+
+struct attn__paged_view {
+    int64_t n_seq, rows, groups;
+    /* The memory of page n: *(char **)(page + n * page_step). */
+    const char *page;
+    size_t page_step;
+    const int64_t *keys;                  /* [n_seq], numbers of each */
+    const struct attn__paged_step *step;  /* [n_seq] */
+    const struct attn__paged *table;      /* [n_seq][rows][groups] */
+    const struct attn__paged_head *head;  /* [KV heads] */
+};
+
+static inline char *attn__paged_page(const struct attn__paged_view *v, int32_t page)
+{
+    return *(char *const *)(const void *)(v->page + (size_t)page * v->page_step);
+}
+
+/*
+ * The key with number j. Returns how many from it on, at most n, lie one behind
+ * the other in a page, *cell being the first; or, with *cell NULL, how many are
+ * not stored.
+ */
+int64_t attn__paged_find(const struct attn__paged *p, int64_t j, int64_t n,
+                         const struct attn__cache_cell **cell);
+
+/* Where key j stands, or the query that is the same token; *rows: how many there
+ * are from it on, and then how many of those stand one behind the other. */
+static inline int64_t attn__paged_place(const struct attn__paged_step *s, int64_t j, int64_t *rows)
+{
+    int64_t n = j - s->first, run = 1;
+    if (!s->depth)
+        return j;
+    if (n < 0) {
+        *rows = *rows < -n ? *rows : -n;
+        return j;
+    }
+    while (run < *rows && s->depth[n + run] == s->depth[n] + run)
+        run++;
+    *rows = run;
+    return s->first + s->depth[n];
+}
+
+/* Of keys j0..j0+n-1, at most 64, those that query i sees as far as `odd`
+ * tables tell; i counts the rows of the sequence. */
+uint64_t attn__paged_word(const struct attn__paged *p, int64_t i, int64_t j0, int64_t n);
+
+/* True if all of keys j0..j1-1 are stored and before any step that branches;
+ * *none: none is. */
+bool attn__paged_all(const struct attn__paged *p, int64_t j0, int64_t j1, bool *none);
+
+#endif /* ATTN_PROBLEM_PAGED_H */

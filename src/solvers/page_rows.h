@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The products of row_pass.h with rows that lie in pages: each run of rows
+ * that follow each other goes to the kernel as it is. Results are those of the
+ * kernels with the rows in one array.
+ */
+#ifndef ATTN_SOLVERS_PAGE_ROWS_H
+#define ATTN_SOLVERS_PAGE_ROWS_H
+
+#include "kernels/kernels.h"
+#include "problem/call.h"
+
+/* s[r * lds + j] = row j0 + j of k times q[r * d ..], 0 for rows that are not
+ * there; j < nk. from: ATTN__FROM_*. */
+void attn__page_rows_qk(const struct attn__kernels *kern, const struct attn__rows *k, int64_t j0,
+                        int64_t nk, int64_t d, const float *q, int64_t rows, float *s, int64_t lds,
+                        int64_t from);
+
+/* o[r * dv + e] += sum over j of p[r * ldp + j] times row j0 + j of v. */
+void attn__page_rows_pv(const struct attn__kernels *kern, const struct attn__rows *v, int64_t j0,
+                        int64_t nk, int64_t dv, const float *p, int64_t ldp, int64_t rows,
+                        float *o, int64_t from);
+
+#endif /* ATTN_SOLVERS_PAGE_ROWS_H */

@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Making views. All lists are in one block, laid out twice: once to count its
+ * bytes.
+ */
+#include "state/cache_view.h"
+
+#include <inttypes.h>
+
+#include "base/checked.h"
+#include "base/dtype.h"
+#include "base/error.h"
+
+/* The lists of a view, which has not got all of them as constants. */
+struct lists {
+    struct attn__view_segment *segment;
+    int64_t *last, *keys, *depth;
+    uint64_t *see;
+    struct attn__paged_step *step;
+    struct attn__paged *table;
+    struct attn__paged_part *part;
+    struct attn__paged_head *head;
+    struct attn__piece *piece; /* [rows][groups][3] */
+};
+
+/* How many of each. */
+struct sizes {
+    int64_t n, segments, tables, depths, words;
+};
+
+static bool lay_out(const attn_cache *cache, const struct sizes *z, char *base, struct lists *l,
+                    size_t *bytes)
+{
+    int64_t all = 0, parts = 0, rules = attn__cache_tables(cache) * 3;
+    if (!attn__mul_i64(z->n, z->tables, &all) || !attn__mul_i64(z->segments, z->tables, &parts))
+        return false;
+    const struct {
+        int64_t n;
+        size_t size;
+        void *place;
+    } list[] = {{z->segments, sizeof *l->segment, &l->segment},
+                {z->n, sizeof *l->last, &l->last},
+                {z->n, sizeof *l->keys, &l->keys},
+                {z->depths, sizeof *l->depth, &l->depth},
+                {z->words, sizeof *l->see, &l->see},
+                {z->n, sizeof *l->step, &l->step},
+                {all, sizeof *l->table, &l->table},
+                {parts, sizeof *l->part, &l->part},
+                {cache->c.heads, sizeof *l->head, &l->head},
+                {rules, sizeof *l->piece, &l->piece}};
+    *bytes = sizeof(struct attn_view);
+    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
+        size_t size;
+        void *at;
+        if (!attn__align_up(*bytes, 16, bytes))
+            return false;
+        at = base ? base + *bytes : NULL;
+        memcpy(list[i].place, &at, sizeof at);
+        if (!attn__mul_size((size_t)list[i].n, list[i].size, &size) ||
+            !attn__add_size(*bytes, size, bytes))
+            return false;
+    }
+    return true;
+}
+
+/* True if a token of the item has not the one in front of it for its parent. */
+static bool branches(const struct attn_step *step, const struct attn__cache_item *item)
+{
+    for (int64_t t = 0; t < item->count; t++)
+        if (step->parent[item->start + t] != t - 1)
+            return true;
+    return false;
+}
+
+static const struct attn__cache_item *item_of(const struct attn__cache_seq *s)
+{
+    for (int64_t i = 0; s->step && i < s->step->n; i++)
+        if (s->step->item[i].seq == s)
+            return &s->step->item[i];
+    return NULL;
+}
+
+static int32_t check_segment(const attn_cache *cache, int64_t id, int64_t end, bool last,
+                             struct sizes *z)
+{
+    struct attn__cache_seq *s = NULL;
+    int32_t status = attn__cache_find(cache, "seqs", id, &s);
+    if (status != ATTN_OK)
+        return status;
+    if (end < -1 || end > s->next)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "an end is %" PRId64 ", expected 0 to %" PRId64
+                               ", the length of its sequence, or -1",
+                               end, s->next);
+    if (s->step && (!last || end >= 0))
+        return attn__error_set(ATTN_ERR_BUSY,
+                               "sequence %" PRId64
+                               " has an open step, expected none where it is read up to an end or "
+                               "in front of another",
+                               id);
+    const struct attn__cache_item *item = item_of(s);
+    if (!item || !branches(s->step, item))
+        return ATTN_OK;
+    int64_t words = (item->count + 63) / 64;
+    z->depths += item->count;
+    return attn__mul_i64(words, item->count, &words) && attn__add_i64(z->words, words, &z->words)
+               ? ATTN_OK
+               : ATTN_ERR_OVERFLOW;
+}
+
+/* Windows look back from where the queries stand, which no sequence in front
+ * knows of. */
+static int32_t check_rules(const attn_cache *cache, bool several)
+{
+    for (int64_t n = 0; n < attn__cache_tables(cache); n++) {
+        if (cache->c.rule[n].fold)
+            return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                                   "the cache has cache_fold, expected one without: what was "
+                                   "folded is not read by plans yet");
+        if (several && cache->c.rule[n].window != ATTN_UNBOUNDED)
+            return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                                   "the cache has windows, and a query sequence reads several "
+                                   "sequences, expected one");
+    }
+    for (int64_t g = 0; g < cache->c.groups; g++) {
+        const int32_t of[] = {cache->c.group[g].k_dtype, cache->c.group[g].v_dtype};
+        for (int i = 0; i < 2; i++)
+            if (of[i] != ATTN_DTYPE_F32 && of[i] != ATTN_DTYPE_F16 && of[i] != ATTN_DTYPE_BF16)
+                return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                                       "group %" PRId64
+                                       " is stored as %s, plans read f32, f16 and bf16",
+                                       g, attn__dtype_name(of[i]));
+    }
+    return ATTN_OK;
+}
+
+static int32_t check_segments(const attn_cache *cache, size_t n, const int64_t *counts,
+                              const int64_t *seqs, const int64_t *ends, struct sizes *z)
+{
+    int32_t status = ATTN_OK;
+    bool several = false;
+    *z = (struct sizes){.n = (int64_t)n, .tables = attn__cache_tables(cache)};
+    for (size_t i = 0; i < n && status == ATTN_OK; i++) {
+        int64_t count = counts ? counts[i] : 1;
+        if (count < 1 || count > INT32_MAX)
+            return attn__error_set(ATTN_ERR_INVALID,
+                                   "counts[%zu] is %" PRId64 ", expected 1 or more", i, count);
+        several |= count > 1;
+        for (int64_t k = 0; k < count && status == ATTN_OK; k++, z->segments++)
+            status = check_segment(cache, seqs[z->segments], ends ? ends[z->segments] : -1,
+                                   k + 1 == count, z);
+    }
+    return status == ATTN_OK ? check_rules(cache, several) : status;
+}
+
+/* Causal, and what the rule adds: at most three pieces. */
+static int32_t fill_pieces(const struct attn__cache_rule *rule, struct attn__piece piece[3])
+{
+    bool window = rule->window != ATTN_UNBOUNDED, sink = window && rule->sink > 0;
+    piece[0] = (struct attn__piece){
+        .kind = ATTN_PIECE_BAND, .n = 4, .v = {ATTN_UNBOUNDED, 0, 0, 1}};
+    piece[1] = (struct attn__piece){.kind = ATTN_PIECE_BAND, .any = sink, .n = 4,
+                                    .v = {rule->window - 1, ATTN_UNBOUNDED, 0, 1}};
+    piece[2] = (struct attn__piece){
+        .kind = ATTN_PIECE_PREFIX, .any = true, .n = 1, .v = {rule->sink}};
+    return 1 + window + sink;
+}
+
+/* The part that a table gives; true if keys are missing that its rule does not
+ * hide from all who may ask. */
+static bool fill_part(const struct attn__cache_rule *rule, const struct attn__cache_table *t,
+                      const struct attn__cache_seq *s, const struct attn__cache_item *item,
+                      bool written, int64_t end, struct attn__paged_part *part)
+{
+    part->cell = t->cell;
+    part->stored = t->n_cells - (item && written ? item->count : 0);
+    part->past = s->next;
+    part->fresh = item ? item->count : 0;
+    if (end >= 0) {
+        while (part->stored > 0 && part->cell[part->stored - 1].pos >= end)
+            part->stored--;
+        part->past = end;
+    }
+    if (t->lost_end > 0 && end < 0)
+        return part->stored != rule->sink + s->next - t->lost_end;
+    return part->stored != part->past;
+}
+
+static void fill_step(const struct attn__cache_seq *s, const struct attn__cache_item *item,
+                      int64_t first, struct lists *l, struct attn__paged_step *out)
+{
+    *out = (struct attn__paged_step){.first = first};
+    if (!item)
+        return;
+    out->tokens = item->count;
+    if (!branches(s->step, item))
+        return;
+    int64_t n = item->count, words = (n + 63) / 64;
+    out->depth = memcpy(l->depth, s->step->depth + item->start, (size_t)n * sizeof *l->depth);
+    out->see = l->see;
+    out->words = words;
+    for (int64_t t = 0; t < n; t++) {
+        int32_t parent = s->step->parent[item->start + t];
+        uint64_t *see = l->see + t * words;
+        for (int64_t w = 0; w < words; w++)
+            see[w] = parent < 0 ? 0 : l->see[parent * words + w];
+        see[t / 64] |= UINT64_C(1) << t % 64;
+    }
+    l->depth += n;
+    l->see += n * words;
+}
+
+/* Query sequence i, whose segments begin at `first`. */
+static void fill_seq(const attn_cache *cache, struct attn_view *v, struct lists *l, int64_t i,
+                     int64_t first, int64_t count, const int64_t *ends)
+{
+    int64_t tables = attn__cache_tables(cache), last = first + count - 1, base = 0;
+    const struct attn__cache_seq *own = v->segment[last].seq;
+    const struct attn__cache_item *item = item_of(own);
+    for (int64_t k = 0; k < count; k++) {
+        const struct attn__cache_seq *s = v->segment[first + k].seq;
+        int64_t end = ends ? ends[first + k] : -1;
+        for (int64_t n = 0; n < tables; n++) {
+            struct attn__paged *p = &l->table[i * tables + n];
+            struct attn__paged_part *part = &l->part[first * tables + n * count];
+            bool is_own = k + 1 == count;
+            bool written = is_own && item && own->step->written[n / cache->c.groups];
+            p->part = part;
+            p->parts = count;
+            part[k].base = base;
+            p->odd |= fill_part(&cache->c.rule[n], &s->table[n], s, is_own ? item : NULL, written,
+                                end, &part[k]);
+        }
+        if (k + 1 < count)
+            base += end >= 0 ? end : s->next;
+    }
+    int64_t end = ends ? ends[last] : -1, past = end >= 0 ? end : own->next;
+    v->last[i] = last;
+    l->keys[i] = base + past + (item ? item->count : 0);
+    fill_step(own, item, base + past, l, &l->step[i]);
+    for (int64_t n = 0; n < tables; n++) {
+        struct attn__paged *p = &l->table[i * tables + n];
+        const struct attn__cache_rule *rule = &cache->c.rule[n];
+        p->step = &l->step[i];
+        p->odd |= l->step[i].depth != NULL;
+        p->piece = &l->piece[n * 3];
+        /* where a step branches positions are no numbers */
+        p->n_pieces = l->step[i].depth ? 1 : fill_pieces(rule, &l->piece[n * 3]);
+        p->window = rule->window;
+        p->sink = rule->sink;
+    }
+}
+
+static void fill_heads(const attn_cache *cache, struct attn__paged_head *head)
+{
+    for (int64_t g = 0; g < cache->c.groups; g++) {
+        const struct attn__cache_group *of = &cache->c.group[g];
+        for (int64_t n = 0; n < of->n_heads; n++)
+            head[of->head[n]] = (struct attn__paged_head){
+                .group = (int32_t)g,
+                .k_dtype = of->k_dtype,
+                .v_dtype = of->v_dtype,
+                .k_at = n * (int64_t)of->k_head,
+                .v_at = (int64_t)of->v_at + n * (int64_t)of->v_head,
+                .k_row = (int64_t)(of->k_row / attn__dtype_size(of->k_dtype)),
+                .v_row = (int64_t)(of->v_row / attn__dtype_size(of->v_dtype)),
+            };
+    }
+}
+
+int32_t attn__view_make(attn_cache *cache, size_t n, const int64_t *counts, const int64_t *seqs,
+                        const int64_t *ends, attn_view **view)
+{
+    struct sizes z;
+    struct lists l;
+    size_t bytes;
+    int32_t status = check_segments(cache, n, counts, seqs, ends, &z);
+    if (status != ATTN_OK)
+        return status;
+    if (!lay_out(cache, &z, NULL, &l, &bytes))
+        return attn__error_set(ATTN_ERR_OVERFLOW, "the view has more bytes than fit in 64 bits");
+    struct attn_view *v = attn__mem_alloc(&cache->ctx->mem, bytes, 64);
+    if (!v)
+        return ATTN_ERR_NOMEM;
+    (void)lay_out(cache, &z, (char *)v, &l, &bytes);
+    *v = (struct attn_view){.tag = ATTN__VIEW_TAG, .cache = cache, .n_segments = z.segments,
+                            .segment = l.segment, .last = l.last, .bytes = bytes};
+    v->paged = (struct attn__paged_view){.n_seq = z.n,
+                                         .rows = cache->c.rows,
+                                         .groups = cache->c.groups,
+                                         .page = (const char *)&cache->page[0].data,
+                                         .page_step = sizeof cache->page[0],
+                                         .keys = l.keys,
+                                         .step = l.step,
+                                         .table = l.table,
+                                         .head = l.head};
+    for (int64_t k = 0; k < z.segments; k++) {
+        struct attn__cache_seq *s = NULL;
+        (void)attn__cache_find(cache, "seqs", seqs[k], &s);
+        v->segment[k] = (struct attn__view_segment){seqs[k], s->version, s};
+    }
+    for (int64_t n_tables = attn__cache_tables(cache), t = 0; t < n_tables; t++)
+        (void)fill_pieces(&cache->c.rule[t], &l.piece[t * 3]);
+    fill_heads(cache, l.head);
+    memset(l.table, 0, (size_t)(z.n * z.tables) * sizeof *l.table);
+    for (int64_t i = 0, first = 0; i < z.n; i++) {
+        int64_t count = counts ? counts[i] : 1;
+        fill_seq(cache, v, &l, i, first, count, ends);
+        first += count;
+    }
+    cache->refs++;
+    *view = v;
+    return ATTN_OK;
+}
+
+void attn__view_free(attn_view *view)
+{
+    attn_cache *cache = view->cache;
+    view->tag = 0;
+    attn__mem_free(&cache->ctx->mem, view, view->bytes);
+    attn__cache_release(cache);
+}
+
+/* ---- use ---- */
+
+static int32_t check_fresh(const attn_view *view)
+{
+    const attn_cache *cache = view->cache;
+    if (cache->closed)
+        return attn__error_set(ATTN_ERR_STATE, "the cache of the view was destroyed");
+    for (int64_t k = 0; k < view->n_segments; k++) {
+        const struct attn__view_segment *g = &view->segment[k];
+        int64_t slot = g->id & UINT32_MAX;
+        if (!cache->seq[slot] || cache->generation[slot] != g->id >> 32 ||
+            g->seq->version != g->version)
+            return attn__error_set(ATTN_ERR_STATE,
+                                   "sequence %" PRId64
+                                   " of the view was changed or freed, expected a new view",
+                                   g->id);
+    }
+    return ATTN_OK;
+}
+
+static int32_t differs(const char *what, int64_t found, int64_t plan)
+{
+    return attn__error_set(ATTN_ERR_SHAPE,
+                           "the cache of the view has %s %" PRId64
+                           ", the plan was made for %" PRId64,
+                           what, found, plan);
+}
+
+/* Is it the cache that the plan was told of? */
+static int32_t check_kind(const attn_cache *cache, const struct attn__problem *p)
+{
+    const struct attn__cache_config *c = &cache->c;
+    const struct attn__view_spec *spec = &p->view;
+    if (c->heads != p->hk)
+        return differs("h", c->heads, p->hk);
+    if (c->d != p->d)
+        return differs("d", c->d, p->d);
+    if (c->dv != p->dv)
+        return differs("dv", c->dv, p->dv);
+    if (c->page_size != spec->page)
+        return differs("cache_page", c->page_size, spec->page);
+    if (c->raw != spec->raw)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "the cache of the view has %s keys, the plan was made for %s ones",
+                               c->raw ? "raw" : "rotated", spec->raw ? "raw" : "rotated");
+    for (int64_t g = 0; g < c->groups; g++) {
+        const struct attn__cache_group *of = &c->group[g];
+        for (int64_t n = 0; n < of->n_heads; n++) {
+            int64_t h = of->head[n];
+            if (spec->group[h] != g)
+                return differs("a head in cache_group", g, spec->group[h]);
+            bool k = of->k_dtype != spec->k_dtype[h];
+            if (k || of->v_dtype != spec->v_dtype[h])
+                return attn__error_set(ATTN_ERR_DTYPE,
+                                       "the cache of the view stores %s of group %" PRId64
+                                       " as %s, the plan was made for %s",
+                                       k ? "keys" : "values", g,
+                                       attn__dtype_name(k ? of->k_dtype : of->v_dtype),
+                                       attn__dtype_name(
+                                           (int32_t)(k ? spec->k_dtype[h] : spec->v_dtype[h])));
+        }
+    }
+    return ATTN_OK;
+}
+
+int32_t attn__view_usable(const attn_view *view, const struct attn__problem *p, int64_t layer,
+                         int64_t *row)
+{
+    int32_t status = check_fresh(view);
+    if (status == ATTN_OK)
+        status = check_kind(view->cache, p);
+    if (status != ATTN_OK)
+        return status;
+    if (layer < 0 || layer >= view->cache->c.layers)
+        return attn__error_set(ATTN_ERR_RANGE,
+                               "layer is %" PRId64 ", expected 0 to %" PRId64, layer,
+                               view->cache->c.layers - 1);
+    *row = view->cache->c.row[layer];
+    return ATTN_OK;
+}
+
+/* Rows that see all: those of no step, and no window hides keys from them. */
+static int32_t check_all(const attn_view *view, const struct attn__cache_seq *s, int64_t row,
+                         int64_t index)
+{
+    const struct attn__cache_config *c = &view->cache->c;
+    if (s->step)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "sequence %" PRId64
+                               " of the view has an open step, expected causal: its rows see "
+                               "nothing behind them",
+                               index);
+    for (int64_t g = 0; g < c->groups; g++)
+        if (c->rule[row * c->groups + g].window != ATTN_UNBOUNDED)
+            return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                                   "group %" PRId64
+                                   " of the cache has a window, expected causal: a row that sees "
+                                   "all stands nowhere to look back from",
+                                   g);
+    return ATTN_OK;
+}
+
+int32_t attn__view_usable_rows(const attn_view *view, const struct attn__problem *p, int64_t row,
+                              int64_t index, int64_t nq)
+{
+    const struct attn__cache_config *c = &view->cache->c;
+    const struct attn__paged_step *step = &view->paged.step[index];
+    const struct attn__cache_seq *s = view->segment[view->last[index]].seq;
+    int64_t keys = view->paged.keys[index];
+    if (nq == 0)
+        return ATTN_OK;
+    if (p->n_pieces == 0)
+        return check_all(view, s, row, index);
+    if (step->tokens > 0 ? nq != step->tokens : nq > keys)
+        return attn__error_set(ATTN_ERR_SHAPE,
+                               "sequence %" PRId64 " of the view has %" PRId64
+                               " rows of q, expected %s%" PRId64 "%s",
+                               index, nq, step->tokens > 0 ? "the " : "at most ",
+                               step->tokens > 0 ? step->tokens : keys,
+                               step->tokens > 0 ? " tokens of its open step" : "");
+    if (step->tokens > 0 && !s->step->written[row])
+        return attn__error_set(ATTN_ERR_STATE,
+                               "this layer of the open step of sequence %" PRId64
+                               " of the view was not written yet",
+                               index);
+    if (step->depth && p->slopes)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "the step of sequence %" PRId64
+                               " of the view branches, expected no alibi then",
+                               index);
+    for (int64_t g = 0; g < c->groups; g++) {
+        int64_t n = row * c->groups + g, lost = s->table[n].lost_end;
+        const struct attn__cache_rule *rule = &c->rule[n];
+        int64_t first = step->tokens > 0 ? s->next : keys - nq;
+        int64_t last = step->tokens > 0 ? INT64_MAX : keys - 1;
+        first = attn__max_i64(first, rule->sink);
+        if (rule->window != ATTN_UNBOUNDED && first <= last &&
+            lost > attn__max_i64(rule->sink, first - rule->window + 1))
+            return attn__error_set(ATTN_ERR_UNAVAILABLE,
+                                   "a row of sequence %" PRId64 " of the view stands at %" PRId64
+                                   " and would see tokens that the window dropped",
+                                   index, first);
+    }
+    return ATTN_OK;
+}
