@@ -891,6 +891,9 @@ FUNCTION(attn_step_write, int32_t (*)(attn_step *, int64_t, const attn_tensor *,
 FUNCTION(attn_step_commit, int32_t (*)(attn_step *, const int64_t *, const int32_t *));
 FUNCTION(attn_step_abort, int32_t (*)(attn_step *));
 FUNCTION(attn_step_destroy, void (*)(attn_step *));
+FUNCTION(attn_view_create, int32_t (*)(attn_cache *, size_t, const int64_t *, const int64_t *,
+         const int64_t *, attn_view **));
+FUNCTION(attn_view_destroy, void (*)(attn_view *));
 FUNCTION(attn_wisdom_export, int32_t (*)(const attn_ctx *, char *, size_t, size_t *));
 FUNCTION(attn_wisdom_import, int32_t (*)(attn_ctx *, const char *, size_t *, size_t *));
 FUNCTION(attn_wisdom_clear, int32_t (*)(attn_ctx *));
