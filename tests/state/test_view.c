@@ -542,6 +542,68 @@ static void one(attn_ctx *ctx, struct shadow *seqs, uint64_t seed)
     attn_cache_destroy(s.cache);
 }
 
+/* More than the caches nearby hold, so that decode asks for rows ahead: runs of
+ * one page, and long ones. */
+static void far_rows(attn_ctx *ctx, int64_t page, const char *type, int32_t dtype)
+{
+    enum { KEYS = 5000, WIDTH = 128 };
+    int64_t n = KEYS, id, layer = 0, bytes = dtype == ATTN_DTYPE_F32 ? 4 : 2;
+    char text[256], *k = malloc((size_t)(2 * KEYS * WIDTH * bytes));
+    float q[2 * WIDTH], out[2][2 * WIDTH];
+    attn_desc *desc;
+    attn_cache *cache;
+    attn_step *step;
+    attn_view *view;
+    attn_plan *plan[2];
+    if (!k)
+        exit(1);
+    attn_tensor tk = dense(k, dtype, 4, SHAPE(1, 1, KEYS, WIDTH)), tv = tk;
+    tv.data = k + KEYS * WIDTH * bytes;
+    for (int64_t i = 0; i < 2 * KEYS * WIDTH; i++) {
+        uint32_t x = (uint32_t)i * 2654435761u >> 9;
+        if (bytes == 4)
+            ((float *)(void *)k)[i] = (float)x * 0x1p-23f - 0.5f;
+        else
+            ((uint16_t *)(void *)k)[i] = (uint16_t)(0x3000 + (x & 0x8fff));
+    }
+    for (int i = 0; i < 2 * WIDTH; i++)
+        q[i] = (float)(i % 7) / 16;
+    sprintf(text, "cache cache_layers=1 cache_pages=700 cache_page=%d h=1 d=128 kv_dtype=%s",
+            (int)page, type);
+    ok(attn_desc_parse(ctx, text, &desc), text);
+    ok(attn_cache_create(ctx, desc, &cache), text);
+    attn_desc_destroy(desc);
+    ok(attn_cache_seq_create(cache, &id), "create");
+    ok(attn_step_begin(cache, 1, &id, &n, NULL, &step), "begin");
+    ok(attn_step_write(step, 0, &tk, &tv), "write");
+    ok(attn_step_commit(step, NULL, NULL), "commit");
+    attn_step_destroy(step);
+    ok(attn_view_create(cache, 1, NULL, &id, NULL, &view), "view");
+    attn_tensor tq = dense(q, ATTN_DTYPE_F32, 4, SHAPE(1, 2, 1, WIDTH));
+    attn_tensor at = dense(&layer, ATTN_DTYPE_I64, 1, SHAPE(1));
+    for (int with = 0; with < 2; with++) {
+        attn_tensor to = dense(out[with], ATTN_DTYPE_F32, 4, SHAPE(1, 2, 1, WIDTH));
+        sprintf(text, "softmax h=2/1 q=1 k=inf d=128 causal solver=decode kv_dtype=%s", type);
+        if (with)
+            sprintf(text + strlen(text), " view cache_page=%d", (int)page);
+        ok(attn_desc_parse(ctx, text, &desc), text);
+        ok(attn_plan_create(ctx, desc, &plan[with]), text);
+        attn_desc_destroy(desc);
+        const attn_arg args[] = {{ATTN_ROLE_Q, 0, &tq},
+                                 {ATTN_ROLE_OUT, 0, &to},
+                                 {with ? ATTN_ROLE_VIEW : ATTN_ROLE_K, 0,
+                                  with ? (const void *)view : &tk},
+                                 {with ? ATTN_ROLE_LAYER : ATTN_ROLE_V, 0, with ? &at : &tv}};
+        ok(attn_plan_execute(plan[with], args, 4, NULL, 0), text);
+        attn_plan_destroy(plan[with]);
+    }
+    if (!same(out[0], out[1], 2 * WIDTH))
+        die("long rows differ");
+    attn_view_destroy(view);
+    attn_cache_destroy(cache);
+    free(k);
+}
+
 int main(int argc, char **argv)
 {
     uint64_t seed = 1;
@@ -559,6 +621,11 @@ int main(int argc, char **argv)
     if (!seqs)
         return 1;
     printf("seed %" PRIu64 "\n", seed);
+    for (int64_t page = 8; page <= 1024; page *= 4) {
+        far_rows(ctx, page, "f32", ATTN_DTYPE_F32);
+        far_rows(ctx, page, "f16", ATTN_DTYPE_F16);
+        far_rows(ctx, page, "bf16", ATTN_DTYPE_BF16);
+    }
     for (int64_t n = 0; n < count; n++) {
         uint64_t own = seed * 1000003 + (uint64_t)n;
         fflush(stdout);
