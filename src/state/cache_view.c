@@ -159,8 +159,9 @@ static int32_t fill_pieces(const struct attn__cache_rule *rule, struct attn__pie
     bool window = rule->window != ATTN_UNBOUNDED, sink = window && rule->sink > 0;
     piece[0] = (struct attn__piece){
         .kind = ATTN_PIECE_BAND, .n = 4, .v = {ATTN_UNBOUNDED, 0, 0, 1}};
-    piece[1] = (struct attn__piece){.kind = ATTN_PIECE_BAND, .any = sink, .n = 4,
-                                    .v = {rule->window - 1, ATTN_UNBOUNDED, 0, 1}};
+    if (window)
+        piece[1] = (struct attn__piece){.kind = ATTN_PIECE_BAND, .any = sink, .n = 4,
+                                        .v = {rule->window - 1, ATTN_UNBOUNDED, 0, 1}};
     piece[2] = (struct attn__piece){
         .kind = ATTN_PIECE_PREFIX, .any = true, .n = 1, .v = {rule->sink}};
     return 1 + window + sink;
