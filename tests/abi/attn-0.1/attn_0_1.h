@@ -228,6 +228,7 @@ enum {
     ATTN_PARAM_D = 106,
     ATTN_PARAM_DV = 107,
     ATTN_PARAM_PACKED = 108,
+    ATTN_PARAM_VIEW = 109,
     ATTN_PARAM_Q_HEAD = 110,
     ATTN_PARAM_K_HEAD = 111,
     ATTN_PARAM_V_HEAD = 112,
@@ -1034,6 +1035,8 @@ enum {
     ATTN_ROLE_Q_LEN = 22,
     ATTN_ROLE_K_LEN = 23,
     ATTN_ROLE_K_START = 24,
+    ATTN_ROLE_VIEW = 25,
+    ATTN_ROLE_LAYER = 26,
     ATTN_ROLE_USER = 29,
     ATTN_ROLE_POS_Q = 30,
     ATTN_ROLE_POS_K = 31,
@@ -1426,6 +1429,22 @@ ATTN_API int32_t attn_step_commit(attn_step *step, const int64_t *n_keep,
 ATTN_API int32_t attn_step_abort(attn_step *step);
 
 ATTN_API void attn_step_destroy(attn_step *step);
+
+#ifdef __cplusplus
+}
+#endif
+
+typedef struct attn_view attn_view;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+ATTN_API int32_t attn_view_create(attn_cache *cache, size_t n,
+                                  const int64_t *counts, const int64_t *seqs,
+                                  const int64_t *ends, attn_view **view);
+
+ATTN_API void attn_view_destroy(attn_view *view);
 
 #ifdef __cplusplus
 }
