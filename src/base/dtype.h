@@ -114,6 +114,22 @@ static inline size_t attn__dtype_row(int32_t dtype, int64_t n)
     return (size_t)(n / numbers * bytes);
 }
 
+/* Bytes from one element to the next where strides are counted in elements;
+ * those of stored types are counted in bytes. */
+static inline int64_t attn__dtype_step(int32_t dtype)
+{
+    int64_t size = (int64_t)attn__dtype_size(dtype);
+    return size > 0 ? size : 1;
+}
+
+/* Bytes of a number, on average. */
+static inline double attn__dtype_bytes(int32_t dtype)
+{
+    int64_t numbers, bytes;
+    return attn__dtype_block(dtype, &numbers, &bytes) ? (double)bytes / (double)numbers
+                                                      : (double)attn__dtype_size(dtype);
+}
+
 static inline float attn__f32_from_bits(uint32_t bits)
 {
     float f;
@@ -206,6 +222,28 @@ static inline uint16_t attn__f32_to_bf16(float f)
     return attn__f64_to_bf16(f);
 }
 
+/* Number `index` of a row of a stored type, without the scale of fp8. */
+static inline double attn__load_stored(const unsigned char *row, int64_t index,
+                                       int32_t dtype)
+{
+    int64_t numbers, bytes, at = index % 32;
+    uint16_t d;
+    (void)attn__dtype_block(dtype, &numbers, &bytes);
+    const unsigned char *block = row + index / numbers * bytes;
+    if (dtype == ATTN_DTYPE_FP8_E5M2)
+        return (double)attn__f16_to_f32((uint16_t)(*block << 8));
+    if (dtype == ATTN_DTYPE_FP8_E4M3) {
+        /* 1/256 of the value as a half; all ones are NaN */
+        uint16_t mag = (*block & 0x7F) == 0x7F ? 0x7E00 : (uint16_t)((*block & 0x7F) << 7);
+        return 256 * (double)attn__f16_to_f32((uint16_t)(mag | (*block & 0x80) << 8));
+    }
+    memcpy(&d, block, 2);
+    int code = dtype == ATTN_DTYPE_Q8_0 ? (int8_t)block[2 + at]
+               : at < 16                ? (block[2 + at] & 15) - 8
+                                        : (block[2 + at - 16] >> 4) - 8;
+    return code * (double)attn__f16_to_f32(d);
+}
+
 /* Element `index` of an array of any alignment. i64 rounds to double; a
  * boolean is 1 for any non-zero byte. dtype has been checked before. */
 static inline double attn__load_f64(const void *base, int64_t index,
@@ -244,7 +282,7 @@ static inline double attn__load_f64(const void *base, int64_t index,
     case ATTN_DTYPE_BOOL:
         return at[index] != 0;
     default:
-        return 0;
+        return attn__dtype_stored(dtype) ? attn__load_stored(at, index, dtype) : 0;
     }
 }
 

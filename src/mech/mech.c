@@ -48,7 +48,7 @@ static int32_t check_foreign(const struct attn__params *params)
 static int32_t check_stored(const struct attn__params *params)
 {
     int32_t dtype = (int32_t)attn__params_i64_or(params, ATTN_PARAM_KV_DTYPE, ATTN_DTYPE_F32);
-    if (!attn__dtype_stored(dtype))
+    if (!attn__dtype_stored(dtype) || attn__params_i64_or(params, ATTN_PARAM_VIEW, 0))
         return ATTN_OK;
     return attn__error_set(ATTN_ERR_UNSUPPORTED,
                            "kv_dtype is %s, which only caches store, expected f32, f64, f16 or "

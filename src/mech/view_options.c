@@ -105,11 +105,12 @@ static int32_t type_of(const struct attn__params *v, const struct attn__problem 
                                attn_param_name(param), n, groups);
     if (list)
         *dtype = list[n == 1 ? 0 : group];
-    if (*dtype == ATTN_DTYPE_F32 || *dtype == ATTN_DTYPE_F16 || *dtype == ATTN_DTYPE_BF16)
+    if (*dtype == ATTN_DTYPE_F32 || *dtype == ATTN_DTYPE_F16 || *dtype == ATTN_DTYPE_BF16 ||
+        attn__dtype_stored((int32_t)*dtype))
         return ATTN_OK;
     return attn__error_set(ATTN_ERR_UNSUPPORTED,
-                           "the type of group %" PRId64 " is %s, expected f32, f16 or bf16", group,
-                           attn__dtype_name((int32_t)*dtype));
+                           "the type of group %" PRId64 " is %s, expected one that caches store",
+                           group, attn__dtype_name((int32_t)*dtype));
 }
 
 static int32_t fill_heads(const struct attn__params *v, struct attn__problem *p, int64_t *room)

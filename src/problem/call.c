@@ -68,12 +68,14 @@ static struct attn__rows paged_rows(const struct attn__call *c, const struct att
                                     int64_t h, int64_t head, bool keys)
 {
     const struct attn__paged_head *at = &c->view->head[head];
+    const float *scale = keys ? c->view->k_scale : c->view->v_scale;
     return (struct attn__rows){.row = keys ? at->k_row : at->v_row,
                                .col = 1,
                                .dtype = keys ? at->k_dtype : at->v_dtype,
                                .paged = attn__call_paged(c, s, h),
                                .view = c->view,
-                               .at = keys ? at->k_at : at->v_at};
+                               .at = keys ? at->k_at : at->v_at,
+                               .scale = scale ? scale[c->view_row * c->p->hk + head] : 1.0f};
 }
 
 int64_t attn__rows_page_run(const struct attn__rows *r, int64_t i, int64_t n, char **at)
@@ -83,7 +85,7 @@ int64_t attn__rows_page_run(const struct attn__rows *r, int64_t i, int64_t n, ch
     *at = NULL;
     if (cell)
         *at = attn__paged_page(r->view, cell->page) + r->at +
-              cell->slot * r->row * (int64_t)attn__dtype_size(r->dtype);
+              cell->slot * r->row * attn__dtype_step(r->dtype);
     return n;
 }
 

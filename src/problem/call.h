@@ -69,6 +69,7 @@ struct attn__rows {
     const struct attn__paged *paged; /* NULL: at base */
     const struct attn__paged_view *view;
     int64_t at;
+    float scale; /* of fp8 in pages: what its numbers are multiplied by */
 };
 
 /* Row i; of paged rows one that is stored. */

@@ -56,7 +56,8 @@ struct attn__paged {
     bool odd;
 };
 
-/* Where a head's rows are in a page: bytes from its begin, elements a row. */
+/* Where a head's rows are in a page: bytes from its begin, elements a row (of
+ * stored types bytes). */
 struct attn__paged_head {
     int32_t group;
     int32_t k_dtype, v_dtype;
@@ -72,6 +73,7 @@ struct attn__paged_view {
     const struct attn__paged_step *step;  /* [n_seq] */
     const struct attn__paged *table;      /* [n_seq][rows][groups] */
     const struct attn__paged_head *head;  /* [KV heads] */
+    const float *k_scale, *v_scale;       /* [rows][KV heads] of fp8; NULL: 1 */
 };
 
 static inline char *attn__paged_page(const struct attn__paged_view *v, int32_t page)

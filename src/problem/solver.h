@@ -33,7 +33,7 @@ static inline double attn__machine_rate(const struct attn__machine *m)
 static inline double attn__stream_cost(const struct attn__problem *p, int64_t k, double keys,
                                        double per_line)
 {
-    double width = (double)(p->d + p->dv) * (double)attn__dtype_size(p->kv_dtype);
+    double width = (double)(p->d + p->dv) * attn__dtype_bytes(p->kv_dtype);
     return (double)k * width * (double)p->n_groups > 1 << 20 ? keys * width / 64 * per_line : 0;
 }
 

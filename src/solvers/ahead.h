@@ -24,7 +24,7 @@ struct attn__ahead {
 static inline void attn__ahead_add(struct attn__ahead *a, const struct attn__rows *r, int64_t i0,
                                    int64_t n, int64_t width)
 {
-    int64_t size = (int64_t)attn__dtype_size(r->dtype);
+    int64_t step = attn__dtype_step(r->dtype), bytes = (int64_t)attn__dtype_row(r->dtype, width);
     if (r->col != 1 || n <= 0 || a->runs == ATTN__AHEAD_RUNS)
         return;
     for (int64_t i = 0, run; i < n && a->runs < ATTN__AHEAD_RUNS; i += run) {
@@ -33,8 +33,8 @@ static inline void attn__ahead_add(struct attn__ahead *a, const struct attn__row
         if (!at)
             continue;
         a->run[a->runs].at = at;
-        a->run[a->runs].step = r->row * size;
-        a->run[a->runs].bytes = width * size;
+        a->run[a->runs].step = r->row * step;
+        a->run[a->runs].bytes = bytes;
         a->run[a->runs++].rows = run;
     }
 }

@@ -5,6 +5,60 @@
  */
 #include "solvers/page_rows.h"
 
+#include "base/checked.h"
+
+/* The kernel for rows of a stored type, NULL for others. Those of fp8 leave its
+ * scale out. */
+static attn__row_qk_q8_0_fn *stored_qk(const struct attn__kernels *kern, int32_t dtype)
+{
+    switch (dtype) {
+    case ATTN_DTYPE_Q8_0:
+        return kern->row_qk_q8_0;
+    case ATTN_DTYPE_Q4_0:
+        return kern->row_qk_q4_0;
+    case ATTN_DTYPE_FP8_E4M3:
+        return kern->row_qk_e4m3;
+    case ATTN_DTYPE_FP8_E5M2:
+        return kern->row_qk_e5m2;
+    default:
+        return NULL;
+    }
+}
+
+static attn__row_pv_q8_0_fn *stored_pv(const struct attn__kernels *kern, int32_t dtype)
+{
+    switch (dtype) {
+    case ATTN_DTYPE_Q8_0:
+        return kern->row_pv_q8_0;
+    case ATTN_DTYPE_Q4_0:
+        return kern->row_pv_q4_0;
+    case ATTN_DTYPE_FP8_E4M3:
+        return kern->row_pv_e4m3;
+    case ATTN_DTYPE_FP8_E5M2:
+        return kern->row_pv_e5m2;
+    default:
+        return NULL;
+    }
+}
+
+/* Weights times the scale of fp8, a few rows and keys at a time. */
+static void scaled_pv(const struct attn__kernels *kern, const struct attn__rows *v, const char *at,
+                      int64_t n, int64_t dv, const float *p, int64_t ldp, int64_t rows, float *o,
+                      int64_t from)
+{
+    enum { ROWS = 4, KEYS = 64 };
+    for (int64_t r = 0; r < rows; r += ROWS)
+        for (int64_t j = 0; j < n; j += KEYS) {
+            float scaled[ROWS * KEYS];
+            int64_t some = attn__min_i64(rows - r, ROWS), keys = attn__min_i64(n - j, KEYS);
+            for (int64_t i = 0; i < some; i++)
+                for (int64_t k = 0; k < keys; k++)
+                    scaled[i * KEYS + k] = p[(r + i) * ldp + j + k] * v->scale;
+            stored_pv(kern, v->dtype)((const uint8_t *)at + j * v->row, v->row, keys, dv, scaled,
+                                      KEYS, some, o + r * dv, dv, r ? ATTN__FROM_L2 : from);
+        }
+}
+
 void attn__page_rows_qk(const struct attn__kernels *kern, const struct attn__rows *k, int64_t j0,
                         int64_t nk, int64_t d, const float *q, int64_t rows, float *s, int64_t lds,
                         int64_t from)
@@ -20,6 +74,10 @@ void attn__page_rows_qk(const struct attn__kernels *kern, const struct attn__row
             kern->row_qk_f16(at, k->row, n, d, q, d, rows, s, lds, from);
         } else if (k->dtype == ATTN_DTYPE_BF16) {
             kern->row_qk_bf16(at, k->row, n, d, q, d, rows, s, lds, from);
+        } else if (stored_qk(kern, k->dtype)) {
+            stored_qk(kern, k->dtype)(at, k->row, n, d, q, d, rows, s, lds, from);
+            for (int64_t r = 0; r < rows && k->scale != 1; r++)
+                kern->vec_scale(s + r * lds, n, k->scale);
         } else {
             kern->row_qk_f32(at, k->row, n, d, q, d, rows, s, lds, from);
         }
@@ -40,6 +98,10 @@ void attn__page_rows_pv(const struct attn__kernels *kern, const struct attn__row
             kern->row_pv_f16(at, v->row, n, dv, p, ldp, rows, o, dv, from);
         else if (v->dtype == ATTN_DTYPE_BF16)
             kern->row_pv_bf16(at, v->row, n, dv, p, ldp, rows, o, dv, from);
+        else if (stored_pv(kern, v->dtype) && v->scale != 1)
+            scaled_pv(kern, v, at, n, dv, p, ldp, rows, o, from);
+        else if (stored_pv(kern, v->dtype))
+            stored_pv(kern, v->dtype)(at, v->row, n, dv, p, ldp, rows, o, dv, from);
         else
             kern->row_pv_f32(at, v->row, n, dv, p, ldp, rows, o, dv, from);
     }

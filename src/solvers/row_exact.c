@@ -35,6 +35,7 @@ void attn__row_scratch_take(struct attn__scratch *s, const struct attn__problem 
 static const double *row_f64(const struct attn__rows *r, int64_t i, int64_t n, double *room)
 {
     const char *row = attn__rows_at(r, i);
+    double factor = attn__dtype_stored(r->dtype) ? (double)r->scale : 1;
     if (attn__rows_plain(r, ATTN_DTYPE_F64))
         return (const double *)(const void *)row;
     if (attn__rows_plain(r, ATTN_DTYPE_F32)) {
@@ -43,7 +44,7 @@ static const double *row_f64(const struct attn__rows *r, int64_t i, int64_t n, d
             room[c] = f[c];
     } else {
         for (int64_t c = 0; c < n; c++)
-            room[c] = attn__load_f64(row, c * r->col, r->dtype);
+            room[c] = attn__load_f64(row, c * r->col, r->dtype) * factor;
     }
     return room;
 }

@@ -41,7 +41,7 @@ static int64_t place_of(const struct attn__row_pass *ps)
 {
     const struct attn__problem *p = ps->c->p;
     double bytes = (double)(ps->hi - ps->lo) * (double)(p->d + p->dv) *
-                   (double)attn__dtype_size(p->kv_dtype) * (double)p->n_groups *
+                   attn__dtype_bytes(p->kv_dtype) * (double)p->n_groups *
                    (double)ps->c->n_seq;
     if (bytes <= NEAR)
         return ATTN__FROM_L2;

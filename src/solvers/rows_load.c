@@ -4,6 +4,31 @@
  */
 #include "solvers/rows_load.h"
 
+/* Rows of a stored type, one behind the other. */
+static void stored_to_f32(const struct attn__kernels *kern, const struct attn__rows *r,
+                          const char *at, int64_t rows, int64_t e0, int64_t n, float *dst,
+                          int64_t ld)
+{
+    int64_t numbers, bytes;
+    const unsigned char *row = (const unsigned char *)at;
+    (void)attn__dtype_block(r->dtype, &numbers, &bytes);
+    if (e0 % numbers != 0 || n % numbers != 0) {
+        for (int64_t i = 0; i < rows; i++, row += r->row)
+            for (int64_t e = 0; e < n; e++)
+                dst[i * ld + e] = (float)attn__load_f64(row, e0 + e, r->dtype) * r->scale;
+        return;
+    }
+    row += e0 / numbers * bytes;
+    if (r->dtype == ATTN_DTYPE_Q8_0)
+        kern->cvt_q8_0_f32(dst, ld, row, r->row, rows, n);
+    else if (r->dtype == ATTN_DTYPE_Q4_0)
+        kern->cvt_q4_0_f32(dst, ld, row, r->row, rows, n);
+    else if (r->dtype == ATTN_DTYPE_FP8_E4M3)
+        kern->cvt_e4m3_f32(dst, ld, row, r->row, rows, n, r->scale);
+    else
+        kern->cvt_e5m2_f32(dst, ld, row, r->row, rows, n, r->scale);
+}
+
 /* Rows of pages, run by run; zeros for those that are not there. */
 static void paged_to_f32(const struct attn__kernels *kern, const struct attn__rows *r, int64_t i0,
                          int64_t rows, int64_t e0, int64_t n, float *dst, int64_t ld)
@@ -11,7 +36,9 @@ static void paged_to_f32(const struct attn__kernels *kern, const struct attn__ro
     for (int64_t i = 0, run; i < rows; i += run) {
         struct attn__rows some = {.row = r->row, .col = r->col, .dtype = r->dtype};
         run = attn__rows_page_run(r, i0 + i, rows - i, &some.base);
-        if (some.base)
+        if (some.base && attn__dtype_stored(r->dtype))
+            stored_to_f32(kern, r, some.base, run, e0, n, dst + i * ld, ld);
+        else if (some.base)
             attn__rows_to_f32(kern, &some, 0, run, e0, n, dst + i * ld, ld);
         for (int64_t k = i; k < i + run && !some.base; k++)
             memset(dst + k * ld, 0, (size_t)n * sizeof *dst);

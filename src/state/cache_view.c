@@ -122,15 +122,6 @@ static int32_t check_rules(const attn_cache *cache, bool several)
                                    "the cache has windows, and a query sequence reads several "
                                    "sequences, expected one");
     }
-    for (int64_t g = 0; g < cache->c.groups; g++) {
-        const int32_t of[] = {cache->c.group[g].k_dtype, cache->c.group[g].v_dtype};
-        for (int i = 0; i < 2; i++)
-            if (of[i] != ATTN_DTYPE_F32 && of[i] != ATTN_DTYPE_F16 && of[i] != ATTN_DTYPE_BF16)
-                return attn__error_set(ATTN_ERR_UNSUPPORTED,
-                                       "group %" PRId64
-                                       " is stored as %s, plans read f32, f16 and bf16",
-                                       g, attn__dtype_name(of[i]));
-    }
     return ATTN_OK;
 }
 
@@ -263,8 +254,8 @@ static void fill_heads(const attn_cache *cache, struct attn__paged_head *head)
                 .v_dtype = of->v_dtype,
                 .k_at = n * (int64_t)of->k_head,
                 .v_at = (int64_t)of->v_at + n * (int64_t)of->v_head,
-                .k_row = (int64_t)(of->k_row / attn__dtype_size(of->k_dtype)),
-                .v_row = (int64_t)(of->v_row / attn__dtype_size(of->v_dtype)),
+                .k_row = (int64_t)of->k_row / attn__dtype_step(of->k_dtype),
+                .v_row = (int64_t)of->v_row / attn__dtype_step(of->v_dtype),
             };
     }
 }
@@ -294,7 +285,9 @@ int32_t attn__view_make(attn_cache *cache, size_t n, const int64_t *counts, cons
                                          .keys = l.keys,
                                          .step = l.step,
                                          .table = l.table,
-                                         .head = l.head};
+                                         .head = l.head,
+                                         .k_scale = cache->c.k_scale,
+                                         .v_scale = cache->c.v_scale};
     for (int64_t k = 0; k < z.segments; k++) {
         struct attn__cache_seq *s = NULL;
         (void)attn__cache_find(cache, "seqs", seqs[k], &s);

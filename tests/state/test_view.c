@@ -18,6 +18,7 @@
 #include <attn/attn.h>
 
 #include "../mech/rng.h"
+#include "../oracle/stored_types.h"
 
 enum { LAYERS = 3, ROWS = 2, HEADS = 3, MOST = 400, SEQS = 5, STEP = 40, D = 40 };
 
@@ -86,7 +87,9 @@ static int64_t group_of(const struct setup *s, int64_t head)
 
 static void make(struct setup *s, uint64_t seed)
 {
-    static const char *const dtypes[] = {"f32", "f16", "bf16"};
+    static const int32_t dtypes[] = {ATTN_DTYPE_F32,      ATTN_DTYPE_F16,      ATTN_DTYPE_BF16,
+                                     ATTN_DTYPE_FP8_E4M3, ATTN_DTYPE_FP8_E5M2, ATTN_DTYPE_Q8_0,
+                                     ATTN_DTYPE_Q4_0};
     char text[512], lists[128] = "";
     attn_desc *desc;
     s->rng->state = seed;
@@ -97,8 +100,13 @@ static void make(struct setup *s, uint64_t seed)
     s->groups = s->hk > 1 ? 1 + draw(s, 2) : 1;
     s->page = INT64_C(8) << draw(s, 4);
     s->raw = draw(s, 2);
-    int type = (int)draw(s, 3);
-    s->dtype = type == 0 ? ATTN_DTYPE_F32 : type == 1 ? ATTN_DTYPE_F16 : ATTN_DTYPE_BF16;
+    s->dtype = dtypes[draw(s, 7)];
+    if (s->dtype >= ATTN_DTYPE_Q8_0) {
+        /* whole blocks */
+        s->d = 32 * (1 + draw(s, D / 32));
+        s->dv = 32 * (1 + draw(s, D / 32));
+    }
+    bool fp8 = s->dtype == ATTN_DTYPE_FP8_E4M3 || s->dtype == ATTN_DTYPE_FP8_E5M2;
     bool windows = draw(s, 2);
     char *at = lists;
     for (int r = 0; r < ROWS && windows; r++)
@@ -118,9 +126,10 @@ static void make(struct setup *s, uint64_t seed)
     }
     sprintf(text,
             "cache cache_layers=%d cache_owner=[0,0,2] cache_pages=100000 cache_page=%d h=%d "
-            "d=%d/%d kv_dtype=%s cache_keys=%s%s%s",
-            LAYERS, (int)s->page, (int)s->hk, (int)s->d, (int)s->dv, dtypes[type],
-            s->raw ? "raw" : "rotated", lists, windows ? "]" : "");
+            "d=%d/%d kv_dtype=%s cache_keys=%s%s%s%s",
+            LAYERS, (int)s->page, (int)s->hk, (int)s->d, (int)s->dv, attn_dtype_name(s->dtype),
+            s->raw ? "raw" : "rotated", lists, windows ? "]" : "",
+            fp8 ? " cache_k_scale=[0.5] cache_v_scale=[0.25]" : "");
     ok(attn_desc_parse(s->ctx, text, &desc), text);
     if (s->groups == 2) {
         int64_t group[HEADS] = {0};
@@ -131,6 +140,18 @@ static void make(struct setup *s, uint64_t seed)
     attn_desc_destroy(desc);
 }
 
+/* Numbers that the cache can store, so that it gives them back as they are. */
+static void round_rows(const struct setup *s, float *x, int64_t rows, int64_t width, float scale)
+{
+    uint8_t bytes[2 * D];
+    if (s->dtype < ATTN_DTYPE_FP8_E4M3)
+        return;
+    for (int64_t i = 0; i < rows; i++) {
+        stored_encode(s->dtype, x + i * width, width, scale, bytes);
+        stored_decode(s->dtype, bytes, width, scale, x + i * width);
+    }
+}
+
 /* New rows of one layer for `n` tokens. */
 static void write_layer(struct setup *s, attn_step *step, int row, int64_t n, float *k, float *v)
 {
@@ -138,6 +159,8 @@ static void write_layer(struct setup *s, attn_step *step, int row, int64_t n, fl
         k[i] = number(s);
     for (int64_t i = 0; i < s->hk * n * s->dv; i++)
         v[i] = number(s);
+    round_rows(s, k, s->hk * n, s->d, 0.5f);
+    round_rows(s, v, s->hk * n, s->dv, 0.25f);
     attn_tensor tk = dense(k, ATTN_DTYPE_F32, 4, SHAPE(1, s->hk, n, s->d));
     attn_tensor tv = dense(v, ATTN_DTYPE_F32, 4, SHAPE(1, s->hk, n, s->dv));
     ok(attn_step_write(step, row == 0 ? 0 : 2, &tk, &tv), "write");
@@ -307,9 +330,7 @@ static int32_t run_view(struct setup *s, const struct batch *b, const struct run
 {
     char text[512];
     int64_t heads = s->hk * s->ratio;
-    const char *type = s->dtype == ATTN_DTYPE_F32   ? "f32"
-                       : s->dtype == ATTN_DTYPE_F16 ? "f16"
-                                                    : "bf16";
+    const char *type = attn_dtype_name(s->dtype);
     sprintf(text,
             "softmax b=%d h=%d/%d q=%d k=%s d=%d/%d packed view causal kv_dtype=%s cache_page=%d "
             "cache_keys=%s%s %s",
