@@ -48,6 +48,15 @@ struct attn__vis {
     int64_t seq;
 };
 
+/* Looks by the pieces of another problem with the same data. */
+static inline void attn__vis_set_rules(struct attn__vis *v, const struct attn__problem *p)
+{
+    v->p = p;
+    v->piece = p->piece;
+    v->n_pieces = p->n_pieces;
+    v->plain = p->plain_pieces;
+}
+
 static inline int64_t attn__vis_line(const struct attn__vis *v, int64_t r)
 {
     return v->lines ? v->lines[r] : r;

@@ -41,8 +41,8 @@ void attn__list_pass_begin(struct attn__list_pass *ps)
     const struct attn__problem *p = ps->c->p;
     ps->vis = attn__call_vis(ps->c, ps->s, ps->h0, ps->heads);
     ps->listed = ps->others = ps->vis;
-    ps->listed.p = &ps->rules->listed;
-    ps->others.p = &ps->rules->others;
+    attn__vis_set_rules(&ps->listed, &ps->rules->listed);
+    attn__vis_set_rules(&ps->others, &ps->rules->others);
     ps->qk = attn__qk_begin(ps->c, ps->s, ps->room->exact.qk);
     ps->k = attn__call_k(ps->c, ps->s, ps->h0);
     ps->v = attn__call_v(ps->c, ps->s, ps->h0);

@@ -41,8 +41,8 @@ void attn__list_walk_begin(struct attn__list_walk *w, const struct attn__list_ru
 {
     struct attn__vis listed = *v, others = *v;
 
-    listed.p = &rules->listed;
-    others.p = &rules->others;
+    attn__vis_set_rules(&listed, &rules->listed);
+    attn__vis_set_rules(&others, &rules->others);
     w->rows = v->rows;
     w->most = most;
     w->from = w->to = 0;
