@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Index lists in plain arrays: which keys each block of queries attends to
- * (rows), or which queries attend to which keys (groups). Who owns the memory,
- * how lists are made and what a good one is: state/selection.h.
+ * Index lists in plain arrays: which keys each block of queries attends to. Who
+ * owns the memory, how lists are made and what a good one is: state/selection.h.
  */
 #ifndef ATTN_PROBLEM_SELECT_LISTS_H
 #define ATTN_PROBLEM_SELECT_LISTS_H
@@ -31,35 +30,13 @@ struct attn__select_rows {
     uint8_t *replace;
 };
 
-enum attn__combine {
-    ATTN__COMBINE_EXCLUSIVE = 1, /* a query is in one group of its head at most */
-    ATTN__COMBINE_SUM,
-    ATTN__COMBINE_MEAN, /* the sum over (groups + eps) */
-    ATTN__COMBINE_LSE   /* as if one softmax went over all groups' keys */
-};
-
-struct attn__select_groups {
-    int64_t n_batch, heads, n_queries; /* what the indices below are of */
-    int64_t capacity, n;               /* groups */
-    int64_t q_capacity, k_capacity;    /* of q_idx and k_idx */
-    /* Group g: queries q_idx[q_ptr[g]] to q_idx[q_ptr[g + 1] - 1] of output head
-     * head[g] in batch entry batch[g], and keys likewise; indices of a group rise
-     * strictly. */
-    int32_t *batch, *head;
-    int64_t *q_ptr, *k_ptr;
-    int32_t *q_idx, *k_idx;
-    int32_t combine; /* enum attn__combine */
-    double eps;
-};
-
 /* What the object of role SELECTION begins with. */
 struct attn__select {
     uint64_t tag;   /* says that it is one */
-    int32_t layout; /* ATTN_SELECTION_ROWS or ATTN_SELECTION_GROUPS, which one is filled in */
+    int32_t layout; /* ATTN_SELECTION_ROWS */
     int64_t heads;  /* output heads */
     int64_t end_key; /* one past the last key of the lists */
     struct attn__select_rows rows;
-    struct attn__select_groups groups;
 };
 
 #define ATTN__SELECT_TAG UINT64_C(0x6174746e73656c65)

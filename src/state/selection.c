@@ -72,24 +72,6 @@ bool attn__select_rows_place(struct attn__select_rows *s, bool logit, bool repla
     return m.ok;
 }
 
-bool attn__select_groups_place(struct attn__select_groups *g, void *memory, size_t *bytes)
-{
-    struct room m = {.base = memory, .ok = g->capacity < INT64_MAX};
-
-    g->q_ptr = take(&m, m.ok ? g->capacity + 1 : 0, sizeof *g->q_ptr);
-    g->k_ptr = take(&m, m.ok ? g->capacity + 1 : 0, sizeof *g->k_ptr);
-    g->batch = take(&m, g->capacity, sizeof *g->batch);
-    g->head = take(&m, g->capacity, sizeof *g->head);
-    g->q_idx = take(&m, g->q_capacity, sizeof *g->q_idx);
-    g->k_idx = take(&m, g->k_capacity, sizeof *g->k_idx);
-    *bytes = m.used;
-    if (memory && m.ok)
-        attn__select_groups_clear(g);
-    return m.ok;
-}
-
-/* ---- rows ---- */
-
 void attn__select_clear(struct attn__select_rows *s)
 {
     memset(s->row_ptr, 0, (size_t)(s->rows + 1) * sizeof *s->row_ptr);
@@ -221,58 +203,5 @@ int64_t attn__select_rows_end_key(const struct attn__select_rows *s)
 
     for (int64_t e = 0; e < s->n; e++)
         end = attn__max_i64(end, (int64_t)s->start[e] + s->length[e]);
-    return end;
-}
-
-/* ---- groups ---- */
-
-void attn__select_groups_clear(struct attn__select_groups *g)
-{
-    g->n = 0;
-    g->q_ptr[0] = g->k_ptr[0] = 0;
-}
-
-bool attn__select_group_open(struct attn__select_groups *g, int64_t batch, int64_t head)
-{
-    if (g->n == g->capacity)
-        return false;
-    g->batch[g->n] = (int32_t)batch;
-    g->head[g->n] = (int32_t)head;
-    g->q_ptr[g->n + 1] = g->q_ptr[g->n];
-    g->k_ptr[g->n + 1] = g->k_ptr[g->n];
-    g->n++;
-    return true;
-}
-
-bool attn__select_group_query(struct attn__select_groups *g, int64_t i)
-{
-    if (g->q_ptr[g->n] == g->q_capacity)
-        return false;
-    g->q_idx[g->q_ptr[g->n]++] = (int32_t)i;
-    return true;
-}
-
-bool attn__select_group_key(struct attn__select_groups *g, int64_t j)
-{
-    if (g->k_ptr[g->n] == g->k_capacity)
-        return false;
-    g->k_idx[g->k_ptr[g->n]++] = (int32_t)j;
-    return true;
-}
-
-int32_t attn__select_groups_full(const struct attn__select_groups *g, const char *name)
-{
-    return attn__error_set(ATTN_ERR_LIMIT,
-                           "%s has no room for group %" PRId64 ": expected at most %" PRId64
-                           " groups with %" PRId64 " queries and %" PRId64 " keys in all",
-                           name, g->n, g->capacity, g->q_capacity, g->k_capacity);
-}
-
-int64_t attn__select_groups_end_key(const struct attn__select_groups *g)
-{
-    int64_t end = 0;
-
-    for (int64_t n = 0; n < g->k_ptr[g->n]; n++)
-        end = attn__max_i64(end, (int64_t)g->k_idx[n] + 1);
     return end;
 }

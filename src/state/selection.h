@@ -25,8 +25,6 @@ int32_t attn__select_rows_shape(struct attn__select_rows *s, int64_t heads, cons
  */
 bool attn__select_rows_place(struct attn__select_rows *s, bool logit, bool replace, void *memory,
                              size_t *bytes);
-/* Likewise; capacity, q_capacity and k_capacity are set. */
-bool attn__select_groups_place(struct attn__select_groups *g, void *memory, size_t *bytes);
 
 /*
  * Writing rows, in any order and by several threads at once, each row by one of
@@ -86,27 +84,11 @@ int32_t attn__select_end(struct attn__select_rows *s, const char *name);
 void attn__select_clear(struct attn__select_rows *s);
 
 /*
- * Groups one after the other: open, then their queries and their keys, each
- * rising; false if there is no room (attn__select_groups_full has the text).
- */
-void attn__select_groups_clear(struct attn__select_groups *g);
-bool attn__select_group_open(struct attn__select_groups *g, int64_t batch, int64_t head);
-bool attn__select_group_query(struct attn__select_groups *g, int64_t i);
-bool attn__select_group_key(struct attn__select_groups *g, int64_t j);
-int32_t attn__select_groups_full(const struct attn__select_groups *g, const char *name);
-
-/*
  * Are these lists good? nk: keys of a sequence at most. ATTN_ERR_RANGE,
  * ATTN_ERR_DATA (logits) or ATTN_ERR_INVALID, with a text that names the entry
  * and its row. The counts (rows, n, capacities) and the shape must be right.
  */
 int32_t attn__select_rows_check(const struct attn__select_rows *s, int64_t nk, const char *name);
-/* ATTN__COMBINE_EXCLUSIVE needs `seen`, a bit for each query of each head
- * (attn__select_seen_words), zero; NULL: that is not looked at. */
-int32_t attn__select_groups_check(const struct attn__select_groups *g, int64_t nk,
-                                  uint64_t *seen, const char *name);
-/* Words of `seen`; false: overflow. */
-bool attn__select_seen_words(const struct attn__select_groups *g, size_t *words);
 
 /* What a row is, for messages: its number, batch entry, heads and queries. */
 enum { ATTN__SELECT_WHERE = 160 };
@@ -115,6 +97,5 @@ void attn__select_where(const struct attn__select_rows *s, int64_t row,
 
 /* One past the last key of any entry. */
 int64_t attn__select_rows_end_key(const struct attn__select_rows *s);
-int64_t attn__select_groups_end_key(const struct attn__select_groups *g);
 
 #endif /* ATTN_STATE_SELECTION_H */
