@@ -237,13 +237,6 @@ struct attn__cache_form {
 struct attn__cache_form attn__cache_k_form(const attn_cache *cache, int64_t table, int64_t head);
 struct attn__cache_form attn__cache_v_form(const attn_cache *cache, int64_t table, int64_t head);
 
-/* Widens n rows of a page, which follow each other from a cell on, to dst,
- * `ld` numbers apart: keys, or values, of one head of the table's group. */
-void attn__cache_rows_k(const attn_cache *cache, int64_t table, struct attn__cache_cell from,
-                        int64_t head, int64_t n, float *dst, int64_t ld);
-void attn__cache_rows_v(const attn_cache *cache, int64_t table, struct attn__cache_cell from,
-                        int64_t head, int64_t n, float *dst, int64_t ld);
-
 /* n elements between a stored row and a caller's, `step` elements apart from
  * `at` on. */
 void attn__cache_row_put(const attn_cache *cache, char *row, struct attn__cache_form form,

@@ -40,32 +40,22 @@ struct attn__cache_form attn__cache_v_form(const attn_cache *cache, int64_t tabl
                    cache->c.v_scale);
 }
 
-/* Rows of n numbers, `bytes` apart, to floats; and one row from floats. */
+/* n numbers of a stored type to floats; and a row of any type from floats. */
 static void widen(const struct attn__kernels *kern, struct attn__cache_form form, const void *row,
-                  int64_t bytes, int64_t rows, int64_t n, float *dst, int64_t ld)
+                  int64_t n, float *dst)
 {
     switch (form.dtype) {
-    case ATTN_DTYPE_F16:
-        kern->cvt_f16_f32(dst, ld, row, bytes / 2, rows, n);
-        break;
-    case ATTN_DTYPE_BF16:
-        kern->cvt_bf16_f32(dst, ld, row, bytes / 2, rows, n);
-        break;
     case ATTN_DTYPE_FP8_E4M3:
-        kern->cvt_e4m3_f32(dst, ld, row, bytes, rows, n, form.scale);
+        kern->cvt_e4m3_f32(dst, n, row, 0, 1, n, form.scale);
         break;
     case ATTN_DTYPE_FP8_E5M2:
-        kern->cvt_e5m2_f32(dst, ld, row, bytes, rows, n, form.scale);
+        kern->cvt_e5m2_f32(dst, n, row, 0, 1, n, form.scale);
         break;
     case ATTN_DTYPE_Q8_0:
-        kern->cvt_q8_0_f32(dst, ld, row, bytes, rows, n);
-        break;
-    case ATTN_DTYPE_Q4_0:
-        kern->cvt_q4_0_f32(dst, ld, row, bytes, rows, n);
+        kern->cvt_q8_0_f32(dst, n, row, 0, 1, n);
         break;
     default:
-        for (int64_t r = 0; r < rows; r++)
-            memcpy(dst + r * ld, (const char *)row + r * bytes, (size_t)n * sizeof *dst);
+        kern->cvt_q4_0_f32(dst, n, row, 0, 1, n);
         break;
     }
 }
@@ -96,22 +86,6 @@ static void narrow(const struct attn__kernels *kern, struct attn__cache_form for
         memcpy(row, src, (size_t)n * sizeof *src);
         break;
     }
-}
-
-void attn__cache_rows_k(const attn_cache *cache, int64_t table, struct attn__cache_cell from,
-                        int64_t head, int64_t n, float *dst, int64_t ld)
-{
-    const struct attn__cache_group *g = attn__cache_group_of(cache, table);
-    widen(cache->ctx->kernels, attn__cache_k_form(cache, table, head),
-          attn__cache_k(cache, g, from, head), (int64_t)g->k_row, n, cache->c.d, dst, ld);
-}
-
-void attn__cache_rows_v(const attn_cache *cache, int64_t table, struct attn__cache_cell from,
-                        int64_t head, int64_t n, float *dst, int64_t ld)
-{
-    const struct attn__cache_group *g = attn__cache_group_of(cache, table);
-    widen(cache->ctx->kernels, attn__cache_v_form(cache, table, head),
-          attn__cache_v(cache, g, from, head), (int64_t)g->v_row, n, cache->c.dv, dst, ld);
 }
 
 void attn__cache_row_put(const attn_cache *cache, char *row, struct attn__cache_form form,
@@ -161,7 +135,7 @@ void attn__cache_row_get(const attn_cache *cache, const char *row, struct attn__
     for (int64_t i = 0; i < n; i += PIECE) {
         float piece[PIECE];
         int64_t m = n - i < PIECE ? n - i : PIECE;
-        widen(cache->ctx->kernels, form, row, 0, 1, m, piece, m);
+        widen(cache->ctx->kernels, form, row, m, piece);
         for (int64_t c = 0; c < m; c++)
             attn__store_f64(t->data, at + (i + c) * step, t->dtype, piece[c]);
         row += attn__dtype_row(form.dtype, m);
@@ -221,7 +195,7 @@ void attn__cache_row_turn(const attn_cache *cache, int64_t table, struct attn__c
         void *numbers = stored ? (void *)room : row;
         struct attn__cache_form form = attn__cache_k_form(cache, table, h);
         if (stored)
-            widen(cache->ctx->kernels, form, row, 0, 1, span, room, span);
+            widen(cache->ctx->kernels, form, row, span, room);
         for (int64_t c = 0; c < half; c++) {
             int64_t i = apart ? c : 2 * c, j = apart ? half + c : 2 * c + 1;
             double x = attn__load_f64(numbers, i, dtype), y = attn__load_f64(numbers, j, dtype);

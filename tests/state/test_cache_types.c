@@ -231,19 +231,6 @@ static void check_rows(struct rng *rng, int32_t kt, int32_t vt, int32_t source)
             CHECK(memcmp(got.v[h][x], want.v[h][x], (size_t)dv * sizeof(float)) == 0);
         }
 
-    /* a page at once */
-    struct attn__cache_seq *s = NULL;
-    CHECK(attn__cache_find(cache, "seq", seq, &s) == ATTN_OK);
-    for (int64_t h = 0; s && h < HEADS; h++) {
-        float page[8 * MOST + 8];
-        attn__cache_rows_k(cache, 0, s->table[0].cell[8], h, 8, page, d + 1);
-        for (int64_t i = 0; i < 8; i++)
-            CHECK(memcmp(page + i * (d + 1), want.k[h][8 + i], (size_t)d * sizeof(float)) == 0);
-        attn__cache_rows_v(cache, 0, s->table[0].cell[9], h, 7, page, dv);
-        for (int64_t i = 0; i < 7; i++)
-            CHECK(memcmp(page + i * dv, want.v[h][9 + i], (size_t)dv * sizeof(float)) == 0);
-    }
-
     /* turned on, and what is not turned stays as it is, bit for bit */
     int64_t p0 = rng_int(rng, 4, TOKENS - 1), lossy = -1;
     CHECK(attn_cache_fork(cache, seq, -1, 0, &fork) == ATTN_OK);
