@@ -437,6 +437,74 @@ static void next_unit(const struct pass *ps, const struct state *st, int64_t ind
     }
 }
 
+/* Tile i of the unit gets its rows, from `first_row` on, and its part of the room. */
+static void place_tile(struct pass *ps, int64_t i, int64_t first_row, int64_t rows)
+{
+    const struct attn__problem *p = ps->c->p;
+    struct worker *wk = ps->wk;
+    struct tile *t = &wk->tile[i], *room = &wk->tile[0];
+    int64_t before = i * ps->w; /* rows of the tiles before */
+    t->r0 = first_row + before;
+    t->n = attn__min_i64(ps->w, rows - t->r0);
+    if (ps->bf16)
+        t->qt_bf16 = room->qt_bf16 + before * ((p->d + 1) / 2);
+    else
+        t->qt = room->qt + before * p->d;
+    t->tq = room->tq ? room->tq + before * p->d : NULL;
+    t->ot = room->ot + before * p->dv;
+    t->m = room->m + before;
+    t->l = room->l + before;
+    ps->rows += t->n;
+    if (ps->chunked) {
+        before *= wk->depth;
+        t->tree = (struct attn__tree){.rows = t->n, .dv = p->dv};
+        t->tree.node = wk->tree.node + i * wk->depth;
+        t->tree.m = wk->tree.m + before;
+        t->tree.l = wk->tree.l + before;
+        t->tree.o = wk->tree.o + before * p->dv;
+        t->chunk = -1;
+        t->joined = 0;
+    }
+}
+
+/* All that a unit of head group g needs but its tiles. */
+static struct pass pass_begin(const struct state *st, const struct attn__seq *s, int64_t g,
+                              struct worker *wk)
+{
+    const struct attn__call *c = st->x->call;
+    const struct attn__problem *p = c->p;
+    struct pass ps = {.c = c, .kern = st->x->machine->kern, .s = s, .wk = wk};
+    ps.w = attn__exec_choice(st->x, s)->tiles.rows;
+    ps.scale = (float)((p->score.own_rows ? 1 : p->scale) *
+                       (p->score.steps ? 1 : attn__norm_pass_base(p)));
+    ps.norm = attn__norm_pass_of(p, s);
+    ps.bf16 = attn__flash_bf16_serves(p, st->x->machine);
+    ps.chunked = p->invariant == ATTN_INVARIANT_CHUNK;
+    ps.h0 = p->group[g];
+    ps.group = p->group[g + 1] - ps.h0;
+    ps.k = attn__call_k(c, s, ps.h0);
+    ps.qk = attn__qk_begin(c, s, wk->exact.qk);
+    ps.v = attn__call_v(c, s, ps.h0);
+    ps.vis = attn__call_vis(c, s, ps.h0, ps.group);
+    return ps;
+}
+
+/* The block at hand against the unit's n tiles, between whose parts `ahead` is asked for. */
+static void block(struct pass *ps, int64_t n)
+{
+    struct tile *tile = ps->wk->tile;
+    int64_t parts = 1;
+    for (int64_t i = 0; i < n; i++)
+        parts += attn__max_i64(attn__min_i64(tile[i].hi, ps->j1) -
+                                   attn__max_i64(tile[i].lo, ps->j0), 0) / PART_KEYS;
+    ps->fetch = (attn__ahead_rows(&ps->ahead) + parts - 1) / parts;
+    ps->loaded = false;
+    for (int64_t i = 0; i < n; i++) {
+        if (tile[i].lo < ps->j1 && tile[i].hi > ps->j0)
+            tile_block(ps, &tile[i]);
+    }
+}
+
 static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t index)
 {
     struct state *st = arg;
@@ -462,18 +530,7 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
         return;
 
     struct worker *wk = &st->worker[worker];
-    struct pass ps = {.c = c, .kern = st->x->machine->kern, .s = s, .wk = wk, .w = tl->rows};
-    ps.scale = (float)((p->score.own_rows ? 1 : p->scale) *
-                       (p->score.steps ? 1 : attn__norm_pass_base(p)));
-    ps.norm = attn__norm_pass_of(p, s);
-    ps.bf16 = attn__flash_bf16_serves(p, st->x->machine);
-    ps.chunked = p->invariant == ATTN_INVARIANT_CHUNK;
-    ps.h0 = p->group[g];
-    ps.group = p->group[g + 1] - ps.h0;
-    ps.k = attn__call_k(c, s, ps.h0);
-    ps.qk = attn__qk_begin(c, s, wk->exact.qk);
-    ps.v = attn__call_v(c, s, ps.h0);
-    ps.vis = attn__call_vis(c, s, ps.h0, ps.group);
+    struct pass ps = pass_begin(st, s, g, wk);
     ps.score = (struct attn__score){c, ps.kern, s, &ps.vis, &wk->score, NULL, 0};
     if (st->x->active) {
         rows = attn__min_i64(rows - first_row, n * ps.w);
@@ -483,50 +540,20 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
     }
     int64_t lo = s->nk, hi = 0;
     for (int64_t i = 0; i < n; i++) {
-        struct tile *t = &wk->tile[i], *room = &wk->tile[0];
-        t->r0 = first_row + i * ps.w;
-        t->n = attn__min_i64(ps.w, rows - t->r0);
-        if (ps.bf16)
-            t->qt_bf16 = room->qt_bf16 + i * ps.w * ((p->d + 1) / 2);
-        else
-            t->qt = room->qt + i * ps.w * p->d;
-        t->tq = room->tq ? room->tq + i * ps.w * p->d : NULL;
-        t->ot = room->ot + i * ps.w * p->dv;
-        t->m = room->m + i * ps.w;
-        t->l = room->l + i * ps.w;
-        ps.rows += t->n;
-        if (ps.chunked) {
-            int64_t before = i * ps.w * wk->depth; /* rows of the tiles before */
-            t->tree = (struct attn__tree){.rows = t->n, .dv = p->dv};
-            t->tree.node = wk->tree.node + i * wk->depth;
-            t->tree.m = wk->tree.m + before;
-            t->tree.l = wk->tree.l + before;
-            t->tree.o = wk->tree.o + before * p->dv;
-            t->chunk = -1;
-            t->joined = 0;
-        }
-        begin_tile(&ps, t);
-        lo = attn__min_i64(lo, t->lo);
-        hi = attn__max_i64(hi, t->hi);
+        place_tile(&ps, i, first_row, rows);
+        begin_tile(&ps, &wk->tile[i]);
+        lo = attn__min_i64(lo, wk->tile[i].lo);
+        hi = attn__max_i64(hi, wk->tile[i].hi);
     }
     for (int64_t j = lo - lo % tl->keys; j < hi; j += tl->keys) {
         ps.j0 = j;
         ps.j1 = attn__min_i64(j + tl->keys, s->nk);
-        ps.loaded = false;
         ps.ahead = (struct attn__ahead){.runs = 0};
         if (st->far && ps.j1 < hi && index == 0)
             next_block(&ps, &ps.ahead);
         else if (st->far && ps.j1 >= hi)
             next_unit(&ps, st, index_all, g, &ps.ahead);
-        int64_t parts = 1;
-        for (int64_t i = 0; i < n; i++)
-            parts += attn__max_i64(attn__min_i64(wk->tile[i].hi, ps.j1) -
-                                       attn__max_i64(wk->tile[i].lo, ps.j0), 0) / PART_KEYS;
-        ps.fetch = (attn__ahead_rows(&ps.ahead) + parts - 1) / parts;
-        for (int64_t i = 0; i < n; i++) {
-            if (wk->tile[i].lo < ps.j1 && wk->tile[i].hi > ps.j0)
-                tile_block(&ps, &wk->tile[i]);
-        }
+        block(&ps, n);
     }
     attn__exec_did(st->x, ps.did_pairs, ps.did_tiles, st->x->active ? 0 : n * blocks);
     for (int64_t i = 0; i < n; i++)
