@@ -14,6 +14,7 @@
 
 #include "simd/vec.h"
 
+#include "kernels/cut.h"
 #include "kernels/unroll.h"
 #include "kernels/exp2.h"
 

@@ -16,20 +16,6 @@
 #define ATTN__SCAN_ROWS 6
 #endif
 
-/* Runs BLOCK(rows) over n rows: blocks of `most`, then 4, 2 and 1. */
-#define ATTN__CUT(n, most, BLOCK)                                                         \
-    do {                                                                                  \
-        int64_t left_ = (n);                                                              \
-        for (; left_ >= (most) && !((most) == 6 && left_ == 8); left_ -= (most))          \
-            BLOCK(most);                                                                  \
-        for (; left_ >= 4; left_ -= 4)                                                    \
-            BLOCK(4);                                                                     \
-        for (; left_ >= 2; left_ -= 2)                                                    \
-            BLOCK(2);                                                                     \
-        for (; left_ >= 1; left_ -= 1)                                                    \
-            BLOCK(1);                                                                     \
-    } while (0)
-
 /*
  * Rows from..from + rows - 1 of scan_rows, `vecs` vectors of columns. `lower`
  * is a constant, so that only one way remains of all that is said here.
@@ -226,5 +212,4 @@ static void scan_outer(const float *restrict a, int64_t lda, int64_t n, int64_t 
 #endif
 }
 
-#undef ATTN__CUT
 #undef ATTN__SCAN_ROWS

@@ -98,23 +98,6 @@ ATTN__INLINE void pv_block(int cols, int vecs, const float *restrict v, int64_t 
 #undef ATTN__OUT
 }
 
-/*
- * Cuts n rows into blocks of `most` and a rest of 4, 2 and 1. A rest of two is
- * joined with a block of six before it: two fours are faster than six and two.
- */
-#define ATTN__CUT(n, most, BLOCK)                                                         \
-    do {                                                                                  \
-        int64_t left_ = (n);                                                              \
-        for (; left_ >= (most) && !((most) == 6 && left_ == 8); left_ -= (most))          \
-            BLOCK(most);                                                                  \
-        for (; left_ >= 4; left_ -= 4)                                                    \
-            BLOCK(4);                                                                     \
-        for (; left_ >= 2; left_ -= 2)                                                    \
-            BLOCK(2);                                                                     \
-        for (; left_ >= 1; left_ -= 1)                                                    \
-            BLOCK(1);                                                                     \
-    } while (0)
-
 ATTN__INLINE void qk_lanes(int vecs, int most, const float *k, int64_t ldk, int64_t nk, int64_t d,
                            const float *qt, int64_t w, float *st)
 {
@@ -155,6 +138,5 @@ static void tile_pv(const float *restrict v, int64_t ldv, int64_t nk, int64_t dv
         pv_lanes(1, ATTN__MM_ROWS1, v, ldv, nk, dv, pt + i, w, ot + i);
 }
 
-#undef ATTN__CUT
 #undef ATTN__MM_ROWS1
 #undef ATTN__MM_ROWS2
