@@ -35,10 +35,12 @@ static double group_cost(const struct attn__problem *p, const struct attn__machi
     double keys = attn__vis_share(p, q, k) * (double)k + edge;
     keys = keys > (double)k ? (double)k : keys;
     /* One vector of queries has few operands per product but where there are
-     * 32 registers; a wide tile of wide heads does not fit in L1. */
-    double product = m->kern->lanes >= 16 ? 1.04 : w == m->kern->lanes ? 1.3 : 1.08;
+     * 32 registers: there it keeps more of K in L1; a wide tile of wide heads
+     * does not fit in that at all. */
+    bool narrow = w == m->kern->lanes;
+    double product = m->kern->lanes >= 16 ? narrow ? 1.03 : 1.05 : narrow ? 1.3 : 1.08;
     if (attn__flash_bf16_serves(p, m))
-        product /= 2;
+        product = 0.52; /* of either width */
     if (w * width(p) * 4 > 24 << 10)
         product *= 1.2;
     double score = (m->kern->lanes >= 16 ? 9.5 : 14) + attn__score_cost(p) +
