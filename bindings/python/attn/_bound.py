@@ -11,14 +11,14 @@ import numpy as np
 from ._errors import check
 from ._lib import Arg, lib, roles
 from ._pointers import Pointer
-from ._tensor import Array, View
+from ._tensor import Array, TensorView
 
 if TYPE_CHECKING:
     from ._plan import Plan, Result
 
 
 # What stands for an argument: it has an address, and is released once.
-Argument = Union[View, Pointer]
+Argument = Union[TensorView, Pointer]
 
 
 def make_args(views: Mapping[str, Argument]) -> Any:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import weakref
 from ctypes import (
-    POINTER, byref, c_float, c_int32, c_int64, c_size_t, c_void_p, create_string_buffer,
+    POINTER, byref, c_float, c_int64, c_size_t, c_void_p, create_string_buffer,
 )
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence as Many, Tuple, Type
 
 import numpy as np
 
+from ._cache_view import View
 from ._errors import INVALID, ArgumentError, check
+from ._integers import i32s, i64s
 from ._lib import lib
 from ._plan import check_layout, facts_of
-from ._tensor import Array, View, numpy_dtype, view
+from ._tensor import Array, TensorView, numpy_dtype, view
 from ._words import Problem
 
 if TYPE_CHECKING:
+    from ._cache_view import Item
     from ._context import Context
 
 _LOSSY = 1
@@ -27,22 +30,6 @@ _FIGURES = {"pages_total": 1, "pages_used": 2, "pages_peak": 3, "pages_shared": 
 _SEQ_NEXT, _SEQ_LAST, _SEQ_CELLS, _SEQ_LOSSY, _SEQ_OPEN = 1, 2, 3, 4, 5
 # Rules of prune_scores, by number.
 _TOP, _SINK, _RECENT, _POOL_MEAN, _POOL_MAX, _POOL_ALL = 1, 2, 3, 4, 5, 6
-
-
-def _i64s(values: Iterable[int]) -> "Tuple[Any, int]":
-    numbers = [int(x) for x in values]
-    for x in numbers:
-        if not -(2**63) <= x < 2**63:
-            raise ArgumentError(INVALID, "%d does not fit in 64 bits" % x)
-    return (c_int64 * len(numbers))(*numbers), len(numbers)
-
-
-def _i32s(values: Iterable[int]) -> Any:
-    numbers = [int(x) for x in values]
-    for x in numbers:
-        if not -(2**31) <= x < 2**31:
-            raise ArgumentError(INVALID, "%d does not fit in 32 bits" % x)
-    return (c_int32 * len(numbers))(*numbers)
 
 
 class Sequence:
@@ -120,7 +107,7 @@ class Sequence:
 
     def prune(self, layer: int, group: int, keep: Iterable[int]) -> None:
         """Keeps these positions of a layer and group alone."""
-        numbers, n = _i64s(keep)
+        numbers, n = i64s(keep)
         check(lib.attn_cache_prune(self.cache._handle, self._id, layer, group, numbers, n))
 
     def positions(self, layer: int, group: int = 0) -> Array:
@@ -183,9 +170,9 @@ class Sequence:
             rules[_POOL_MEAN] = pool_mean
         if pool_max is not None:
             rules[_POOL_MAX] = pool_max
-        values, n = _i64s(rules.values())
+        values, n = i64s(rules.values())
         check(lib.attn_cache_prune_scores(self.cache._handle, self._id, layer, group,
-                                          _i32s(rules), values, n))
+                                          i32s(rules), values, n))
 
     def save(self) -> bytes:
         """The sequence as bytes, for `load` of a cache of the same kind."""
@@ -214,8 +201,8 @@ class Step:
         self.cache = cache
         self.over = False
         self._handle = c_void_p()
-        seqs, n = _i64s(seq._id for seq, _ in items)
-        counts, _ = _i64s(count for _, count in items)
+        seqs, n = i64s(seq._id for seq, _ in items)
+        counts, _ = i64s(count for _, count in items)
         tree = None
         if any(seq.cache is not cache for seq, _ in items):
             raise ArgumentError(INVALID, "items: a sequence is of another cache")
@@ -223,7 +210,7 @@ class Step:
             if [len(p) for p in parents] != [count for _, count in items]:
                 raise ArgumentError(INVALID, "parents: expected a list for each sequence, with "
                                     "one entry for each of its tokens")
-            tree = _i32s(x for p in parents for x in p)
+            tree = i32s(x for p in parents for x in p)
         self._n = n
         check(lib.attn_step_begin(cache._handle, n, seqs, counts, tree, byref(self._handle)))
         weakref.finalize(self, lib.attn_step_destroy, self._handle).atexit = False
@@ -247,7 +234,7 @@ class Step:
     def write(self, layer: int, k: Any, v: Any, layout: str = "bhnd") -> None:
         """Stores the new tokens of a layer: k [1,Hk,T,D], v [1,Hk,T,Dv], T of all sequences."""
         swap = check_layout(layout)
-        views: List[View] = []
+        views: List[TensorView] = []
         try:
             for what, value in (("k", k), ("v", v)):
                 views.append(view(value, what))
@@ -267,8 +254,8 @@ class Step:
             if len(keep) != self._n:
                 raise ArgumentError(INVALID, "keep: found %d lists, expected one for each of %d "
                                     "sequences" % (len(keep), self._n))
-            counts, _ = _i64s(len(path) for path in keep)
-            check(lib.attn_step_commit(self._handle, counts, _i32s(x for p in keep for x in p)))
+            counts, _ = i64s(len(path) for path in keep)
+            check(lib.attn_step_commit(self._handle, counts, i32s(x for p in keep for x in p)))
         self.over = True
 
     def abort(self) -> None:
@@ -314,6 +301,15 @@ class Cache:
         """
         return Step(self, items, parents)
 
+    def view(self, items: "Many[Item]") -> View:
+        """What a run is to read: for each of its query sequences a sequence of the cache.
+
+        (sequence, end) instead of one reads the positions before `end` alone.
+        A list of such reads them one behind another, as if they were one: a
+        common prefix or a memory, then the sequence of the queries.
+        """
+        return View(self, items)
+
     def reorder(self, old: Many[Sequence], parents: Many[int]) -> List[Sequence]:
         """The next beams: number i continues old[parents[i]]; all of old are freed."""
         if len(parents) != len(old):
@@ -321,8 +317,8 @@ class Cache:
                                 % (len(parents), len(old)))
         if any(seq.cache is not self for seq in old):
             raise ArgumentError(INVALID, "old: a sequence is of another cache")
-        ids, n = _i64s(seq._id for seq in old)
-        check(lib.attn_cache_reorder(self._handle, n, ids, _i32s(parents), ids))
+        ids, n = i64s(seq._id for seq in old)
+        check(lib.attn_cache_reorder(self._handle, n, ids, i32s(parents), ids))
         return [Sequence(self, number) for number in ids]
 
     def load(self, saved: bytes) -> Sequence:

@@ -11,7 +11,7 @@ from ._context import Context, default_context
 from ._errors import INVALID, ROLE, ArgumentError, check
 from ._lib import TYPE_BOOL, Tensor, lib, params as known_params, roles
 from ._plan import Result, check_layout, longest, sizes
-from ._tensor import View, numpy_dtype, view
+from ._tensor import TensorView, numpy_dtype, view
 from ._words import problem
 
 # Inputs that come with a declaration of another name.
@@ -51,7 +51,7 @@ def _split(values: Dict[str, Any]) -> Tuple[Dict[str, Any], Dict[str, Any]]:
     return said, arrays
 
 
-def _geometry(q: View, k: View, v: View, swapped: bool) -> Dict[str, Any]:
+def _geometry(q: TensorView, k: TensorView, v: TensorView, swapped: bool) -> Dict[str, Any]:
     """Sizes and types of a problem, from its three tensors."""
     for seen, what in ((q, "q"), (k, "k"), (v, "v")):
         sizes(seen, what)
@@ -68,7 +68,7 @@ def _geometry(q: View, k: View, v: View, swapped: bool) -> Dict[str, Any]:
 
 
 def _infer(q: Any, k: Any, v: Any, offsets: Dict[str, Any], swapped: bool) -> Dict[str, Any]:
-    views: List[View] = []
+    views: List[TensorView] = []
     try:
         for what, value in (("q", q), ("k", k), ("v", v)):
             views.append(view(value, what))
@@ -138,9 +138,9 @@ def merge(outs: Sequence[Any], lses: Sequence[Any], *, out: Any = None, lse: Any
     if len(outs) != len(lses) or not outs:
         raise ArgumentError(INVALID, "merge: expected as many outs as lses and at least one, "
                             "found %d and %d" % (len(outs), len(lses)))
-    views: List[View] = []
+    views: List[TensorView] = []
 
-    def seen(value: Any, what: str, writable: bool = False) -> View:
+    def seen(value: Any, what: str, writable: bool = False) -> TensorView:
         views.append(view(value, what, writable))
         if swapped and what.startswith("out"):
             views[-1].swap_heads(what)

@@ -9,14 +9,14 @@ import numpy as np
 
 from ._errors import SHAPE, ArgumentError, check
 from ._lib import lib
-from ._tensor import Array, View, view
+from ._tensor import Array, TensorView, view
 
 
 class _Views:
     """Views of one call, released at its end."""
 
     def __init__(self) -> None:
-        self._views: List[View] = []
+        self._views: List[TensorView] = []
 
     def __enter__(self) -> "_Views":
         return self
@@ -26,7 +26,7 @@ class _Views:
             item.release()
 
     def __call__(self, value: Any, what: str, rank: Optional[int] = None,
-                 writable: bool = False) -> View:
+                 writable: bool = False) -> TensorView:
         self._views.append(view(value, what, writable))
         shape = self._views[-1].shape
         if rank is not None and len(shape) != rank:

@@ -170,6 +170,8 @@ _PROTOTYPES: Dict[str, Any] = {
     "attn_step_commit": (c_int32, [_handle, _i64p, _i32p]),
     "attn_step_abort": (c_int32, [_handle]),
     "attn_step_destroy": (None, [_handle]),
+    "attn_view_create": (c_int32, [_handle, c_size_t, _i64p, _i64p, _i64p, _out]),
+    "attn_view_destroy": (None, [_handle]),
     "attn_head_map_norms": (c_int32, [POINTER(Tensor), c_size_t, _f64p]),
     "attn_head_map_kdgqa": (c_int32, [c_size_t, _f64p, c_size_t, _i64p]),
     "attn_head_map_dgqa": (c_int32, [c_size_t, _f64p, _f64p, c_int32, c_size_t, _i64p]),

@@ -20,7 +20,7 @@ from ._lib import (
 )
 from ._pointers import Pointer
 from ._state import State
-from ._tensor import Array, View, numpy_dtype, view
+from ._tensor import Array, TensorView, numpy_dtype, view
 from ._values import is_set, read_all
 from ._words import Problem
 
@@ -86,7 +86,7 @@ def check_layout(layout: str) -> bool:
     return layout == "bnhd"
 
 
-def sizes(tensor: View, what: str) -> Tuple[int, ...]:
+def sizes(tensor: TensorView, what: str) -> Tuple[int, ...]:
     """The four extents of Q, K, V or OUT."""
     if tensor.tensor.rank != 4:
         raise ArgumentError(SHAPE, "%s: expected an array of rank 4, found shape %r"
@@ -94,7 +94,7 @@ def sizes(tensor: View, what: str) -> Tuple[int, ...]:
     return tensor.shape
 
 
-def longest(offsets: View, what: str) -> int:
+def longest(offsets: TensorView, what: str) -> int:
     """Length of the longest sequence that an array of offsets marks out."""
     if offsets.tensor.rank != 1 or offsets.dtype not in ("i32", "i64"):
         raise ArgumentError(SHAPE, "%s: expected one dimension of int32 or int64, found shape %r "
@@ -301,7 +301,7 @@ class Plan:
         return views, Result(results)
 
     @staticmethod
-    def _view(name: str, value: Any, swapped: bool, writable: bool) -> View:
+    def _view(name: str, value: Any, swapped: bool, writable: bool) -> TensorView:
         seen = view(value, name, writable)
         if swapped and roles[name].has_layout:
             try:

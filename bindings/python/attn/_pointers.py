@@ -50,14 +50,18 @@ class Function:
         return hash((self.name, self.address))
 
 
+# Where the classes are whose objects stand for those of the library.
+_OBJECTS = tuple("%s.%s" % (__package__, name) for name in ("_state", "_selection", "_cache_view"))
+
+
 class Pointer:
-    """An object that the library hands on: what a View is to tensors."""
+    """An object that the library hands on: what a TensorView is to tensors."""
 
     def __init__(self, value: Any, what: str) -> None:
         self._owner = value
         if value is None:
             self.address = 0
-        elif type(value).__module__ in (__package__ + "._state", __package__ + "._selection"):
+        elif type(value).__module__ in _OBJECTS:
             self.address = value._handle.value or 0
         elif isinstance(value, int) and not isinstance(value, bool):
             self.address = value

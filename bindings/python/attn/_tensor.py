@@ -68,7 +68,7 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
     return np.dtype(_TO_NUMPY[name])
 
 
-class View:
+class TensorView:
     """An `attn_tensor` and what keeps its memory alive until `release`."""
 
     __slots__ = ("tensor", "_owner", "_release")
@@ -116,7 +116,7 @@ class View:
             release()
 
 
-def _from_numpy(array: Array, what: str, writable: bool) -> View:
+def _from_numpy(array: Array, what: str, writable: bool) -> TensorView:
     name = _name_of(array.dtype)
     if name is None:
         raise ArgumentError(DTYPE, "%s: NumPy type %s (byte order %r) has no counterpart; known "
@@ -138,10 +138,10 @@ def _from_numpy(array: Array, what: str, writable: bool) -> View:
                                 "multiple of the element's %d" % (what, i, steps[i], size))
     tensor.shape[:rank] = shape
     tensor.stride[:rank] = [step // size for step in steps]
-    return View(tensor, array)
+    return TensorView(tensor, array)
 
 
-def _from_dlpack(producer: object, what: str, writable: bool) -> View:
+def _from_dlpack(producer: object, what: str, writable: bool) -> TensorView:
     try:
         foreign = _dlpack.read(producer)
     except BufferError as error:
@@ -164,13 +164,18 @@ def _from_dlpack(producer: object, what: str, writable: bool) -> View:
     tensor.dtype, tensor.rank = NUMBERS[foreign.dtype], len(foreign.shape)
     tensor.shape[: tensor.rank] = foreign.shape
     tensor.stride[: tensor.rank] = foreign.stride
-    return View(tensor, producer, foreign.release)
+    return TensorView(tensor, producer, foreign.release)
 
 
-def view(value: Any, what: str, writable: bool = False) -> View:
-    """A view of a NumPy array, a DLPack producer or a buffer; inputs may also be lists."""
+def view(value: Any, what: str, writable: bool = False) -> TensorView:
+    """A view of a NumPy array, a DLPack producer or a buffer.
+
+    Inputs may also be lists, and a whole number stands for a list of one.
+    """
     if isinstance(value, np.ndarray):
         return _from_numpy(value, what, writable)
+    if not writable and isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        return _from_numpy(np.array([value], np.int64), what, writable)
     if hasattr(value, "__dlpack__") and hasattr(value, "__dlpack_device__"):
         return _from_dlpack(value, what, writable)
     if hasattr(value, "__array_interface__"):
