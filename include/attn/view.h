@@ -25,7 +25,9 @@
  *
  * Several sequences of the cache may follow each other, as if they were one:
  * a common prefix or a memory, then the sequence of the queries, whose
- * positions go on where the others end.
+ * positions go on where the others end. What many query sequences begin with,
+ * as forks do, is read once for all of them where that pays; the bits are the
+ * same.
  *
  * The keys of a sequence are numbered by their positions (those of a step go
  * on in its order): ARGMAX tells such a number. An execute gives the bits that

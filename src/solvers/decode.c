@@ -3,37 +3,27 @@
  * decode: few query rows against many keys (split-KV, Flash-Decoding, Dao et
  * al., 2023). K and V are read once, in order, for all rows of all query
  * heads that share them. The keys are cut into chunks of fixed size; a chunk
- * is a unit of work, and partial results are joined in a fixed tree.
+ * is a unit of work (decode_cut.h), and partial results are joined in a fixed
+ * tree. What several sequences of a view begin with is read first, for all of
+ * them (prefixes.h).
  */
-#include "solvers/active.h"
 #include "solvers/blocks.h"
 #include "solvers/chunk_tree.h"
+#include "solvers/decode_cut.h"
 #include "solvers/finish.h"
 #include "solvers/row_again.h"
 #include "solvers/row_pass.h"
 #include "solvers/row_tops.h"
 #include "solvers/score_steps.h"
 #include "solvers/solvers.h"
-#include "solvers/units.h"
 
-/* Rows that pass over K and V together. */
-enum { MAX_ROWS = 32 };
-
-/*
- * An item is what one pass over the keys serves: up to MAX_ROWS rows, row r
- * being query i0 + r / heads of output head h0 + r % heads. With head gates
- * these are the next active rows of a head group from `first` on.
- */
-struct item {
-    int64_t h0, heads, i0, rows;
-    int64_t g, first;
-};
+enum { MAX_ROWS = ATTN__DECODE_ROWS };
 
 struct worker {
     struct attn__row_room room;
     float *o;      /* [rows][dv], finished rows */
     float *m, *l;  /* [rows] */
-    int64_t *lines; /* [rows], with head gates */
+    int64_t *lines; /* [rows], with head gates, and of a prefix */
     struct attn__row_scratch exact;
     struct attn__row_again again; /* invariant=chunk */
     /* Items that are not all this worker's: the end of one begun by a worker
@@ -45,10 +35,11 @@ struct worker {
 
 struct state {
     const struct attn__exec *x;
-    struct attn__units *units;
+    struct attn__decode_cut cut;
     struct worker *worker;
     int64_t workers;
     struct attn__active active;
+    struct attn__prefixes prefixes;
 };
 
 static bool applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
@@ -92,19 +83,21 @@ static double cost(const struct attn__problem *p, const struct attn__machine *m,
 static int64_t item_rows(const struct attn__problem *p)
 {
     int64_t most;
-    if (!attn__mul_i64(p->max_group, attn__max_i64(p->q, 1), &most))
-        return MAX_ROWS;
+    if (p->view.is || !attn__mul_i64(p->max_group, attn__max_i64(p->q, 1), &most))
+        return MAX_ROWS; /* of a view: rows of several sequences */
     return attn__min_i64(most, MAX_ROWS);
 }
 
 static void carve(struct attn__scratch *s, const struct attn__problem *p,
-                  const struct attn__machine *m, struct state *st, int64_t **start)
+                  const struct attn__machine *m, struct state *st)
 {
     int64_t rows = item_rows(p);
     int64_t chunks = p->k == ATTN_UNBOUNDED ? -1 : p->k / ATTN__CHUNK + 1;
     int32_t depth = attn__tree_depth(chunks);
-    attn__units_take(s, p, start);
+    bool lines = p->epilogue.head_gate || p->view.is;
+    attn__decode_cut_take(s, p, &st->cut);
     attn__active_take(s, p, false, &st->active);
+    attn__prefixes_take(s, p, &st->prefixes);
     st->worker = ATTN__TAKE(s, m->threads, struct worker);
     for (int64_t n = 0; n < m->threads; n++) {
         struct worker w = {.tail_unit = -1, .head_unit = -1};
@@ -112,7 +105,7 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
         w.o = ATTN__TAKE(s, rows * p->dv, float);
         w.m = ATTN__TAKE(s, rows, float);
         w.l = ATTN__TAKE(s, rows, float);
-        w.lines = ATTN__TAKE(s, p->epilogue.head_gate ? rows : 0, int64_t);
+        w.lines = ATTN__TAKE(s, lines ? rows : 0, int64_t);
         attn__row_scratch_take(s, p, &w.exact);
         if (p->invariant == ATTN_INVARIANT_CHUNK)
             attn__row_again_take(s, p, &w.again);
@@ -129,84 +122,73 @@ static bool workspace(const struct attn__problem *p, const struct attn__machine 
 {
     struct attn__scratch s = {.ok = true};
     struct state st = {0};
-    int64_t *start;
-    carve(&s, p, m, &st, &start);
+    carve(&s, p, m, &st);
     *bytes = s.used;
     return s.ok;
 }
 
-/* Items of a head group: its heads go together as far as MAX_ROWS reaches,
- * then as many queries as still fit. */
-static void group_shape(const struct attn__problem *p, int64_t g, int64_t *heads,
-                        int64_t *head_parts, int64_t *queries)
+/* Rows of several sequences, which see all of what they share: the lines are
+ * those of a row that does. */
+static void load_prefix(const struct state *st, const struct attn__decode_item *it,
+                        struct attn__row_pass *ps)
 {
-    int64_t all = p->group[g + 1] - p->group[g];
-    *heads = attn__min_i64(all, MAX_ROWS);
-    *head_parts = (all + *heads - 1) / *heads;
-    *queries = MAX_ROWS / *heads;
-}
-
-static int64_t chunks_of(const struct attn__seq *s)
-{
-    return attn__max_i64((s->nk + ATTN__CHUNK - 1) / ATTN__CHUNK, 1);
-}
-
-static int64_t group_units(const struct attn__exec *x, const struct attn__seq *s, int64_t g)
-{
-    int64_t heads, parts, queries;
-    if (x->active)
-        return (attn__active_count(x, s, g) + MAX_ROWS - 1) / MAX_ROWS * chunks_of(s);
-    group_shape(x->call->p, g, &heads, &parts, &queries);
-    return parts * attn__max_i64((s->nq + queries - 1) / queries, 1) * chunks_of(s);
-}
-
-static struct item find_item(const struct attn__exec *x, const struct attn__seq *s, int64_t index)
-{
-    const struct attn__problem *p = x->call->p;
-    int64_t heads, parts, queries, g = attn__units_find_group(x, s, group_units, &index);
-    int64_t n = index / chunks_of(s);
-    group_shape(p, g, &heads, &parts, &queries);
-    struct item it = {.h0 = p->group[g], .heads = p->group[g + 1] - p->group[g], .g = g};
-    if (x->active) {
-        it.first = n * MAX_ROWS;
-        it.rows = attn__min_i64(attn__active_count(x, s, g) - it.first, MAX_ROWS);
-        return it;
+    const struct attn__prefix_member *member = &st->prefixes.member[it->prefix->first];
+    struct attn__seq s = it->s;
+    for (int64_t r = 0; r < it->rows; r++) {
+        int64_t n = it->first + r, query = n / it->heads;
+        while (query >= member->before + s.nq)
+            s = attn__call_seq(st->x->call, (++member)->seq);
+        attn__row_pass_query(ps, &s, r, it->h0 + n % it->heads, query - member->before);
     }
-    it.h0 = p->group[g] + n % parts * heads;
-    it.heads = attn__min_i64(heads, p->group[g + 1] - it.h0);
-    it.i0 = n / parts * queries;
-    it.rows = it.heads * attn__min_i64(queries, s->nq - it.i0);
-    return it;
+    (void)attn__qk_begin(ps->c, ps->s, ps->room->qk);
 }
 
-static int64_t count(const struct attn__exec *x, const struct attn__seq *s)
+static void begin_pass(const struct state *st, struct worker *w,
+                       const struct attn__decode_item *it, struct attn__row_pass *ps)
 {
-    return attn__units_of_groups(x, s, group_units);
-}
-
-static void begin_pass(const struct state *st, struct worker *w, const struct attn__seq *s,
-                       int64_t index, struct attn__row_pass *ps)
-{
-    struct item it = find_item(st->x, s, index);
     if (st->x->active)
-        attn__active_lines(st->x, s, it.g, it.first, it.rows, w->lines);
+        attn__active_lines(st->x, &it->s, it->g, it->first, it->rows, w->lines);
+    for (int64_t r = 0; r < it->rows && it->prefix; r++)
+        w->lines[r] = 0;
     *ps = (struct attn__row_pass){
         .c = st->x->call,
         .kern = st->x->machine->kern,
-        .s = s,
+        .s = &it->s,
         .room = &w->room,
-        .h0 = it.h0,
-        .heads = it.heads,
-        .i0 = it.i0,
-        .rows = it.rows,
-        .lines = st->x->active ? w->lines : NULL,
+        .h0 = it->h0,
+        .heads = it->heads,
+        .i0 = it->i0,
+        .rows = it->rows,
+        .lines = st->x->active || it->prefix ? w->lines : NULL,
     };
-    attn__row_pass_begin(ps);
+    if (!it->prefix) {
+        attn__row_pass_begin(ps);
+        return;
+    }
+    attn__row_pass_open(ps);
+    load_prefix(st, it, ps);
+}
+
+/* The tree of an item that begins: what its rows have of their prefix. */
+static void begin_tree(const struct state *st, const struct attn__decode_item *it,
+                       struct attn__tree *t)
+{
+    const struct attn__prefix *of;
+    int64_t heads = st->x->call->p->group[it->g + 1] - st->x->call->p->group[it->g];
+    if (!it->member)
+        return;
+    of = &st->prefixes.prefix[it->member->prefix];
+    for (int64_t r = 0; r < it->rows; r++) {
+        int64_t query = it->member->before + it->i0 + r / it->heads;
+        int64_t head = it->h0 - st->x->call->p->group[it->g] + r % it->heads;
+        attn__prefixes_load(&st->prefixes, st->x, of, it->g, query * heads + head, t, r);
+    }
+    attn__prefixes_resume(of, t);
 }
 
 /* Sink logits come in once, at the end; then the rows are written. ps->tops
  * are those of all chunks. */
-static void finish_item(const struct attn__row_pass *ps, struct worker *w, struct attn__tree *t)
+static void write_rows(const struct attn__row_pass *ps, struct worker *w, struct attn__tree *t)
 {
     int64_t dv = ps->c->p->dv;
     attn__tree_finish(ps->kern, t);
@@ -230,31 +212,38 @@ static void finish_item(const struct attn__row_pass *ps, struct worker *w, struc
     attn__finish_rows(ps->c, ps->kern, ps->s, &ps->vis, ps->r0, ps->rows, w->o, dv, w->m, w->l,
                       &w->exact,
                       ps->c->p->invariant == ATTN_INVARIANT_CHUNK ? &w->again : NULL);
+}
+
+static void finish_item(const struct state *st, const struct attn__decode_item *it,
+                        const struct attn__row_pass *ps, struct worker *w, struct attn__tree *t)
+{
+    if (it->prefix)
+        attn__prefixes_keep(&st->prefixes, st->x, it->prefix, it->g, it->first, t);
+    else
+        write_rows(ps, w, t);
     t->n = 0;
 }
 
-/* Worker t has the units t / workers to (t + 1) / workers of all: a run, so
- * that at most its first and its last item are shared with others. */
+/* Each worker has a run of units, so that at most its first and its last item
+ * are shared with others. */
 static void work(void *arg, int64_t worker)
 {
     struct state *st = arg;
     struct worker *w = &st->worker[worker];
-    int64_t n_seq = st->x->call->n_seq, total = st->units->start[n_seq];
-    int64_t share = total / st->workers, more = total % st->workers;
-    int64_t u0 = worker * share + attn__min_i64(worker, more);
-    int64_t u1 = u0 + share + (worker < more);
+    int64_t u0 = attn__decode_cut_worker(&st->cut, worker, st->workers);
+    int64_t u1 = attn__decode_cut_worker(&st->cut, worker + 1, st->workers);
     while (u0 < u1) {
-        int64_t at = attn__units_find(st->units, u0);
-        struct attn__seq s = attn__call_seq(st->x->call, at);
-        int64_t index = u0 - st->units->start[at], n = chunks_of(&s);
-        int64_t c0 = index % n, c1 = attn__min_i64(n, c0 + (u1 - u0)), first = u0 - c0;
+        struct attn__decode_item it = attn__decode_cut_item(&st->cut, u0);
+        int64_t c0 = it.from + u0 - it.unit, c1 = attn__min_i64(it.to, c0 + (u1 - u0));
         struct attn__row_pass ps;
-        begin_pass(st, w, &s, index, &ps);
-        bool whole = c0 == 0 && c1 == n;
-        struct attn__tree *t = c0 > 0 ? &w->tail : &w->head;
+        begin_pass(st, w, &it, &ps);
+        bool first = c0 == it.from;
+        struct attn__tree *t = first ? &w->head : &w->tail;
         int64_t spans = 0;
         t->rows = ps.rows;
-        ps.tops = c0 > 0 ? w->tail_tops : w->head_tops;
+        if (first)
+            begin_tree(st, &it, t);
+        ps.tops = first ? w->head_tops : w->tail_tops;
         attn__row_tops_clear(&ps.tops, ps.rows);
         for (int64_t c = c0; c < c1; c++) {
             attn__row_pass_chunk(&ps, c, attn__tree_m(t, t->n), attn__tree_l(t, t->n),
@@ -263,12 +252,12 @@ static void work(void *arg, int64_t worker)
             spans += attn__row_pass_spans(&ps, c);
         }
         attn__exec_did(st->x, ps.did_pairs, ps.did_tiles, st->x->active ? 0 : spans);
-        if (whole)
-            finish_item(&ps, w, t);
-        else if (c0 > 0)
-            w->tail_unit = first;
+        if (first && c1 == it.to)
+            finish_item(st, &it, &ps, w, t);
+        else if (first)
+            w->head_unit = it.unit;
         else
-            w->head_unit = first;
+            w->tail_unit = it.unit;
         u0 += c1 - c0;
     }
 }
@@ -280,19 +269,30 @@ static void join_shared(struct state *st)
         struct worker *w = &st->worker[n];
         if (w->head_unit < 0)
             continue;
-        int64_t at = attn__units_find(st->units, w->head_unit);
-        struct attn__seq s = attn__call_seq(st->x->call, at);
+        struct attn__decode_item it = attn__decode_cut_item(&st->cut, w->head_unit);
         struct attn__row_pass ps;
-        begin_pass(st, w, &s, w->head_unit - st->units->start[at], &ps);
+        begin_pass(st, w, &it, &ps);
         ps.tops = w->head_tops;
         for (int64_t r = n + 1; r < st->workers; r++) {
-            if (st->worker[r].tail_unit != w->head_unit)
-                break;
-            attn__tree_append(ps.kern, &w->head, &st->worker[r].tail);
-            attn__row_tops_join(&w->head_tops, &st->worker[r].tail_tops, ps.rows);
+            struct worker *next = &st->worker[r];
+            if (next->tail_unit != w->head_unit)
+                continue;
+            attn__tree_append(ps.kern, &w->head, &next->tail);
+            attn__row_tops_join(&w->head_tops, &next->tail_tops, ps.rows);
+            next->tail.n = 0;
+            next->tail_unit = -1;
         }
-        finish_item(&ps, w, &w->head);
+        finish_item(st, &it, &ps, w, &w->head);
+        w->head_unit = -1;
     }
+}
+
+static void run_phase(struct state *st)
+{
+    int64_t units = attn__decode_cut_begin(&st->cut);
+    st->workers = attn__min_i64(st->x->machine->threads, units);
+    attn__threads_run(st->x->threads, st->workers, work, st);
+    join_shared(st);
 }
 
 /* The spans that there would be without head gates, for COUNTS. */
@@ -304,27 +304,29 @@ static void tell_all_spans(const struct attn__exec *x)
         int64_t spans = 0;
         if (!attn__exec_mine(x, &s))
             continue;
-        for (int64_t c = 0; c < chunks_of(&s); c++)
+        for (int64_t c = 0; c < attn__decode_cut_chunks(&s); c++)
             spans += attn__row_pass_spans(&ps, c);
-        attn__exec_did(x, 0, 0, count(x, &s) / chunks_of(&s) * spans);
+        attn__exec_did(x, 0, 0, attn__decode_cut_items(x, &s) * spans);
     }
 }
 
 static void run(const struct attn__exec *x)
 {
-    const struct attn__problem *p = x->call->p;
     struct attn__scratch s = {.base = x->ws, .ok = true};
     struct attn__exec mine = *x;
     struct state st = {.x = &mine};
-    struct attn__units u = {.x = &mine, .count = count};
-    carve(&s, p, x->machine, &st, &u.start);
+    carve(&s, x->call->p, x->machine, &st);
     mine.active = attn__active_begin(x, &st.active);
     if (mine.active && x->did)
         tell_all_spans(x);
-    st.units = &u;
-    st.workers = attn__min_i64(x->machine->threads, attn__units_count(&u));
-    attn__threads_run(x->threads, st.workers, work, &st);
-    join_shared(&st);
+    st.cut.x = &mine;
+    if (attn__prefixes_find(&mine, &st.prefixes)) {
+        st.cut.pre = &st.prefixes;
+        st.cut.prefixes = true;
+        run_phase(&st);
+        st.cut.prefixes = false;
+    }
+    run_phase(&st);
 }
 
 const struct attn__solver attn__solver_decode = {

@@ -57,11 +57,9 @@ static bool reads_in_place(const struct attn__row_pass *ps)
             attn__rows_plain(k, ATTN_DTYPE_BF16));
 }
 
-void attn__row_pass_begin(struct attn__row_pass *ps)
+void attn__row_pass_open(struct attn__row_pass *ps)
 {
     const struct attn__problem *p = ps->c->p;
-    bool own = p->score.own_rows;
-    double scale = (own ? 1 : p->scale) * (p->score.steps ? 1 : attn__norm_pass_base(p));
     ps->norm = attn__norm_pass_of(p, ps->s);
     ps->qk = attn__qk_begin(ps->c, ps->s, ps->room->qk);
     ps->k = attn__call_k(ps->c, ps->s, ps->h0);
@@ -79,15 +77,31 @@ void attn__row_pass_begin(struct attn__row_pass *ps)
     ps->runs = ps->from == ATTN__FROM_RAM && ps->rows <= RUN_ROWS && !p->score.steps &&
                reads_in_place(ps);
     ps->lds = ps->runs ? RUN_LD : SPAN;
-    for (int64_t r = 0; r < ps->rows; r++) {
-        float *row = ps->room->q + r * p->d;
-        attn__qk_load_q(&ps->qk, ps->kern, attn__vis_head(&ps->vis, ps->r0 + r),
-                        attn__vis_query(&ps->vis, ps->r0 + r), 1, row, p->d);
-        if (own)
-            attn__score_query(&ps->score, ps->r0 + r, row,
-                              ps->room->tq ? ps->room->tq + r * p->d : NULL);
-        ps->kern->vec_scale(row, p->d, (float)scale);
-    }
+}
+
+void attn__row_pass_query(const struct attn__row_pass *ps, const struct attn__seq *s, int64_t r,
+                          int64_t h, int64_t i)
+{
+    const struct attn__problem *p = ps->c->p;
+    bool own = p->score.own_rows;
+    double scale = (own ? 1 : p->scale) * (p->score.steps ? 1 : attn__norm_pass_base(p));
+    struct attn__qk qk = ps->qk;
+    float *row = ps->room->q + r * p->d;
+    if (s != ps->s)
+        qk = attn__qk_begin(ps->c, s, ps->room->qk);
+    attn__qk_load_q(&qk, ps->kern, h, i, 1, row, p->d);
+    if (own)
+        attn__score_query(&ps->score, ps->r0 + r, row,
+                          ps->room->tq ? ps->room->tq + r * p->d : NULL);
+    ps->kern->vec_scale(row, p->d, (float)scale);
+}
+
+void attn__row_pass_begin(struct attn__row_pass *ps)
+{
+    attn__row_pass_open(ps);
+    for (int64_t r = 0; r < ps->rows; r++)
+        attn__row_pass_query(ps, ps->s, r, attn__vis_head(&ps->vis, ps->r0 + r),
+                             attn__vis_query(&ps->vis, ps->r0 + r));
 }
 
 /* As flash adds up scores; K that is not f32 is converted as far as it stays

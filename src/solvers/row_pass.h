@@ -60,6 +60,12 @@ struct attn__row_pass {
  * rest and loads the queries. */
 void attn__row_pass_begin(struct attn__row_pass *ps);
 
+/* The same in steps: all but the queries, then for each row r query i of output
+ * head h of sequence s, which may be another one than the keys are of. */
+void attn__row_pass_open(struct attn__row_pass *ps);
+void attn__row_pass_query(const struct attn__row_pass *ps, const struct attn__seq *s, int64_t r,
+                          int64_t h, int64_t i);
+
 /* State of all rows after the keys of chunk n, beginning with none: m[r] in
  * base 2, l[r], o[r * dv + e]. A row with l = 0 has seen no key, and its o has
  * no meaning. */
