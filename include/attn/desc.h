@@ -283,6 +283,10 @@ typedef struct attn_desc attn_desc;
  * | 30302 | moa_channels    | i64    | 1..               | hq * d           |
  * | 30400 | biformer_region | i64    | 1..               | needed           |
  * | 30401 | biformer_top    | i64    | 1..               | needed           |
+ * | 30600 | landmark_blocks | i64    | 1..               | needed           |
+ * | 30601 | landmark_top    | i64    | 1..               | all              |
+ * | 30602 | landmark_over   | enum   | nothing heads     | nothing          |
+ * |       |                 |        | tokens            |                  |
  * | 30700 | longheads_chunk | i64    | 1..               | 256              |
  * | 30701 | longheads_chunks | i64    | 3..               | 16               |
  * | 30800 | hcam_chunk      | i64    | 1..               | needed           |
@@ -293,11 +297,31 @@ typedef struct attn_desc attn_desc;
  * | 30901 | dhsa_budget     | i64    | 1..               | 2048             |
  * | 30902 | dhsa_global     | i64    | 0..               | 128              |
  * | 30903 | dhsa_local      | i64    | 0..               | 128              |
+ * | 31000 | hip_tokens      | i64    | 1..               | 512              |
+ * | 31001 | hip_q_block     | i64    | 1..               | 32               |
+ * | 31002 | hip_k_block     | i64    | 1..               | 2                |
+ * | 31003 | hip_window      | i64    | 1..               | 128              |
+ * | 31004 | hip_first       | i64    | 0..               | 1                |
+ * | 31005 | hip_stride      | i64    | 1..               | 2                |
+ * | 31006 | hip_middle      | bool   |                   | 0                |
  * | 31100 | flexprefill_block | i64    | 1..               | 128              |
  * | 31101 | flexprefill_gamma | f64    | > 0, at most 1    | 0.9              |
  * | 31102 | flexprefill_tau | f64    | 0..1              | 0.1              |
  * | 31103 | flexprefill_min | i64    | 1..               | 512              |
  * | 31104 | flexprefill_max | i64    | 1..               | all              |
+ * | 31300 | spt_top         | i64    | 1..               | k div 8          |
+ * | 31301 | spt_words       | i64    | 1..256            | 16               |
+ * | 31302 | spt_part        | i64    | divides d         | 8                |
+ * | 31303 | spt_slots       | i64    | 1..parts          | none             |
+ * | 31304 | spt_clamp       | f64    | > 0               | 10               |
+ * | 31400 | sparsifiner_budget | i64 | 1..               | k / 4, up        |
+ * | 31401 | sparsifiner_basis | i64    | 1..65536          | k div 6          |
+ * | 31402 | sparsifiner_width | i64    | 1..65536          | half of d        |
+ * | 31403 | sparsifiner_top | i64    | 1..65536          | 8                |
+ * | 31404 | sparsifiner_least | f64    | >= 0              | 0.02             |
+ * | 31405 | sparsifiner_class | i64    | 0..               | 1                |
+ * | 31406 | sparsifiner_scale | f64    | finite            | 1/sqrt(hq)       |
+ * | 31407 | sparsifiner_given | bool   | SELECT_SCORES     | 0                |
  * | 31500 | tokenselect_init | i64    | 0..               | 128              |
  * | 31501 | tokenselect_local | i64    | 1..               | 512              |
  * | 31502 | tokenselect_top | i64    | 1..               | 2048             |
@@ -589,6 +613,9 @@ enum {
     ATTN_PARAM_MOA_CHANNELS = 30302,
     ATTN_PARAM_BIFORMER_REGION = 30400,
     ATTN_PARAM_BIFORMER_TOP = 30401,
+    ATTN_PARAM_LANDMARK_BLOCKS = 30600,
+    ATTN_PARAM_LANDMARK_TOP = 30601,
+    ATTN_PARAM_LANDMARK_OVER = 30602,
     ATTN_PARAM_LONGHEADS_CHUNK = 30700,
     ATTN_PARAM_LONGHEADS_CHUNKS = 30701,
     ATTN_PARAM_HCAM_CHUNK = 30800,
@@ -599,11 +626,31 @@ enum {
     ATTN_PARAM_DHSA_BUDGET = 30901,
     ATTN_PARAM_DHSA_GLOBAL = 30902,
     ATTN_PARAM_DHSA_LOCAL = 30903,
+    ATTN_PARAM_HIP_TOKENS = 31000,
+    ATTN_PARAM_HIP_Q_BLOCK = 31001,
+    ATTN_PARAM_HIP_K_BLOCK = 31002,
+    ATTN_PARAM_HIP_WINDOW = 31003,
+    ATTN_PARAM_HIP_FIRST = 31004,
+    ATTN_PARAM_HIP_STRIDE = 31005,
+    ATTN_PARAM_HIP_MIDDLE = 31006,
     ATTN_PARAM_FLEXPREFILL_BLOCK = 31100,
     ATTN_PARAM_FLEXPREFILL_GAMMA = 31101,
     ATTN_PARAM_FLEXPREFILL_TAU = 31102,
     ATTN_PARAM_FLEXPREFILL_MIN = 31103,
     ATTN_PARAM_FLEXPREFILL_MAX = 31104,
+    ATTN_PARAM_SPT_TOP = 31300,
+    ATTN_PARAM_SPT_WORDS = 31301,
+    ATTN_PARAM_SPT_PART = 31302,
+    ATTN_PARAM_SPT_SLOTS = 31303,
+    ATTN_PARAM_SPT_CLAMP = 31304,
+    ATTN_PARAM_SPARSIFINER_BUDGET = 31400,
+    ATTN_PARAM_SPARSIFINER_BASIS = 31401,
+    ATTN_PARAM_SPARSIFINER_WIDTH = 31402,
+    ATTN_PARAM_SPARSIFINER_TOP = 31403,
+    ATTN_PARAM_SPARSIFINER_LEAST = 31404,
+    ATTN_PARAM_SPARSIFINER_CLASS = 31405,
+    ATTN_PARAM_SPARSIFINER_SCALE = 31406,
+    ATTN_PARAM_SPARSIFINER_GIVEN = 31407,
     ATTN_PARAM_TOKENSELECT_INIT = 31500,
     ATTN_PARAM_TOKENSELECT_LOCAL = 31501,
     ATTN_PARAM_TOKENSELECT_TOP = 31502,

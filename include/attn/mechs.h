@@ -173,6 +173,9 @@ enum {
     /* Bi-level routing attention (BiFormer, Zhu et al., 2023): regions of an
      * image attend to the regions that suit them best. */
     ATTN_MECH_BIFORMER = 304,
+    /* Blocks by their landmark tokens (Mohtashami and Jaggi, 2023), normalised
+     * in two levels. */
+    ATTN_MECH_LANDMARK = 306,
     /* Chunks by their chunk keys (LongHeads, Lu et al., 2024). */
     ATTN_MECH_LONGHEADS = 307,
     /* Hierarchical chunk attention memory (Lampinen et al., 2021). */
@@ -180,8 +183,16 @@ enum {
     /* Dynamic hierarchical sparse attention (Xiong et al., 2025): tokens of
      * chunks of any lengths. */
     ATTN_MECH_DHSA = 309,
+    /* Hierarchically pruned attention (Lee et al., 2024): blocks that a search
+     * by halves finds. */
+    ATTN_MECH_HIP = 310,
     /* FlexPrefill (Lai et al., 2025): each head finds its pattern. */
     ATTN_MECH_FLEXPREFILL = 311,
+    /* Tokens by equal codes of product quantisation (SPT, Gui et al., 2023). */
+    ATTN_MECH_SPT = 313,
+    /* Tokens by predicted scores of low rank (Sparsifiner, Wei et al.,
+     * 2023). */
+    ATTN_MECH_SPARSIFINER = 314,
     /* Tokens by the votes of all heads (TokenSelect, Wu et al., 2024). */
     ATTN_MECH_TOKENSELECT = 315,
     /* Mixture of block attention (Lu et al., 2025). */

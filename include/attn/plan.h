@@ -179,6 +179,16 @@ typedef struct attn_plan attn_plan;
  * |     |               |                      |              |     | mask  |
  * | 174 | SELECT_W      | [B,Nq,n]             | as BIAS      | in  | index-|
  * |     |               |                      |              |     | er_   |
+ * | 180 | LANDMARK      | [B|1,Nk]             | bool u8      | in  | land- |
+ * |     |               |                      |              |     | mark  |
+ * | 181 | SELECT_SCORES | [B|1,Hout|1,Nq,Nk]   | as BIAS      | in  | spar- |
+ * | 182 | PREDICT_WQ    | [w,D]                | as BIAS      | in  | sifi- |
+ * | 183 | PREDICT_WK    | [w,D]                | as BIAS      | in  | ner   |
+ * | 184 | PREDICT_BQ    | [w]                  | as BIAS      | in  |       |
+ * | 185 | PREDICT_BK    | [w]                  | as BIAS      | in  |       |
+ * | 186 | PREDICT_DOWN  | [Nk,r]               | as BIAS      | in  |       |
+ * | 187 | PREDICT_UP    | [Nk,r]               | as BIAS      | in  |       |
+ * | 188 | CODEBOOK      | [D/e,words,e]        | as BIAS      | in  | spt   |
  *
  * "piece": declared by a piece of visibility, see pieces.h; n: blocks of
  * queries. "mech.": only mechanisms whose text says so have the role. N2: keys
@@ -342,7 +352,16 @@ enum {
     ATTN_ROLE_SELECT_K = 171,
     ATTN_ROLE_SELECT_OFFSETS = 172,
     ATTN_ROLE_SELECT_MASK = 173,
-    ATTN_ROLE_SELECT_W = 174
+    ATTN_ROLE_SELECT_W = 174,
+    ATTN_ROLE_LANDMARK = 180,
+    ATTN_ROLE_SELECT_SCORES = 181,
+    ATTN_ROLE_PREDICT_WQ = 182,
+    ATTN_ROLE_PREDICT_WK = 183,
+    ATTN_ROLE_PREDICT_BQ = 184,
+    ATTN_ROLE_PREDICT_BK = 185,
+    ATTN_ROLE_PREDICT_DOWN = 186,
+    ATTN_ROLE_PREDICT_UP = 187,
+    ATTN_ROLE_CODEBOOK = 188
 };
 
 /* One argument of execute. Frozen. For every role above but USER, object

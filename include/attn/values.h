@@ -53,6 +53,14 @@ enum {
     ATTN_POOLED_PICK_LEAST = 2
 };
 
+/* Values of `landmark_over`: blocks are chosen by the scores of each head and
+ * query, or by the largest share of a landmark in any head or query. */
+enum {
+    ATTN_LANDMARK_OVER_NOTHING = 0,
+    ATTN_LANDMARK_OVER_HEADS = 1,
+    ATTN_LANDMARK_OVER_TOKENS = 2
+};
+
 /* Values of `minference_pattern`: columns and diagonals, or blocks. */
 enum { ATTN_MINFERENCE_VERTICAL_SLASH = 0, ATTN_MINFERENCE_BLOCK_SPARSE = 1 };
 

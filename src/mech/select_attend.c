@@ -11,10 +11,14 @@
 #include "base/error.h"
 #include "mech/one_attend.h"
 #include "problem/mech_list.h"
-#include "solvers/select_pick.h"
+#include "solvers/select_codes.h"
 #include "solvers/select_flex.h"
+#include "solvers/select_landmark.h"
+#include "solvers/select_pick.h"
 #include "solvers/select_pooled.h"
+#include "solvers/select_predict.h"
 #include "solvers/select_stripes.h"
+#include "solvers/select_tree.h"
 
 /* What an algorithm of selecting has; by p->pooled.form. */
 static const struct selector {
@@ -25,10 +29,15 @@ static const struct selector {
     int32_t (*run)(const struct attn__recipe_run *r, const struct attn__pooled *m,
                    const struct attn__pooled_size *z, struct attn__select_rows *rows,
                    int64_t per_row, void *room);
+    bool tied; /* queries and keys are of the same tokens */
 } selectors[] = {
     [ATTN__FORM_POOLED] = {attn__pooled_per_row, attn__pooled_take, attn__pooled_run},
-    [ATTN__FORM_STRIPES] = {attn__stripes_per_row, attn__stripes_room, attn__stripes_run},
-    [ATTN__FORM_FLEX] = {attn__flex_per_row, attn__flex_room, attn__flex_run},
+    [ATTN__FORM_STRIPES] = {attn__stripes_per_row, attn__stripes_room, attn__stripes_run, true},
+    [ATTN__FORM_FLEX] = {attn__flex_per_row, attn__flex_room, attn__flex_run, true},
+    [ATTN__FORM_LANDMARK] = {attn__landmark_per_row, attn__landmark_room, attn__landmark_run},
+    [ATTN__FORM_PREDICT] = {attn__predict_per_row, attn__predict_room, attn__predict_run, true},
+    [ATTN__FORM_TREE] = {attn__tree_per_row, attn__tree_room, attn__tree_run},
+    [ATTN__FORM_CODES] = {attn__codes_per_row, attn__codes_room, attn__codes_run},
 };
 
 /* In the workspace. */
@@ -174,8 +183,12 @@ int32_t attn__select_attend_stage(const struct attn__params *user, const struct 
 {
     struct attn__params copy;
     int32_t status = attn__one_attend_params(user, mem, settings, n, &copy);
+    int64_t local = whole->pooled.local;
     if (status == ATTN_OK)
-        status = attn__params_set_i64(&copy, ATTN_PARAM_LISTS, ATTN_LISTS_AND);
+        status = attn__params_set_i64(&copy, ATTN_PARAM_LISTS,
+                                      local > 0 ? ATTN_LISTS_OR : ATTN_LISTS_AND);
+    if (status == ATTN_OK && local > 0)
+        status = attn__params_set_i64(&copy, ATTN_PARAM_WINDOW_LEFT, local - 1);
     if (status == ATTN_OK && whole->pooled.logits)
         status = attn__params_set_i64(&copy, ATTN_PARAM_LISTS_LOGITS, 1);
     if (status == ATTN_OK)
@@ -205,8 +218,10 @@ static int32_t check_call(const struct attn__call *c)
     const struct attn__pooled_spec *spec = &c->p->pooled;
     int64_t keys = c->t[ATTN__SLOT_K].shape[2], blocks = keys / spec->k_block;
     blocks += keys % spec->k_block != 0;
-    if (spec->form != ATTN__FORM_POOLED)
+    if (selectors[spec->form].tied)
         return check_tied(c);
+    if (spec->form != ATTN__FORM_POOLED)
+        return ATTN_OK;
     if (spec->ragged)
         blocks = c->t[ATTN__SLOT_SELECT_OFFSETS].shape[1] - 1;
     if (spec->ragged && blocks < 0)

@@ -51,7 +51,42 @@ enum attn__pooled_open {
 enum attn__pooled_form {
     ATTN__FORM_POOLED,
     ATTN__FORM_STRIPES, /* columns and diagonals (select_stripes.c) */
-    ATTN__FORM_FLEX     /* blocks of those, or a cover of pooled blocks (select_flex.c) */
+    ATTN__FORM_FLEX,    /* blocks of those, or a cover of pooled blocks (select_flex.c) */
+    ATTN__FORM_LANDMARK, /* sections by their landmark keys (select_landmark.c) */
+    ATTN__FORM_PREDICT, /* tokens by predicted or given scores (select_predict.c) */
+    ATTN__FORM_TREE,    /* blocks by halving groups of them (select_tree.c) */
+    ATTN__FORM_CODES    /* tokens by equal codes (select_codes.c) */
+};
+
+/* What makes the choice of sections: the scores of a head and query, or the
+ * largest share that a landmark has in any head or in any query. */
+enum attn__landmark_over { ATTN__OVER_NOTHING, ATTN__OVER_HEADS, ATTN__OVER_TOKENS };
+
+struct attn__landmark_spec {
+    int64_t blocks; /* landmarks of a sequence at most */
+    enum attn__landmark_over over;
+};
+
+/* Scores of low rank: coefficients of a query times rows of a basis. */
+struct attn__predict_spec {
+    int64_t width, basis;  /* of projected rows; numbers of a coefficient row */
+    int64_t top;           /* coefficients that count */
+    int64_t full;          /* first queries that have all keys */
+    double least;          /* numbers of the basis up to it are 0 */
+    bool given;            /* the scores are the caller's */
+};
+
+/* Groups of blocks that are halved until each is one block. */
+struct attn__tree_spec {
+    int64_t keys;          /* that are kept */
+    int64_t first, stride; /* queries of a row that are looked at */
+    bool middle;           /* a group is known by its middle block, not by its first one */
+};
+
+struct attn__codes_spec {
+    int64_t words, part; /* words of a codebook; channels of a code */
+    int64_t slots;       /* counts are cut to so many steps; 0: they are not */
+    bool causal;
 };
 
 /* Of columns and diagonals that the last queries show. */
@@ -67,6 +102,10 @@ struct attn__stripes_spec {
 struct attn__pooled_spec {
     enum attn__pooled_form form;
     struct attn__stripes_spec stripes;
+    struct attn__landmark_spec landmark;
+    struct attn__predict_spec predict;
+    struct attn__tree_spec tree;
+    struct attn__codes_spec codes;
     enum attn__pooled_rep rep;
     enum attn__pooled_score score;
     enum attn__pooled_reduce reduce;
@@ -89,6 +128,7 @@ struct attn__pooled_spec {
      * all tokens of its block, and tokens are chosen. */
     bool ragged, tokens;
     bool logits; /* entries are mixed by the softmax of their scores */
+    int64_t local; /* latest keys that a query has besides; 0: what is listed and no more */
 };
 
 #endif /* ATTN_PROBLEM_POOLED_SPEC_H */

@@ -16,6 +16,7 @@
 enum attn__step {
     ATTN__STEP_QUERY_TABLE, /* product of the query with a row by distance */
     ATTN__STEP_SOFTCAP,
+    ATTN__STEP_CLAMP,
     ATTN__STEP_ALIBI,
     ATTN__STEP_ALIBI_AT, /* the same with positions given by arguments */
     ATTN__STEP_DISTANCE, /* bias from a table by distance */
@@ -32,7 +33,7 @@ enum attn__step {
 enum {
     ATTN__STEPS_ALL = (1 << ATTN__STEP_COUNT) - 1,
     ATTN__STEPS_RAW = 1 << ATTN__STEP_QUERY_TABLE,
-    ATTN__STEPS_CAP = 1 << ATTN__STEP_SOFTCAP,
+    ATTN__STEPS_CAP = 1 << ATTN__STEP_SOFTCAP | 1 << ATTN__STEP_CLAMP,
     ATTN__STEPS_BIAS = ATTN__STEPS_ALL - ATTN__STEPS_RAW - ATTN__STEPS_CAP
 };
 
@@ -65,6 +66,8 @@ struct attn__score_spec {
 
     int64_t classes;    /* of CLASS; 0: none */
     int64_t class_rows; /* only the last rows get them; ATTN_UNBOUNDED: all */
+
+    double clamp; /* CLAMP: what no score is beyond, to either side */
 
     attn_score_fn user; /* NULL: none */
 };

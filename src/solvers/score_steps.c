@@ -31,6 +31,35 @@ static double softcap_pair(const struct attn__score_exact *x, int64_t j, double 
     return cap * tanh(s / cap);
 }
 
+/* ---- clamp: a NaN stays ---- */
+
+static void clamp(float *s, int64_t n, float most)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float x = s[i] > most ? most : s[i];
+        s[i] = x < -most ? -most : x;
+    }
+}
+
+static void clamp_tile(const struct attn__score *x, const struct attn__score_tile *t)
+{
+    clamp(t->st, t->nk * t->w, (float)x->c->p->score.clamp);
+}
+
+static void clamp_row(const struct attn__score *x, int64_t r, int64_t j0, int64_t nk, float *s)
+{
+    (void)r;
+    (void)j0;
+    clamp(s, nk, (float)x->c->p->score.clamp);
+}
+
+static double clamp_pair(const struct attn__score_exact *x, int64_t j, double s)
+{
+    double most = x->c->p->score.clamp;
+    (void)j;
+    return s > most ? most : s < -most ? -most : s;
+}
+
 /* ---- ALiBi ---- */
 
 static void alibi_tile(const struct attn__score *x, const struct attn__score_tile *t)
@@ -72,6 +101,7 @@ static const struct {
                                 .pair = attn__score_table_pair, .cost = 12},
     [ATTN__STEP_SOFTCAP] = {.tile = softcap_tile, .row = softcap_row, .pair = softcap_pair,
                             .cost = 25},
+    [ATTN__STEP_CLAMP] = {.tile = clamp_tile, .row = clamp_row, .pair = clamp_pair, .cost = 1},
     [ATTN__STEP_ALIBI] = {.tile = alibi_tile, .row = alibi_row, .pair = alibi_pair, .cost = 3},
     [ATTN__STEP_ALIBI_AT] = {.bias = attn__score_bias_alibi,
                              .bias_pair = attn__score_bias_alibi_pair, .cost = 12},

@@ -62,9 +62,8 @@ void attn__stripes_products(const struct attn__recipe_run *r, const struct attn_
     }
 }
 
-/* The softmax of n scores in place; false for NaN or inf. */
-static bool softmax(const struct attn__kernels *kern, double scale, bool exact, void *row,
-                    int64_t n, double *factor)
+bool attn__stripes_softmax(const struct attn__kernels *kern, double scale, bool exact, void *row,
+                           int64_t n, double *factor)
 {
     double top = -INFINITY, sum = 0;
     if (exact) {
@@ -106,7 +105,7 @@ bool attn__stripes_make(const struct attn__recipe_run *r, const struct attn__poo
             void *row = t->s + i * z->k * size;
             int64_t seen = all - n + i0 + i + 1, back = n - 1 - (i0 + i);
             double f;
-            if (!softmax(r->machine->kern, m->spec->scale, z->exact, row, seen, &f))
+            if (!attn__stripes_softmax(r->machine->kern, m->spec->scale, z->exact, row, seen, &f))
                 return false;
             f /= (double)n;
             for (int64_t j = 0; j < seen; j++) {

@@ -41,6 +41,11 @@ void attn__stripes_products(const struct attn__recipe_run *r, const struct attn_
                             const void *q, int64_t n, const struct attn__rows *k, int64_t hi,
                             void *s, int64_t ld, float *piece);
 
+/* row[j] becomes e to (scale row[j] - the largest of them), j < n, floats or
+ * doubles; times *factor their sum is 1. False for NaN or inf. */
+bool attn__stripes_softmax(const struct attn__kernels *kern, double scale, bool exact, void *row,
+                           int64_t n, double *factor);
+
 /* As the functions of select_pooled.h. */
 bool attn__stripes_per_row(const struct attn__pooled_spec *spec,
                            const struct attn__pooled_size *z, int64_t *entries);

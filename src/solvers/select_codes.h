@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tokens that have the same codes as the query in most parts of it (SPT).
+ */
+#ifndef ATTN_SOLVERS_SELECT_CODES_H
+#define ATTN_SOLVERS_SELECT_CODES_H
+
+#include "solvers/select_pooled.h"
+
+/* As the functions of select_pooled.h. */
+bool attn__codes_per_row(const struct attn__pooled_spec *spec, const struct attn__pooled_size *z,
+                        int64_t *entries);
+void *attn__codes_room(struct attn__scratch *s, const struct attn__pooled_spec *spec,
+                      const struct attn__pooled_size *z, int64_t threads);
+int32_t attn__codes_run(const struct attn__recipe_run *r, const struct attn__pooled *m,
+                       const struct attn__pooled_size *z, struct attn__select_rows *rows,
+                       int64_t per_row, void *room);
+
+#endif /* ATTN_SOLVERS_SELECT_CODES_H */
