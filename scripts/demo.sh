@@ -75,5 +75,5 @@ say "4/5 the model"
     say "going on without it: generate.py will use a tiny model with random weights"
 
 say "5/5 generating"
-exec "$venv/bin/python" "$example/generate.py" --check --tokens 96 \
+exec "$venv/bin/python" "$example/generate.py" --check --kv-table --tokens 96 \
     --prompt "What is attention in a neural network? Answer in two sentences." "$@"

@@ -69,7 +69,7 @@ ensure_venv "$venv"
 "$venv/bin/pip" install --quiet --disable-pip-version-check numpy ml_dtypes pytest
 ATTN_LIBRARY=$build/prefix/lib/libattn.so PYTHONPATH=$root/bindings/python \
     "$venv/bin/python" -m pytest -q -p no:cacheprovider "$root/bindings/python/tests" \
-    "$root/bench/tests" || failed=1
+    "$root/bench/tests" "$root/examples/smollm2/tests" || failed=1
 
 [ "$failed" = 0 ] || die "some tests failed"
 say "all tests passed"

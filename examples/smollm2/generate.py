@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fetch_model
+from storage import KV_TYPES, Storage, parse_heads
 from tokenizer import DEFAULT_SYSTEM, Codec, GgufTokenizer, LetterTokenizer
 
 if TYPE_CHECKING:
@@ -23,6 +24,34 @@ if TYPE_CHECKING:
 
 DEFAULT_PROMPT = "Explain in a few sentences why the sky is blue."
 RANDOM_LABEL = "*** RANDOM WEIGHTS: a tiny stand-in model; its text is meaningless ***"
+
+
+def add_cache_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is kept of the context."""
+    kept = parser.add_argument_group("the cache of keys and values")
+    kept.add_argument("--kv", choices=KV_TYPES, default="f32",
+                      help="type they are stored in (default f32)")
+    kept.add_argument("--window", type=int, metavar="N",
+                      help="heads see the newest N tokens alone, and the sinks")
+    kept.add_argument("--sink", type=int, default=4, metavar="N",
+                      help="first tokens that heads with a window see (default 4)")
+    kept.add_argument("--duo", type=head_list, metavar="HEADS",
+                      help="heads that see everything despite --window: LAYER.HEAD,... or @FILE")
+    kept.add_argument("--save", type=Path, metavar="FILE", help="write the prompt's cache")
+    kept.add_argument("--load", type=Path, metavar="FILE",
+                      help="read it: what the prompts have in common is not computed again")
+    kept.add_argument("--kv-table", action="store_true",
+                      help="compare the logits of all types with float64 attention")
+
+
+def head_list(text: str) -> frozenset[tuple[int, int]]:
+    """The argument of --duo."""
+    try:
+        if text.startswith("@"):
+            return parse_heads(Path(text[1:]).read_text(encoding="utf-8").split())
+        return parse_heads(text.split(","))
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def parse_args() -> argparse.Namespace:
@@ -41,15 +70,19 @@ def parse_args() -> argparse.Namespace:
                         help="compare all logits with a pass whose attention is NumPy in "
                              "float64; exit with 1 if they differ by more than rounding")
     parser.add_argument("--solver", metavar="NAME", help="force one of libattn's solvers")
+    add_cache_arguments(parser)
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--model", type=Path, metavar="PATH.gguf",
                        help="another GGUF file of the same family")
     which.add_argument("--random", action="store_true",
                        help="a tiny random-weight model; its text means nothing")
     args = parser.parse_args()
-    for name, least in (("tokens", 1), ("threads", 1), ("seed", 0)):
-        if (found := getattr(args, name)) < least:
+    for name, least in (("tokens", 1), ("threads", 1), ("seed", 0), ("window", 1), ("sink", 0)):
+        found = getattr(args, name)
+        if found is not None and found < least:
             parser.error(f"--{name}: found {found}, expected at least {least}")
+    if args.duo is not None and args.window is None:
+        parser.error("--duo: expected --window, of the heads that are not listed")
     if not 0 <= args.temperature < float("inf"):
         parser.error(f"--temperature: found {args.temperature}, expected a finite number >= 0")
     return args
@@ -134,7 +167,9 @@ def main() -> int:
         weights, codec = load(args)
         request = Request(system=args.system, prompt=args.prompt, tokens=args.tokens,
                           threads=args.threads, temperature=args.temperature, seed=args.seed,
-                          check=args.check, solver=args.solver)
+                          check=args.check, kv_table=args.kv_table, solver=args.solver,
+                          storage=Storage(args.kv, args.window, args.sink, args.duo),
+                          save=args.save, load=args.load)
         passed = generate(request, weights, codec)
         if isinstance(codec, LetterTokenizer):
             print(RANDOM_LABEL)

@@ -6,16 +6,23 @@ from __future__ import annotations
 import codecs
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
+import prompt_file
 from attention import Float64Attention, LibattnAttention
 from comparison import Comparison
+from cost_table import cost_table
 from model import Decoder, Weights
+from storage import Storage
 from tokenizer import Codec
 
 PREFILL_ROWS = 256  # a longer prompt is fed in chunks of this many tokens
-CHECK_LIMIT = 1e-5  # relative RMS of the logits that a check accepts
+
+# Relative RMS of the logits that a check accepts. What is not f32 was rounded on its way into
+# the cache: several times what SmolLM2 makes of that.
+CHECK_LIMITS = {"f32": 1e-5, "f16": 5e-3, "bf16": 3e-2, "q8_0": 0.1, "fp8": 0.3, "q4_0": 1.0}
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,11 @@ class Request:
     temperature: float
     seed: int
     check: bool
+    kv_table: bool
     solver: str | None
+    storage: Storage
+    save: Path | None
+    load: Path | None
 
 
 @dataclass
@@ -73,6 +84,60 @@ def choose(logits: np.ndarray, temperature: float, rng: np.random.Generator) -> 
     return int(rng.choice(len(weights), p=weights / weights.sum()))
 
 
+class Passes:
+    """libattn's pass of the model and, for a check, a float64 one that gets the same tokens.
+
+    Were each to choose its own, one near tie would send them down different texts.
+    """
+
+    def __init__(self, request: Request, weights: Weights, n_ctx: int, chunk: int,
+                 saved: prompt_file.SavedPrompt | None) -> None:
+        config, storage = weights.config, request.storage
+        room = n_ctx if saved is None else max(n_ctx, len(saved.tokens))
+        self.attend = LibattnAttention(config, storage, room, chunk, request.threads,
+                                       request.solver)
+        self.decoder = Decoder(weights, self.attend, n_ctx, chunk)
+        self.exact = (Decoder(weights, Float64Attention(config, n_ctx, storage), n_ctx, chunk)
+                      if request.check else None)
+        self.comparison = Comparison()
+        self._chunk = chunk
+
+    def feed(self, tokens: list[int], phase: Phase, known: int = 0) -> np.ndarray:
+        """The logits after the last token; libattn's pass has the first `known` already."""
+        for start in range(known, len(tokens), self._chunk):
+            rows = min(self._chunk, len(tokens) - start)
+            phase.shapes.append((rows, self.decoder.length - known + start + rows))
+        attention_before = self.attend.seconds
+        start_time = time.perf_counter()
+        logits = self.decoder.feed(tokens[known:])
+        phase.seconds += time.perf_counter() - start_time
+        phase.attention += self.attend.seconds - attention_before
+        phase.tokens += len(tokens) - known
+        if self.exact is not None:
+            self.comparison.add(logits, self.exact.feed(tokens))
+        return logits
+
+
+def answer(request: Request, codec: Codec, passes: Passes, logits: np.ndarray,
+           phase: Phase) -> tuple[list[int], str]:
+    """Prints the answer as it is made; returns its tokens, and why it ended."""
+    rng = np.random.default_rng(request.seed)
+    utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+    made: list[int] = []
+    end = f"stopped after {request.tokens} tokens"
+    while len(made) < request.tokens:
+        if made:
+            logits = passes.feed(made[-1:], phase)
+        token = choose(logits, request.temperature, rng)
+        if token in codec.stop:
+            end = f"the model ended its answer after {len(made)} tokens"
+            break
+        made.append(token)
+        print(utf8.decode(codec.token_bytes(token)), end="", flush=True)
+    print(utf8.decode(b"", final=True))
+    return made, end
+
+
 def generate(request: Request, weights: Weights, codec: Codec) -> bool:
     """Run the request on stdout; False if a check was asked for and failed."""
     config = weights.config
@@ -80,50 +145,29 @@ def generate(request: Request, weights: Weights, codec: Codec) -> bool:
     n_ctx = len(prompt) + request.tokens
     if n_ctx > config.context:
         raise ValueError(f"prompt and answer: {n_ctx} tokens, expected at most {config.context}")
-    chunk = min(len(prompt), PREFILL_ROWS)
-    attend = LibattnAttention(config, n_ctx, chunk, request.threads, request.solver)
-    decoder = Decoder(weights, attend, n_ctx, chunk)
-    exact = Decoder(weights, Float64Attention(), n_ctx, chunk) if request.check else None
-    comparison = Comparison(CHECK_LIMIT)
-    rng = np.random.default_rng(request.seed)
+    request.storage.check_heads(config.layers, config.kv_heads)
+    saved = None if request.load is None else prompt_file.read(request.load, weights)
+    passes = Passes(request, weights, n_ctx, min(len(prompt), PREFILL_ROWS), saved)
+    known = 0 if saved is None else saved.resume(passes.attend, prompt)
     prefill, decode = Phase(), Phase()
 
-    def feed(tokens: list[int], phase: Phase) -> np.ndarray:
-        for start in range(0, len(tokens), chunk):
-            rows = min(chunk, len(tokens) - start)
-            phase.shapes.append((rows, decoder.length + start + rows))
-        attention_before = attend.seconds
-        start_time = time.perf_counter()
-        logits = decoder.feed(tokens)
-        phase.seconds += time.perf_counter() - start_time
-        phase.attention += attend.seconds - attention_before
-        phase.tokens += len(tokens)
-        if exact is not None:
-            # Both passes get the tokens chosen from libattn's logits: were each to choose
-            # its own, one near tie would send them down different texts.
-            comparison.add(logits, exact.feed(tokens))
-        return logits
-
     print(f"> {request.prompt}", flush=True)
-    utf8 = codecs.getincrementaldecoder("utf-8")("replace")
-    logits = feed(prompt, prefill)
-    end = f"stopped after {request.tokens} tokens"
-    for made in range(request.tokens):
-        token = choose(logits, request.temperature, rng)
-        if token in codec.stop:
-            end = f"the model ended its answer after {made} tokens"
-            break
-        print(utf8.decode(codec.token_bytes(token)), end="", flush=True)
-        if made + 1 < request.tokens:
-            logits = feed([token], decode)
-    print(utf8.decode(b"", final=True))
+    logits = passes.feed(prompt, prefill, known)
+    if request.save is not None:
+        prompt_file.save(request.save, prompt, passes.attend, weights)
+    made, end = answer(request, codec, passes, logits, decode)
 
-    print(f"\n{end}; context {decoder.length} tokens, room for {n_ctx}; {config.layers} layers, "
-          f"{config.heads}/{config.kv_heads} heads of {config.head_dim}, "
+    print(f"\n{end}; context {passes.decoder.length} tokens, room for {n_ctx}; "
+          f"{config.layers} layers, {config.heads}/{config.kv_heads} heads of {config.head_dim}, "
           f"{request.threads} threads")
-    print(prefill.report("prefill", attend))
-    print(decode.report("decode", attend))
-    if exact is None:
-        return True
-    print(comparison.report())
-    return comparison.passed()
+    if saved is not None:
+        print(f"prompt: {known} of {len(prompt)} tokens were in {request.load}")
+    print(prefill.report("prefill", passes.attend))
+    print(decode.report("decode", passes.attend))
+    print(passes.attend.report())
+    limit = CHECK_LIMITS[request.storage.kv]
+    if request.check:
+        print(passes.comparison.report(limit))
+    if request.kv_table:
+        print(cost_table(weights, request.storage, prompt + made, request.threads))
+    return not request.check or passes.comparison.relative_rms() <= limit

@@ -2,13 +2,13 @@
 """A llama-style decoder in NumPy whose attention is somebody else's.
 
 RMSNorm, grouped-query attention with rotary positions, SwiGLU; float32 throughout.
-The decoder keeps its keys and values in buffers made once for the whole context
-and hands views of them to the attention function it was given.
+Keys and values are kept by the attention that the decoder was given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,7 +57,7 @@ class Weights:
 
 def random_weights(vocab: int, seed: int) -> Weights:
     """A tiny model of the same architecture with random weights."""
-    config = Config(layers=4, width=144, hidden=384, heads=9, kv_heads=3, head_dim=16,
+    config = Config(layers=4, width=288, hidden=768, heads=9, kv_heads=3, head_dim=32,
                     vocab=vocab, context=8192, rope_base=1e5, norm_eps=1e-5)
     rng = np.random.default_rng(seed)
 
@@ -80,77 +80,86 @@ def random_weights(vocab: int, seed: int) -> Weights:
                    final_norm=norm(), output=embedding)
 
 
+# In one layer, its number first: keeps k and v [1, kv_heads, n, d] of n new tokens, and
+# attends from q to all so far, those included, into out; both [1, heads, n, d], any strides.
+Attend = Callable[[int, np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]
+
+
 class Attention(Protocol):
-    """Causal attention of the newest q rows over all keys so far.
+    """Causal attention of one sequence, whose keys and values it keeps."""
 
-    q [1, heads, n, d], k and v [1, kv_heads, keys, d], out like q; any strides.
-    The last query row sits at the last key.
-    """
+    @property
+    def length(self) -> int:
+        """Tokens so far."""
 
-    cache_dtype: np.dtype
-
-    def __call__(self, q: np.ndarray, k: np.ndarray, v: np.ndarray, out: np.ndarray) -> None: ...
+    def step(self, n: int) -> AbstractContextManager[Attend]:
+        """Adds n tokens, once the function has been called for each layer."""
 
 
 class Decoder:
-    """One running sequence: weights (shared), an attention, and its K/V buffers."""
+    """One running sequence: weights (shared) and an attention."""
 
-    def __init__(self, weights: Weights, attend: Attention, n_ctx: int, chunk: int) -> None:
+    def __init__(self, weights: Weights, attention: Attention, n_ctx: int, chunk: int) -> None:
         config = weights.config
         self.weights = weights
-        self.length = 0
-        self._attend = attend
+        self._attention = attention
         self._chunk = chunk
-        cache_shape = (config.layers, config.kv_heads, n_ctx, config.head_dim)
-        self._keys = np.zeros(cache_shape, dtype=attend.cache_dtype)
-        self._values = np.zeros(cache_shape, dtype=attend.cache_dtype)
         # Angles are made in float64: at long contexts float32 would lose digits of them.
         inverse = config.rope_base ** (-np.arange(0, config.head_dim, 2) / config.head_dim)
         angles = np.outer(np.arange(n_ctx), inverse)
         self._cos = np.cos(angles).astype(np.float32)
         self._sin = np.sin(angles).astype(np.float32)
 
+    @property
+    def length(self) -> int:
+        """Tokens so far."""
+        return self._attention.length
+
     def feed(self, tokens: Sequence[int]) -> np.ndarray:
         """Append tokens, a chunk at a time; return the logits after the last one."""
-        room = self._keys.shape[2] - self.length
+        for x in self._feed(tokens):
+            pass
+        return self._logits(x[-1:])[0]
+
+    def feed_each(self, tokens: Sequence[int]) -> Iterator[np.ndarray]:
+        """Append tokens; the logits after each of them, [n, vocab] for every chunk."""
+        return map(self._logits, self._feed(tokens))
+
+    def _feed(self, tokens: Sequence[int]) -> Iterator[np.ndarray]:
+        room = len(self._cos) - self.length
         if not 0 < len(tokens) <= room:
             raise ValueError(f"tokens: found {len(tokens)}, expected 1 to {room}")
         for start in range(0, len(tokens), self._chunk):
-            x = self._blocks(np.asarray(tokens[start:start + self._chunk]))
-        last = _rms_norm(x[-1:], self.weights.final_norm, self.weights.config.norm_eps)
-        return (last @ self.weights.output)[0]
+            yield self._blocks(np.asarray(tokens[start:start + self._chunk]))
+
+    def _logits(self, x: np.ndarray) -> np.ndarray:
+        normed = _rms_norm(x, self.weights.final_norm, self.weights.config.norm_eps)
+        return normed @ self.weights.output
 
     def _blocks(self, tokens: np.ndarray) -> np.ndarray:
         eps = self.weights.config.norm_eps
         hidden = self.weights.config.hidden
         x = np.ascontiguousarray(self.weights.embedding[:, tokens].T)
-        for i, layer in enumerate(self.weights.layers):
-            x += self._attention(i, _rms_norm(x, layer.attn_norm, eps)) @ layer.attn_out.T
-            both = _rms_norm(x, layer.mlp_norm, eps) @ layer.gate_up.T
-            x += _silu_times(both[:, :hidden], both[:, hidden:]) @ layer.down.T
-        self.length += len(tokens)
+        at = slice(self.length, self.length + len(tokens))
+        turn = self._cos[at, None], self._sin[at, None]
+        with self._attention.step(len(tokens)) as attend:
+            for i, layer in enumerate(self.weights.layers):
+                heads = _rms_norm(x, layer.attn_norm, eps) @ layer.qkv.T
+                x += self._attend(attend, i, heads, turn) @ layer.attn_out.T
+                both = _rms_norm(x, layer.mlp_norm, eps) @ layer.gate_up.T
+                x += _silu_times(both[:, :hidden], both[:, hidden:]) @ layer.down.T
         return x
 
-    def _attention(self, index: int, x: np.ndarray) -> np.ndarray:
+    def _attend(self, attend: Attend, layer: int, heads: np.ndarray,
+                turn: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         config = self.weights.config
-        n = len(x)
-        seen = slice(self.length, self.length + n)
-        heads = x @ self.weights.layers[index].qkv.T
+        n = len(heads)
         heads = heads.reshape(n, config.heads + 2 * config.kv_heads, config.head_dim)
         q, k, v = np.split(heads, (config.heads, config.heads + config.kv_heads), axis=1)
-        cos, sin = self._cos[seen, None], self._sin[seen, None]
-        _rotate(q, cos, sin)
-        _rotate(k, cos, sin)
-        keys, values = self._keys[index], self._values[index]
-        keys[:, seen] = k.transpose(1, 0, 2)
-        values[:, seen] = v.transpose(1, 0, 2)
+        _rotate(q, *turn)
+        _rotate(k, *turn)
         out = np.empty((n, config.heads, config.head_dim), dtype=np.float32)
-        self._attend(
-            q=q.transpose(1, 0, 2)[None],
-            k=keys[None, :, :seen.stop],
-            v=values[None, :, :seen.stop],
-            out=out.transpose(1, 0, 2)[None],
-        )
+        attend(layer, *(x.transpose(1, 0, 2)[None] for x in (q, k, v, out)))
         return out.reshape(n, -1)
 
 
