@@ -11,6 +11,7 @@
 #include "bench_blas.h"
 #include "bench_library.h"
 #include "bench_options.h"
+#include "cache_pairs.h"
 #include "measure.h"
 #include "random_shapes.h"
 #include "report.h"
@@ -27,6 +28,7 @@ struct bench {
     FILE *table;
     size_t done, of;
     bench_limits limits; /* of one number of threads at a time; 0: of none */
+    bool headed;         /* the lines below are rows of the table */
     bench_rows rows;
     bool failed;
 };
@@ -55,7 +57,7 @@ static const bench_limits *limits_of(struct bench *m, int64_t threads)
     bench_table_progress(0, 0, NULL);
     bench_table_limits(m->table, l);
     fputc('\n', m->table);
-    bench_table_head(m->table);
+    m->headed = false;
     return l;
 }
 
@@ -64,6 +66,9 @@ static size_t measure(struct bench *m, const char *problem, int64_t threads, boo
 {
     size_t first = m->rows.n;
     const bench_limits *l = limits_of(m, threads);
+    if (!m->headed)
+        bench_table_head(m->table);
+    m->headed = true;
     bench_table_progress(m->done++, m->of, problem);
     if (!l || bench_measure(&m->options, l, problem, all, &m->rows) != 0)
         m->failed = true;
@@ -91,6 +96,21 @@ static int64_t most_threads(const bench_options *o, bool varied)
     return o->threads == 0 || varied ? bench_cpus() : 1;
 }
 
+/* A suite of pairs, which has a table of its own. */
+static void measure_pairs(struct bench *m, const char *suite)
+{
+    int rc;
+    if (strcmp(suite, BENCH_ROUTED) == 0) {
+        rc = bench_routed(&m->options, m->threads, m->table);
+    } else {
+        const bench_limits *l = limits_of(m, m->threads);
+        rc = l ? bench_cache_pairs(&m->options, l, m->table, &m->rows) : BENCH_FAILED;
+    }
+    m->headed = false;
+    if (rc != 0)
+        m->failed = true;
+}
+
 /* Every problem of the command line; without `run` they are only counted. */
 static size_t all_problems(struct bench *m, bool run)
 {
@@ -99,9 +119,8 @@ static size_t all_problems(struct bench *m, bool run)
     for (size_t s = 0; s < o->n_suites; s++) {
         bool varied = bench_suite_all_threads(o->suites[s]);
         int64_t most = most_threads(o, varied);
-        if (run && strcmp(o->suites[s], BENCH_ROUTED) == 0 &&
-            bench_routed(o, m->threads, m->table) != 0)
-            m->failed = true;
+        if (run && !bench_suite_problem(o->suites[s], 0))
+            measure_pairs(m, o->suites[s]);
         for (int64_t t = varied ? 1 : most; t <= most; t = more_threads(t, most))
             for (size_t i = 0; bench_suite_problem(o->suites[s], i); i++, n++)
                 if (run)

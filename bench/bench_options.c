@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cache_pairs.h"
 #include "routed.h"
 #include "suites.h"
 
@@ -92,7 +93,9 @@ static void help(void)
          "states, read and written, and is compared with changing RAM.\n\n"
          "Suite " BENCH_ROUTED ": head gates and lists of blocks at random, and routers inside the "
          "plan,\nagainst the same attention in full: the ratio of times, and that over the share "
-         "of the\nwork that is left.");
+         "of the\nwork that is left.\n\n"
+         "Suite " BENCH_CACHE ": attention from an attn_cache against something near it, of --k "
+         "keys at most;\n/base is how many times as fast. Shared keys count for each sequence.");
 }
 
 static int set_isa(const char *name, int32_t *isa)

@@ -19,6 +19,7 @@ typedef struct bench_row {
     double gflops, gbps;
     double of_peak, of_bandwidth, of_sgemm, of_materialised; /* NaN: none */
     double skipped;
+    double speedup; /* times as fast as what it is compared with; NaN: with nothing */
     double of_best; /* the fastest solver's time over this one's */
 } bench_row;
 

@@ -23,7 +23,7 @@ fail() {
 awk '
 BEGIN {
     n = split("problem solver isa threads ns_median ns_min gflops gbps of_peak of_bandwidth " \
-              "of_sgemm of_materialised skipped", key, " ")
+              "of_sgemm of_materialised skipped speedup", key, " ")
     value = "(\"[^\"\\\\]*\"|null|-?[0-9]+(\\.[0-9]+)?(e[-+][0-9]+)?)"
 }
 function bad(why) { print "line " NR ": " why ": " $0; failed = 1 }
@@ -40,7 +40,7 @@ $0 == "]" { closed = NR; if (comma) bad("comma before the end"); next }
         rest = substr(rest, RLENGTH + 1)
     }
     if (rest != "}") bad("more than the keys")
-    if ($0 ~ /n=64 d=32 causal/ && $0 !~ /"skipped": 0\.492188}/) bad("skipped")
+    if ($0 ~ /n=64 d=32 causal/ && $0 !~ /"skipped": 0\.492188,/) bad("skipped")
 }
 END {
     if (!closed) { print "no end of the array"; failed = 1 }
@@ -53,6 +53,10 @@ grep -q '</svg>' "$dir/plot.svg" || fail "the plot has no end"
 "$bench" --random 2 --seed 7 --seconds 0 --json "$dir/random.json" >"$dir/table" 2>&1 ||
     { cat "$dir/table" >&2; fail "--random failed"; }
 grep -q '"chosen": true, "of_best": ' "$dir/random.json" || fail "--random has no choice"
+
+"$bench" --suite cache --k 128 --seconds 0 --json "$dir/cache.json" >"$dir/table" 2>&1 ||
+    { cat "$dir/table" >&2; fail "--suite cache failed"; }
+grep -q 'all but 64 keys shared.*"speedup": [0-9]' "$dir/cache.json" || fail "no speedup of pairs"
 
 status=0
 "$bench" "softmax h=2" >/dev/null 2>&1 || status=$?

@@ -238,6 +238,7 @@ static int add_rows(struct group *g, const char *text, bench_rows *rows)
             .gbps = g->size.kv_bytes / ns[i],
             .of_materialised = baseline / ns[i],
             .skipped = g->size.skipped,
+            .speedup = NAN,
             .of_best = fastest / ns[i],
         };
         row.of_peak = row.gflops / peak;

@@ -109,6 +109,13 @@ static void fill_drawn(const attn_tensor *t, int64_t n, enum contents contents, 
         DRAW(uint16_t)
 }
 
+void bench_data_normal(float *to, int64_t n, uint64_t *state)
+{
+    attn_tensor t;
+    attn_tensor_init(&t, to, ATTN_DTYPE_F32, 1, &n);
+    fill_drawn(&t, n, NORMAL, state);
+}
+
 /* The blocks of all lists, end to end, and where each list ends; *lists: how many there are. */
 static int64_t make_lists(const bench_size *size, int64_t *block, int64_t *end, int64_t *lists)
 {

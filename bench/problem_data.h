@@ -32,4 +32,7 @@ int bench_data_make(const attn_plan *plan, const bench_size *size,
                     uint64_t seed, bool huge, bench_data *data);
 void bench_data_free(bench_data *data);
 
+/* n numbers of a standard normal distribution. */
+void bench_data_normal(float *to, int64_t n, uint64_t *state);
+
 #endif

@@ -2,8 +2,6 @@
 /* Sizes as the descriptor has them, with the defaults of what is unset. */
 #include "problem_size.h"
 
-#include <string.h>
-
 #include "bench_options.h"
 #include "recurrence.h"
 #include "visible_pairs.h"
@@ -12,17 +10,6 @@ static int64_t get(const attn_desc *desc, int32_t param, int64_t fallback)
 {
     int64_t value;
     return attn_desc_get_i64(desc, param, &value) == ATTN_OK ? value : fallback;
-}
-
-static int32_t get_type(const attn_desc *desc, int32_t param, int32_t fallback)
-{
-    char name[16];
-    if (attn_desc_get_text(desc, param, name, sizeof name, NULL) != ATTN_OK)
-        return fallback;
-    for (int32_t type = ATTN_DTYPE_F32; attn_dtype_name(type); type++)
-        if (strcmp(attn_dtype_name(type), name) == 0)
-            return type;
-    return fallback;
 }
 
 static int64_t least(int64_t a, int64_t b)
@@ -88,8 +75,8 @@ int bench_size_read(const attn_desc *desc, int64_t inf_k, bench_size *size)
     size->k = get(desc, ATTN_PARAM_K, 0);
     size->d = get(desc, ATTN_PARAM_D, 1);
     size->dv = get(desc, ATTN_PARAM_DV, size->d);
-    size->dtype = get_type(desc, ATTN_PARAM_DTYPE, ATTN_DTYPE_F32);
-    size->kv_dtype = get_type(desc, ATTN_PARAM_KV_DTYPE, size->dtype);
+    size->dtype = (int32_t)get(desc, ATTN_PARAM_DTYPE, ATTN_DTYPE_F32);
+    size->kv_dtype = (int32_t)get(desc, ATTN_PARAM_KV_DTYPE, size->dtype);
     size->packed = get(desc, ATTN_PARAM_PACKED, 0);
     if (size->k == ATTN_UNBOUNDED) {
         if (inf_k == 0)

@@ -35,6 +35,7 @@ static void write_row(FILE *f, const bench_row *r, bool choice)
         {"of_sgemm", r->of_sgemm},
         {"of_materialised", r->of_materialised},
         {"skipped", r->skipped},
+        {"speedup", r->speedup},
     };
     fputs("  {", f);
     write_text(f, "problem", r->problem);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Head gates and lists of blocks, chosen at random with a given density. Full
- * and routed attention run in turns, one execute each, so that both see the
- * same moments of a machine; the figures are medians.
+ * and routed attention run in turns, one execute each; the figures are medians.
  */
 #include "routed.h"
 
@@ -13,9 +12,9 @@
 
 #include "bench_library.h"
 #include "problem_data.h"
-#include "team.h"
+#include "turns.h"
 
-enum { BLOCK = 128, LEAST_TURNS = 5, MOST_TURNS = 4096 };
+enum { BLOCK = 128 };
 
 enum { FULL, ROUTED, BOTH };
 
@@ -49,14 +48,18 @@ static const struct pair {
     {BLOCKS, BLOCKS " must=list[128,128]", LISTS, 0.5},
 };
 
+struct side {
+    const char *problem;
+    attn_plan *plan;
+    bench_size size;
+    bench_data data;
+    int64_t turn;
+};
+
 struct measured {
-    attn_plan *plan[BOTH];
-    bench_size size[BOTH];
-    bench_data data[BOTH];
+    struct side side[BOTH];
     int64_t *offsets, *index; /* of lists */
     attn_tensor list[2];
-    size_t n;
-    double *sample[BOTH];
 };
 
 static uint64_t next(uint64_t *state)
@@ -97,7 +100,7 @@ static int fill_gates(const bench_data *data, double density, uint64_t *state)
 
 static int make_lists(struct measured *m, double density, uint64_t *state)
 {
-    const bench_size *z = &m->size[ROUTED];
+    const bench_size *z = &m->side[ROUTED].size;
     int64_t rows = (z->q + BLOCK - 1) / BLOCK, columns = (z->k + BLOCK - 1) / BLOCK, n = 0;
     int64_t some = lround(density * (double)columns), lists = z->hout * (rows + 1);
     const int64_t shape[3] = {1, z->hout, rows + 1}, all = z->hout * rows * some;
@@ -120,9 +123,10 @@ static int make_lists(struct measured *m, double density, uint64_t *state)
     free(chosen);
     attn_tensor_init(&m->list[0], m->offsets, ATTN_DTYPE_I64, 3, shape);
     attn_tensor_init(&m->list[1], m->index, ATTN_DTYPE_I64, 1, &all);
+    bench_data *data = &m->side[ROUTED].data;
     for (int64_t c = 0; c < BENCH_MOST_COPIES; c++)
-        for (size_t i = 0; i < m->data[ROUTED].n_args; i++) {
-            attn_arg *arg = &m->data[ROUTED].args[c][i];
+        for (size_t i = 0; i < data->n_args; i++) {
+            attn_arg *arg = &data->args[c][i];
             if (arg->role == ATTN_ROLE_LIST_OFFSETS)
                 arg->object = &m->list[0];
             else if (arg->role == ATTN_ROLE_LIST_INDEX)
@@ -132,89 +136,56 @@ static int make_lists(struct measured *m, double density, uint64_t *state)
 }
 
 static int prepare_one(attn_ctx *ctx, const bench_options *options, const char *problem,
-                       struct measured *m, int n)
+                       struct side *side)
 {
     attn_desc *desc;
+    side->problem = problem;
     if (attn_desc_parse(ctx, problem, &desc) != ATTN_OK)
         return bench_library_failed(problem);
-    int rc = bench_size_read(desc, 0, &m->size[n]);
-    if (rc == 0 && attn_plan_create(ctx, desc, &m->plan[n]) != ATTN_OK)
+    int rc = bench_size_read(desc, 0, &side->size);
+    if (rc == 0 && attn_plan_create(ctx, desc, &side->plan) != ATTN_OK)
         rc = bench_library_failed(problem);
     attn_desc_destroy(desc);
-    m->sample[n] = malloc(MOST_TURNS * sizeof *m->sample[n]);
-    if (rc == 0 && !m->sample[n])
-        rc = bench_failed("no memory for samples");
-    return rc == 0 ? bench_data_make(m->plan[n], &m->size[n], options->seed, options->huge,
-                                     &m->data[n])
+    return rc == 0 ? bench_data_make(side->plan, &side->size, options->seed, options->huge,
+                                     &side->data)
                    : rc;
 }
 
-static int run(struct measured *m, int n, double *ns)
+static int run(void *arg)
 {
-    const bench_data *d = &m->data[n];
-    const attn_arg *args = d->args[(int64_t)m->n % d->copies];
-    int64_t start = bench_now();
-    if (attn_plan_execute(m->plan[n], args, d->n_args, NULL, 0) != ATTN_OK)
-        return bench_library_failed(n == FULL ? "full" : "routed");
-    *ns = (double)(bench_now() - start);
+    struct side *side = arg;
+    const bench_data *d = &side->data;
+    const attn_arg *args = d->args[side->turn++ % d->copies];
+    if (attn_plan_execute(side->plan, args, d->n_args, NULL, 0) != ATTN_OK)
+        return bench_library_failed(side->problem);
     return 0;
-}
-
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *v, size_t n)
-{
-    qsort(v, n, sizeof *v, by_size);
-    return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
-}
-
-static int measure(const bench_options *options, struct measured *m)
-{
-    double spent = 0, ns[BOTH] = {0};
-    int rc = 0;
-    for (int n = FULL; n < BOTH && rc == 0; n++) /* touches memory, wakes threads */
-        rc = run(m, n, &ns[n]);
-    while (rc == 0 && m->n < MOST_TURNS &&
-           (m->n < LEAST_TURNS || spent < BOTH * options->seconds * 1e9)) {
-        for (int n = FULL; n < BOTH && rc == 0; n++) {
-            rc = run(m, n, &ns[n]);
-            m->sample[n][m->n] = ns[n];
-            spent += ns[n];
-        }
-        m->n++;
-    }
-    return rc;
 }
 
 static int one_pair(attn_ctx *ctx, const bench_options *options, const struct pair *p, FILE *table)
 {
     struct measured *m = calloc(1, sizeof *m);
     uint64_t state = options->seed;
+    bench_turns turns;
     if (!m)
         return bench_failed("no memory");
-    int rc = prepare_one(ctx, options, p->full, m, FULL);
+    int rc = prepare_one(ctx, options, p->full, &m->side[FULL]);
     if (rc == 0)
-        rc = prepare_one(ctx, options, p->routed, m, ROUTED);
+        rc = prepare_one(ctx, options, p->routed, &m->side[ROUTED]);
     if (rc == 0 && p->kind == GATES)
-        rc = fill_gates(&m->data[ROUTED], p->density, &state);
+        rc = fill_gates(&m->side[ROUTED].data, p->density, &state);
     if (rc == 0 && p->kind == LISTS)
         rc = make_lists(m, p->density, &state);
     if (rc == 0)
-        rc = measure(options, m);
+        rc = bench_in_turns(options, run, (void *[]){&m->side[FULL], &m->side[ROUTED]}, &turns);
     if (rc == 0) {
-        double full = median(m->sample[FULL], m->n), routed = median(m->sample[ROUTED], m->n);
+        double full = turns.median[FULL], routed = turns.median[ROUTED];
         fprintf(table, "%-52s %6.2f %10.1f %10.1f %7.3f %8.3f\n", p->routed, p->density,
                 full * 1e-3, routed * 1e-3, routed / full, routed / full / p->density);
         fflush(table);
     }
     for (int n = FULL; n < BOTH; n++) {
-        attn_plan_destroy(m->plan[n]);
-        bench_data_free(&m->data[n]);
-        free(m->sample[n]);
+        attn_plan_destroy(m->side[n].plan);
+        bench_data_free(&m->side[n].data);
     }
     free(m->offsets);
     free(m->index);

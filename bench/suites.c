@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "cache_pairs.h"
 #include "routed.h"
 
 #define BASE "softmax h=12 n=2048 d=64 "
@@ -166,7 +167,7 @@ static const char *const crossover[] = {
     PAIR(256), PAIR(512), PAIR(1024), PAIR(2048), PAIR(4096), PAIR(8192), PAIR(16384), NULL,
 };
 
-/* Pairs of problems, which routed.c has. */
+/* Pairs of problems, which cache_pairs.c and routed.c have. */
 static const char *const none[] = {NULL};
 
 static const struct {
@@ -178,6 +179,7 @@ static const struct {
     {"masks", masks, false},     {"dtypes", dtypes, false}, {"threads", threads, true},
     {"scaling", scaling, false}, {"linear", linear, false},
     {"crossover", crossover, false}, {BENCH_ROUTED, none, false},
+    {BENCH_CACHE, none, false},
 };
 
 enum { SUITES = sizeof suites / sizeof suites[0] };

@@ -23,7 +23,7 @@ from line_plot import plot
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 SUITES = ("prefill", "small", "decode", "masks", "dtypes", "threads", "scaling", "linear",
-          "crossover")
+          "crossover", "cache")
 PARTS = ("limits", "plot") + SUITES + ("stream", "peers", "linear_peers")
 
 
@@ -141,9 +141,24 @@ def crossover_table(rows):
                   for n in sorted(soft)])
 
 
+def cache_table(rows):
+    """Pairs of rows, the base first; what every row says is left out."""
+    def side(row):
+        paged = " view" in row["problem"]
+        words = re.sub(r" (causal|packed|view)\b", "", short(row["problem"]))
+        return words + (" in pages" if paged else " in tensors")
+
+    return table(("problem", "compared with", "times as fast", "time", "its time", "GB/s",
+                  "of reading RAM", "of peak"),
+                 [(side(r), side(base), "**%.2f**" % r["speedup"], time_of(r["ns_median"]),
+                   time_of(base["ns_median"]), number(r["gbps"], 1), number(r["of_bandwidth"]),
+                   number(r["of_peak"])) for base, r in zip(rows[::2], rows[1::2])])
+
+
 TABLES = {"prefill": compute_table, "small": compute_table, "decode": memory_table,
           "masks": compute_table, "dtypes": both_table, "threads": threads_table,
-          "scaling": compute_table, "linear": linear_table, "crossover": crossover_table}
+          "scaling": compute_table, "linear": linear_table, "crossover": crossover_table,
+          "cache": cache_table}
 
 
 def limits_of(text):

@@ -99,3 +99,12 @@ def test_lines_of_a_plot():
     text = update_performance.plot("times", "n", "ms", {"a": [(1, 0.5), (4, 20)], "b": [(2, 3)]})
     root = ElementTree.fromstring(text)
     assert len(root.findall("{*}circle")) == 3
+
+
+def test_a_pair_of_the_cache_suite_is_a_line():
+    rows = [{"problem": "softmax h=8 q=1 k=64 d=128 packed view causal kv_dtype=" + kind,
+             "ns_median": ns, "speedup": speedup, "gbps": 9.0, "of_bandwidth": 0.5, "of_peak": None}
+            for kind, ns, speedup in (("f32", 3e6, None), ("q8_0", 1e6, 3.0))]
+    line = update_performance.cache_table(rows).splitlines()[-1]
+    assert line == ("| `h=8 q=1 k=64 d=128 kv_dtype=q8_0` in pages | `h=8 q=1 k=64 d=128 "
+                    "kv_dtype=f32` in pages | **3.00** | 1.0 ms | 3.0 ms | 9.0 | 0.50 | - |")
