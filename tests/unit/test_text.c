@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Problem strings: canonical form, every way to be wrong, and reading back of what random
- * parameter sets print as. The seed of those is the first argument.
+ * parameter sets print as. Arguments: the seed of those and how many.
  */
 #include "problem/text.h"
 
@@ -10,6 +10,7 @@
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -18,6 +19,7 @@
 #include "unit.h"
 
 static uint64_t seed = 1;
+static int rounds = 1000;
 static struct count_mem counter;
 static struct attn__mem mem;
 
@@ -401,7 +403,7 @@ START_TEST(random_round_trips)
 
     printf("seed %" PRIu64 "\n", seed);
     begin();
-    for (int round = 0; round < 4000; round++) {
+    for (int round = 0; round < rounds; round++) {
         struct attn__params a, b;
         char text[8192], again[8192];
 
@@ -474,5 +476,7 @@ int main(int argc, char **argv)
 
     if (argc > 1)
         seed = strtoull(argv[1], NULL, 0);
+    if (argc > 2)
+        rounds = atoi(argv[2]);
     return unit_run("text", tests, sizeof tests / sizeof tests[0]);
 }
