@@ -23,7 +23,7 @@
  * The descriptor is of ATTN_MECH_CACHE, with h (HK, or HQ without it: KV
  * heads), d, kv_dtype (f32, f16, bf16, or a type that no tensor has: fp8_e4m3,
  * fp8_e5m2, q8_0, q4_0; tensor.h), what says the frequencies of rope, check,
- * and parameters 900 to 918, whose table is in desc.h.
+ * and parameters 900 to 919, whose table is in desc.h.
  * Lists by group have one entry for all groups or one for each; 908 to 911
  * may also have one for each layer that owns its keys and each group, layer
  * by layer. The scales 914 and 915 are of heads stored as fp8: one for all,
@@ -34,7 +34,10 @@
  * infinities, magnitudes above 65504 * 127 (q8_0) or 65504 * 8 (q4_0).
  * A layer with another owner reads that one's keys (CLA, Brandon et al.,
  * 2024). window counts the own token; slack: tokens that are kept longer, so
- * that truncate can go back further.
+ * that truncate can go back further. With cache_v_prefix a row is stored once:
+ * its first DV channels are the value, all D of them the key, and the last
+ * rope_dim, behind the value, are what was turned (the latent rows of MLA,
+ * DeepSeek-V2, 2024).
  *
  * A call that fails has changed nothing (but the counter CACHE_REFUSED).
  * Handles are looked at first, then other arguments, then what a rule has
@@ -321,10 +324,11 @@ ATTN_API int32_t attn_step_begin(attn_cache *cache, size_t n,
 /*
  * Stores the new tokens of one layer: k [1,Hk,T,D], v [1,Hk,T,Dv] for the T
  * tokens of the step in the order of begin, of any float type and strides,
- * rounded to the storage types. Each layer that owns its keys is written
- * once, in any order. ATTN_ERR_NULL, ATTN_ERR_STATE (written before, or the
- * step is over), ATTN_ERR_INVALID (layer; with check=data, a number without a
- * code), ATTN_ERR_DTYPE, ATTN_ERR_SHAPE, ATTN_ERR_STRIDE. Since 0.1.
+ * rounded to the storage types; with cache_v_prefix v is NULL. Each layer that
+ * owns its keys is written once, in any order. ATTN_ERR_NULL, ATTN_ERR_STATE
+ * (written before, or the step is over), ATTN_ERR_INVALID (layer; v beside
+ * cache_v_prefix; with check=data, a number without a code), ATTN_ERR_DTYPE,
+ * ATTN_ERR_SHAPE, ATTN_ERR_STRIDE. Since 0.1.
  */
 ATTN_API int32_t attn_step_write(attn_step *step, int64_t layer,
                                  const attn_tensor *k, const attn_tensor *v);

@@ -221,6 +221,7 @@ typedef struct attn_desc attn_desc;
  * | 917 | cache_score_rows   | i64  | 1..2^40           | needed for      |
  * |     |                    |      |                   | window_sum      |
  * | 918 | policy             | enum | docs/mechanisms   | none            |
+ * | 919 | cache_v_prefix     | bool |                   | 0               |
  *
  * Of one mechanism each, number / 100 (docs/mechanisms/ has its text):
  *
@@ -555,6 +556,7 @@ enum {
     ATTN_PARAM_CACHE_SCORES = 916,
     ATTN_PARAM_CACHE_SCORE_ROWS = 917,
     ATTN_PARAM_POLICY = 918,
+    ATTN_PARAM_CACHE_V_PREFIX = 919,
     /* From 10000 on: of mechanism number / 100 alone. */
     ATTN_PARAM_MLA_FORM = 10100,
     ATTN_PARAM_MLA_RANK = 10101,

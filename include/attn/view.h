@@ -12,8 +12,9 @@
  *     attn_step_commit(step, NULL, NULL);
  *
  * The plan has view=1 and is told of the cache: h=HQ/HK, d, kv_dtype, and
- * cache_page, cache_group, cache_k_dtype, cache_v_dtype, cache_keys where the
- * cache was given them. With rope the queries are turned, and raw keys too.
+ * cache_page, cache_group, cache_k_dtype, cache_v_dtype, cache_keys,
+ * cache_v_prefix where the cache was given them. With rope the queries are
+ * turned, and raw keys too. A plan of mla has VIEW and LAYER for LATENT.
  *
  * Query sequence s of the execute reads query sequence s of the view. The rows
  * of one that has an open step are the tokens of that step, in order: they see

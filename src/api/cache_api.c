@@ -211,7 +211,6 @@ int32_t attn_step_write(attn_step *step, int64_t layer, const attn_tensor *k, co
 {
     ATTN__CHECK_OBJECT(step, ATTN__STEP_TAG);
     ATTN__CHECK_POINTER(k);
-    ATTN__CHECK_POINTER(v);
     return attn__cache_step_write(step, layer, k, v);
 }
 

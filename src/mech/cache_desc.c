@@ -88,21 +88,28 @@ static int32_t read_sizes(const struct attn__params *v, struct attn__cache_confi
     c->max_position = attn__params_i64_or(v, ATTN_PARAM_CACHE_MAX_POSITION, INT32_MAX);
     c->raw = attn__params_i64_or(v, ATTN_PARAM_CACHE_KEYS, ATTN_CACHE_KEYS_ROTATED) ==
              ATTN_CACHE_KEYS_RAW;
+    c->v_prefix = attn__params_i64_or(v, ATTN_PARAM_CACHE_V_PREFIX, 0) != 0;
     c->check_data =
         attn__params_i64_or(v, ATTN_PARAM_CHECK, ATTN_CHECK_INDICES) == ATTN_CHECK_DATA;
     if (c->page_size & (c->page_size - 1))
         return attn__error_set(ATTN_ERR_INVALID,
                                "cache_page is %" PRId64 ", expected a power of two",
                                c->page_size);
+    if (c->v_prefix && c->dv > c->d)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "dv is %" PRId64 " with cache_v_prefix, expected at most d=%" PRId64
+                               ": values are part of keys",
+                               c->dv, c->d);
     return ATTN_OK;
 }
 
-/* How keys were turned: only frequencies and pairs matter for turning on. */
+/* How keys were turned: only frequencies and pairs matter for turning on. What
+ * is a value as well was not. */
 static int32_t read_rope(const struct attn__params *v, const struct attn__mem *mem,
                          struct attn__cache_config *c, struct attn__problem *p, void **room,
                          size_t *bytes)
 {
-    *p = (struct attn__problem){.d = c->d};
+    *p = (struct attn__problem){.d = c->v_prefix ? c->d - c->dv : c->d};
     int32_t status = attn__prologue_read(v, p, bytes);
     if (status != ATTN_OK || p->rope.pairing == ATTN_ROPE_NONE)
         return status;
@@ -115,12 +122,18 @@ static int32_t read_rope(const struct attn__params *v, const struct attn__mem *m
                                "rope_scaling is dynamic_ntk, by which stored keys would have to "
                                "be turned anew as the sequence grows; expected another, or "
                                "cache_keys=raw");
+    if (p->d == 0)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "rope is set, but with cache_v_prefix and dv=d=%" PRId64
+                               " keys have no channels behind the values",
+                               c->d);
     *room = attn__mem_alloc(mem, *bytes, 16);
     if (!*room)
         return ATTN_ERR_NOMEM;
     attn__prologue_fill(v, p, *room);
     c->pairing = p->rope.pairing;
     c->rope_dim = p->rope.dim;
+    c->rope_from = c->v_prefix ? c->d - c->rope_dim : 0;
     return ATTN_OK;
 }
 
@@ -233,6 +246,10 @@ static int32_t check_scales(const struct attn__params *v, const struct attn__cac
                                "%s has %zu entries, expected 1, one for each of %" PRId64
                                " KV heads, or one for each layer that owns its keys and head",
                                attn_param_name(param), n, c->heads);
+    if (values && c->v_prefix)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "cache_v_scale is set, expected only cache_k_scale with "
+                               "cache_v_prefix: values are part of keys");
     for (int64_t g = 0; g < c->groups; g++)
         used = used || attn__dtype_fp8(values ? c->group[g].v_dtype : c->group[g].k_dtype);
     if (used)
@@ -258,21 +275,22 @@ static bool times(size_t a, size_t b, size_t *product)
 }
 
 /* Where rows lie in a page of the group: each head's keys, then its values,
- * in lines of 64 bytes. */
+ * in lines of 64 bytes; or keys alone, whose first channels are the values. */
 static bool lay_out_page(const struct attn__cache_config *c, struct attn__cache_group *g)
 {
     size_t keys, values, all;
     g->k_row = attn__dtype_row(g->k_dtype, c->d);
-    g->v_row = attn__dtype_row(g->v_dtype, c->dv);
+    g->v_bytes = c->v_prefix ? 0 : attn__dtype_row(g->v_dtype, c->dv);
+    g->v_row = c->v_prefix ? g->k_row : g->v_bytes;
     if (!times((size_t)c->page_size, g->k_row, &g->k_head) ||
         !times((size_t)c->page_size, g->v_row, &g->v_head) ||
         !attn__align_up(g->k_head, 64, &g->k_head) || !attn__align_up(g->v_head, 64, &g->v_head) ||
         !times((size_t)g->n_heads, g->k_head, &keys) ||
-        !times((size_t)g->n_heads, g->v_head, &values) ||
+        !times(c->v_prefix ? 0 : (size_t)g->n_heads, g->v_head, &values) ||
         !attn__add_size(keys, values, &g->page_bytes) ||
         !times((size_t)c->pages, g->page_bytes, &all))
         return false;
-    g->v_at = keys;
+    g->v_at = c->v_prefix ? 0 : keys;
     return all <= INT64_MAX;
 }
 
@@ -297,6 +315,12 @@ static int32_t fill_group(const struct attn__params *v, const struct attn__cache
         status = read_type(v, c, ATTN_PARAM_CACHE_K_DTYPE, n, c->d, &g->k_dtype);
     if (status == ATTN_OK)
         status = read_type(v, c, ATTN_PARAM_CACHE_V_DTYPE, n, c->dv, &g->v_dtype);
+    if (status == ATTN_OK && c->v_prefix && g->v_dtype != g->k_dtype)
+        status = attn__error_set(ATTN_ERR_INVALID,
+                                 "group %" PRId64
+                                 " stores keys as %s and values as %s, expected one type with "
+                                 "cache_v_prefix",
+                                 n, attn__dtype_name(g->k_dtype), attn__dtype_name(g->v_dtype));
     if (status == ATTN_OK && !lay_out_page(c, g))
         status = attn__error_set(ATTN_ERR_OVERFLOW,
                                  "%" PRId64 " pages of group %" PRId64
@@ -435,7 +459,8 @@ static int32_t fill(const struct attn__params *v, struct attn__cache_config *c,
     if (status != ATTN_OK)
         return status;
     c->k_scale = fill_scales(v, c, ATTN_PARAM_CACHE_K_SCALE, l->scale[0]);
-    c->v_scale = fill_scales(v, c, ATTN_PARAM_CACHE_V_SCALE, l->scale[1]);
+    c->v_scale = c->v_prefix ? c->k_scale
+                             : fill_scales(v, c, ATTN_PARAM_CACHE_V_SCALE, l->scale[1]);
     c->row = l->row;
     c->owns = l->owns;
     return status;

@@ -56,6 +56,17 @@ static int32_t check_stored(const struct attn__params *params)
                            attn__dtype_name(dtype));
 }
 
+static int32_t check_view(const struct attn__params *params)
+{
+    int32_t mech = params->mech;
+    if (mech == ATTN_MECH_SOFTMAX || mech == ATTN_MECH_MLA || mech == ATTN_MECH_CACHE ||
+        !attn__params_i64_or(params, ATTN_PARAM_VIEW, 0))
+        return ATTN_OK;
+    return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                           "view is set, which %s does not read, expected softmax or mla",
+                           attn__mech_list_name(mech));
+}
+
 int32_t attn__mech_problem(const struct attn__params *params, const struct attn__mem *mem,
                            struct attn__problem *p)
 {
@@ -65,11 +76,8 @@ int32_t attn__mech_problem(const struct attn__params *params, const struct attn_
         int32_t status = check_foreign(params);
         if (status == ATTN_OK)
             status = check_stored(params);
-        if (status == ATTN_OK && params->mech != ATTN_MECH_SOFTMAX &&
-            params->mech != ATTN_MECH_CACHE && attn__params_i64_or(params, ATTN_PARAM_VIEW, 0))
-            status = attn__error_set(ATTN_ERR_UNSUPPORTED,
-                                     "view is set, which %s does not read, expected softmax",
-                                     attn__mech_list_name(params->mech));
+        if (status == ATTN_OK)
+            status = check_view(params);
         return status == ATTN_OK ? mechs[n].problem(params, mem, p) : status;
     }
     return attn__error_set(ATTN_ERR_UNKNOWN_MECH, "no mechanism has number %d", (int)params->mech);

@@ -4,8 +4,8 @@
  * heads are projections of one latent row per token, stored with one turned
  * key part that heads share. Absorbed: queries are projected instead, all
  * heads attend to the latent rows themselves, whose first part are the values
- * too, and results are projected back. Naive: keys and values are projected
- * for every head, then ordinary attention.
+ * too, and results are projected back; the rows may lie in a cache. Naive: keys
+ * and values are projected for every head, then ordinary attention.
  */
 #include <inttypes.h>
 
@@ -130,7 +130,7 @@ static void run_absorbed(const struct attn__recipe_run *r, const struct arrays *
     int64_t b = out->shape[0], nq = out->shape[2], rank = size(p, R);
     attn_tensor q = attn__recipe_view(a->q, type, b, p->hout, nq, size(p, RD));
     attn_tensor o = attn__recipe_view(a->o, type, b, p->hout, nq, rank);
-    attn_tensor q_latent = part(&q, 0, rank), values = part(&t[ATTN__SLOT_LATENT], 0, rank);
+    attn_tensor q_latent = part(&q, 0, rank);
     const struct attn__map_gemm in = {&t[ATTN__SLOT_Q_NOPE], &t[ATTN__SLOT_MLA_WUK], &q_latent,
                                       false};
     const struct attn__map_gemm back = {&o, &t[ATTN__SLOT_MLA_WUV], out, true};
@@ -138,8 +138,11 @@ static void run_absorbed(const struct attn__recipe_run *r, const struct arrays *
     join_queries(r, &q, rank);
     struct attn__call c = begin(r);
     attn__recipe_give(&c, ATTN__SLOT_Q, &q);
-    attn__recipe_give(&c, ATTN__SLOT_K, &t[ATTN__SLOT_LATENT]);
-    attn__recipe_give(&c, ATTN__SLOT_V, &values);
+    if (!p->view.is) {
+        attn_tensor values = part(&t[ATTN__SLOT_LATENT], 0, rank);
+        attn__recipe_give(&c, ATTN__SLOT_K, &t[ATTN__SLOT_LATENT]);
+        attn__recipe_give(&c, ATTN__SLOT_V, &values);
+    }
     attn__recipe_give(&c, ATTN__SLOT_OUT, &o);
     r->attend(r, 0, &c);
     attn__map_gemm(r, &back, widest(p), a->gemm);
@@ -214,6 +217,20 @@ static const struct attn__setting settings[] = {
     {ATTN_PARAM_SOLVER, ATTN__REFUSED, 0, 0},
 };
 
+/* A cache has latent rows, whose first part are the values. */
+static int32_t check_view(const struct attn__problem *p)
+{
+    if (p->view.is && !absorbed(p))
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "view is set and mla_form=naive, expected absorbed: a cache has "
+                               "latent rows, which that reads as they are");
+    if (p->view.is && !p->view.v_prefix)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "view is set without cache_v_prefix, expected both: a cache of "
+                               "latent rows has one of them for a token");
+    return ATTN_OK;
+}
+
 static int32_t extents(const struct attn__params *v, struct attn__problem *p)
 {
     int64_t rank = attn__params_i64_or(v, ATTN_PARAM_MLA_RANK, 0);
@@ -235,7 +252,9 @@ static int32_t extents(const struct attn__params *v, struct attn__problem *p)
                                                [RD] = {"Rd", rank + dr}};
     memcpy(p->extent + p->n_extents, mine, sizeof mine);
     p->n_extents += EXTENTS;
-    return ATTN_OK;
+    p->view.d = size(p, RD);
+    p->view.dv = rank;
+    return check_view(p);
 }
 
 int32_t attn__mech_mla(const struct attn__params *params, const struct attn__mem *mem,
@@ -255,6 +274,8 @@ int32_t attn__mech_mla(const struct attn__params *params, const struct attn__mem
     p->takes[ATTN__SLOT_Q] = p->takes[ATTN__SLOT_K] = p->takes[ATTN__SLOT_V] = ATTN__TAKES_NOT;
     for (size_t n = 0; n < sizeof mine / sizeof mine[0]; n++)
         p->takes[mine[n]] = ATTN__TAKES_MUST;
+    if (p->view.is)
+        p->takes[ATTN__SLOT_LATENT] = ATTN__TAKES_NOT;
     if (size(p, DR) > 0)
         p->takes[ATTN__SLOT_Q_PE] = ATTN__TAKES_MUST;
     return ATTN_OK;

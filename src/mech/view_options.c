@@ -17,11 +17,11 @@ bool attn__view_param(int32_t param)
 {
     return param == ATTN_PARAM_CACHE_PAGE || param == ATTN_PARAM_CACHE_GROUP ||
            param == ATTN_PARAM_CACHE_K_DTYPE || param == ATTN_PARAM_CACHE_V_DTYPE ||
-           param == ATTN_PARAM_CACHE_KEYS;
+           param == ATTN_PARAM_CACHE_KEYS || param == ATTN_PARAM_CACHE_V_PREFIX;
 }
 
 /* What plans with a view know of; everything else is refused. */
-static bool is_known(int32_t param)
+static bool is_known(int32_t mech, int32_t param)
 {
     static const int32_t known[] = {
         ATTN_PARAM_B,         ATTN_PARAM_HQ,           ATTN_PARAM_HK,
@@ -42,7 +42,7 @@ static bool is_known(int32_t param)
     for (size_t n = 0; n < sizeof known / sizeof known[0]; n++)
         if (known[n] == param)
             return true;
-    return attn__view_param(param);
+    return attn__view_param(param) || (mech == ATTN_MECH_MLA && attn__mech_owns(mech, param));
 }
 
 static int32_t check_known(const struct attn__params *v)
@@ -50,7 +50,7 @@ static int32_t check_known(const struct attn__params *v)
     int32_t param;
     for (size_t n = 0; (param = attn_param_at(n)) != 0; n++) {
         bool set = false;
-        if (!is_known(param) && attn__params_is_set(v, param, &set) == ATTN_OK && set)
+        if (!is_known(v->mech, param) && attn__params_is_set(v, param, &set) == ATTN_OK && set)
             return attn__error_set(ATTN_ERR_UNSUPPORTED,
                                    "%s is set, which plans with a view do not know",
                                    attn_param_name(param));
@@ -83,6 +83,10 @@ static int32_t check_meaning(const struct attn__problem *p)
                                    h, p->k_head[h], p->v_head[h]);
     if (p->rope.pairing == ATTN_ROPE_NONE)
         return ATTN_OK;
+    if (p->view.v_prefix)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "rope is set with cache_v_prefix, expected queries that are turned "
+                               "already: rope begins with the first channels, which are values");
     if (!p->rope.on_q || p->rope.on_k != p->view.raw)
         return attn__error_set(ATTN_ERR_INVALID,
                                "rope_apply turns %s, expected %s with cache_keys=%s",
@@ -152,6 +156,9 @@ int32_t attn__view_fill(const struct attn__params *v, struct attn__problem *p, i
     p->view.page = attn__params_i64_or(v, ATTN_PARAM_CACHE_PAGE, 64);
     p->view.raw = attn__params_i64_or(v, ATTN_PARAM_CACHE_KEYS, ATTN_CACHE_KEYS_ROTATED) ==
                   ATTN_CACHE_KEYS_RAW;
+    p->view.v_prefix = attn__params_i64_or(v, ATTN_PARAM_CACHE_V_PREFIX, 0) != 0;
+    p->view.d = p->d;
+    p->view.dv = p->dv;
     int32_t status = check_known(v);
     if (status == ATTN_OK)
         status = check_meaning(p);

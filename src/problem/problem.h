@@ -91,8 +91,9 @@ struct attn__norm {
 /* The cache whose views come with VIEW. */
 struct attn__view_spec {
     bool is; /* instead of K and V */
-    bool raw;
+    bool raw, v_prefix;
     int64_t page;
+    int64_t d, dv; /* of its rows */
     /* [hk] each */
     const int64_t *group, *k_dtype, *v_dtype;
 };

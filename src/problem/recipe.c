@@ -14,6 +14,8 @@ struct attn__call attn__recipe_call(const struct attn__recipe_run *r)
     struct attn__call c;
     attn__call_begin(&c, NULL);
     c.n_seq = r->call->n_seq;
+    c.view = r->call->view;
+    c.view_row = r->call->view_row;
     for (size_t n = 0; n < sizeof lengths / sizeof lengths[0]; n++)
         attn__recipe_pass(&c, lengths[n], r->call, lengths[n]);
     c.has[ATTN__SLOT_USER] = r->call->has[ATTN__SLOT_USER];

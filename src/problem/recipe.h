@@ -43,7 +43,7 @@ struct attn__recipe {
 };
 
 /* A call for a stage that works on the sequences of the whole: lengths,
- * offsets and USER are those of the caller, no tensor is set yet. */
+ * offsets, VIEW and USER are those of the caller, no tensor is set yet. */
 struct attn__call attn__recipe_call(const struct attn__recipe_run *r);
 
 /*

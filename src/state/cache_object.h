@@ -38,6 +38,7 @@ struct attn__cache_group {
     size_t k_row, v_row;   /* bytes of a row */
     size_t k_head, v_head; /* bytes from one head's rows to the next one's */
     size_t v_at;           /* where the values of a page begin */
+    size_t v_bytes;        /* of a value that is stored besides its key, or 0 */
     size_t page_bytes;
 };
 
@@ -47,10 +48,11 @@ struct attn__cache_config {
     int64_t rows; /* layers that own keys */
     int64_t page_size, pages, sequences, max_position;
     int64_t score_rows; /* of a run that WINDOW_SUM adds up, the last ones */
+    bool v_prefix;      /* values are the first dv channels of keys */
     bool raw;           /* keys are not turned */
     int32_t pairing;    /* ATTN_ROPE_*: how they are; NONE: not known */
-    int64_t rope_dim;
-    const double *freq; /* [rope_dim / 2] */
+    int64_t rope_dim, rope_from; /* so many channels, from that one on */
+    const double *freq;          /* [rope_dim / 2] */
     const float *k_scale, *v_scale; /* [rows][heads] of fp8, NULL: 1 for all */
     bool check_data; /* stored types refuse what has no code */
     const int32_t *row; /* [layers]: index of the owner among the owners */

@@ -11,6 +11,7 @@
 
 #include <attn/desc.h>
 
+#include "base/checked.h"
 #include "base/dtype.h"
 #include "base/error.h"
 #include "kernels/kernels.h"
@@ -176,9 +177,16 @@ void attn__cache_row_fold(const attn_cache *cache, int64_t table, struct attn__c
             *sums++ += attn__load_f64(attn__cache_v(cache, g, from, h), i, g->v_dtype);
 }
 
+/* The block that the first turned channel is in begins here. */
+static int64_t turn_begin(const attn_cache *cache)
+{
+    return cache->c.rope_from / 32 * 32;
+}
+
 int64_t attn__cache_turn_room(const attn_cache *cache)
 {
-    return (cache->c.rope_dim + 31) / 32 * 32;
+    int64_t end = (cache->c.rope_from + cache->c.rope_dim + 31) / 32 * 32;
+    return end - turn_begin(cache);
 }
 
 void attn__cache_row_turn(const attn_cache *cache, int64_t table, struct attn__cache_cell at,
@@ -186,23 +194,25 @@ void attn__cache_row_turn(const attn_cache *cache, int64_t table, struct attn__c
 {
     const struct attn__cache_group *g = attn__cache_group_of(cache, table);
     bool stored = attn__dtype_stored(g->k_dtype);
-    int64_t half = cache->c.rope_dim / 2, span = attn__cache_turn_room(cache);
+    int64_t half = cache->c.rope_dim / 2, begin = turn_begin(cache);
+    int64_t span = attn__min_i64(attn__cache_turn_room(cache), cache->c.d - begin);
+    int64_t first = cache->c.rope_from - (stored ? begin : 0);
     bool apart = cache->c.pairing == ATTN_ROPE_HALF;
     int32_t dtype = stored ? ATTN_DTYPE_F32 : g->k_dtype;
-    span = span < cache->c.d ? span : cache->c.d;
     for (int64_t h = 0; h < g->n_heads; h++) {
         char *row = attn__cache_k(cache, g, at, h);
+        char *block = row + attn__dtype_row(g->k_dtype, begin);
         void *numbers = stored ? (void *)room : row;
         struct attn__cache_form form = attn__cache_k_form(cache, table, h);
         if (stored)
-            widen(cache->ctx->kernels, form, row, span, room);
+            widen(cache->ctx->kernels, form, block, span, room);
         for (int64_t c = 0; c < half; c++) {
-            int64_t i = apart ? c : 2 * c, j = apart ? half + c : 2 * c + 1;
+            int64_t i = first + (apart ? c : 2 * c), j = first + (apart ? half + c : 2 * c + 1);
             double x = attn__load_f64(numbers, i, dtype), y = attn__load_f64(numbers, j, dtype);
             attn__store_f64(numbers, i, dtype, x * turn[c] - y * turn[half + c]);
             attn__store_f64(numbers, j, dtype, y * turn[c] + x * turn[half + c]);
         }
         if (stored)
-            narrow(cache->ctx->kernels, form, row, room, span);
+            narrow(cache->ctx->kernels, form, block, room, span);
     }
 }

@@ -82,8 +82,8 @@ static void put_scales(struct out *o, const struct attn__cache_config *c, const 
 
 static void put_description(struct out *o, const struct attn__cache_config *c)
 {
-    const int64_t sizes[] = {c->layers, c->rows, c->heads,   c->groups,  c->d,
-                             c->dv,     c->raw,  c->pairing, c->rope_dim};
+    const int64_t sizes[] = {c->layers, c->rows,     c->heads, c->groups,  c->d,
+                             c->dv,     c->v_prefix, c->raw,   c->pairing, c->rope_dim};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
         put_i64(o, sizes[i]);
     for (int64_t l = 0; l < c->layers; l++)
@@ -117,7 +117,8 @@ static int64_t sums_of(const attn_cache *cache, int64_t table)
 static size_t row_bytes(const attn_cache *cache, int64_t table)
 {
     const struct attn__cache_group *g = attn__cache_group_of(cache, table);
-    return (size_t)g->n_heads * (g->k_row + g->v_row) + (attn__cache_tracks(cache, table) ? 4 : 0);
+    size_t score = attn__cache_tracks(cache, table) ? 4 : 0;
+    return (size_t)g->n_heads * (g->k_row + g->v_bytes) + score;
 }
 
 static void put_table(struct out *o, const attn_cache *cache, int64_t n,
@@ -137,7 +138,7 @@ static void put_table(struct out *o, const attn_cache *cache, int64_t n,
         for (int64_t h = 0; h < g->n_heads; h++)
             put(o, attn__cache_k(cache, g, t->cell[i], h), g->k_row);
         for (int64_t h = 0; h < g->n_heads; h++)
-            put(o, attn__cache_v(cache, g, t->cell[i], h), g->v_row);
+            put(o, attn__cache_v(cache, g, t->cell[i], h), g->v_bytes);
     }
     if (t->fold)
         put_f64s(o, t->fold, sums_of(cache, n));
@@ -388,7 +389,7 @@ static void fill_table(attn_cache *cache, int64_t n, struct attn__cache_table *t
         for (int64_t h = 0; h < g->n_heads; h++)
             memcpy(attn__cache_k(cache, g, at, h), take(in, g->k_row), g->k_row);
         for (int64_t h = 0; h < g->n_heads; h++)
-            memcpy(attn__cache_v(cache, g, at, h), take(in, g->v_row), g->v_row);
+            memcpy(attn__cache_v(cache, g, at, h), take(in, g->v_bytes), g->v_bytes);
         t->cell[t->n_cells++] = at;
     }
     for (int64_t i = 0; t->fold && i < sums_of(cache, n); i++) {

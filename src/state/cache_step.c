@@ -277,6 +277,20 @@ int32_t attn__cache_tensor(const char *name, const attn_tensor *t, int64_t heads
     return ATTN_OK;
 }
 
+/* Values come if they are stored besides keys, and only then. */
+static int32_t check_values(const struct attn__cache_config *c, const attn_tensor *v,
+                            int64_t tokens)
+{
+    if (!c->v_prefix && !v)
+        return attn__error_set(ATTN_ERR_NULL, "v is NULL, expected a tensor");
+    if (c->v_prefix && v)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "v is a tensor, expected NULL with cache_v_prefix: values are the "
+                               "first %" PRId64 " channels of keys",
+                               c->dv);
+    return v ? attn__cache_tensor("v", v, c->heads, tokens, c->dv) : ATTN_OK;
+}
+
 /* Token `token` of the tensors into a cell. */
 static void put_token(const attn_cache *cache, int64_t table, struct attn__cache_cell at,
                       const attn_tensor *k, const attn_tensor *v, int64_t token)
@@ -287,10 +301,11 @@ static void put_token(const attn_cache *cache, int64_t table, struct attn__cache
                             attn__cache_k_form(cache, table, h), k,
                             g->head[h] * k->stride[1] + token * k->stride[2], k->stride[3],
                             cache->c.d);
-        attn__cache_row_put(cache, attn__cache_v(cache, g, at, h),
-                            attn__cache_v_form(cache, table, h), v,
-                            g->head[h] * v->stride[1] + token * v->stride[2], v->stride[3],
-                            cache->c.dv);
+        if (v)
+            attn__cache_row_put(cache, attn__cache_v(cache, g, at, h),
+                                attn__cache_v_form(cache, table, h), v,
+                                g->head[h] * v->stride[1] + token * v->stride[2], v->stride[3],
+                                cache->c.dv);
     }
 }
 
@@ -305,7 +320,7 @@ static int32_t check_rows(const attn_step *step, const attn_tensor *k, const att
                 int32_t status = attn__cache_row_check(
                     "k", g->k_dtype, k, g->head[h] * k->stride[1] + x * k->stride[2],
                     k->stride[3], c->d);
-                if (status == ATTN_OK)
+                if (status == ATTN_OK && v)
                     status = attn__cache_row_check(
                         "v", g->v_dtype, v, g->head[h] * v->stride[1] + x * v->stride[2],
                         v->stride[3], c->dv);
@@ -331,7 +346,7 @@ int32_t attn__cache_step_write(attn_step *step, int64_t layer, const attn_tensor
                                layer, c->layers - 1);
     status = attn__cache_tensor("k", k, c->heads, step->tokens, c->d);
     if (status == ATTN_OK)
-        status = attn__cache_tensor("v", v, c->heads, step->tokens, c->dv);
+        status = check_values(c, v, step->tokens);
     if (status != ATTN_OK)
         return status;
     int64_t row = c->row[layer];

@@ -115,7 +115,7 @@ void attn__cache_table_copy(const attn_cache *cache, int64_t table, struct attn_
     const struct attn__cache_group *g = attn__cache_group_of(cache, table);
     for (int64_t h = 0; h < g->n_heads; h++) {
         memcpy(attn__cache_k(cache, g, to, h), attn__cache_k(cache, g, from, h), g->k_row);
-        memcpy(attn__cache_v(cache, g, to, h), attn__cache_v(cache, g, from, h), g->v_row);
+        memcpy(attn__cache_v(cache, g, to, h), attn__cache_v(cache, g, from, h), g->v_bytes);
     }
 }
 

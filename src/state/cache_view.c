@@ -350,10 +350,12 @@ static int32_t check_kind(const attn_cache *cache, const struct attn__problem *p
     const struct attn__view_spec *spec = &p->view;
     if (c->heads != p->hk)
         return differs("h", c->heads, p->hk);
-    if (c->d != p->d)
-        return differs("d", c->d, p->d);
-    if (c->dv != p->dv)
-        return differs("dv", c->dv, p->dv);
+    if (c->d != spec->d)
+        return differs("d", c->d, spec->d);
+    if (c->dv != spec->dv)
+        return differs("dv", c->dv, spec->dv);
+    if (c->v_prefix != spec->v_prefix)
+        return differs("cache_v_prefix", c->v_prefix, spec->v_prefix);
     if (c->page_size != spec->page)
         return differs("cache_page", c->page_size, spec->page);
     if (c->raw != spec->raw)

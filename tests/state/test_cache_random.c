@@ -109,6 +109,7 @@ struct world {
     int layer_of[MODEL_ROWS];
     int heads_in[MODEL_GROUPS], dtype[MODEL_GROUPS];
     bool stored[MODEL_GROUPS]; /* as fp8 or in blocks */
+    bool prefix;               /* values are the keys themselves */
     int serial;
     uint64_t hash; /* of all that can be seen */
     char text[1024];
@@ -204,7 +205,7 @@ static void compare_rows(struct world *w, int s, int row, int g, uint64_t *hash)
             const struct model_page *p = &w->m.page[t->cell[c].page];
             int slot = t->cell[c].slot;
             bool turned = p->turned[slot];
-            const float *want = want_row(w, g, p->serial[slot], row, h, true);
+            const float *want = want_row(w, g, p->serial[slot], row, h, !w->prefix);
             int64_t at = ((int64_t)in * t->n_cells + c) * width;
             if (memcmp(want, v + at, (size_t)width * sizeof *v) != 0 && failures < 5)
                 FAIL("%s: row %d group %d cell %d head %d: values differ", w->text, row, g, c, h);
@@ -246,7 +247,7 @@ static void compare_fold(struct world *w, int s, int row, int g, uint64_t *hash)
             continue;
         for (int e = 0; e < 2 * width; e++) {
             double got = (e < width ? k : v)[in * width + e % width];
-            double want = n > 0 ? t->fold[h][e] / (double)n : 0;
+            double want = n > 0 ? t->fold[h][w->prefix ? e % width : e] / (double)n : 0;
             if (!(fabs(got - want) <= (w->m.turns && w->m.knows_turn ? 16 : 1e-9)) && failures < 5)
                 FAIL("%s: folded head %d channel %d is %g, expected %g", w->text, h, e, got, want);
         }
@@ -556,7 +557,7 @@ static int32_t write_layer(struct world *w, const struct args *a)
         t[i].stride[2] = width * w->m.heads;
     }
     int64_t layer = a->row < 0 ? -1 : w->layer_of[a->row];
-    return attn_step_write(w->step[a->step], layer, &t[0], &t[1]);
+    return attn_step_write(w->step[a->step], layer, &t[0], w->prefix ? NULL : &t[1]);
 }
 
 static int32_t save_and_load(struct world *w, int64_t id, int64_t *made)
@@ -761,10 +762,13 @@ static void describe(struct world *w)
         at += sprintf(text + at, " rope=half rope_dim=%d", MODEL_TURNED);
     for (int g = 0; g < m->groups; g++)
         if (w->dtype[g] == ATTN_DTYPE_FP8_E4M3 || w->dtype[g] == ATTN_DTYPE_FP8_E5M2) {
-            at += sprintf(text + at, " cache_k_scale=[%g] cache_v_scale=[%g]",
-                          (double)MODEL_SCALE, (double)MODEL_SCALE);
+            at += sprintf(text + at, " cache_k_scale=[%g]", (double)MODEL_SCALE);
+            if (!w->prefix)
+                at += sprintf(text + at, " cache_v_scale=[%g]", (double)MODEL_SCALE);
             break;
         }
+    if (w->prefix)
+        at += sprintf(text + at, " cache_v_prefix");
     sprintf(text + at, " #");
 }
 
@@ -782,6 +786,7 @@ static void choose_world(struct world *w)
     m->max_position = rng_percent(w->rng, 30) ? 40 : 100000;
     m->turns = rng_percent(w->rng, 60);
     m->knows_turn = m->turns && rng_percent(w->rng, 70);
+    w->prefix = !m->turns && rng_percent(w->rng, 30);
     for (int h = 0; h < m->heads; h++) {
         m->group_of[h] = h < m->groups ? h : (int)rng_int(w->rng, 0, m->groups - 1);
         w->heads_in[m->group_of[h]]++;

@@ -37,6 +37,7 @@ struct setup {
     int64_t window[ROWS][2], sink[ROWS][2]; /* window 0: none */
     int32_t dtype;
     bool raw;
+    bool prefix; /* values are the first channels of keys */
     int64_t n;
     struct shadow *seq; /* [SEQS] */
 };
@@ -106,6 +107,8 @@ static void make(struct setup *s, uint64_t seed)
         s->d = 32 * (1 + draw(s, D / 32));
         s->dv = 32 * (1 + draw(s, D / 32));
     }
+    s->prefix = draw(s, 4) == 0;
+    s->dv = s->prefix && s->dv > s->d ? s->d : s->dv;
     bool fp8 = s->dtype == ATTN_DTYPE_FP8_E4M3 || s->dtype == ATTN_DTYPE_FP8_E5M2;
     bool windows = draw(s, 2);
     char *at = lists;
@@ -126,10 +129,13 @@ static void make(struct setup *s, uint64_t seed)
     }
     sprintf(text,
             "cache cache_layers=%d cache_owner=[0,0,2] cache_pages=100000 cache_page=%d h=%d "
-            "d=%d/%d kv_dtype=%s cache_keys=%s%s%s%s",
+            "d=%d/%d kv_dtype=%s cache_keys=%s%s%s%s%s",
             LAYERS, (int)s->page, (int)s->hk, (int)s->d, (int)s->dv, attn_dtype_name(s->dtype),
             s->raw ? "raw" : "rotated", lists, windows ? "]" : "",
-            fp8 ? " cache_k_scale=[0.5] cache_v_scale=[0.25]" : "");
+            s->prefix ? " cache_v_prefix" : "",
+            !fp8         ? ""
+            : s->prefix ? " cache_k_scale=[0.5]"
+                        : " cache_k_scale=[0.5] cache_v_scale=[0.25]");
     ok(attn_desc_parse(s->ctx, text, &desc), text);
     if (s->groups == 2) {
         int64_t group[HEADS] = {0};
@@ -161,9 +167,11 @@ static void write_layer(struct setup *s, attn_step *step, int row, int64_t n, fl
         v[i] = number(s);
     round_rows(s, k, s->hk * n, s->d, 0.5f);
     round_rows(s, v, s->hk * n, s->dv, 0.25f);
+    for (int64_t i = 0; i < s->hk * n && s->prefix; i++)
+        memcpy(v + i * s->dv, k + i * s->d, (size_t)s->dv * sizeof *v);
     attn_tensor tk = dense(k, ATTN_DTYPE_F32, 4, SHAPE(1, s->hk, n, s->d));
     attn_tensor tv = dense(v, ATTN_DTYPE_F32, 4, SHAPE(1, s->hk, n, s->dv));
-    ok(attn_step_write(step, row == 0 ? 0 : 2, &tk, &tv), "write");
+    ok(attn_step_write(step, row == 0 ? 0 : 2, &tk, s->prefix ? NULL : &tv), "write");
 }
 
 /* Tokens t0..t0+n-1 of all, at numbers from `to` on. */
@@ -333,10 +341,10 @@ static int32_t run_view(struct setup *s, const struct batch *b, const struct run
     const char *type = attn_dtype_name(s->dtype);
     sprintf(text,
             "softmax b=%d h=%d/%d q=%d k=%s d=%d/%d packed view causal kv_dtype=%s cache_page=%d "
-            "cache_keys=%s%s %s",
+            "cache_keys=%s%s%s %s",
             SEQS, (int)heads, (int)s->hk, MOST, draw(s, 2) ? "inf" : "400", (int)s->d, (int)s->dv,
-            type, (int)s->page, s->raw ? "raw" : "rotated", r->rope ? " rope=half" : "",
-            r->options);
+            type, (int)s->page, s->raw ? "raw" : "rotated",
+            s->prefix ? " cache_v_prefix" : "", r->rope ? " rope=half" : "", r->options);
     attn_plan *plan = plan_of(s, text, true);
     attn_tensor q = dense(r->q, ATTN_DTYPE_F32, 4, SHAPE(1, heads, b->total, s->d));
     attn_tensor out = dense(r->out, ATTN_DTYPE_F32, 4, SHAPE(1, heads, b->total, s->dv));
@@ -520,7 +528,7 @@ static void execute(struct setup *s, struct batch *b, const attn_view *view)
     for (int64_t i = 0; i < size; i++)
         r.q[i] = number(s);
     r.options = options[draw(s, (int64_t)(sizeof options / sizeof options[0]))];
-    r.rope = draw(s, 2);
+    r.rope = draw(s, 2) && !s->prefix;
     int64_t layer = draw(s, LAYERS);
     int row = layer == 2;
     bool can = available(s, b, row);

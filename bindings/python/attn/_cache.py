@@ -231,17 +231,20 @@ class Step:
             self.abort()
             raise
 
-    def write(self, layer: int, k: Any, v: Any, layout: str = "bhnd") -> None:
-        """Stores the new tokens of a layer: k [1,Hk,T,D], v [1,Hk,T,Dv], T of all sequences."""
+    def write(self, layer: int, k: Any, v: Any = None, layout: str = "bhnd") -> None:
+        """Stores the new tokens of a layer: k [1,Hk,T,D], v [1,Hk,T,Dv], T of all sequences.
+
+        Without v where the cache has cache_v_prefix, and only there.
+        """
         swap = check_layout(layout)
         views: List[TensorView] = []
         try:
-            for what, value in (("k", k), ("v", v)):
+            for what, value in (("k", k),) if v is None else (("k", k), ("v", v)):
                 views.append(view(value, what))
                 if swap:
                     views[-1].swap_heads(what)
             check(lib.attn_step_write(self._handle, layer, byref(views[0].tensor),
-                                      byref(views[1].tensor)))
+                                      None if v is None else byref(views[1].tensor)))
         finally:
             for seen in views:
                 seen.release()

@@ -76,6 +76,18 @@ def test_types(ctx, rows, kind, step):
     assert cache.stats["bytes"] < 2 * 2 * 2 * 2 * 24 * 32 * 4
 
 
+def test_values_in_keys(ctx, rows):
+    cache = make(ctx, dv=20, cache_v_prefix=True)
+    seq = cache.sequence()
+    with cache.step([(seq, 9)]) as step:
+        with pytest.raises(ValueError, match="v is a tensor"):
+            step.write(0, rows[0][0][:, :, :9], rows[0][1][:, :, :9, :20])
+        for layer, (k, _) in enumerate(rows):
+            step.write(layer, k[:, :, :9])
+    k, v = seq.read(1)
+    assert np.array_equal(k, rows[1][0][:, :, :9]) and np.array_equal(v, k[..., :20])
+
+
 def test_share_and_edit(ctx, rows):
     cache = make(ctx, cache_keys="raw")
     seq = cache.sequence()
