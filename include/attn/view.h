@@ -20,9 +20,12 @@
  * of one that has an open step are the tokens of that step, in order: they see
  * what the sequence has stored before, and of the step their ancestors and
  * themselves. Without a step the rows are the last tokens of the sequence. The
- * rules of the cache hide keys on top of that. A plan without causal=1 shows
- * all keys to all rows, of a cache without windows and of sequences without
- * steps.
+ * rules of the cache hide keys on top of that; where one folds, what it hides
+ * from a row counts as one key: the mean of those keys, with the logarithm of
+ * their number added to its score, and the mean of their values (by steps that
+ * do not branch; without alibi, want=rowmax, argmax, entropy and keys that the
+ * plan turns). A plan without causal=1 shows all keys to all rows, of a cache
+ * without windows and of sequences without steps.
  *
  * Several sequences of the cache may follow each other, as if they were one:
  * a common prefix or a memory, then the sequence of the queries, whose
@@ -59,10 +62,9 @@ extern "C" {
  * and beside nothing that changes the cache.
  *
  * ATTN_ERR_NULL, ATTN_ERR_BAD_ID, ATTN_ERR_INVALID (counts, ends),
- * ATTN_ERR_BUSY (an open step where none may be), ATTN_ERR_UNSUPPORTED (rules
- * with cache_fold; several sequences where there are windows),
- * ATTN_ERR_OVERFLOW, ATTN_ERR_NOMEM. *view: owned by the caller, NULL on
- * failure. Since 0.1.
+ * ATTN_ERR_BUSY (an open step where none may be), ATTN_ERR_UNSUPPORTED (several
+ * sequences where there are windows), ATTN_ERR_OVERFLOW, ATTN_ERR_NOMEM.
+ * *view: owned by the caller, NULL on failure. Since 0.1.
  *
  * An execute gives ATTN_ERR_STATE as well while the layer of an open step is
  * not written, and ATTN_ERR_UNAVAILABLE if a row would see tokens that a window

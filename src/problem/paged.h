@@ -50,7 +50,11 @@ struct attn__paged {
     /* The rule of the cache as pieces; n_pieces without causal if `all`. */
     const struct attn__piece *piece;
     int32_t n_pieces;
-    int64_t window, sink; /* the rule itself, for steps that branch */
+    int64_t window, sink; /* the rule itself, for steps that branch and for sums */
+    /* Sums of the rows that the window dropped, where the rule folds: of
+     * n_folded keys of all heads of the group, then of values. NULL: none. */
+    const double *fold;
+    int64_t n_folded;
     /* Keys are missing that the rule does not hide, or the step branches: each
      * pair is to be looked up. */
     bool odd;
@@ -62,6 +66,7 @@ struct attn__paged_head {
     int32_t group;
     int32_t k_dtype, v_dtype;
     int64_t k_at, v_at, k_row, v_row;
+    int64_t fold_k, fold_v; /* where its sums begin */
 };
 
 struct attn__paged_view {

@@ -8,6 +8,7 @@
 
 #include "problem/vis_count.h"
 #include "solvers/epilogue.h"
+#include "solvers/fold_row.h"
 #include "solvers/norm_pass.h"
 #include "solvers/row_again.h"
 #include "solvers/rows_load.h"
@@ -132,13 +133,14 @@ struct run {
 
 static void finish_run(const struct attn__call *c, const struct attn__kernels *kern,
                        const struct attn__seq *s, const struct attn__vis *v, int64_t r0,
-                       struct run run, bool sound, float *o, int64_t ldo, const float *m,
-                       const float *l, const struct attn__row_scratch *exact)
+                       struct run run, bool sound, float *o, int64_t ldo, float *m, float *l,
+                       const struct attn__row_scratch *exact)
 {
     int64_t h = attn__vis_head(v, r0 + run.n0), i0 = attn__vis_query(v, r0 + run.n0);
     int64_t dv = c->p->dv, count = (run.rows - run.n0 + run.step - 1) / run.step;
-    bool change = c->p->epilogue.any;
+    bool change = c->p->epilogue.any, folds = attn__fold_row_is(c, s, h), summed = false;
     struct attn__rows out = attn__call_out(c, s, h);
+    struct attn__fold_row fold;
     if (attn__epilogue_skips(c, s, h, 1)) {
         for (int64_t i = i0; i < i0 + count; i++)
             attn__row_empty(c, s, h, i);
@@ -148,8 +150,14 @@ static void finish_run(const struct attn__call *c, const struct attn__kernels *k
         float *row = o + n * ldo;
         if (!sound && !is_sound(c, kern, row, l[n])) {
             again_exactly(c, s, v, r0 + n, exact);
+            summed = false; /* the sums were in `exact` */
             continue;
         }
+        if (folds && !summed)
+            attn__fold_row_begin(&fold, c, s, h, exact);
+        summed = true;
+        if (folds)
+            attn__fold_row_join(&fold, i0 + k, exact, row, &m[n], &l[n]);
         if (change)
             attn__epilogue_row(c, kern, s, h, i0 + k, exact->row, row);
         if (!sound)

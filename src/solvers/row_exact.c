@@ -12,6 +12,7 @@
 
 #include "problem/vis_count.h"
 #include "solvers/class_mass.h"
+#include "solvers/fold_row.h"
 #include "solvers/norm_exact.h"
 #include "solvers/score_steps.h"
 
@@ -238,41 +239,67 @@ static void add_value(struct row *r, double weight, int64_t j)
 
 /* Weights that are powers of e: max, sum of w = e^(s - max), sum of
  * w (s - max); a sink logit starts max and sum and has no value. */
+struct online {
+    double max, sum, sink_part, moment;
+};
+
+/* A key with score x: its weight, as things are now. */
+static double see_score(struct row *r, struct online *t, double x)
+{
+    if (!(x <= t->max)) { /* also when x is NaN: the row becomes NaN */
+        double f = t->max == -INFINITY ? 0 : exp(t->max - x);
+        if (t->sum > t->sink_part) /* keys so far: their distances grow */
+            t->moment = f * (t->moment + (t->max - x) * (t->sum - t->sink_part));
+        t->sum *= f;
+        t->sink_part *= f;
+        for (int64_t e = 0; e < r->c->p->dv; e++)
+            r->w->acc[e] *= f;
+        t->max = x;
+    }
+    double weight = exp(x - t->max);
+    t->sum += weight;
+    t->moment += weight * (x - t->max);
+    return weight;
+}
+
+/* What the rule of a cache hides from the row, as one key. */
+static void see_folded(struct row *r, struct online *t)
+{
+    struct attn__fold_row fold;
+    if (!attn__fold_row_is(r->c, r->s, r->h))
+        return;
+    attn__fold_row_begin(&fold, r->c, r->s, r->h, r->w);
+    double x = attn__fold_row_score(&fold, r->i, r->t.q);
+    if (x == -INFINITY)
+        return;
+    double weight = see_score(r, t, x) / (double)fold.n;
+    for (int64_t e = 0; e < r->c->p->dv; e++)
+        r->w->acc[e] += weight * fold.v_sum[e];
+}
+
 static void softmax_row(struct row *r)
 {
     const struct attn__problem *p = r->c->p;
-    double sink = attn__call_sink(r->c, r->s, r->h, r->i);
-    double max = sink, sum = sink == -INFINITY ? 0 : sink == sink ? 1 : NAN;
-    double sink_part = sum, moment = 0, x;
+    double sink = attn__call_sink(r->c, r->s, r->h, r->i), x;
+    struct online t = {.max = sink, .sum = sink == -INFINITY ? 0 : sink == sink ? 1 : NAN};
+    t.sink_part = t.sum;
     walk(r);
     for (int64_t j; next_key(r, &j, &x);) {
         see_top(r, j, x);
-        if (!(x <= max)) { /* also when x is NaN: the row becomes NaN */
-            double f = max == -INFINITY ? 0 : exp(max - x);
-            if (sum > sink_part) /* keys so far: their distances grow */
-                moment = f * (moment + (max - x) * (sum - sink_part));
-            sum *= f;
-            sink_part *= f;
-            for (int64_t e = 0; e < p->dv; e++)
-                r->w->acc[e] *= f;
-            max = x;
-        }
-        double weight = exp(x - max);
-        sum += weight;
-        moment += weight * (x - max);
-        add_value(r, weight, j);
+        add_value(r, see_score(r, &t, x), j);
     }
-    if (sum == 0)
+    see_folded(r, &t);
+    if (t.sum == 0)
         return; /* an empty row */
-    r->lse = max + log(sum);
+    r->lse = t.max + log(t.sum);
     r->prob_factor = p->norm.kind == ATTN_NORMALIZER_EXP_N ? (double)r->s->nk : 1;
-    r->out_factor = r->prob_factor / sum;
+    r->out_factor = r->prob_factor / t.sum;
     if (p->norm.kind == ATTN_NORMALIZER_EXP_SUM)
-        r->out_factor = exp(max);
+        r->out_factor = exp(t.max);
     /* -sum p ln p over the keys, p = w / sum; from the distances to the
      * maximum, because it may be small where the scores are large */
-    double keys = sum - sink_part;
-    r->entropy = keys == 0 ? 0 : (log(sum) * keys - moment) / sum;
+    double keys = t.sum - t.sink_part;
+    r->entropy = keys == 0 ? 0 : (log(t.sum) * keys - t.moment) / t.sum;
 }
 
 /* The other normalisers. */

@@ -112,16 +112,11 @@ static int32_t check_segment(const attn_cache *cache, int64_t id, int64_t end, b
  * knows of. */
 static int32_t check_rules(const attn_cache *cache, bool several)
 {
-    for (int64_t n = 0; n < attn__cache_tables(cache); n++) {
-        if (cache->c.rule[n].fold)
-            return attn__error_set(ATTN_ERR_UNSUPPORTED,
-                                   "the cache has cache_fold, expected one without: what was "
-                                   "folded is not read by plans yet");
+    for (int64_t n = 0; n < attn__cache_tables(cache); n++)
         if (several && cache->c.rule[n].window != ATTN_UNBOUNDED)
             return attn__error_set(ATTN_ERR_UNSUPPORTED,
                                    "the cache has windows, and a query sequence reads several "
                                    "sequences, expected one");
-    }
     return ATTN_OK;
 }
 
@@ -240,6 +235,8 @@ static void fill_seq(const attn_cache *cache, struct attn_view *v, struct lists 
         p->n_pieces = l->step[i].depth ? 1 : fill_pieces(rule, &l->piece[n * 3]);
         p->window = rule->window;
         p->sink = rule->sink;
+        p->fold = own->table[n].fold;
+        p->n_folded = own->table[n].n_folded;
     }
 }
 
@@ -256,6 +253,8 @@ static void fill_heads(const attn_cache *cache, struct attn__paged_head *head)
                 .v_at = (int64_t)of->v_at + n * (int64_t)of->v_head,
                 .k_row = (int64_t)of->k_row / attn__dtype_step(of->k_dtype),
                 .v_row = (int64_t)of->v_row / attn__dtype_step(of->v_dtype),
+                .fold_k = n * cache->c.d,
+                .fold_v = of->n_heads * cache->c.d + n * cache->c.dv,
             };
     }
 }
@@ -382,6 +381,24 @@ static int32_t check_kind(const attn_cache *cache, const struct attn__problem *p
     return ATTN_OK;
 }
 
+/* Sums of what was dropped are one key without a place, made of keys as they
+ * are stored. */
+static int32_t check_fold(const attn_cache *cache, const struct attn__problem *p, int64_t row)
+{
+    const int32_t by_key = ATTN_WANT_ROWMAX | ATTN_WANT_ARGMAX | ATTN_WANT_ENTROPY;
+    const char *what = NULL;
+    for (int64_t g = 0; g < cache->c.groups; g++)
+        if (cache->c.rule[row * cache->c.groups + g].fold)
+            what = p->slopes            ? "alibi"
+                   : p->want & by_key ? "want=rowmax, argmax or entropy"
+                   : p->rope.on_k     ? "keys that the plan turns"
+                                      : what;
+    if (!what)
+        return ATTN_OK;
+    return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                           "the plan has %s, expected none with a cache that has cache_fold", what);
+}
+
 int32_t attn__view_usable(const attn_view *view, const struct attn__problem *p, int64_t layer,
                          int64_t *row)
 {
@@ -395,7 +412,7 @@ int32_t attn__view_usable(const attn_view *view, const struct attn__problem *p, 
                                "layer is %" PRId64 ", expected 0 to %" PRId64, layer,
                                view->cache->c.layers - 1);
     *row = view->cache->c.row[layer];
-    return ATTN_OK;
+    return check_fold(view->cache, p, *row);
 }
 
 /* Rows that see all: those of no step, and no window hides keys from them. */
@@ -453,6 +470,12 @@ int32_t attn__view_usable_rows(const attn_view *view, const struct attn__problem
         int64_t first = step->tokens > 0 ? s->next : keys - nq;
         int64_t last = step->tokens > 0 ? INT64_MAX : keys - 1;
         first = attn__max_i64(first, rule->sink);
+        if (rule->fold && step->depth)
+            return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                                   "the step of sequence %" PRId64
+                                   " of the view branches, expected none that does with "
+                                   "cache_fold",
+                                   index);
         if (rule->window != ATTN_UNBOUNDED && first <= last &&
             lost > attn__max_i64(rule->sink, first - rule->window + 1))
             return attn__error_set(ATTN_ERR_UNAVAILABLE,

@@ -193,10 +193,6 @@ START_TEST(made)
     seqs[1] = seqs[0];
     is(attn_view_create(b->cache, 1, counts, seqs, NULL, &view), ATTN_ERR_UNSUPPORTED, "windows");
     end(b);
-    b = begin(CACHE " cache_window=[5] cache_fold=[1]", NULL);
-    seqs[0] = sequence(b, 2);
-    is(attn_view_create(b->cache, 1, NULL, seqs, NULL, &view), ATTN_ERR_UNSUPPORTED, "fold");
-    end(b);
 }
 END_TEST
 
