@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * attn_view: which sequences of a cache an execute reads, in place of K and V.
+ * attn_view: which sequences of a cache, or of the caller's own pools, an
+ * execute reads, in place of K and V.
  *
  *     attn_desc_parse(ctx, "softmax b=8 h=32/8 q=512 k=inf d=128 causal "
  *                          "packed view kv_dtype=f16", &desc);
@@ -73,6 +74,36 @@ extern "C" {
 ATTN_API int32_t attn_view_create(attn_cache *cache, size_t n,
                                   const int64_t *counts, const int64_t *seqs,
                                   const int64_t *ends, attn_view **view);
+
+/*
+ * A view of pools that are the caller's, without a cache: k[l] of layer l is
+ * [pages,slots,Hk,D], v[l] [pages,slots,Hk,Dv]. Token t of sequence s is in
+ * slot t % slots of page number pages[offsets[s] + t / slots] (the block tables
+ * of vLLM and FlashInfer). lengths [S]: tokens of each sequence, those of the
+ * queries with them; offsets [S+1], ascending; both and pages [..] are i32 or
+ * i64. What no token is in is not read.
+ *
+ * Pools are f32, f16 or bf16, the plan's kv_dtype or cache_k_dtype and
+ * cache_v_dtype, aligned to their type, slots the plan's cache_page; channels
+ * follow each other (stride 1), all other strides may be any, but the same in
+ * all layers. Rows of q are the last tokens of their sequence, which see what
+ * stands before them and themselves, or everything in a plan without causal=1.
+ * The tables are copied; the pools stay the caller's, are read where they are,
+ * and may be written between executes.
+ *
+ * ATTN_ERR_NULL, ATTN_ERR_INVALID (no layer; offsets that do not ascend or lead
+ * beyond pages; lengths below 0 or beyond their pages), ATTN_ERR_RANGE (a page
+ * that there is not), ATTN_ERR_DTYPE, ATTN_ERR_SHAPE, ATTN_ERR_STRIDE,
+ * ATTN_ERR_ALIGN, ATTN_ERR_OVERFLOW, ATTN_ERR_NOMEM. *view: owned by the
+ * caller, NULL on failure. Since 0.1.
+ */
+ATTN_API int32_t attn_view_create_raw(attn_ctx *ctx, size_t n_layers,
+                                      const attn_tensor *k,
+                                      const attn_tensor *v,
+                                      const attn_tensor *lengths,
+                                      const attn_tensor *offsets,
+                                      const attn_tensor *pages,
+                                      attn_view **view);
 
 /* Frees the view; NULL is fine. No execute may be using it. Since 0.1. */
 ATTN_API void attn_view_destroy(attn_view *view);

@@ -69,7 +69,11 @@ static struct attn__rows paged_rows(const struct attn__call *c, const struct att
 {
     const struct attn__paged_head *at = &c->view->head[head];
     const float *scale = keys ? c->view->k_scale : c->view->v_scale;
-    return (struct attn__rows){.row = keys ? at->k_row : at->v_row,
+    const struct attn__paged_pool *pool = c->view->pool ? &c->view->pool[c->view_row] : NULL;
+    const char *base = !pool ? NULL : keys ? pool->k : pool->v;
+    return (struct attn__rows){.base = (char *)(uintptr_t)base,
+                               .page = keys ? c->view->k_page : c->view->v_page,
+                               .row = keys ? at->k_row : at->v_row,
                                .col = 1,
                                .dtype = keys ? at->k_dtype : at->v_dtype,
                                .paged = attn__call_paged(c, s, h),
@@ -80,12 +84,13 @@ static struct attn__rows paged_rows(const struct attn__call *c, const struct att
 
 int64_t attn__rows_page_run(const struct attn__rows *r, int64_t i, int64_t n, char **at)
 {
-    const struct attn__cache_cell *cell;
-    n = attn__paged_find(r->paged, i, n, &cell);
+    struct attn__paged_place place;
+    n = attn__paged_find(r->paged, i, n, &place);
     *at = NULL;
-    if (cell)
-        *at = attn__paged_page(r->view, cell->page) + r->at +
-              cell->slot * r->row * attn__dtype_step(r->dtype);
+    if (place.page < 0)
+        return n;
+    char *page = r->base ? r->base + place.page * r->page : attn__paged_page(r->view, place.page);
+    *at = page + r->at + place.slot * r->row * attn__dtype_step(r->dtype);
     return n;
 }
 

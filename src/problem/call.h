@@ -60,15 +60,16 @@ struct attn__seq {
 struct attn__seq attn__call_seq(const struct attn__call *c, int64_t index);
 
 /* Rows of one head: row i at base + i * row bytes, elements col apart. Those of
- * a view are in pages: base is NULL, and a row is at its slot behind byte `at`
- * of its page. */
+ * a view are in pages: a row is at its slot behind byte `at` of its page, and
+ * page n of a caller's pool n * page bytes behind base, which is NULL for pages
+ * of a cache. */
 struct attn__rows {
     char *base;
     int64_t row, col; /* strides in elements */
     int32_t dtype;
     const struct attn__paged *paged; /* NULL: at base */
     const struct attn__paged_view *view;
-    int64_t at;
+    int64_t at, page;
     float scale; /* of fp8 in pages: what its numbers are multiplied by */
 };
 
@@ -142,7 +143,7 @@ static inline const struct attn__paged *attn__call_paged(const struct attn__call
 {
     const struct attn__paged_view *v = c->view;
     int64_t group = v->head[c->p->k_head[h]].group;
-    return &v->table[(s->index * v->rows + c->view_row) * v->groups + group];
+    return &v->table[s->index * v->seq_tables + c->view_row * v->row_tables + group];
 }
 
 /* The sink logit of a row; -inf where the problem has none. */

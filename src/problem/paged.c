@@ -35,12 +35,17 @@ static int64_t first_from(const struct attn__paged_part *t, int64_t x)
 }
 
 int64_t attn__paged_find(const struct attn__paged *p, int64_t j, int64_t n,
-                         const struct attn__cache_cell **cell)
+                         struct attn__paged_place *place)
 {
     const struct attn__paged_part *t = part_of(p, j);
     int64_t x = j - t->base, at, end, run = 1;
     bool past = x < t->past;
-    *cell = NULL;
+    if (t->page) {
+        int64_t slot = x % t->page_size;
+        *place = (struct attn__paged_place){t->page[x / t->page_size], (int32_t)slot};
+        return attn__min_i64(n, attn__min_i64(t->past - x, t->page_size - slot));
+    }
+    *place = (struct attn__paged_place){.page = -1};
     if (past) {
         at = first_from(t, x);
         end = t->stored;
@@ -55,7 +60,7 @@ int64_t attn__paged_find(const struct attn__paged *p, int64_t j, int64_t n,
     while (run < n && c[run].page == c->page && c[run].slot == c->slot + run &&
            (!past || c[run].pos == x + run))
         run++;
-    *cell = c;
+    *place = (struct attn__paged_place){c->page, c->slot};
     return run;
 }
 
@@ -84,9 +89,9 @@ uint64_t attn__paged_word(const struct attn__paged *p, int64_t i, int64_t j0, in
 {
     uint64_t word = 0;
     for (int64_t k = 0, run; k < n; k += run) {
-        const struct attn__cache_cell *cell;
-        run = attn__paged_find(p, j0 + k, n - k, &cell);
-        if (cell)
+        struct attn__paged_place at;
+        run = attn__paged_find(p, j0 + k, n - k, &at);
+        if (at.page >= 0)
             word |= attn__vis_low(run) << k;
     }
     return word && p->step->depth ? word & tree_word(p, i, j0, n) : word;
@@ -97,10 +102,10 @@ bool attn__paged_all(const struct attn__paged *p, int64_t j0, int64_t j1, bool *
     bool all = true;
     *none = true;
     for (int64_t j = j0, run; j < j1 && (all || *none); j += run) {
-        const struct attn__cache_cell *cell;
-        run = attn__paged_find(p, j, j1 - j, &cell);
-        all &= cell != NULL;
-        *none &= cell == NULL;
+        struct attn__paged_place at;
+        run = attn__paged_find(p, j, j1 - j, &at);
+        all &= at.page >= 0;
+        *none &= at.page < 0;
     }
     bool windowed = p->window != ATTN_UNBOUNDED;
     return all && (!p->step->depth || (!windowed && j1 <= p->step->first));

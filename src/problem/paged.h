@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keys and values that lie in the pages of a cache, as an execute reads them;
- * state/cache_view.c makes all of this.
+ * Keys and values that lie in pages, of a cache or of the caller's own pools, as
+ * an execute reads them; state/cache_view.c and raw_view.c make all of this.
  *
  * Keys of a sequence are numbered by their positions, and the tokens of an open
  * step go on from there in their order: so a key has the same number whatever
@@ -31,6 +31,10 @@ struct attn__paged_part {
     int64_t base, past, fresh;
     const struct attn__cache_cell *cell; /* of the past, in order; then all fresh ones */
     int64_t stored;                      /* cells of the past */
+    /* Instead of cells, of a caller's pools: position x is slot x % page_size of
+     * page[x / page_size]. NULL: cells. */
+    const int32_t *page;
+    int64_t page_size;
 };
 
 /* The open step of a sequence. */
@@ -69,14 +73,24 @@ struct attn__paged_head {
     int64_t fold_k, fold_v; /* where its sums begin */
 };
 
+/* The first page of a caller's pools of one layer. */
+struct attn__paged_pool {
+    const char *k, *v;
+};
+
 struct attn__paged_view {
-    int64_t n_seq, rows, groups;
+    int64_t n_seq;
+    /* Tables of a sequence, and of a row (0: all rows have the same). */
+    int64_t seq_tables, row_tables;
     /* The memory of page n: *(char **)(page + n * page_step). */
     const char *page;
     size_t page_step;
+    /* Or, with pools [rows]: n times so many bytes from their begin on. */
+    const struct attn__paged_pool *pool;
+    int64_t k_page, v_page;
     const int64_t *keys;                  /* [n_seq], numbers of each */
     const struct attn__paged_step *step;  /* [n_seq] */
-    const struct attn__paged *table;      /* [n_seq][rows][groups] */
+    const struct attn__paged *table;      /* [n_seq][rows][groups], rows as told above */
     const struct attn__paged_head *head;  /* [KV heads] */
     const float *k_scale, *v_scale;       /* [rows][KV heads] of fp8; NULL: 1 */
 };
@@ -86,13 +100,15 @@ static inline char *attn__paged_page(const struct attn__paged_view *v, int32_t p
     return *(char *const *)(const void *)(v->page + (size_t)page * v->page_step);
 }
 
-/*
- * The key with number j. Returns how many from it on, at most n, lie one behind
- * the other in a page, *cell being the first; or, with *cell NULL, how many are
- * not stored.
- */
+/* Where a row is. */
+struct attn__paged_place {
+    int32_t page, slot; /* page -1: it is not stored */
+};
+
+/* The key with number j. Returns how many from it on, at most n, lie one behind
+ * the other in a page, *at being the first; or how many are not stored. */
 int64_t attn__paged_find(const struct attn__paged *p, int64_t j, int64_t n,
-                         const struct attn__cache_cell **cell);
+                         struct attn__paged_place *at);
 
 /* Where key j stands, or the query that is the same token; *rows: how many there
  * are from it on, and then how many of those stand one behind the other. */

@@ -95,7 +95,7 @@ static void chunks_of(const struct attn__decode_cut *cut, const struct job *job,
 static bool cut_alike(const struct attn__decode_cut *cut)
 {
     const struct attn__call *c = cut->x->call;
-    return c->p->even_groups && !cut->x->active && !(c->view && c->view->groups > 1);
+    return c->p->even_groups && !cut->x->active && !(c->view && c->view->row_tables > 1);
 }
 
 /* ... and see the same keys. */

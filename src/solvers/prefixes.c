@@ -54,7 +54,7 @@ void attn__prefixes_take(struct attn__scratch *s, const struct attn__problem *p,
 static const struct attn__paged *table_of(const struct attn__call *c, int64_t seq, int64_t group)
 {
     const struct attn__paged_view *v = c->view;
-    return &v->table[(seq * v->rows + c->view_row) * v->groups + group];
+    return &v->table[seq * v->seq_tables + c->view_row * v->row_tables + group];
 }
 
 /* Chunks in front of all that the first query of a sequence may see or not. */
@@ -68,10 +68,10 @@ static bool same_chunk(const struct attn__paged *a, const struct attn__paged *b,
 {
     int64_t j = chunk * ATTN__CHUNK, end = j + ATTN__CHUNK, run;
     for (; j < end; j += run) {
-        const struct attn__cache_cell *x, *y;
+        struct attn__paged_place x, y;
         run = attn__paged_find(a, j, end - j, &x);
         run = attn__paged_find(b, j, run, &y);
-        if (!x != !y || (x && (x->page != y->page || x->slot != y->slot)))
+        if (x.page != y.page || x.slot != y.slot)
             return false;
     }
     return true;
@@ -106,14 +106,14 @@ static void find_keys(const struct attn__exec *x, struct attn__prefixes *out, in
     for (int64_t n = 0; n < c->n_seq; n++) {
         struct attn__seq s = attn__call_seq(c, n);
         const struct attn__paged *t = table_of(c, n, group);
-        const struct attn__cache_cell *cell = NULL;
+        struct attn__paged_place first;
         out->key[n] = -1;
         if (s.nq == 0 || s.off < ATTN__CHUNK || t->window != ATTN_UNBOUNDED ||
             !attn__exec_mine(x, &s))
             continue;
-        (void)attn__paged_find(t, 0, 1, &cell);
-        if (cell)
-            out->key[n] = (int64_t)cell->page << 32 | cell->slot;
+        (void)attn__paged_find(t, 0, 1, &first);
+        if (first.page >= 0)
+            out->key[n] = (int64_t)first.page << 32 | first.slot;
     }
 }
 

@@ -277,8 +277,8 @@ int32_t attn__view_make(attn_cache *cache, size_t n, const int64_t *counts, cons
     *v = (struct attn_view){.tag = ATTN__VIEW_TAG, .cache = cache, .n_segments = z.segments,
                             .segment = l.segment, .last = l.last, .bytes = bytes};
     v->paged = (struct attn__paged_view){.n_seq = z.n,
-                                         .rows = cache->c.rows,
-                                         .groups = cache->c.groups,
+                                         .seq_tables = z.tables,
+                                         .row_tables = cache->c.groups,
                                          .page = (const char *)&cache->page[0].data,
                                          .page_step = sizeof cache->page[0],
                                          .keys = l.keys,
@@ -309,9 +309,13 @@ int32_t attn__view_make(attn_cache *cache, size_t n, const int64_t *counts, cons
 void attn__view_free(attn_view *view)
 {
     attn_cache *cache = view->cache;
+    struct attn_ctx *ctx = cache ? cache->ctx : view->ctx;
     view->tag = 0;
-    attn__mem_free(&cache->ctx->mem, view, view->bytes);
-    attn__cache_release(cache);
+    attn__mem_free(&ctx->mem, view, view->bytes);
+    if (cache)
+        attn__cache_release(cache);
+    else
+        attn__ctx_release(ctx);
 }
 
 /* ---- use ---- */
@@ -334,12 +338,11 @@ static int32_t check_fresh(const attn_view *view)
     return ATTN_OK;
 }
 
-static int32_t differs(const char *what, int64_t found, int64_t plan)
+int32_t attn__view_differs(const char *what, int64_t found, int64_t plan)
 {
     return attn__error_set(ATTN_ERR_SHAPE,
-                           "the cache of the view has %s %" PRId64
-                           ", the plan was made for %" PRId64,
-                           what, found, plan);
+                           "the view has %s %" PRId64 ", the plan was made for %" PRId64, what,
+                           found, plan);
 }
 
 /* Is it the cache that the plan was told of? */
@@ -348,15 +351,15 @@ static int32_t check_kind(const attn_cache *cache, const struct attn__problem *p
     const struct attn__cache_config *c = &cache->c;
     const struct attn__view_spec *spec = &p->view;
     if (c->heads != p->hk)
-        return differs("h", c->heads, p->hk);
+        return attn__view_differs("h", c->heads, p->hk);
     if (c->d != spec->d)
-        return differs("d", c->d, spec->d);
+        return attn__view_differs("d", c->d, spec->d);
     if (c->dv != spec->dv)
-        return differs("dv", c->dv, spec->dv);
+        return attn__view_differs("dv", c->dv, spec->dv);
     if (c->v_prefix != spec->v_prefix)
-        return differs("cache_v_prefix", c->v_prefix, spec->v_prefix);
+        return attn__view_differs("cache_v_prefix", c->v_prefix, spec->v_prefix);
     if (c->page_size != spec->page)
-        return differs("cache_page", c->page_size, spec->page);
+        return attn__view_differs("cache_page", c->page_size, spec->page);
     if (c->raw != spec->raw)
         return attn__error_set(ATTN_ERR_INVALID,
                                "the cache of the view has %s keys, the plan was made for %s ones",
@@ -366,7 +369,7 @@ static int32_t check_kind(const attn_cache *cache, const struct attn__problem *p
         for (int64_t n = 0; n < of->n_heads; n++) {
             int64_t h = of->head[n];
             if (spec->group[h] != g)
-                return differs("a head in cache_group", g, spec->group[h]);
+                return attn__view_differs("a head in cache_group", g, spec->group[h]);
             bool k = of->k_dtype != spec->k_dtype[h];
             if (k || of->v_dtype != spec->v_dtype[h])
                 return attn__error_set(ATTN_ERR_DTYPE,
@@ -402,6 +405,10 @@ static int32_t check_fold(const attn_cache *cache, const struct attn__problem *p
 int32_t attn__view_usable(const attn_view *view, const struct attn__problem *p, int64_t layer,
                          int64_t *row)
 {
+    if (!view->cache) {
+        *row = layer;
+        return attn__raw_view_usable(view, p, layer);
+    }
     int32_t status = check_fresh(view);
     if (status == ATTN_OK)
         status = check_kind(view->cache, p);
@@ -439,6 +446,8 @@ static int32_t check_all(const attn_view *view, const struct attn__cache_seq *s,
 int32_t attn__view_usable_rows(const attn_view *view, const struct attn__problem *p, int64_t row,
                               int64_t index, int64_t nq)
 {
+    if (!view->cache)
+        return attn__raw_view_usable_rows(view, p, index, nq);
     const struct attn__cache_config *c = &view->cache->c;
     const struct attn__paged_step *step = &view->paged.step[index];
     const struct attn__cache_seq *s = view->segment[view->last[index]].seq;

@@ -1491,6 +1491,14 @@ ATTN_API int32_t attn_view_create(attn_cache *cache, size_t n,
                                   const int64_t *counts, const int64_t *seqs,
                                   const int64_t *ends, attn_view **view);
 
+ATTN_API int32_t attn_view_create_raw(attn_ctx *ctx, size_t n_layers,
+                                      const attn_tensor *k,
+                                      const attn_tensor *v,
+                                      const attn_tensor *lengths,
+                                      const attn_tensor *offsets,
+                                      const attn_tensor *pages,
+                                      attn_view **view);
+
 ATTN_API void attn_view_destroy(attn_view *view);
 
 #ifdef __cplusplus
