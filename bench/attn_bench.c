@@ -16,6 +16,7 @@
 #include "random_shapes.h"
 #include "report.h"
 #include "routed.h"
+#include "selecting.h"
 #include "suites.h"
 #include "team.h"
 
@@ -102,6 +103,8 @@ static void measure_pairs(struct bench *m, const char *suite)
     int rc;
     if (strcmp(suite, BENCH_ROUTED) == 0) {
         rc = bench_routed(&m->options, m->threads, m->table);
+        if (rc == 0)
+            rc = bench_selecting(&m->options, m->threads, m->table);
     } else {
         const bench_limits *l = limits_of(m, m->threads);
         rc = l ? bench_cache_pairs(&m->options, l, m->table, &m->rows) : BENCH_FAILED;

@@ -53,7 +53,7 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double median(double *v, size_t n)
+double bench_median(double *v, size_t n)
 {
     qsort(v, n, sizeof *v, by_size);
     return n == 0 ? NAN : n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
@@ -210,10 +210,12 @@ static int measure_all(struct group *g, const char *problem)
 static int add_rows(struct group *g, const char *text, bench_rows *rows)
 {
     const bench_limits *l = g->limits;
-    const double peak = median(g->peak, g->n_peaks), read = median(g->read, g->n_reads);
+    const double peak = bench_median(g->peak, g->n_peaks);
+    const double read = bench_median(g->read, g->n_reads);
     double ns[MOST_SOLVERS], fastest = INFINITY, baseline = NAN;
     for (size_t i = 0; i < g->n; i++) {
-        ns[i] = median(g->runner[i].sample, g->runner[i].n); /* sorts: the first is the least */
+        /* sorts: the first is the least */
+        ns[i] = bench_median(g->runner[i].sample, g->runner[i].n);
         fastest = fmin(fastest, ns[i]);
         if (strcmp(g->runner[i].solver, "gemm") == 0)
             baseline = ns[i];

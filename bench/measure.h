@@ -7,6 +7,9 @@
 #include "bench_rows.h"
 #include "limits.h"
 
+/* The median of n numbers, which are sorted for it; NAN of none. */
+double bench_median(double *v, size_t n);
+
 /*
  * Measures a problem with limits->threads threads and adds its rows: the
  * planner's choice first, then, if `all`, the others. 0, or BENCH_FAILED

@@ -24,7 +24,7 @@ from line_plot import plot
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 SUITES = ("prefill", "small", "decode", "masks", "dtypes", "threads", "scaling", "linear",
           "crossover", "cache")
-PARTS = ("limits", "plot") + SUITES + ("stream", "peers", "linear_peers")
+PARTS = ("limits", "plot") + SUITES + ("selecting", "stream", "peers", "linear_peers")
 
 
 def run(command, quiet=True, **env):
@@ -155,6 +155,24 @@ def cache_table(rows):
                    number(r["of_peak"])) for base, r in zip(rows[::2], rows[1::2])])
 
 
+def selecting_table(text):
+    """Of the second part of attn-bench's suite `routed`, which is no JSON; draws the plot too."""
+    rows = re.findall(r"^(\S.*?) +(h=\S+ d=\d+) +(\d+) (\w+) +(%s)$" % " +".join([r"[\d.]+"] * 6),
+                      text, re.M)
+    lines, series = [], {}
+    for name, heads, n, data, numbers in rows:
+        listed, dense, whole, select, attend, ratio = map(float, numbers.split())
+        lines.append(("`%s %s n=%s`" % (name, heads, n), data, number(listed, 3),
+                      time_of(dense * 1e3), time_of(whole * 1e3), time_of(select * 1e3),
+                      time_of(attend * 1e3), number(ratio)))
+        if data != "noise":
+            series.setdefault(name.partition(" ")[0], []).append((int(n), dense / whole))
+    (DOCS / "selecting.svg").write_text(plot(
+        "times as fast as dense causal attention, selecting included, one thread", "N", "", series))
+    return table(("problem", "data", "listed", "dense", "whole", "selecting", "attending",
+                  "of dense"), lines)
+
+
 TABLES = {"prefill": compute_table, "small": compute_table, "decode": memory_table,
           "masks": compute_table, "dtypes": both_table, "threads": threads_table,
           "scaling": compute_table, "linear": linear_table, "crossover": crossover_table,
@@ -199,6 +217,10 @@ def main(argv):
             replace(suite, measured(TABLES[suite](json.loads(out)), load))
             if suite == "prefill":
                 replace("limits", limits_of(err))
+    if "selecting" in parts:
+        load = os.getloadavg()[0]
+        out, err = run([args.bench, "--seconds", args.seconds, "--suite", "routed"])
+        replace("selecting", measured(selecting_table(out + err), load))
     if "stream" in parts and args.stream:
         out, _ = run([args.stream, str(1 << 20)])
         replace("stream", "```\n%s```" % out)

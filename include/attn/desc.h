@@ -139,6 +139,7 @@ typedef struct attn_desc attn_desc;
  * | 375 | out_norm_weight | bool   | OUT_NORM_W        | 0                  |
  * | 376 | out_scale       | f64    | finite            | 1                  |
  * | 377 | head_gate       | bool   | GATE              | 0                  |
+ * | 380 | select          | enum   | attend only       | attend             |
  * | 400 | dtype           | enum   | f32 f64 f16 bf16  | f32                |
  * | 401 | kv_dtype        | enum   | f32 f64 f16 bf16; | dtype              |
  * |     |                 |        | cache: fp8_e4m3   |                    |
@@ -502,6 +503,7 @@ enum {
     ATTN_PARAM_OUT_NORM_WEIGHT = 375,
     ATTN_PARAM_OUT_SCALE = 376,
     ATTN_PARAM_HEAD_GATE = 377,
+    ATTN_PARAM_SELECT = 380,
     ATTN_PARAM_DTYPE = 400,
     ATTN_PARAM_KV_DTYPE = 401,
     ATTN_PARAM_COMPUTE = 402,

@@ -179,6 +179,7 @@ typedef struct attn_plan attn_plan;
  * |     |               |                      |              |     | mask  |
  * | 174 | SELECT_W      | [B,Nq,n]             | as BIAS      | in  | index-|
  * |     |               |                      |              |     | er_   |
+ * | 175 | SELECTION_OUT | an attn_selection    | -            | out | select|
  * | 180 | LANDMARK      | [B|1,Nk]             | bool u8      | in  | land- |
  * |     |               |                      |              |     | mark  |
  * | 181 | SELECT_SCORES | [B|1,Hout|1,Nq,Nk]   | as BIAS      | in  | spar- |
@@ -219,6 +220,9 @@ typedef struct attn_plan attn_plan;
  * once, visible or not), all pairs of rows and keys that count, tiles that
  * were computed, all tiles; tiles are what the solver at work cuts the pairs
  * into, so that those of two solvers do not compare; stages are added up.
+ *
+ * With select=only there is SELECTION_OUT, an object of attn_selection_create,
+ * in place of V, OUT and LSE: see selection.h.
  *
  * With view=1 there are no K, V, K_OFFSETS, K_LEN and K_START: VIEW tells which
  * sequences of a cache are read, LAYER which layer of it, see view.h.
@@ -353,6 +357,7 @@ enum {
     ATTN_ROLE_SELECT_OFFSETS = 172,
     ATTN_ROLE_SELECT_MASK = 173,
     ATTN_ROLE_SELECT_W = 174,
+    ATTN_ROLE_SELECTION_OUT = 175,
     ATTN_ROLE_LANDMARK = 180,
     ATTN_ROLE_SELECT_SCORES = 181,
     ATTN_ROLE_PREDICT_WQ = 182,

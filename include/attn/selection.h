@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * attn_selection: index lists that say which keys each block of queries
- * attends to. Made once, executed many times, by plans that take the role
- * SELECTION (mechanism `lists`). Rules such as causal, windows and sink
- * tokens are not in it; they stay in the plan, so that a selection goes on
- * being good while keys are appended.
+ * attends to. Made once, of the caller's lists or by a plan with select=only,
+ * and executed many times, by plans that take the role SELECTION (mechanism
+ * `lists`). Rules such as causal, windows and sink tokens are not in it; they
+ * stay in the plan, so that a selection goes on being good while keys are
+ * appended.
  *
  * Rows (query-major). Output heads come in sets of head_group: 1 is lists for
  * every head, the heads of a key head one list for those, all heads one list
@@ -25,8 +26,9 @@
  * levels of HCAM (Lampinen et al., 2021) and Landmark attention (Mohtashami
  * and Jaggi, 2023). Keys that only the plan's rules show have logit 0.
  *
- * Threads: a selection does not change once made; any number of threads may
- * read and execute with it. Since 0.1.
+ * Threads: any number of threads may read a selection and execute with it at
+ * a time. It changes only as SELECTION_OUT of an execute; nobody else may be
+ * using it meanwhile. Since 0.1.
  */
 #ifndef ATTN_SELECTION_H
 #define ATTN_SELECTION_H
@@ -95,6 +97,20 @@ ATTN_API int32_t attn_selection_import_rows(
     attn_ctx *ctx, int64_t batch, int64_t heads, int64_t head_group,
     int64_t queries, int64_t q_block, int64_t keys, int64_t k_block,
     const attn_arg *parts, size_t n_parts, attn_selection **selection);
+
+/*
+ * Makes a selection for the role SELECTION_OUT of a plan with select=only, and
+ * of others that need no more room: memory for all that the plan may select of
+ * its longest sequences and largest batch. It is empty (no queries, no rows,
+ * no entries) until such a plan was executed. Then it holds what that has
+ * selected, in the place of what it held before; it is empty again if
+ * selecting has failed, and as it was if an argument was refused. `lists` with
+ * the plan's rules, scale and softcap along it is what the mechanism does.
+ * *selection: owned by the caller. ATTN_ERR_NULL, ATTN_ERR_UNSUPPORTED (the
+ * plan has no such role), ATTN_ERR_NOMEM. Allocates. Any thread. Since 0.1.
+ */
+ATTN_API int32_t attn_selection_create(attn_ctx *ctx, const attn_plan *plan,
+                                       attn_selection **selection);
 
 /* Gives a selection back; NULL is fine. Nobody may be using it. Since 0.1. */
 ATTN_API void attn_selection_destroy(attn_selection *selection);

@@ -17,6 +17,10 @@ enum { ATTN_MOH_CODE = 0, ATTN_MOH_PAPER = 1, ATTN_MOH_LLAMA = 2 };
  * sink_tokens, pieces that must hold) both show, or what one of them does. */
 enum { ATTN_LISTS_AND = 0, ATTN_LISTS_OR = 1 };
 
+/* Values of `select`, of mechanisms that select keys by content: whether they
+ * attend to those, or write them to SELECTION_OUT and are done. */
+enum { ATTN_SELECT_ATTEND = 0, ATTN_SELECT_ONLY = 1 };
+
 /* Values of `moa_form`: the weights of a token's experts over their sum, or as
  * they are in the softmax over all. */
 enum { ATTN_MOA_PAPER = 0, ATTN_MOA_CODE = 1 };

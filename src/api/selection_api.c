@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * attn_selection_*: the caller's lists in and out. What comes in may be
- * anything: tensors are checked, then copied, then the lists are looked at.
+ * attn_selection_*: the caller's lists in and out, and room for those of plans.
+ * What comes in may be anything: tensors are checked, then copied, then the
+ * lists are looked at.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -13,6 +14,8 @@
 #include "base/checked.h"
 #include "base/dtype.h"
 #include "base/view.h"
+#include "mech/select_attend.h"
+#include "plan/plan.h"
 #include "state/selection_object.h"
 
 /* What a part holds, as attn_selection.h says. */
@@ -161,42 +164,6 @@ static int32_t fill(struct attn__select_rows *s, const attn_tensor *const t[PART
     return status == ATTN_OK ? attn__select_rows_check(s, keys, "selection") : status;
 }
 
-static int32_t make(attn_ctx *ctx, struct attn__select_rows *rows, int64_t heads,
-                    const attn_tensor *const t[PARTS], int64_t keys, int64_t k_block,
-                    attn_selection **selection)
-{
-    size_t bytes;
-    if (!attn__select_rows_place(rows, t[3] != NULL, t[4] != NULL, NULL, &bytes))
-        return attn__error_set(ATTN_ERR_OVERFLOW,
-                               "the lists of %" PRId64 " rows with %" PRId64
-                               " entries do not fit in 64 bits",
-                               rows->rows, rows->capacity);
-    attn_selection *s = attn__mem_alloc(&ctx->mem, sizeof *s, 64);
-    if (!s)
-        return ATTN_ERR_NOMEM;
-    s->memory = attn__mem_alloc(&ctx->mem, bytes, 64);
-    int32_t status = s->memory ? ATTN_OK : ATTN_ERR_NOMEM;
-    if (status == ATTN_OK) {
-        attn__select_rows_place(rows, t[3] != NULL, t[4] != NULL, s->memory, &bytes);
-        status = fill(rows, t, keys, k_block);
-    }
-    if (status != ATTN_OK) {
-        attn__mem_free(&ctx->mem, s->memory, bytes);
-        attn__mem_free(&ctx->mem, s, sizeof *s);
-        return status;
-    }
-    attn__ctx_retain(ctx);
-    s->ctx = ctx;
-    s->bytes = bytes;
-    s->lists = (struct attn__select){.tag = ATTN__SELECT_TAG,
-                                     .layout = ATTN_SELECTION_ROWS,
-                                     .heads = heads,
-                                     .end_key = attn__select_rows_end_key(rows),
-                                     .rows = *rows};
-    *selection = s;
-    return ATTN_OK;
-}
-
 int32_t attn_selection_import_rows(attn_ctx *ctx, int64_t batch, int64_t heads,
                                    int64_t head_group, int64_t queries, int64_t q_block,
                                    int64_t keys, int64_t k_block, const attn_arg *parts,
@@ -218,18 +185,50 @@ int32_t attn_selection_import_rows(attn_ctx *ctx, int64_t batch, int64_t heads,
         status = collect(parts, n_parts, t);
     if (status == ATTN_OK)
         status = check_parts(t, rows.rows, k_block, &rows.capacity);
-    return status == ATTN_OK ? make(ctx, &rows, heads, t, keys, k_block, selection) : status;
+    attn_selection *made = NULL;
+    if (status == ATTN_OK)
+        status = attn__selection_alloc(ctx, heads, &rows, t[3] != NULL, t[4] != NULL, &made);
+    if (status == ATTN_OK)
+        status = fill(&made->lists.rows, t, keys, k_block);
+    if (status == ATTN_OK) {
+        made->lists.end_key = attn__select_rows_end_key(&made->lists.rows);
+        *selection = made;
+    } else if (made) {
+        attn__selection_free(made);
+    }
+    return status;
+}
+
+/* ---- for plans ---- */
+
+int32_t attn_selection_create(attn_ctx *ctx, const attn_plan *plan, attn_selection **selection)
+{
+    ATTN__CHECK_POINTER(selection);
+    *selection = NULL;
+    ATTN__CHECK_POINTER(ctx);
+    ATTN__CHECK_POINTER(plan);
+    const struct attn__problem *p = &plan->problem;
+    struct attn__select_rows rows;
+    attn_selection *made = NULL;
+    if (p->takes[ATTN__SLOT_SELECTION_OUT] == ATTN__TAKES_NOT)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "plan takes no selection_out: %s; expected select=only", p->text);
+    int32_t status = attn__select_attend_rows(p, attn__max_i64(p->b, 1), p->q, &rows);
+    if (status == ATTN_OK)
+        status = attn__selection_alloc(ctx, p->hout, &rows, p->pooled.logits, p->pooled.logits,
+                                       &made);
+    if (status != ATTN_OK)
+        return status;
+    made->for_plans = true;
+    attn__selection_empty(made);
+    *selection = made;
+    return ATTN_OK;
 }
 
 void attn_selection_destroy(attn_selection *selection)
 {
-    if (!selection || selection->lists.tag != ATTN__SELECT_TAG)
-        return;
-    struct attn_ctx *ctx = selection->ctx;
-    selection->lists.tag = 0;
-    attn__mem_free(&ctx->mem, selection->memory, selection->bytes);
-    attn__mem_free(&ctx->mem, selection, sizeof *selection);
-    attn__ctx_release(ctx);
+    if (selection && selection->lists.tag == ATTN__SELECT_TAG)
+        attn__selection_free(selection);
 }
 
 /* ---- looking ---- */

@@ -67,6 +67,19 @@ static int32_t check_view(const struct attn__params *params)
                            attn__mech_list_name(mech));
 }
 
+/* Who selects nothing, or not in one step, cannot stop there. */
+static int32_t check_only(const struct attn__params *params, const struct attn__mem *mem,
+                          struct attn__problem *p)
+{
+    if (p->select.only || !attn__params_i64_or(params, ATTN_PARAM_SELECT, ATTN_SELECT_ATTEND))
+        return ATTN_OK;
+    attn__problem_free(p, mem);
+    return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                           "select is only, expected a mechanism that makes one selection, "
+                           "which %s does not",
+                           attn__mech_list_name(params->mech));
+}
+
 int32_t attn__mech_problem(const struct attn__params *params, const struct attn__mem *mem,
                            struct attn__problem *p)
 {
@@ -78,7 +91,9 @@ int32_t attn__mech_problem(const struct attn__params *params, const struct attn_
             status = check_stored(params);
         if (status == ATTN_OK)
             status = check_view(params);
-        return status == ATTN_OK ? mechs[n].problem(params, mem, p) : status;
+        if (status == ATTN_OK)
+            status = mechs[n].problem(params, mem, p);
+        return status == ATTN_OK ? check_only(params, mem, p) : status;
     }
     return attn__error_set(ATTN_ERR_UNKNOWN_MECH, "no mechanism has number %d", (int)params->mech);
 }

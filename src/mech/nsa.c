@@ -39,22 +39,33 @@ static int64_t runs_of(const struct attn__problem *p, int64_t keys)
     return keys < width ? 0 : (keys - width) / p->pooled.stride + 1;
 }
 
-static void carve(struct attn__scratch *s, const struct attn__problem *p, struct arrays *a)
+/* What attending needs besides the compressed keys. */
+static void carve_parts(struct attn__scratch *s, const struct attn__problem *p, struct arrays *a)
 {
     size_t size = attn__dtype_size(attn__problem_row_dtype(p));
-    int64_t n = runs_of(p, p->k), k = 0, v = 0, rows = 0, out = 0;
+    int64_t n = runs_of(p, p->k), v = 0, rows = 0, out = 0;
     s->ok = s->ok && attn__mul_i64(p->b, p->q, &rows) && attn__mul_i64(rows, p->hout, &out) &&
             attn__mul_i64(out, p->dv, &out);
     if (!is_given(p))
-        s->ok = s->ok && attn__mul_i64(p->b, n, &k) && attn__mul_i64(k, p->hv, &v) &&
-                attn__mul_i64(k, p->hk, &k) && attn__mul_i64(k, p->d, &k) &&
+        s->ok = s->ok && attn__mul_i64(p->b, n, &v) && attn__mul_i64(v, p->hv, &v) &&
                 attn__mul_i64(v, p->dv, &v);
-    a->k = attn__scratch_take(s, k, size);
     a->v = attn__scratch_take(s, v, size);
     a->pos_q = ATTN__TAKE(s, rows, int64_t);
     a->pos_k = ATTN__TAKE(s, n, int64_t);
     for (int n_part = 0; n_part < PARTS; n_part++)
         a->part[n_part] = attn__scratch_take(s, out, size);
+}
+
+static void carve(struct attn__scratch *s, const struct attn__problem *p, struct arrays *a)
+{
+    int64_t k = 0;
+    if (!is_given(p))
+        s->ok = s->ok && attn__mul_i64(p->b, runs_of(p, p->k), &k) &&
+                attn__mul_i64(k, p->hk, &k) && attn__mul_i64(k, p->d, &k);
+    *a = (struct arrays){
+        .k = attn__scratch_take(s, k, attn__dtype_size(attn__problem_row_dtype(p)))};
+    if (!p->select.only)
+        carve_parts(s, p, a);
     a->selector = s->used;
 }
 
@@ -101,17 +112,23 @@ static int32_t stage(const struct attn__params *v, const struct attn__problem *w
     return status;
 }
 
-/* The compressed keys and values of a call. */
-static void compressed(const struct attn__recipe_run *r, const struct arrays *a, attn_tensor *k,
-                       attn_tensor *v)
+/* The compressed keys or values of a call: the caller's, or made here. */
+static attn_tensor compressed(const struct attn__recipe_run *r, enum attn__slot given, void *made,
+                              int64_t heads, int64_t width)
 {
     const struct attn__call *c = r->call;
-    int32_t type = attn__problem_row_dtype(c->p);
-    int64_t b = c->n_seq, n = runs_of(c->p, c->t[ATTN__SLOT_K].shape[2]);
-    *k = is_given(c->p) ? c->t[ATTN__SLOT_K2]
-                        : attn__recipe_view(a->k, type, b, c->p->hk, n, c->p->d);
-    *v = is_given(c->p) ? c->t[ATTN__SLOT_V2]
-                        : attn__recipe_view(a->v, type, b, c->p->hv, n, c->p->dv);
+    if (is_given(c->p))
+        return c->t[given];
+    return attn__recipe_view(made, attn__problem_row_dtype(c->p), c->n_seq, heads,
+                             runs_of(c->p, c->t[ATTN__SLOT_K].shape[2]), width);
+}
+
+/* Means of runs of rows, where the caller gives none. */
+static void compress(const struct attn__recipe_run *r, enum attn__slot of, const attn_tensor *to)
+{
+    const struct attn__problem *p = r->call->p;
+    if (!is_given(p))
+        attn__map_windows(r->threads, &r->call->t[of], p->pooled.window, p->pooled.stride, to);
 }
 
 /* A run of the recipe with the workspace that the selector has. */
@@ -126,18 +143,12 @@ static struct attn__recipe_run of_selector(const struct attn__recipe_run *r,
 
 static int32_t select(const struct attn__recipe_run *r)
 {
-    const attn_tensor *t = r->call->t;
     struct attn__scratch s = {.base = r->ws, .ok = true};
     struct attn__call c = *r->call;
     struct arrays a;
-    attn_tensor k, v;
-    carve(&s, r->call->p, &a);
-    compressed(r, &a, &k, &v);
-    if (!is_given(c.p)) {
-        const struct attn__pooled_spec *spec = &c.p->pooled;
-        attn__map_windows(r->threads, &t[ATTN__SLOT_K], spec->window, spec->stride, &k);
-        attn__map_windows(r->threads, &t[ATTN__SLOT_V], spec->window, spec->stride, &v);
-    }
+    carve(&s, c.p, &a);
+    const attn_tensor k = compressed(r, ATTN__SLOT_K2, a.k, c.p->hk, c.p->d);
+    compress(r, ATTN__SLOT_K, &k);
     attn__recipe_give(&c, ATTN__SLOT_SELECT_K, &k);
     struct attn__recipe_run own = of_selector(r, &a, &c);
     return attn__select_attend_select(&own);
@@ -178,10 +189,12 @@ static void run(const struct attn__recipe_run *r)
     const attn_tensor *q = &r->call->t[ATTN__SLOT_Q];
     struct attn__scratch s = {.base = r->ws, .ok = true};
     struct arrays a;
-    attn_tensor k, v, out[PARTS];
+    attn_tensor out[PARTS];
     size_t parts = 0;
     carve(&s, p, &a);
-    compressed(r, &a, &k, &v);
+    const attn_tensor k = compressed(r, ATTN__SLOT_K2, a.k, p->hk, p->d);
+    const attn_tensor v = compressed(r, ATTN__SLOT_V2, a.v, p->hv, p->dv);
+    compress(r, ATTN__SLOT_V, &v);
     struct attn__recipe_run own = of_selector(r, &a, r->call);
     for (int32_t n = 0; n < PARTS; n++) {
         struct attn__call c = attn__recipe_call(r);
@@ -215,6 +228,9 @@ static const struct attn__recipe recipe = {
     .run = run,
 };
 
+/* select=only: the choice of the selected part. */
+static const struct attn__recipe selecting = {.workspace = workspace, .select = select};
+
 /* Padding rows as well. */
 static int32_t check_gates(const attn_tensor *t)
 {
@@ -241,6 +257,8 @@ static int32_t check_call(const struct attn__call *c)
                                "k2 has %" PRId64 " compressed keys, expected the %" PRId64
                                " whole runs of %" PRId64 " keys",
                                c->t[ATTN__SLOT_K2].shape[2], want, keys);
+    if (c->p->select.only)
+        return attn__select_attend_check_out(c);
     if (c->p->check >= ATTN_CHECK_INDICES)
         return check_gates(&c->t[ATTN__SLOT_GATE]);
     return ATTN_OK;
@@ -287,11 +305,18 @@ static int32_t settle(const struct attn__params *v, struct attn__problem *p)
     s->first = attn__params_i64_or(v, ATTN_PARAM_NSA_FIRST, 1);
     s->last = attn__params_i64_or(v, ATTN_PARAM_NSA_LAST, 2);
     p->check_call = check_call;
+    p->takes[ATTN__SLOT_K_START] = ATTN__TAKES_NOT;
+    if (is_given(p))
+        p->takes[ATTN__SLOT_K2] = ATTN__TAKES_MUST;
+    if (p->select.only) {
+        p->recipe = &selecting;
+        return check(p);
+    }
+    p->takes[ATTN__SLOT_LSE] = ATTN__TAKES_NOT;
     p->takes[ATTN__SLOT_GATE] = ATTN__TAKES_MUST;
     p->shape[ATTN__SLOT_GATE] = "B,Hout,Nq,3";
-    p->takes[ATTN__SLOT_LSE] = p->takes[ATTN__SLOT_K_START] = ATTN__TAKES_NOT;
     if (is_given(p))
-        p->takes[ATTN__SLOT_K2] = p->takes[ATTN__SLOT_V2] = ATTN__TAKES_MUST;
+        p->takes[ATTN__SLOT_V2] = ATTN__TAKES_MUST;
     return check(p);
 }
 

@@ -134,7 +134,7 @@ int32_t attn__preset_stage(const struct attn__params *user, const struct attn__m
                            struct attn__params *copy)
 {
     static const int32_t whole[] = {ATTN_PARAM_WANT, ATTN_PARAM_MASS_CLASSES, ATTN_PARAM_SOLVER,
-                                    ATTN_PARAM_EXECUTORS, ATTN_PARAM_CHECK};
+                                    ATTN_PARAM_EXECUTORS, ATTN_PARAM_CHECK, ATTN_PARAM_SELECT};
     int32_t status = attn__params_copy(copy, mem, user), param;
     for (size_t n = 0; status == ATTN_OK && n < sizeof whole / sizeof whole[0]; n++)
         status = attn__params_unset(copy, whole[n]);

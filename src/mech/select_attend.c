@@ -19,6 +19,7 @@
 #include "solvers/select_predict.h"
 #include "solvers/select_stripes.h"
 #include "solvers/select_tree.h"
+#include "state/selection_object.h"
 
 /* What an algorithm of selecting has; by p->pooled.form. */
 static const struct selector {
@@ -74,32 +75,53 @@ static struct attn__pooled_size size_of(const struct attn__problem *p)
     };
 }
 
-/* Rows of lists for that many batch entries and queries. */
-static bool rows_of(const struct attn__problem *p, int64_t b, int64_t n_queries, int64_t per_row,
-                    struct attn__select_rows *rows)
+/* Entries that a row may have at most. */
+static bool per_row_of(const struct attn__problem *p, int64_t *per_row)
 {
+    const struct attn__pooled_size z = size_of(p);
+    return selectors[p->pooled.form].per_row(&p->pooled, &z, per_row);
+}
+
+int32_t attn__select_attend_rows(const struct attn__problem *p, int64_t b, int64_t n_queries,
+                                 struct attn__select_rows *rows)
+{
+    int64_t per_row = 0;
     *rows = (struct attn__select_rows){
         .n_batch = b,
         .head_group = p->pooled.head_group,
         .q_block = p->pooled.q_block,
         .n_queries = n_queries,
     };
-    return attn__select_rows_shape(rows, p->hout, "selection") == ATTN_OK &&
-           attn__mul_i64(rows->rows, per_row, &rows->capacity);
+    int32_t status = attn__select_rows_shape(rows, p->hout, "selection");
+    if (status == ATTN_OK && (!per_row_of(p, &per_row) ||
+                              !attn__mul_i64(rows->rows, per_row, &rows->capacity)))
+        status = attn__error_set(ATTN_ERR_OVERFLOW, "the selection does not fit in 64 bits");
+    return status;
+}
+
+/* Lists of so many batch entries and queries, and the bytes of their arrays. */
+static int32_t size_rows(const struct attn__problem *p, int64_t b, int64_t n_queries,
+                         struct attn__select_rows *rows, size_t *bytes)
+{
+    int32_t status = attn__select_attend_rows(p, b, n_queries, rows);
+    *bytes = 0;
+    if (status == ATTN_OK &&
+        (!attn__select_rows_place(rows, p->pooled.logits, p->pooled.logits, NULL, bytes) ||
+         *bytes > INT64_MAX))
+        status = attn__error_set(ATTN_ERR_OVERFLOW, "the selection does not fit in 64 bits");
+    return status;
 }
 
 static bool carve(struct attn__scratch *s, const struct attn__problem *p,
-                  const struct attn__machine *m, struct arrays *a, int64_t *per_row)
+                  const struct attn__machine *m, struct arrays *a)
 {
     const struct attn__pooled_size z = size_of(p);
     struct attn__select_rows rows;
     size_t bytes = 0;
-    s->ok = s->ok && selectors[p->pooled.form].per_row(&p->pooled, &z, per_row) &&
-            rows_of(p, attn__max_i64(p->b, 1), p->q, *per_row, &rows) &&
-            attn__select_rows_place(&rows, p->pooled.logits, p->pooled.logits, NULL, &bytes) &&
-            bytes <= INT64_MAX;
-    a->lists = ATTN__TAKE(s, 1, struct attn__select);
-    a->entries = attn__scratch_take(s, (int64_t)bytes, 1);
+    s->ok = s->ok && size_rows(p, attn__max_i64(p->b, 1), p->q, &rows, &bytes) == ATTN_OK;
+    bool out = p->select.only; /* the lists have an object of their own */
+    a->lists = ATTN__TAKE(s, out ? 0 : 1, struct attn__select);
+    a->entries = attn__scratch_take(s, out ? 0 : (int64_t)bytes, 1);
     a->room = selectors[p->pooled.form].room(s, &p->pooled, &z, m->threads);
     return s->ok;
 }
@@ -109,8 +131,7 @@ bool attn__select_attend_workspace(const struct attn__problem *p, const struct a
 {
     struct attn__scratch s = {.ok = true};
     struct arrays a;
-    int64_t per_row = 0;
-    carve(&s, p, m, &a, &per_row);
+    carve(&s, p, m, &a);
     *bytes = s.used;
     return s.ok;
 }
@@ -137,35 +158,55 @@ static struct attn__pooled pooled_of(const struct attn__call *c, const struct at
     };
 }
 
-int32_t attn__select_attend_select(const struct attn__recipe_run *r)
+static int64_t batch_of(const struct attn__call *c)
+{
+    return attn__max_i64(c->n_seq, 1);
+}
+
+/* Selects into lists whose arrays are at `memory`. */
+static int32_t select_into(const struct attn__recipe_run *r, const struct arrays *a,
+                           struct attn__select *lists, void *memory)
 {
     const struct attn__problem *p = r->call->p;
     const struct attn__pooled_size z = size_of(p);
     const struct attn__pooled m = pooled_of(r->call, &z);
-    struct attn__scratch s = {.base = r->ws, .ok = true};
-    struct arrays a;
     int64_t per_row = 0;
     size_t bytes = 0;
-    carve(&s, p, r->machine, &a, &per_row);
-    *a.lists = (struct attn__select){
+    *lists = (struct attn__select){
         .tag = ATTN__SELECT_TAG, .layout = ATTN_SELECTION_ROWS, .heads = p->hout};
     /* never more than at planning, where it fitted */
-    int64_t b = attn__max_i64(r->call->n_seq, 1), n = r->call->t[ATTN__SLOT_Q].shape[2];
-    if (!rows_of(p, b, n, per_row, &a.lists->rows) ||
-        !attn__select_rows_place(&a.lists->rows, p->pooled.logits, p->pooled.logits, a.entries,
-                                 &bytes))
-        return attn__error_set(ATTN_ERR_OVERFLOW, "the selection does not fit in 64 bits");
+    int32_t status = attn__select_attend_rows(p, batch_of(r->call),
+                                              r->call->t[ATTN__SLOT_Q].shape[2], &lists->rows);
+    if (status != ATTN_OK)
+        return status;
+    attn__select_rows_place(&lists->rows, p->pooled.logits, p->pooled.logits, memory, &bytes);
+    per_row_of(p, &per_row);
     if (r->call->n_seq == 0)
         return ATTN_OK;
-    return selectors[p->pooled.form].run(r, &m, &z, &a.lists->rows, per_row, a.room);
+    return selectors[p->pooled.form].run(r, &m, &z, &lists->rows, per_row, a->room);
+}
+
+int32_t attn__select_attend_select(const struct attn__recipe_run *r)
+{
+    struct attn_selection *out = attn__selection_out_of(r->call);
+    struct attn__scratch s = {.base = r->ws, .ok = true};
+    struct arrays a;
+    carve(&s, r->call->p, r->machine, &a);
+    if (!out)
+        return select_into(r, &a, a.lists, a.entries);
+    int32_t status = select_into(r, &a, &out->lists, out->memory);
+    if (status == ATTN_OK)
+        out->lists.end_key = attn__select_rows_end_key(&out->lists.rows);
+    else
+        attn__selection_empty(out);
+    return status;
 }
 
 const struct attn__select *attn__select_attend_lists(const struct attn__recipe_run *r)
 {
     struct attn__scratch s = {.base = r->ws, .ok = true};
     struct arrays a;
-    int64_t per_row = 0;
-    carve(&s, r->call->p, r->machine, &a, &per_row);
+    carve(&s, r->call->p, r->machine, &a);
     return a.lists;
 }
 
@@ -213,15 +254,11 @@ static int32_t check_tied(const struct attn__call *c)
 
 /* Rows of SELECT_K and columns of SELECT_MASK against the blocks that the keys
  * are cut into. */
-static int32_t check_call(const struct attn__call *c)
+static int32_t check_blocks(const struct attn__call *c)
 {
     const struct attn__pooled_spec *spec = &c->p->pooled;
     int64_t keys = c->t[ATTN__SLOT_K].shape[2], blocks = keys / spec->k_block;
     blocks += keys % spec->k_block != 0;
-    if (selectors[spec->form].tied)
-        return check_tied(c);
-    if (spec->form != ATTN__FORM_POOLED)
-        return ATTN_OK;
     if (spec->ragged)
         blocks = c->t[ATTN__SLOT_SELECT_OFFSETS].shape[1] - 1;
     if (spec->ragged && blocks < 0)
@@ -242,6 +279,56 @@ static int32_t check_call(const struct attn__call *c)
     return ATTN_OK;
 }
 
+int32_t attn__select_attend_check_out(const struct attn__call *c)
+{
+    struct attn__select_rows rows;
+    size_t bytes = 0;
+    if (!c->p->select.only)
+        return ATTN_OK;
+    int32_t status = size_rows(c->p, batch_of(c), c->t[ATTN__SLOT_Q].shape[2], &rows, &bytes);
+    return status == ATTN_OK ? attn__selection_check_out(c, bytes) : status;
+}
+
+static int32_t check_call(const struct attn__call *c)
+{
+    int32_t status = attn__select_attend_check_out(c);
+    if (status != ATTN_OK)
+        return status;
+    if (selectors[c->p->pooled.form].tied)
+        return check_tied(c);
+    return c->p->pooled.form == ATTN__FORM_POOLED ? check_blocks(c) : ATTN_OK;
+}
+
+/* What asks for results of attending has no place where nothing is attended to. */
+static int32_t check_unasked(const struct attn__params *user)
+{
+    static const int32_t asks[] = {ATTN_PARAM_WANT, ATTN_PARAM_MASS_CLASSES, ATTN_PARAM_SOLVER};
+    for (size_t n = 0; n < sizeof asks / sizeof asks[0]; n++) {
+        bool set = false;
+        int32_t status = attn__params_is_set(user, asks[n], &set);
+        if (status == ATTN_OK && set)
+            status = attn__error_set(ATTN_ERR_INVALID,
+                                     "%s is set, but with select=only nothing is attended to",
+                                     attn_param_name(asks[n]));
+        if (status != ATTN_OK)
+            return status;
+    }
+    return ATTN_OK;
+}
+
+/* The same problem without its second half. */
+static void select_only(struct attn__problem *p)
+{
+    static const struct attn__recipe recipe = {
+        .workspace = attn__select_attend_workspace,
+        .select = attn__select_attend_select,
+    };
+    p->recipe = &recipe;
+    p->select.only = true;
+    p->takes[ATTN__SLOT_V] = p->takes[ATTN__SLOT_OUT] = p->takes[ATTN__SLOT_LSE] = ATTN__TAKES_NOT;
+    p->takes[ATTN__SLOT_SELECTION_OUT] = ATTN__TAKES_MUST;
+}
+
 int32_t attn__select_attend(const struct attn__params *user, const struct attn__mem *mem,
                             const struct attn__setting *settings, size_t n,
                             const struct attn__recipe *recipe, struct attn__problem *p)
@@ -250,8 +337,12 @@ int32_t attn__select_attend(const struct attn__params *user, const struct attn__
         ATTN_PARAM_CAUSAL, ATTN_PARAM_ALIGN,  ATTN_PARAM_SCALE,   ATTN_PARAM_SOFTCAP,
         ATTN_PARAM_Q_HEAD, ATTN_PARAM_K_HEAD, ATTN_PARAM_V_HEAD,  ATTN_PARAM_KV_HEAD,
         ATTN_PARAM_SOLVER, ATTN_PARAM_WANT,   ATTN_PARAM_MASS_CLASSES,
+        ATTN_PARAM_SELECT,
     };
+    bool only = attn__params_i64_or(user, ATTN_PARAM_SELECT, 0) == ATTN_SELECT_ONLY;
     int32_t status = attn__preset_only(user, also, sizeof also / sizeof also[0]);
+    if (status == ATTN_OK && only)
+        status = check_unasked(user);
     if (status == ATTN_OK)
         status = attn__preset(user, mem, settings, n, p);
     if (status != ATTN_OK)
@@ -260,6 +351,8 @@ int32_t attn__select_attend(const struct attn__params *user, const struct attn__
     p->check_call = check_call;
     p->pooled = (struct attn__pooled_spec){
         .rule = ATTN__PICK_TOP, .scale = 1, .head_group = 1, .q_block = 1, .k_block = 1};
+    if (only)
+        select_only(p);
     if (p->k != ATTN_UNBOUNDED)
         return ATTN_OK;
     attn__problem_free(p, mem);

@@ -12,13 +12,22 @@
 /*
  * The whole: an ATTEND with the settings put in, finite k and no packed batch.
  * Of the caller's options it knows causal, align, scale, softcap, head maps,
- * outputs and how it is run, and refuses the others. p->pooled is a spec of
- * nothing special, for the mechanism to change: all rows of one query and
+ * outputs and how it is run, and refuses the others. With select=only it has
+ * SELECTION_OUT instead of V and outputs, and a recipe that selects and is done.
+ * p->pooled is a spec of nothing special, for the mechanism to change: all rows of one query and
  * head, scores without a scale. Free p if that fails.
  */
 int32_t attn__select_attend(const struct attn__params *user, const struct attn__mem *mem,
                             const struct attn__setting *settings, size_t n,
                             const struct attn__recipe *recipe, struct attn__problem *p);
+
+/* Lists of so many batch entries and queries as the problem makes them, without
+ * arrays: shape and capacity. ATTN_ERR_INVALID, ATTN_ERR_OVERFLOW. */
+int32_t attn__select_attend_rows(const struct attn__problem *p, int64_t b, int64_t n_queries,
+                                 struct attn__select_rows *rows);
+
+/* Part of p->check_call: is there room in SELECTION_OUT, if there is that? */
+int32_t attn__select_attend_check_out(const struct attn__call *c);
 
 /* What the recipe's functions do. */
 int32_t attn__select_attend_stage(const struct attn__params *user, const struct attn__mem *mem,

@@ -84,9 +84,13 @@ static void describe_stages(const struct attn_plan *plan, int64_t q, int64_t k,
                             struct attn__textout *out)
 {
     const struct attn__problem *p = &plan->problem;
-    attn__textout_printf(out, "problem: %s\nstages: %d, each for its longest sequences up to q "
-                              "%" PRId64 " and k %" PRId64 "\n",
-                         p->text, (int)p->recipe->n_stages, q, k);
+    attn__textout_printf(out, "problem: %s\n", p->text);
+    if (p->recipe->n_stages == 0)
+        attn__textout_printf(out, "stages: none, keys are selected and not attended to\n");
+    else
+        attn__textout_printf(out, "stages: %d, each for its longest sequences up to q %" PRId64
+                                  " and k %" PRId64 "\n",
+                             (int)p->recipe->n_stages, q, k);
     for (int32_t n = 0; n < p->recipe->n_stages; n++) {
         const struct attn__problem *s = &plan->stage[n]->problem;
         attn__textout_printf(out, "stage %d\n", (int)n + 1);

@@ -93,5 +93,6 @@ void attn__staged_run(const struct attn_plan *plan, const struct attn__call *cal
                       struct attn__did *did)
 {
     const struct attn__recipe_run r = run_of(plan, call, ws, did);
-    plan->problem.recipe->run(&r);
+    if (plan->problem.recipe->run)
+        plan->problem.recipe->run(&r);
 }

@@ -52,6 +52,7 @@ static inline bool attn__problem_is_list(const struct attn__piece *e)
 struct attn__select_spec {
     int32_t layout; /* ATTN_SELECTION_* of role SELECTION; 0: there is none */
     bool logits;    /* its entries may have logits */
+    bool only;      /* no attention: what is selected goes to SELECTION_OUT */
 };
 
 /* An extent that shapes of roles name besides the sizes below. */

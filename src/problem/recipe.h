@@ -39,6 +39,7 @@ struct attn__recipe {
     /* What may fail, as it hangs on the caller's data: selecting. Nothing of
      * the caller's is written before it ends. NULL: there is nothing. */
     int32_t (*select)(const struct attn__recipe_run *r);
+    /* NULL: selecting is all. */
     void (*run)(const struct attn__recipe_run *r);
 };
 

@@ -201,7 +201,10 @@ int64_t attn__select_rows_end_key(const struct attn__select_rows *s)
 {
     int64_t end = 0;
 
-    for (int64_t e = 0; e < s->n; e++)
-        end = attn__max_i64(end, (int64_t)s->start[e] + s->length[e]);
+    for (int64_t r = 0; r < s->rows; r++) {
+        int64_t last = s->row_ptr[r + 1] - 1;
+        if (last >= s->row_ptr[r])
+            end = attn__max_i64(end, (int64_t)s->start[last] + s->length[last]);
+    }
     return end;
 }

@@ -1,13 +1,62 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Does a selection fit an execute: made for its batch, heads and queries, with
- * keys that are there.
+ * Selections as objects: their memory, and whether they fit an execute: made
+ * for its batch, heads and queries, with keys that are there, or with room for
+ * what it selects.
  */
 #include "state/selection_object.h"
 
 #include <inttypes.h>
 
 #include "base/error.h"
+
+int32_t attn__selection_alloc(struct attn_ctx *ctx, int64_t heads,
+                              const struct attn__select_rows *rows, bool logit, bool replace,
+                              struct attn_selection **selection)
+{
+    struct attn__select_rows own = *rows;
+    size_t bytes = 0;
+    if (!attn__select_rows_place(&own, logit, replace, NULL, &bytes))
+        return attn__error_set(ATTN_ERR_OVERFLOW,
+                               "the lists of %" PRId64 " rows with %" PRId64
+                               " entries do not fit in 64 bits",
+                               own.rows, own.capacity);
+    struct attn_selection *s = attn__mem_alloc(&ctx->mem, sizeof *s, 64);
+    if (!s)
+        return ATTN_ERR_NOMEM;
+    s->memory = attn__mem_alloc(&ctx->mem, bytes, 64);
+    if (!s->memory) {
+        attn__mem_free(&ctx->mem, s, sizeof *s);
+        return ATTN_ERR_NOMEM;
+    }
+    attn__select_rows_place(&own, logit, replace, s->memory, &bytes);
+    attn__ctx_retain(ctx);
+    s->ctx = ctx;
+    s->bytes = bytes;
+    s->lists = (struct attn__select){.tag = ATTN__SELECT_TAG,
+                                     .layout = ATTN_SELECTION_ROWS,
+                                     .heads = heads,
+                                     .rows = own};
+    *selection = s;
+    return ATTN_OK;
+}
+
+void attn__selection_free(struct attn_selection *s)
+{
+    struct attn_ctx *ctx = s->ctx;
+    s->lists.tag = 0;
+    attn__mem_free(&ctx->mem, s->memory, s->bytes);
+    attn__mem_free(&ctx->mem, s, sizeof *s);
+    attn__ctx_release(ctx);
+}
+
+void attn__selection_empty(struct attn_selection *s)
+{
+    struct attn__select_rows *r = &s->lists.rows;
+    r->n_queries = r->blocks = r->rows = 0;
+    attn__select_clear(r);
+    s->lists.end_key = 0;
+}
 
 static int32_t check_number(const char *what, int64_t found, int64_t expected)
 {
@@ -18,17 +67,43 @@ static int32_t check_number(const char *what, int64_t found, int64_t expected)
                            expected);
 }
 
+static int32_t check_object(const struct attn__select *s, const char *role)
+{
+    if (!s)
+        return attn__error_set(ATTN_ERR_NULL, "the object of role %s is NULL", role);
+    if (s->tag != ATTN__SELECT_TAG)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "the object of role %s is no attn_selection, or one that was "
+                               "destroyed",
+                               role);
+    return ATTN_OK;
+}
+
+int32_t attn__selection_check_out(const struct attn__call *c, size_t bytes)
+{
+    const struct attn_selection *s = attn__selection_out_of(c);
+    int32_t status = check_object(s ? &s->lists : NULL, "selection_out");
+    if (status != ATTN_OK)
+        return status;
+    if (!s->for_plans)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "the object of role selection_out holds imported lists, expected "
+                               "one of attn_selection_create");
+    if (s->bytes < bytes)
+        return attn__error_set(ATTN_ERR_LIMIT,
+                               "selection_out has room for %zu bytes of lists, this plan expected "
+                               "%zu: it was made for a smaller one",
+                               s->bytes, bytes);
+    return ATTN_OK;
+}
+
 int32_t attn__selection_check_call(const struct attn__call *c)
 {
     const struct attn__select *s = attn__selection_of(c);
     int64_t b = c->t[ATTN__SLOT_Q].shape[0], nk = c->t[ATTN__SLOT_K].shape[2];
-    int32_t status;
-    if (!s)
-        return attn__error_set(ATTN_ERR_NULL, "the object of role selection is NULL");
-    if (s->tag != ATTN__SELECT_TAG)
-        return attn__error_set(ATTN_ERR_INVALID,
-                               "the object of role selection is no attn_selection, or one that "
-                               "was destroyed");
+    int32_t status = check_object(s, "selection");
+    if (status != ATTN_OK)
+        return status;
     if (s->rows.logit && !c->p->select.logits)
         return attn__error_set(ATTN_ERR_UNSUPPORTED,
                                "selection has logits, expected none or a plan with "

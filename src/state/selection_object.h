@@ -16,13 +16,38 @@ struct attn_selection {
     struct attn_ctx *ctx;      /* a reference */
     void *memory;              /* of the lists */
     size_t bytes;
+    bool for_plans; /* plans may write to it */
 };
+
+/*
+ * An object whose lists, all of them empty, have the shape and capacity of
+ * `rows`, and their arrays. ATTN_ERR_OVERFLOW, ATTN_ERR_NOMEM.
+ */
+int32_t attn__selection_alloc(struct attn_ctx *ctx, int64_t heads,
+                              const struct attn__select_rows *rows, bool logit, bool replace,
+                              struct attn_selection **selection);
+void attn__selection_free(struct attn_selection *s);
+
+/* No queries, no rows and no entries, whatever there was. */
+void attn__selection_empty(struct attn_selection *s);
 
 /* The selection of a call; NULL without. */
 static inline const struct attn__select *attn__selection_of(const struct attn__call *c)
 {
     return c->has[ATTN__SLOT_SELECTION] ? c->object[ATTN__SLOT_SELECTION] : NULL;
 }
+
+/* What an execute writes its lists to; NULL without. */
+static inline struct attn_selection *attn__selection_out_of(const struct attn__call *c)
+{
+    return c->has[ATTN__SLOT_SELECTION_OUT]
+               ? (struct attn_selection *)(uintptr_t)c->object[ATTN__SLOT_SELECTION_OUT]
+               : NULL;
+}
+
+/* May a plan write lists of so many bytes to the object of role SELECTION_OUT?
+ * ATTN_ERR_NULL, ATTN_ERR_INVALID or ATTN_ERR_LIMIT. */
+int32_t attn__selection_check_out(const struct attn__call *c, size_t bytes);
 
 /* Is the object of role SELECTION made for this execute? ATTN_ERR_NULL,
  * ATTN_ERR_INVALID, ATTN_ERR_SHAPE, ATTN_ERR_RANGE or ATTN_ERR_UNSUPPORTED. */

@@ -839,6 +839,8 @@ FUNCTION(attn_segment_apply, int32_t (*)(const attn_state *, int64_t, attn_state
 FUNCTION(attn_selection_import_rows,
          int32_t (*)(attn_ctx *, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t,
                      const attn_arg *, size_t, attn_selection **));
+FUNCTION(attn_selection_create,
+         int32_t (*)(attn_ctx *, const attn_plan *, attn_selection **));
 FUNCTION(attn_selection_destroy, void (*)(attn_selection *));
 FUNCTION(attn_selection_get_i64, int32_t (*)(const attn_selection *, int32_t, int64_t *));
 FUNCTION(attn_selection_shape, int32_t (*)(const attn_selection *, int32_t, attn_tensor *));

@@ -11,63 +11,9 @@
 #include <string.h>
 
 #include "../unit/unit.h"
-#include "dense.h"
-#include "rng.h"
+#include "select_data.h"
 
 #define POOLED "pooled_select h=4 q=4 k=4 d=4 "
-
-enum { B = 2, H = 4, HK = 2, N = 96, D = 16 };
-
-#define GQA "b=2 h=4/2 q=96 k=96 d=16 "
-#define SELF "b=2 h=4 q=96 k=96 d=16 "
-
-/* A tensor of random numbers; the second of two of them gets others. */
-static float *numbers(struct dense *x, int32_t role, int32_t rank, const int64_t *shape)
-{
-    struct rng r = {(uint64_t)role};
-    float *f = dense_add(x, role, ATTN_DTYPE_F32, rank, shape, NULL)->data;
-    int64_t n = 1;
-    for (int32_t i = 0; i < rank; i++)
-        n *= shape[i];
-    for (int64_t i = 0; i < n; i++)
-        f[i] = (float)rng_normal(&r);
-    return f;
-}
-
-static void give(struct dense *x, int64_t heads, int64_t k_heads, int64_t rows, int64_t width)
-{
-    numbers(x, ATTN_ROLE_SELECT_Q, 4, (int64_t[]){x->b, heads, x->nq, width});
-    numbers(x, ATTN_ROLE_SELECT_K, 4, (int64_t[]){x->b, k_heads, rows, width});
-}
-
-/* The tensors that a problem takes. */
-static void make_sized(struct dense *x, const char *text, int64_t b, int64_t nq, int64_t nk)
-{
-    static const int32_t offsets[] = {0, 7, 8, 20, 41, 60, 77, N};
-    dense_make(x, b, H, strstr(text, "h=4/2") ? HK : H, nq, nk, D, D);
-    if (strstr(text, "longheads"))
-        give(x, H, x->hk, nk / 8, D);
-    if (strstr(text, "hcam"))
-        give(x, 1, 1, nk / 8, D);
-    if (strstr(text, "indexer")) {
-        give(x, 3, 1, nk, 8);
-        numbers(x, ATTN_ROLE_SELECT_W, 3, (int64_t[]){b, nq, 3});
-    }
-    if (strstr(text, "dhsa") || strstr(text, "pooled_offsets")) {
-        static const int32_t none = 0;
-        attn_tensor *t = dense_list(x, ATTN_ROLE_SELECT_OFFSETS, nk > 0 ? offsets : &none,
-                                    nk > 0 ? 8 : 1);
-        t->rank = 2;
-        t->shape[1] = t->shape[0];
-        t->stride[1] = t->stride[0];
-        t->shape[0] = 1;
-    }
-}
-
-static void make(struct dense *x, const char *text, int64_t nq)
-{
-    make_sized(x, text, B, nq, N);
-}
 
 static void same(const struct dense *a, const struct dense *b, double bound, const char *what)
 {
@@ -114,8 +60,8 @@ START_TEST(enough_is_dense)
     attn_ctx *ctx = dense_ctx(2);
     for (size_t n = 0; n < sizeof pairs / sizeof pairs[0]; n++) {
         struct dense x, plain;
-        make(&x, pairs[n][0], N);
-        make(&plain, pairs[n][1], N);
+        select_make(&x, pairs[n][0], N);
+        select_make(&plain, pairs[n][1], N);
         ck_assert(dense_run(ctx, pairs[n][0], NULL, &x));
         ck_assert(dense_run(ctx, pairs[n][1], NULL, &plain));
         same(&x, &plain, 2e-6, pairs[n][0]);
@@ -160,8 +106,8 @@ START_TEST(settings_of_pooled_select)
     attn_ctx *ctx = dense_ctx(2);
     for (size_t n = 0; n < sizeof pairs / sizeof pairs[0]; n++) {
         struct dense x, y;
-        make(&x, pairs[n][0], N);
-        make(&y, pairs[n][1], N);
+        select_make(&x, pairs[n][0], N);
+        select_make(&y, pairs[n][1], N);
         ck_assert(dense_run(ctx, pairs[n][0], NULL, &x));
         ck_assert(dense_run(ctx, pairs[n][1], NULL, &y));
         same(&x, &y, 0, pairs[n][0]);
@@ -178,7 +124,7 @@ START_TEST(one_chunk_is_dense)
     attn_ctx *ctx = dense_ctx(1);
     struct dense x, plain;
     dense_make(&x, B, H, H, N, N, D, D);
-    give(&x, 1, 1, 1, D);
+    select_give(&x, 1, 1, 1, D);
     dense_make(&plain, B, H, H, N, N, D, D);
     ck_assert(dense_run(ctx, "hcam " SELF "hcam_chunk=96 hcam_top=1", NULL, &x));
     ck_assert(dense_run(ctx, "softmax " SELF, NULL, &plain));
@@ -198,8 +144,8 @@ START_TEST(own_block_alone)
     struct dense x, plain;
     for (int i = 0; i < N; i++)
         segment[i] = i / 20;
-    make(&x, GQA, N);
-    make(&plain, GQA, N);
+    select_make(&x, GQA, N);
+    select_make(&plain, GQA, N);
     dense_add(&plain, ATTN_ROLE_SEG_Q, ATTN_DTYPE_I32, 2, shape, segment);
     dense_add(&plain, ATTN_ROLE_SEG_K, ATTN_DTYPE_I32, 2, shape, segment);
     ck_assert(dense_run(ctx, "moba " GQA "moba_block=20 moba_top=1", NULL, &x));
@@ -220,8 +166,8 @@ START_TEST(decode_is_the_last_row)
     attn_ctx *ctx = dense_ctx(2);
     for (size_t n = 0; n < sizeof texts / sizeof texts[0]; n++) {
         struct dense x, one;
-        make(&x, texts[n], N);
-        make(&one, texts[n], 1);
+        select_make(&x, texts[n], N);
+        select_make(&one, texts[n], 1);
         ck_assert(dense_run(ctx, texts[n], NULL, &x));
         for (int32_t at = 0; at < N; at += 13) {
             const int32_t lengths[B] = {at + 1, at + 1};
@@ -250,8 +196,8 @@ START_TEST(order_of_regions)
     const char *text = "biformer " SELF "biformer_region=16 biformer_top=2";
     attn_ctx *ctx = dense_ctx(1);
     struct dense x, y;
-    make(&x, SELF, N);
-    make(&y, SELF, N);
+    select_make(&x, SELF, N);
+    select_make(&y, SELF, N);
     for (int64_t h = 0; h < B * H; h++)
         for (int r = 0; r < 6; r++) {
             size_t to = (size_t)(h * N + r * 16) * D, from = (size_t)(h * N + order[r] * 16) * D;
@@ -271,49 +217,29 @@ START_TEST(order_of_regions)
 }
 END_TEST
 
-static const char *const all[] = {
-    "moba " GQA "moba_block=8 moba_top=3",
-    "quest " GQA "quest_page=8 quest_budget=3",
-    "xattention " GQA "xattention_block=16 xattention_threshold=0.5",
-    "biformer " SELF "biformer_region=16 biformer_top=2",
-    "tokenselect " GQA "tokenselect_init=4 tokenselect_local=8 tokenselect_chunk=8 "
-    "tokenselect_top=20",
-    "flexprefill " GQA "flexprefill_block=8 flexprefill_gamma=0.3 flexprefill_min=8",
-    "flexprefill " GQA "flexprefill_block=8 flexprefill_gamma=0.3 flexprefill_min=8 "
-    "flexprefill_tau=1",
-    "minference " GQA "minference_vertical=30 minference_slash=50 minference_first=2 "
-    "minference_near=2 minference_last=20 minference_tile=16",
-    "longheads " GQA "longheads_chunk=8 longheads_chunks=4",
-    "hcam " SELF "hcam_chunk=8 hcam_top=3",
-    "indexer_topk " GQA "indexer_heads=3 indexer_width=8 indexer_tokens=9",
-    "dhsa " GQA "dhsa_q_block=10 dhsa_budget=30 dhsa_global=4 dhsa_local=6",
-};
-
-enum { ALL = sizeof all / sizeof all[0] };
-
 /* The same bits for any number of threads, and for a batch entry by itself. */
 START_TEST(threads_and_batches)
 {
-    for (size_t n = 0; n < ALL; n++) {
+    for (size_t n = 0; n < SELECT_ALL; n++) {
         struct dense x[2], one;
-        if (strstr(all[n], "hcam") || strstr(all[n], "longheads") || strstr(all[n], "indexer"))
+        if (select_is_given(select_all[n]))
             continue; /* one of their batch entries has tensors of its own */
         for (int t = 0; t < 2; t++) {
             attn_ctx *ctx = dense_ctx(1 + 2 * t);
-            make(&x[t], all[n], N);
-            ck_assert(dense_run(ctx, all[n], NULL, &x[t]));
+            select_make(&x[t], select_all[n], N);
+            ck_assert(dense_run(ctx, select_all[n], NULL, &x[t]));
             attn_ctx_destroy(ctx);
         }
-        same(&x[0], &x[1], 0, all[n]);
+        same(&x[0], &x[1], 0, select_all[n]);
         attn_ctx *ctx = dense_ctx(2);
         int64_t hk = x[0].hk;
-        make_sized(&one, all[n], 1, N, N);
+        select_make_sized(&one, select_all[n], 1, N, N);
         memcpy(one.q, x[0].q + H * N * D, (size_t)(H * N * D) * sizeof *one.q);
         memcpy(one.k, x[0].k + hk * N * D, (size_t)(hk * N * D) * sizeof *one.k);
         memcpy(one.v, x[0].v + hk * N * D, (size_t)(hk * N * D) * sizeof *one.v);
-        ck_assert(dense_run(ctx, all[n], NULL, &one));
+        ck_assert(dense_run(ctx, select_all[n], NULL, &one));
         ck_assert_msg(memcmp(one.out, x[0].out + H * N * D, one.n_out * sizeof *one.out) == 0,
-                      "%s: a batch entry by itself", all[n]);
+                      "%s: a batch entry by itself", select_all[n]);
         attn_ctx_destroy(ctx);
         dense_free(&one);
         dense_free(&x[0]);
@@ -327,22 +253,21 @@ END_TEST
 START_TEST(not_a_number)
 {
     attn_ctx *ctx = dense_ctx(2);
-    for (size_t n = 0; n < ALL; n++) {
+    for (size_t n = 0; n < SELECT_ALL; n++) {
         static const int32_t lengths[B] = {N - 16, N};
         struct dense x, y;
-        make(&x, all[n], N);
-        make(&y, all[n], N);
-        bool given = strstr(all[n], "hcam") || strstr(all[n], "longheads") ||
-                     strstr(all[n], "indexer");
+        select_make(&x, select_all[n], N);
+        select_make(&y, select_all[n], N);
+        bool given = select_is_given(select_all[n]);
         float *k = given ? dense_view(&x, ATTN_ROLE_SELECT_K)->data : x.k;
         float before = k[8 * D + 3];
         k[8 * D + 3] = NAN;
-        attn_plan *plan = dense_plan(ctx, all[n], NULL);
+        attn_plan *plan = dense_plan(ctx, select_all[n], NULL);
         ck_assert_int_eq(attn_plan_execute(plan, x.arg, x.n, NULL, 0), ATTN_ERR_DATA);
         ck_assert_ptr_nonnull(strstr(dense_error(), "NaN"));
         ck_assert(isnan(x.out[0]) && isnan(x.out[x.n_out - 1]));
         k[8 * D + 3] = before;
-        if (given || strstr(all[n], "dhsa")) { /* blocks are of all keys */
+        if (given || strstr(select_all[n], "dhsa")) { /* blocks are of all keys */
             attn_plan_destroy(plan);
             dense_free(&x);
             dense_free(&y);
@@ -356,7 +281,7 @@ START_TEST(not_a_number)
             x.k[(h * N + N - 1) * D] = x.v[(h * N + N - 1) * D] = x.q[(h * N + N - 1) * D] = NAN;
         ck_assert_int_eq(attn_plan_execute(plan, x.arg, x.n, NULL, 0), ATTN_OK);
         ck_assert_int_eq(attn_plan_execute(plan, y.arg, y.n, NULL, 0), ATTN_OK);
-        same(&x, &y, 0, all[n]);
+        same(&x, &y, 0, select_all[n]);
         attn_plan_destroy(plan);
         dense_free(&x);
         dense_free(&y);
@@ -368,14 +293,14 @@ END_TEST
 START_TEST(nothing_there)
 {
     attn_ctx *ctx = dense_ctx(1);
-    for (size_t n = 0; n < ALL; n++) {
+    for (size_t n = 0; n < SELECT_ALL; n++) {
         struct dense x;
-        bool tied = strstr(all[n], "flexprefill") || strstr(all[n], "minference");
-        make_sized(&x, all[n], B, 0, tied ? 0 : N);
-        ck_assert(dense_run(ctx, all[n], NULL, &x));
+        bool tied = strstr(select_all[n], "flexprefill") || strstr(select_all[n], "minference");
+        select_make_sized(&x, select_all[n], B, 0, tied ? 0 : N);
+        ck_assert(dense_run(ctx, select_all[n], NULL, &x));
         dense_free(&x);
-        make_sized(&x, all[n], B, tied ? 0 : 5, 0);
-        ck_assert(dense_run(ctx, all[n], NULL, &x));
+        select_make_sized(&x, select_all[n], B, tied ? 0 : 5, 0);
+        ck_assert(dense_run(ctx, select_all[n], NULL, &x));
         for (size_t i = 0; i < x.n_out; i++)
             ck_assert(x.out[i] == 0);
         for (size_t i = 0; i < x.n_lse; i++)
@@ -493,7 +418,7 @@ START_TEST(refused_at_execute)
     attn_plan *plan = dense_plan(ctx, text, NULL);
     for (size_t n = 0; n < sizeof bad / sizeof bad[0]; n++) {
         struct dense x;
-        make(&x, text, N);
+        select_make(&x, text, N);
         memcpy(dense_view(&x, ATTN_ROLE_SELECT_OFFSETS)->data, bad[n], sizeof bad[n]);
         ck_assert_int_eq(attn_plan_execute(plan, x.arg, x.n, NULL, 0), ATTN_ERR_RANGE);
         ck_assert_msg(strstr(dense_error(), says[n]), "%s", dense_error());
@@ -504,7 +429,7 @@ START_TEST(refused_at_execute)
     struct dense x;
     text = "hcam " SELF "hcam_chunk=8 hcam_top=3 hcam_mask";
     plan = dense_plan(ctx, text, NULL);
-    make(&x, text, N);
+    select_make(&x, text, N);
     dense_add(&x, ATTN_ROLE_SELECT_MASK, ATTN_DTYPE_BOOL, 3, (int64_t[]){B, N, 11}, NULL);
     ck_assert_int_eq(attn_plan_execute(plan, x.arg, x.n, NULL, 0), ATTN_ERR_SHAPE);
     ck_assert_ptr_nonnull(strstr(dense_error(), "select_mask has 11 columns"));
@@ -519,7 +444,7 @@ START_TEST(refused_at_execute)
     dense_free(&x);
     text = "flexprefill " GQA;
     plan = dense_plan(ctx, text, NULL);
-    make(&x, text, N - 1);
+    select_make(&x, text, N - 1);
     ck_assert_int_eq(attn_plan_execute(plan, x.arg, x.n, NULL, 0), ATTN_ERR_SHAPE);
     ck_assert_ptr_nonnull(strstr(dense_error(), "95 queries and 96 keys"));
     attn_plan_destroy(plan);
@@ -544,9 +469,9 @@ START_TEST(parts_of_nsa)
         "nsa " GQA "nsa_local=96"};
     attn_ctx *ctx = dense_ctx(2);
     struct dense plain, x;
-    make(&plain, GQA, N);
+    select_make(&plain, GQA, N);
     ck_assert(dense_run(ctx, "softmax " GQA "causal", NULL, &plain));
-    make(&x, GQA, N);
+    select_make(&x, GQA, N);
     dense_drop(&x, 1); /* lse: a sum has none */
     dense_add(&x, ATTN_ROLE_GATE, ATTN_DTYPE_F32, 4, (int64_t[]){B, H, N, 3}, NULL);
     for (int part = 0; part < 3; part++) {
@@ -584,8 +509,8 @@ START_TEST(lengths_of_nsa)
     const char *text = "nsa " GQA "nsa_compress=8 nsa_stride=4 nsa_block=8 nsa_top=4 nsa_local=9";
     attn_ctx *ctx = dense_ctx(2);
     struct dense x, one;
-    make(&x, GQA, N);
-    make(&one, GQA, 1);
+    select_make(&x, GQA, N);
+    select_make(&one, GQA, 1);
     dense_drop(&x, 1);
     dense_drop(&one, 1);
     dense_add(&x, ATTN_ROLE_GATE, ATTN_DTYPE_F32, 4, (int64_t[]){B, H, N, 3}, NULL);

@@ -19,6 +19,7 @@ from ._lib import (
     text,
 )
 from ._plan import Plan
+from ._selection import Selection
 from ._words import Problem, problem as make_problem
 
 Log = Callable[[int, str], object]
@@ -169,6 +170,21 @@ class Context:
         said = make_problem("cache" if problem is None else problem, params)
         with self._lock:
             return Cache(self, said)
+
+    def select(self, mechanism: str, /, *, q: Any, k: Any, layout: str = "bhnd",
+               **values: Any) -> Selection:
+        """Lets a mechanism choose keys by content; returns the lists it would attend along.
+
+        picked = ctx.select("moba moba_block=64 moba_top=4", q=q, k=k)
+        plan = ctx.plan("lists h=8 q=512 k=512 d=64 causal")
+        out = plan.run(q=q, k=k, v=v, selection=picked).out
+
+        Sizes and types come from the arrays. Further parameters and inputs (`k_len`, `select_k`,
+        ...) are keywords. Plans are kept by problem.
+        """
+        from ._functions import select
+
+        return select(self, mechanism, q, k, layout, values)
 
     def _kept_plan(self, problem: Problem) -> Plan:
         """The plan of a problem met lately, or a new one."""

@@ -11,6 +11,7 @@ from ._context import Context, default_context
 from ._errors import INVALID, ROLE, ArgumentError, check
 from ._lib import TYPE_BOOL, Tensor, lib, params as known_params, roles
 from ._plan import Result, check_layout, longest, sizes
+from ._selection import Selection
 from ._tensor import TensorView, numpy_dtype, view
 from ._words import problem
 
@@ -39,16 +40,24 @@ def _split(values: Dict[str, Any]) -> Tuple[Dict[str, Any], Dict[str, Any]]:
         if role is None or not _is_array(value):
             said[name] = value
         elif role.output:
-            raise ArgumentError(ROLE, "%s: attention gives out and lse only; use Context.plan "
-                                "for other outputs" % name)
+            raise ArgumentError(ROLE, "%s: attention gives out and lse only, select a selection; "
+                                "use Context.plan for other outputs" % name)
         else:
             arrays[name] = value
             declared = _DECLARED_BY.get(name, name)
             if declared in known_params and known_params[declared].type == TYPE_BOOL:
                 said[declared] = True
     if "want" in said:
-        raise ArgumentError(INVALID, "want: attention gives out and lse only; use Context.plan")
+        raise ArgumentError(INVALID, "want: attention gives out and lse only, select a selection; "
+                            "use Context.plan")
     return said, arrays
+
+
+def _check_sizes(found: Dict[str, Any], said: Dict[str, Any], who: str) -> None:
+    """Sizes come from arrays alone."""
+    twice = [name for name in found if name in said and name != "kv_dtype"]
+    if twice:
+        raise ArgumentError(INVALID, "%s: %s takes this from the arrays" % (", ".join(twice), who))
 
 
 def _geometry(q: TensorView, k: TensorView, v: TensorView, swapped: bool) -> Dict[str, Any]:
@@ -115,15 +124,24 @@ def attention(q: Any, k: Any, v: Any, *, causal: bool = False, scale: Optional[f
     said, arrays = _split({"causal": causal or None, "scale": scale, "softcap": softcap,
                            "window": window, "bias": bias, "mask": mask, **params})
     found = _infer(q, k, v, arrays, swapped)
-    twice = [name for name in found if name in said and name != "kv_dtype"]
-    if twice:
-        raise ArgumentError(INVALID, "%s: attention takes this from the arrays"
-                            % ", ".join(twice))
+    _check_sizes(found, said, "attention")
     context = default_context() if ctx is None else ctx
     plan = context._kept_plan(problem("softmax", {**found, **said}))
     result: Result = plan.run(q=q, k=k, v=v, out=True if out is None else out, lse=lse,
                               layout=layout, **arrays)
     return (result["out"], result["lse"]) if "lse" in result else result["out"]
+
+
+def select(context: Context, mechanism: str, q: Any, k: Any, layout: str,
+           values: Dict[str, Any]) -> Selection:
+    """What `Context.select` does."""
+    swapped = check_layout(layout)
+    said, arrays = _split(values)
+    found = _infer(q, k, k, arrays, swapped)
+    _check_sizes(found, said, "select")
+    plan = context._kept_plan(problem(mechanism, {**found, **said, "select": "only"}))
+    picked: Selection = plan.run(q=q, k=k, layout=layout, **arrays).selection_out
+    return picked
 
 
 def merge(outs: Sequence[Any], lses: Sequence[Any], *, out: Any = None, lse: Any = None,

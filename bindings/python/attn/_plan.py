@@ -19,6 +19,7 @@ from ._lib import (
     PARAM_EXECUTORS, TYPE_I64, TYPE_I64S, Role, Tensor, lib, params, roles, text,
 )
 from ._pointers import Pointer
+from ._selection import Selection
 from ._state import State
 from ._tensor import Array, TensorView, numpy_dtype, view
 from ._values import is_set, read_all
@@ -167,7 +168,7 @@ class Plan:
         size, align = c_size_t(), c_size_t()
         check(lib.attn_plan_workspace(self._handle, byref(size), byref(align)))
         self._bytes, self._align = size.value, max(align.value, 64)
-        self._results = tuple(dict.fromkeys(("out",) + self._needed_outputs() + self._facts.wants))
+        self._results = tuple(dict.fromkeys(self._needed_outputs() + self._facts.wants))
         self._spare: List[Array] = []
         self._lock = threading.Lock()
 
@@ -254,7 +255,8 @@ class Plan:
 
         Inputs: NumPy arrays, DLPack tensors or buffers, read where they lie;
         lists for short ones. Outputs: True allocates, an array is written to,
-        False leaves out. `out`, what the mechanism cannot do without and what
+        False leaves out; of plans with select="only" there is one, selection_out,
+        a `Selection`. `out`, what the mechanism cannot do without and what
         the problem wants come by default, `lse` on demand. layout="bnhd" reorders q, k, v and out.
         """
         views, results = self._take(layout, arrays)
@@ -290,6 +292,10 @@ class Plan:
             given = dict(views)
             for name, value in outputs.items():
                 if value is None or value is False:
+                    continue
+                if not roles[name].is_tensor:
+                    results[name] = Selection._of_plan(self) if value is True else value
+                    views[name] = Pointer(results[name], name)
                     continue
                 if value is True:
                     value = self._allocate(name, given, swapped)

@@ -14,6 +14,7 @@ from ._tensor import Array, numpy_dtype, view
 
 if TYPE_CHECKING:
     from ._context import Context
+    from ._plan import Plan
 
 # Parts and numbers, as attn/selection.h counts them.
 PARTS = {"row_ptr": 1, "start": 2, "length": 3, "logit": 4, "replace": 5}
@@ -32,6 +33,9 @@ class Selection:
 
     The lists are copied. What was made is told by the attributes batch, heads, queries, end_key,
     head_group, q_block, rows, entries, keys_listed and empty_rows.
+
+    `Context.select` makes selections by content, and so do runs of plans with select="only", as
+    their output selection_out.
     """
 
     batch: int
@@ -70,10 +74,22 @@ class Selection:
             for seen in views.values():
                 seen.release()
         weakref.finalize(self, lib.attn_selection_destroy, self._handle).atexit = False
-        for name, number in NUMBERS.items():
-            told = c_int64()
-            check(lib.attn_selection_get_i64(self._handle, number, byref(told)))
-            setattr(self, name, told.value)
+
+    @classmethod
+    def _of_plan(cls, plan: "Plan") -> "Selection":
+        """An empty one that runs of a plan may write to."""
+        self = cls.__new__(cls)
+        self._handle = c_void_p()
+        check(lib.attn_selection_create(plan.context._handle, plan._handle, byref(self._handle)))
+        weakref.finalize(self, lib.attn_selection_destroy, self._handle).atexit = False
+        return self
+
+    def __getattr__(self, name: str) -> int:
+        if name not in NUMBERS:
+            raise AttributeError("%r object has no attribute %r" % (type(self).__name__, name))
+        told = c_int64()
+        check(lib.attn_selection_get_i64(self._handle, NUMBERS[name], byref(told)))
+        return told.value
 
     def get(self, part: str) -> Array:
         """A copy of "row_ptr", "start", "length", "logit" or "replace"."""

@@ -72,3 +72,51 @@ def test_refused(ctx, data):
     q, k, v = data
     with pytest.raises(attn.ArgumentError, match="1 output heads, expected 4"):
         ctx.plan("lists b=2 h=4/2 q=12 k=30 d=8").run(q=q, k=k, v=v, selection=few)
+
+
+MOBA = "moba moba_block=4 moba_top=2"
+
+
+def test_select(ctx, data):
+    q, k, v = data
+    picked = ctx.select(MOBA, q=q, k=k)
+    assert (picked.batch, picked.heads, picked.queries) == (2, HEADS, QUERIES)
+    assert picked.rows == 2 * HEADS * QUERIES and 4 <= picked.keys_listed / picked.rows <= 8
+    whole = ctx.plan(MOBA + " b=2 h=4/2 q=12 k=30 d=8").run(q=q, k=k, v=v)
+    lists = ctx.plan("lists b=2 h=4/2 q=12 k=30 d=8 causal")
+    assert (lists.run(q=q, k=k, v=v, selection=picked).out == whole.out).all()
+    swapped = ctx.select(MOBA, q=q.swapaxes(1, 2), k=k.swapaxes(1, 2), layout="bnhd",
+                         k_len=[30, 30])
+    assert (swapped.get("start") == picked.get("start")).all()
+
+
+def test_select_again(ctx, data):
+    q, k, _ = data
+    plan = ctx.plan(MOBA + " b=2 h=4/2 q=12 k=30 d=8 select=only")
+    assert plan.roles["selection_out"] and "out" not in plan.roles and "v" not in plan.roles
+    run = plan.bind(q=q, k=k)
+    picked = run.results.selection_out
+    assert (picked.rows, picked.queries, picked.entries) == (0, 0, 0)
+    assert run().selection_out is picked and picked.queries == QUERIES
+    few = q[:1, :, :3].copy()
+    assert plan.run(q=few, k=k[:1], selection_out=picked).selection_out is picked
+    assert (picked.batch, picked.queries) == (1, 3)
+    few[:] = np.nan
+    with pytest.raises(attn.AttnError, match="NaN"):
+        plan.run(q=few, k=k[:1], selection_out=picked)
+    assert (picked.queries, picked.entries) == (0, 0)
+
+
+def test_select_refused(ctx, data):
+    q, k, v = data
+    with pytest.raises(attn.UnsupportedError, match="softmax does not"):
+        ctx.select("softmax", q=q, k=k)
+    with pytest.raises(attn.ArgumentError, match="select takes this from the arrays"):
+        ctx.select(MOBA, q=q, k=k, d=8)
+    with pytest.raises(attn.ArgumentError, match="v"):
+        ctx.select(MOBA, q=q, k=k, v=v)
+    with pytest.raises(AttributeError, match="no attribute"):
+        ctx.select(MOBA, q=q, k=k).colour
+    given = attn.Selection([0, 1], [3], [1], heads=1, queries=1, keys=9)
+    with pytest.raises(attn.ArgumentError, match="imported"):
+        ctx.plan(MOBA + " b=2 h=4/2 q=12 k=30 d=8 select=only").run(q=q, k=k, selection_out=given)

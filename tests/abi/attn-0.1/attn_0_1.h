@@ -303,6 +303,7 @@ enum {
     ATTN_PARAM_OUT_NORM_WEIGHT = 375,
     ATTN_PARAM_OUT_SCALE = 376,
     ATTN_PARAM_HEAD_GATE = 377,
+    ATTN_PARAM_SELECT = 380,
     ATTN_PARAM_DTYPE = 400,
     ATTN_PARAM_KV_DTYPE = 401,
     ATTN_PARAM_COMPUTE = 402,
@@ -756,6 +757,8 @@ enum { ATTN_MOH_CODE = 0, ATTN_MOH_PAPER = 1, ATTN_MOH_LLAMA = 2 };
 
 enum { ATTN_LISTS_AND = 0, ATTN_LISTS_OR = 1 };
 
+enum { ATTN_SELECT_ATTEND = 0, ATTN_SELECT_ONLY = 1 };
+
 enum { ATTN_MOA_PAPER = 0, ATTN_MOA_CODE = 1 };
 
 enum {
@@ -1180,6 +1183,7 @@ enum {
     ATTN_ROLE_SELECT_OFFSETS = 172,
     ATTN_ROLE_SELECT_MASK = 173,
     ATTN_ROLE_SELECT_W = 174,
+    ATTN_ROLE_SELECTION_OUT = 175,
     ATTN_ROLE_LANDMARK = 180,
     ATTN_ROLE_SELECT_SCORES = 181,
     ATTN_ROLE_PREDICT_WQ = 182,
@@ -1284,6 +1288,9 @@ ATTN_API int32_t attn_selection_import_rows(
     attn_ctx *ctx, int64_t batch, int64_t heads, int64_t head_group,
     int64_t queries, int64_t q_block, int64_t keys, int64_t k_block,
     const attn_arg *parts, size_t n_parts, attn_selection **selection);
+
+ATTN_API int32_t attn_selection_create(attn_ctx *ctx, const attn_plan *plan,
+                                       attn_selection **selection);
 
 ATTN_API void attn_selection_destroy(attn_selection *selection);
 
