@@ -188,8 +188,9 @@ START_TEST(roles_as_in_the_header)
         ck_assert_str_eq(attn_role_name(number), name);
         ck_assert_int_eq(attn_role_find(name, &found), ATTN_OK);
         ck_assert_int_eq(found, number);
-        ck_assert_int_eq(attn_role_is_output(number),
-                         number >= ATTN_ROLE_OUT && number < ATTN_ROLE_G);
+        bool output = (number >= ATTN_ROLE_OUT && number < ATTN_ROLE_G) ||
+                      number == ATTN_ROLE_SELECTION_OUT;
+        ck_assert_int_eq(attn_role_is_output(number), output);
     }
     ck_assert_int_gt(count, 20);
     ck_assert_int_eq(attn_role_at(count), 0);
