@@ -6,11 +6,15 @@
  * flash, few are rows as in decode; what they share of a list they share of
  * the gathering. list_walk.c says which keys, list_pass.c does the sums.
  *
- * A unit is up to PASS_ROWS lines of one list, or as many short lists. How
+ * A unit is up to PASS_ROWS lines of one list, or as many short lists, of which
+ * equal ones are passed as one; lines that head gates leave out are passed
+ * over, and the others close up. How
  * units are cut follows from the shape of the selection and the lengths alone.
  */
 #include <stdio.h>
 
+#include "solvers/active.h"
+#include "solvers/epilogue.h"
 #include "solvers/flash_cost.h"
 #include "solvers/list_pass.h"
 #include "solvers/solvers.h"
@@ -23,6 +27,7 @@ struct state {
     const struct attn__exec *x;
     struct attn__list_rules rules;
     struct attn__list_room *room; /* of each worker */
+    struct attn__active active;
 };
 
 static bool applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
@@ -32,10 +37,6 @@ static bool applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
         reason = "there is no selection of rows";
     else if (p->invariant == ATTN_INVARIANT_CHUNK)
         reason = "invariant=chunk, and blocks begin where lists do";
-    else if (p->epilogue.head_gate)
-        reason = "head_gate, and knows no rows that are left out";
-    else if (attn__score_has_table(p))
-        reason = "query_table, which wants keys in a row";
     if (reason) {
         snprintf(why, ATTN__WHY_MAX, "%s", reason);
         return false;
@@ -65,6 +66,7 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
                   const struct attn__machine *m, struct state *st, int64_t **start)
 {
     attn__units_take(s, p, start);
+    attn__active_take(s, p, false, &st->active);
     st->room = ATTN__TAKE(s, m->threads, struct attn__list_room);
     for (int64_t n = 0; n < m->threads; n++) {
         struct attn__list_room room;
@@ -160,6 +162,42 @@ static struct strip find_strip(const struct attn__exec *x, const struct attn__se
         }
 }
 
+static bool same_list(const struct attn__select_rows *l, int64_t a, int64_t b)
+{
+    int64_t at = l->row_ptr[a], n = l->row_ptr[a + 1] - at, to = l->row_ptr[b];
+    size_t all = (size_t)n;
+    return l->row_ptr[b + 1] - to == n &&
+           memcmp(l->start + at, l->start + to, all * sizeof *l->start) == 0 &&
+           memcmp(l->length + at, l->length + to, all * sizeof *l->length) == 0 &&
+           (!l->logit || memcmp(l->logit + at, l->logit + to, all * sizeof *l->logit) == 0) &&
+           (!l->replace || memcmp(l->replace + at, l->replace + to, all) == 0);
+}
+
+/* Of the `most` blocks of queries from `row` on, how many have the list of the
+ * first: neighbours often choose alike. */
+static int64_t alike(const struct attn__select_rows *l, int64_t row, int64_t most)
+{
+    int64_t n = 1;
+    while (n < most && same_list(l, row, row + n))
+        n++;
+    return n;
+}
+
+/* Lines r0..r1-1, which have a list; with head gates the active ones of them. */
+static void pass_some(struct attn__list_pass *ps, int64_t row, int64_t r0, int64_t r1)
+{
+    int64_t *lines = ps->room->lines, n = 0;
+    if (!ps->vis.lines) {
+        attn__list_pass_lines(ps, row, r0, r1 - r0);
+        return;
+    }
+    for (int64_t r = r0; r < r1; r++)
+        if (attn__epilogue_active(ps->c, ps->s, ps->h0 + r % ps->heads, r / ps->heads))
+            lines[n++] = r;
+    if (n > 0)
+        attn__list_pass_lines(ps, row, 0, n);
+}
+
 static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t index)
 {
     struct state *st = arg;
@@ -167,7 +205,8 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
     const struct attn__select_rows *l = rows_of(st->x);
     struct cut cut;
     struct strip t = find_strip(st->x, s, &index, &cut);
-    for (int64_t h = t.h0; h < t.h0 + t.heads && index == 0; h++)
+    bool gated = c->p->epilogue.head_gate;
+    for (int64_t h = t.h0; h < t.h0 + t.heads && index == 0 && !gated; h++)
         attn__rows_pad(c, s, h);
     if (s->nq == 0)
         return;
@@ -178,16 +217,21 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
                                  .room = &st->room[worker],
                                  .h0 = t.h0,
                                  .heads = t.heads};
-    attn__list_pass_begin(&ps);
-    int64_t first = index / cut.parts * cut.blocks;
-    for (int64_t b = first; b < first + cut.blocks && b * l->q_block < s->nq; b++) {
-        int64_t i0 = b * l->q_block, i1 = attn__min_i64(l->q_block, s->nq - i0) + i0;
+    attn__list_pass_begin(&ps, gated ? ps.room->lines : NULL);
+    int64_t all_tiles = 0, first = index / cut.parts * cut.blocks;
+    int64_t end = attn__min_i64(first + cut.blocks, (s->nq - 1) / l->q_block + 1);
+    for (int64_t b = first, n; b < end; b += n) {
+        int64_t i0 = b * l->q_block, row = attn__select_row(l, s->index, t.h0, i0);
+        n = alike(l, row, end - b);
+        int64_t i1 = attn__min_i64(n * l->q_block, s->nq - i0) + i0;
         int64_t r0 = i0 * t.heads + index % cut.parts * PASS_ROWS;
         int64_t r1 = cut.parts > 1 ? attn__min_i64(r0 + PASS_ROWS, i1 * t.heads) : i1 * t.heads;
-        if (r0 < r1)
-            attn__list_pass_lines(&ps, attn__select_row(l, s->index, t.h0, i0), r0, r1 - r0);
+        if (r0 >= r1)
+            continue;
+        pass_some(&ps, row, r0, r1);
+        all_tiles += attn__list_pass_tiles(&ps, r1 - r0);
     }
-    attn__exec_did(st->x, ps.did_pairs, ps.did_tiles, ps.all_tiles);
+    attn__exec_did(st->x, ps.did_pairs, ps.did_tiles, all_tiles);
 }
 
 static void run(const struct attn__exec *x)
@@ -197,6 +241,7 @@ static void run(const struct attn__exec *x)
     struct attn__units u = {.x = x, .count = count, .unit = unit, .arg = &st};
     carve(&s, x->call->p, x->machine, &st, &u.start);
     attn__list_rules_of(x->call->p, &st.rules);
+    attn__active_begin(x, &st.active);
     attn__units_run(&u);
 }
 

@@ -18,6 +18,7 @@ void attn__list_room_take(struct attn__scratch *s, const struct attn__problem *p
     int64_t w = 2 * m->kern->lanes, keys = attn__block_keys(p);
     int64_t all = attn__max_i64(lines, w), own = p->select.logits ? all : 0;
     room->q = ATTN__TAKE(s, all * p->d, float);
+    room->tq = attn__score_has_table(p) ? ATTN__TAKE(s, all * p->d, float) : NULL;
     room->rows = ATTN__TAKE(s, w * attn__max_i64(p->d, p->dv), float);
     room->s = ATTN__TAKE(s, w * keys, float);
     room->part = ATTN__TAKE(s, w * p->dv, float);
@@ -26,6 +27,7 @@ void attn__list_room_take(struct attn__scratch *s, const struct attn__problem *p
     room->f = ATTN__TAKE(s, all, float);
     room->place = ATTN__TAKE(s, 2 * keys + LEAD, const void *);
     room->bits = ATTN__TAKE(s, keys, uint64_t);
+    room->lines = ATTN__TAKE(s, all, int64_t);
     room->sum.o = ATTN__TAKE(s, all * p->dv, float);
     room->sum.m = ATTN__TAKE(s, all, float);
     room->sum.l = ATTN__TAKE(s, all, float);
@@ -36,10 +38,11 @@ void attn__list_room_take(struct attn__scratch *s, const struct attn__problem *p
     attn__row_scratch_take(s, p, &room->exact);
 }
 
-void attn__list_pass_begin(struct attn__list_pass *ps)
+void attn__list_pass_begin(struct attn__list_pass *ps, const int64_t *lines)
 {
     const struct attn__problem *p = ps->c->p;
     ps->vis = attn__call_vis(ps->c, ps->s, ps->h0, ps->heads);
+    ps->vis.lines = lines;
     ps->listed = ps->others = ps->vis;
     attn__vis_set_rules(&ps->listed, &ps->rules->listed);
     attn__vis_set_rules(&ps->others, &ps->rules->others);
@@ -146,18 +149,25 @@ struct tile {
     int64_t r0, n, at, w;
 };
 
+/* What QUERY_TABLE is multiplied with of line `at` of the pass; NULL without. */
+static float *table_row(const struct attn__list_pass *ps, int64_t at)
+{
+    return ps->room->tq ? ps->room->tq + at * ps->c->p->d : NULL;
+}
+
 static void begin_tile(struct attn__list_pass *ps, const struct tile *t)
 {
     const struct attn__problem *p = ps->c->p;
     float *rows = ps->room->rows;
     int64_t step;
-    for (int64_t n = 0; n < t->n && n < ps->heads; n++) {
-        int64_t run = attn__score_run(&ps->score, t->r0 + n, t->n - n, &step);
+    bool lines = ps->vis.lines;
+    for (int64_t n = 0, run = 1; n < t->n && (lines || n < ps->heads); n += lines ? run : 1) {
+        run = attn__score_run(&ps->score, t->r0 + n, t->n - n, &step);
         attn__qk_load_q(&ps->qk, ps->kern, attn__vis_head(&ps->vis, t->r0 + n),
                         attn__vis_query(&ps->vis, t->r0 + n), run, rows + n * p->d, step * p->d);
     }
     for (int64_t n = 0; n < t->n && p->score.own_rows; n++)
-        attn__score_query(&ps->score, t->r0 + n, rows + n * p->d, NULL);
+        attn__score_query(&ps->score, t->r0 + n, rows + n * p->d, table_row(ps, t->at + n));
     ps->kern->tile_pack_q(rows, p->d, t->n, p->d, ps->scale, t->w, ps->room->q + t->at * p->d);
 }
 
@@ -208,6 +218,8 @@ static void tile_block(struct attn__list_pass *ps, const struct attn__list_block
     ps->did_pairs += t->n * b->keys;
     ps->did_tiles++;
     ps->kern->tile_qk(k, ldk, b->keys, p->d, ps->room->q + t->at * p->d, t->w, st);
+    ps->score.tq = table_row(ps, t->at);
+    ps->score.tq_r0 = t->r0;
     for (int64_t n = 0; n < b->runs && p->score.steps; n++) {
         const struct attn__list_run *run = &b->run[n];
         struct attn__score_tile at = {st + run->at * t->w, t->w, t->r0, t->n, run->j0, run->n};
@@ -243,6 +255,27 @@ static void take_in(const struct attn__list_sums *x, const struct attn__list_sum
     x->m[r] = top;
 }
 
+/* ---- results ---- */
+
+/* Rows r0..r0+n-1, `at` rows into the pass, are finished. */
+static void give_rows(struct attn__list_pass *ps, int64_t r0, int64_t n, int64_t at, float *o,
+                      float *m, float *l)
+{
+    int64_t dv = ps->c->p->dv;
+    if (!ps->kept) {
+        attn__finish_rows(ps->c, ps->kern, ps->s, &ps->vis, r0, n, o, dv, m, l,
+                          &ps->room->exact, NULL);
+        return;
+    }
+    memcpy(ps->kept->o + at * dv, o, (size_t)(n * dv) * sizeof *o);
+    for (int64_t r = 0; r < n; r++) {
+        bool sound = isfinite(l[r]) && ps->kern->rows_finite(o + r * dv, dv, 1, dv);
+        ps->kept->lse[at + r] = !sound      ? NAN
+                                : l[r] == 0 ? -INFINITY
+                                            : ((double)m[r] + log2((double)l[r])) * M_LN2;
+    }
+}
+
 /* ---- rows ---- */
 
 static void begin_rows(struct attn__list_pass *ps, int64_t r0, int64_t n)
@@ -253,7 +286,7 @@ static void begin_rows(struct attn__list_pass *ps, int64_t r0, int64_t n)
         attn__qk_load_q(&ps->qk, ps->kern, attn__vis_head(&ps->vis, r0 + r),
                         attn__vis_query(&ps->vis, r0 + r), 1, row, d);
         if (ps->c->p->score.own_rows)
-            attn__score_query(&ps->score, r0 + r, row, NULL);
+            attn__score_query(&ps->score, r0 + r, row, table_row(ps, r));
         ps->kern->vec_scale(row, d, ps->scale);
     }
 }
@@ -386,6 +419,8 @@ static void pass_rows(struct attn__list_pass *ps, struct attn__list_walk *walk, 
     int64_t dv = ps->c->p->dv;
     struct attn__list_block block[2];
     bool open = false; /* own is of an entry that has begun */
+    ps->score.tq = table_row(ps, 0);
+    ps->score.tq_r0 = r0;
     begin_rows(ps, r0, n);
     clear(&room->sum, 0, n, dv);
     bool more = attn__list_walk_next(walk, &block[0]);
@@ -402,8 +437,7 @@ static void pass_rows(struct attn__list_pass *ps, struct attn__list_walk *walk, 
     attn__finish_factors(ps->c, ps->s, &ps->vis, r0, n, room->sum.m, room->sum.l, room->f);
     for (int64_t r = 0; r < n; r++)
         ps->kern->vec_scale(room->sum.o + r * dv, dv, room->f[r]);
-    attn__finish_rows(ps->c, ps->kern, ps->s, &ps->vis, r0, n, room->sum.o, dv, room->sum.m,
-                      room->sum.l, &room->exact, NULL);
+    give_rows(ps, r0, n, 0, room->sum.o, room->sum.m, room->sum.l);
 }
 
 /* ---- both ---- */
@@ -415,8 +449,7 @@ static void finish_tile(struct attn__list_pass *ps, const struct tile *t)
     float *m = room->sum.m + t->at, *l = room->sum.l + t->at;
     attn__finish_factors(ps->c, ps->s, &ps->vis, t->r0, t->n, m, l, room->f);
     ps->kern->tile_unpack_o(room->sum.o + t->at * dv, t->w, t->n, dv, room->f, room->rows, dv);
-    attn__finish_rows(ps->c, ps->kern, ps->s, &ps->vis, t->r0, t->n, room->rows, dv, m, l,
-                      &room->exact, NULL);
+    give_rows(ps, t->r0, t->n, t->at, room->rows, m, l);
 }
 
 static void pass_tiles(struct attn__list_pass *ps, struct attn__list_walk *walk, int64_t r0,
@@ -447,18 +480,27 @@ static void pass_tiles(struct attn__list_pass *ps, struct attn__list_walk *walk,
         finish_tile(ps, &tile[i]);
 }
 
+/* Lanes of a tile of n lines; 0: they go row by row. */
+static int64_t lanes_of(const struct attn__list_pass *ps, int64_t n)
+{
+    int64_t lanes = ps->kern->lanes;
+    return 8 * n < 7 * lanes ? 0 : n > lanes ? 2 * lanes : lanes;
+}
+
+int64_t attn__list_pass_tiles(const struct attn__list_pass *ps, int64_t n)
+{
+    int64_t w = lanes_of(ps, n), keys = attn__block_keys(ps->c->p);
+    return (w == 0 ? 1 : (n + w - 1) / w) * ((ps->s->nk + keys - 1) / keys);
+}
+
 void attn__list_pass_lines(struct attn__list_pass *ps, int64_t row, int64_t r0, int64_t n)
 {
-    int64_t lanes = ps->kern->lanes, keys = attn__block_keys(ps->c->p);
-    int64_t blocks = (ps->s->nk + keys - 1) / keys;
+    int64_t w = lanes_of(ps, n);
     struct attn__list_walk walk;
-    attn__list_walk_begin(&walk, ps->rules, &ps->vis, row, r0, r0 + n, keys);
-    if (8 * n < 7 * lanes) {
+    attn__list_walk_begin(&walk, ps->rules, &ps->vis, row, r0, r0 + n,
+                          attn__block_keys(ps->c->p));
+    if (w == 0)
         pass_rows(ps, &walk, r0, n);
-        ps->all_tiles += blocks;
-    } else {
-        int64_t w = n > lanes ? 2 * lanes : lanes;
+    else
         pass_tiles(ps, &walk, r0, n, w);
-        ps->all_tiles += (n + w - 1) / w * blocks;
-    }
 }

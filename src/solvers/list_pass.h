@@ -19,6 +19,7 @@ struct attn__list_sums {
 /* Memory of a worker. */
 struct attn__list_room {
     float *q;    /* [lines][d], or [d][w] for each tile */
+    float *tq;   /* [lines][d], for QUERY_TABLE; NULL without */
     float *rows; /* [w][max(d, dv)]: queries in, results out */
     float *s;    /* scores: [keys][w], or [rows][keys] */
     float *part; /* [rows][dv], sums of a block */
@@ -26,6 +27,7 @@ struct attn__list_room {
     float *f;    /* [lines] */
     uint64_t *bits; /* [keys] */
     const void **place; /* rows of keys, values and what comes next */
+    int64_t *lines; /* [lines], for who passes only some of them */
     struct attn__list_sums sum;  /* of all lines */
     struct attn__list_sums own;  /* of an entry that is normalised by itself */
     struct attn__score_work score;
@@ -37,6 +39,13 @@ void attn__list_room_take(struct attn__scratch *s, const struct attn__problem *p
                           const struct attn__machine *m, int64_t lines,
                           struct attn__list_room *room);
 
+/* Where finished rows go in place of the caller's outputs: row r of a pass to
+ * o + r * dv with its log-sum-exp; NAN there says that it is not finite. */
+struct attn__list_kept {
+    float *o;
+    double *lse;
+};
+
 struct attn__list_pass {
     const struct attn__call *c;
     const struct attn__kernels *kern;
@@ -44,6 +53,7 @@ struct attn__list_pass {
     const struct attn__list_rules *rules;
     const struct attn__list_room *room;
     int64_t h0, heads;
+    const struct attn__list_kept *kept; /* NULL: the caller's outputs */
     /* filled in by begin */
     struct attn__vis vis, listed, others; /* of everything, of rules.listed ... */
     struct attn__qk qk;
@@ -51,14 +61,18 @@ struct attn__list_pass {
     struct attn__score score;
     struct attn__norm_pass norm;
     float scale;
-    int64_t did_pairs, did_tiles, all_tiles;
+    int64_t did_pairs, did_tiles;
 };
 
-/* c, kern, s, rules, room, h0 and heads are set. */
-void attn__list_pass_begin(struct attn__list_pass *ps);
+/* c, kern, s, rules, room, h0, heads and kept are set. lines: NULL, or rows of the
+ * pass are the lines that stand there when they are passed. */
+void attn__list_pass_begin(struct attn__list_pass *ps, const int64_t *lines);
 
-/* Computes and writes lines r0..r0+n-1, as vis counts them, which share row
+/* Computes and writes rows r0..r0+n-1, as vis counts them, which share row
  * `row` of the selection; n is at most what room was taken for. */
 void attn__list_pass_lines(struct attn__list_pass *ps, int64_t row, int64_t r0, int64_t n);
+
+/* Blocks of keys against tiles that n lines would be without a list. */
+int64_t attn__list_pass_tiles(const struct attn__list_pass *ps, int64_t n);
 
 #endif /* ATTN_SOLVERS_LIST_PASS_H */
