@@ -359,6 +359,7 @@ typedef struct attn_desc attn_desc;
  * | 32102 | indexer_tokens  | i64    | 1..               | 2048             |
  * | 32200 | lists           | enum   | and or            | and              |
  * | 32201 | lists_logits    | bool   |                   | 0                |
+ * | 32202 | lists_layout    | enum   | rows groups       | rows             |
  * | 32300 | pooled_q_block  | i64    | 1..               | 1                |
  * | 32301 | pooled_k_block  | i64    | 1..               | needed           |
  * | 32302 | pooled_keys     | enum   | mean norm bounds  | mean             |
@@ -691,6 +692,7 @@ enum {
     /* lists */
     ATTN_PARAM_LISTS = 32200,
     ATTN_PARAM_LISTS_LOGITS = 32201,
+    ATTN_PARAM_LISTS_LAYOUT = 32202,
     ATTN_PARAM_POOLED_Q_BLOCK = 32300,
     ATTN_PARAM_POOLED_K_BLOCK = 32301,
     ATTN_PARAM_POOLED_KEYS = 32302,

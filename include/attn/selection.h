@@ -26,6 +26,13 @@
  * levels of HCAM (Lampinen et al., 2021) and Landmark attention (Mohtashami
  * and Jaggi, 2023). Keys that only the plan's rules show have logit 0.
  *
+ * Groups (queries are chosen as well). Group g is queries Q_IDX[Q_PTR[g]] to
+ * Q_IDX[Q_PTR[g + 1] - 1] of output head G_HEAD[g] in batch entry G_BATCH[g],
+ * which all attend to keys K_IDX[K_PTR[g]] to K_IDX[K_PTR[g + 1] - 1] and to no
+ * others; both rise and have nothing twice. The plan's rules go by where a
+ * query and a key stand in their sequence. A query of no group gets 0, one of
+ * several what `combine` says. Executed by plans with lists_layout=groups.
+ *
  * Threads: any number of threads may read a selection and execute with it at
  * a time. It changes only as SELECTION_OUT of an execute; nobody else may be
  * using it meanwhile. Since 0.1.
@@ -47,18 +54,34 @@ typedef struct attn_selection attn_selection;
  * |   3 | LENGTH   | [entries]  | int32 | keys                   |
  * |   4 | LOGIT    | [entries]  | f32   | may be missing: 0      |
  * |   5 | REPLACE  | [entries]  | u8    | may be missing: 0      |
+ *
+ * Of groups:
+ *
+ * |   6 | G_BATCH  | [groups]   | int32 | may be missing: 0      |
+ * |   7 | G_HEAD   | [groups]   | int32 | output head            |
+ * |   8 | Q_PTR    | [groups+1] | int64 | first query of a group |
+ * |   9 | K_PTR    | [groups+1] | int64 | first key of a group   |
+ * |  10 | Q_IDX    | [queries]  | int32 | queries                |
+ * |  11 | K_IDX    | [keys]     | int32 | keys                   |
  */
 enum {
     ATTN_SELECTION_PART_ROW_PTR = 1,
     ATTN_SELECTION_PART_START = 2,
     ATTN_SELECTION_PART_LENGTH = 3,
     ATTN_SELECTION_PART_LOGIT = 4,
-    ATTN_SELECTION_PART_REPLACE = 5
+    ATTN_SELECTION_PART_REPLACE = 5,
+    ATTN_SELECTION_PART_G_BATCH = 6,
+    ATTN_SELECTION_PART_G_HEAD = 7,
+    ATTN_SELECTION_PART_Q_PTR = 8,
+    ATTN_SELECTION_PART_K_PTR = 9,
+    ATTN_SELECTION_PART_Q_IDX = 10,
+    ATTN_SELECTION_PART_K_IDX = 11
 };
 
-/* What attn_selection_get_i64 tells. */
+/* What attn_selection_get_i64 tells: 1 to 5 and 10 of all, 6 to 13 of rows, 14
+ * to 16 of groups. */
 enum {
-    ATTN_SELECTION_LAYOUT = 1,     /* ATTN_SELECTION_ROWS */
+    ATTN_SELECTION_LAYOUT = 1,     /* ATTN_SELECTION_ROWS, _GROUPS */
     ATTN_SELECTION_BATCH = 2,      /* 1: lists for all batch entries */
     ATTN_SELECTION_HEADS = 3,      /* output heads */
     ATTN_SELECTION_QUERIES = 4,
@@ -67,14 +90,30 @@ enum {
     ATTN_SELECTION_Q_BLOCK = 7,
     ATTN_SELECTION_ROW_COUNT = 8,
     ATTN_SELECTION_ENTRIES = 9,
-    ATTN_SELECTION_KEYS_LISTED = 10, /* the lengths of all entries */
+    ATTN_SELECTION_KEYS_LISTED = 10, /* of all entries, or of all groups */
     ATTN_SELECTION_HAS_LOGIT = 11,
     ATTN_SELECTION_HAS_REPLACE = 12,
-    ATTN_SELECTION_EMPTY_ROWS = 13 /* rows without entries */
+    ATTN_SELECTION_EMPTY_ROWS = 13, /* rows without entries */
+    ATTN_SELECTION_GROUP_COUNT = 14,
+    ATTN_SELECTION_COMBINE = 15,       /* as below */
+    ATTN_SELECTION_QUERIES_LISTED = 16 /* of all groups */
 };
 
-/* Layouts. */
-enum { ATTN_SELECTION_ROWS = 1 };
+/* What attn_selection_get_f64 tells: `eps` of groups. */
+enum { ATTN_SELECTION_EPS = 1 };
+
+/* Layouts, and values of `lists_layout`. */
+enum { ATTN_SELECTION_ROWS = 1, ATTN_SELECTION_GROUPS = 2 };
+
+/* What a query of several groups gets: there is none; the sum of its results;
+ * that over their number plus eps; or all keys of those groups in one softmax,
+ * a key as often as it is in one. */
+enum {
+    ATTN_SELECTION_EXCLUSIVE = 0,
+    ATTN_SELECTION_SUM = 1,
+    ATTN_SELECTION_MEAN = 2,
+    ATTN_SELECTION_LSE = 3
+};
 
 #ifdef __cplusplus
 extern "C" {
@@ -99,6 +138,23 @@ ATTN_API int32_t attn_selection_import_rows(
     const attn_arg *parts, size_t n_parts, attn_selection **selection);
 
 /*
+ * Makes a selection of groups from the caller's, which are copied and may be
+ * anything. batch: how many entries G_BATCH counts, 1 for groups that all
+ * batch entries share; heads: output heads; queries and keys: no index may go
+ * beyond, and executes have that many queries and as many keys or more.
+ * combine: as above; eps: 0 but for ATTN_SELECTION_MEAN, where it is 0 or
+ * more. parts: as for rows, indices i32 or i64. *selection: owned by the
+ * caller. ATTN_ERR_NULL, ATTN_ERR_INVALID (numbers), ATTN_ERR_ROLE (parts),
+ * ATTN_ERR_DTYPE, ATTN_ERR_SHAPE, ATTN_ERR_STRIDE, ATTN_ERR_RANGE (a group,
+ * query or key, which is named), ATTN_ERR_OVERFLOW, ATTN_ERR_NOMEM. Allocates.
+ * Any thread. Since 0.1.
+ */
+ATTN_API int32_t attn_selection_import_groups(
+    attn_ctx *ctx, int64_t batch, int64_t heads, int64_t queries, int64_t keys,
+    int32_t combine, double eps, const attn_arg *parts, size_t n_parts,
+    attn_selection **selection);
+
+/*
  * Makes a selection for the role SELECTION_OUT of a plan with select=only, and
  * of others that need no more room: memory for all that the plan may select of
  * its longest sequences and largest batch. It is empty (no queries, no rows,
@@ -116,9 +172,12 @@ ATTN_API int32_t attn_selection_create(attn_ctx *ctx, const attn_plan *plan,
 ATTN_API void attn_selection_destroy(attn_selection *selection);
 
 /* One of the numbers above. ATTN_ERR_NULL, ATTN_ERR_INVALID (no selection, no
- * such number). Any thread. Since 0.1. */
+ * such number), ATTN_ERR_UNSUPPORTED (of the other layout). Any thread. Since
+ * 0.1. */
 ATTN_API int32_t attn_selection_get_i64(const attn_selection *selection,
                                         int32_t number, int64_t *value);
+ATTN_API int32_t attn_selection_get_f64(const attn_selection *selection,
+                                        int32_t number, double *value);
 
 /* The element type and shape of a part, as a dense view without data.
  * ATTN_ERR_NULL, ATTN_ERR_INVALID, ATTN_ERR_UNSUPPORTED (a part that it does

@@ -11,6 +11,7 @@
 #include <attn/attn.h>
 
 #include "api/api_check.h"
+#include "api/selection_parts.h"
 #include "base/checked.h"
 #include "base/dtype.h"
 #include "base/view.h"
@@ -18,23 +19,7 @@
 #include "plan/plan.h"
 #include "state/selection_object.h"
 
-/* What a part holds, as attn_selection.h says. */
-enum kind { INDEX, REAL, FLAG };
-
-static const struct part {
-    int32_t number;
-    const char *name;
-    enum kind kind;
-    int32_t dtype; /* of the object's array */
-} parts_of_rows[] = {
-    {ATTN_SELECTION_PART_ROW_PTR, "row_ptr", INDEX, ATTN_DTYPE_I64},
-    {ATTN_SELECTION_PART_START, "start", INDEX, ATTN_DTYPE_I32},
-    {ATTN_SELECTION_PART_LENGTH, "length", INDEX, ATTN_DTYPE_I32},
-    {ATTN_SELECTION_PART_LOGIT, "logit", REAL, ATTN_DTYPE_F32},
-    {ATTN_SELECTION_PART_REPLACE, "replace", FLAG, ATTN_DTYPE_U8},
-};
-
-enum { PARTS = 5 };
+enum { PARTS = ATTN__SELECTION_PARTS };
 
 static int32_t check_object(const attn_selection *s)
 {
@@ -44,64 +29,15 @@ static int32_t check_object(const attn_selection *s)
                            "selection is no attn_selection, or one that was destroyed");
 }
 
-static int32_t check_type(const struct part *p, const attn_tensor *t)
-{
-    static const int32_t types[][2] = {[INDEX] = {ATTN_DTYPE_I32, ATTN_DTYPE_I64},
-                                       [REAL] = {ATTN_DTYPE_F32, ATTN_DTYPE_F64},
-                                       [FLAG] = {ATTN_DTYPE_U8, ATTN_DTYPE_BOOL}};
-    if (t->dtype == types[p->kind][0] || t->dtype == types[p->kind][1])
-        return ATTN_OK;
-    return attn__error_set(ATTN_ERR_DTYPE, "%s has dtype %s, expected %s or %s", p->name,
-                           attn__dtype_name(t->dtype), attn__dtype_name(types[p->kind][0]),
-                           attn__dtype_name(types[p->kind][1]));
-}
-
-static int32_t check_extent(const struct part *p, const attn_tensor *t, int64_t n)
-{
-    if (t->rank != 1)
-        return attn__error_set(ATTN_ERR_SHAPE, "%s has rank %d, expected 1", p->name,
-                               (int)t->rank);
-    if (t->shape[0] == n)
-        return ATTN_OK;
-    return attn__error_set(ATTN_ERR_SHAPE, "%s has %" PRId64 " elements, expected %" PRId64,
-                           p->name, t->shape[0], n);
-}
-
 /* ---- import ---- */
 
-/* The caller's tensors in the order of the table; NULL: not given. */
-static int32_t collect(const attn_arg *args, size_t n_args, const attn_tensor *found[PARTS])
-{
-    for (size_t n = 0; n < n_args; n++) {
-        size_t at = 0;
-        while (at < PARTS && parts_of_rows[at].number != args[n].role)
-            at++;
-        if (at == PARTS)
-            return attn__error_set(ATTN_ERR_ROLE, "parts[%zu].role is %d, expected 1 to %d", n,
-                                   (int)args[n].role, PARTS);
-        const char *name = parts_of_rows[at].name;
-        if (args[n].zero != 0)
-            return attn__error_set(ATTN_ERR_INVALID, "parts[%zu].zero is %d, expected 0", n,
-                                   (int)args[n].zero);
-        if (found[at])
-            return attn__error_set(ATTN_ERR_ROLE, "part %s is given twice", name);
-        if (!args[n].object)
-            return attn__error_set(ATTN_ERR_NULL, "the object of part %s is NULL", name);
-        found[at] = args[n].object;
-        int32_t status = attn__view_check(name, found[at]);
-        if (status == ATTN_OK)
-            status = check_type(&parts_of_rows[at], found[at]);
-        if (status != ATTN_OK)
-            return status;
-    }
-    return ATTN_OK;
-}
+/* Places of the parts of rows. */
+enum { ROW_PTR, START, LENGTH, LOGIT, REPLACE, OF_ROWS };
 
 /* The parts that there must be, and their extents. */
 static int32_t check_parts(const attn_tensor *const t[PARTS], int64_t rows, int64_t k_block,
                            int64_t *entries)
 {
-    enum { ROW_PTR, START, LENGTH, LOGIT, REPLACE };
     if (!t[ROW_PTR] || !t[START])
         return attn__error_set(ATTN_ERR_ROLE, "part %s is missing",
                                t[ROW_PTR] ? "start" : "row_ptr");
@@ -115,51 +51,35 @@ static int32_t check_parts(const attn_tensor *const t[PARTS], int64_t rows, int6
     if (t[REPLACE] && !t[LOGIT])
         return attn__error_set(ATTN_ERR_INVALID,
                                "part replace is given without logit, expected both");
-    int32_t status = check_extent(&parts_of_rows[ROW_PTR], t[ROW_PTR], rows + 1);
+    int32_t status = attn__selection_parts_check_extent(ROW_PTR + 1, t[ROW_PTR], rows + 1);
     *entries = t[START]->rank == 1 ? t[START]->shape[0] : 0;
-    for (int n = START; n < PARTS && status == ATTN_OK; n++)
+    for (int n = START; n < OF_ROWS && status == ATTN_OK; n++)
         if (t[n])
-            status = check_extent(&parts_of_rows[n], t[n], *entries);
+            status = attn__selection_parts_check_extent(n + 1, t[n], *entries);
     return status;
-}
-
-static int64_t load_i64(const attn_tensor *t, int64_t n)
-{
-    return attn__load_i64(t->data, n * t->stride[0], t->dtype);
-}
-
-static int32_t copy_i32(const struct part *p, const attn_tensor *t, int32_t *to)
-{
-    for (int64_t n = 0; n < t->shape[0]; n++) {
-        int64_t x = load_i64(t, n);
-        if (x < INT32_MIN || x > INT32_MAX)
-            return attn__error_set(ATTN_ERR_RANGE,
-                                   "%s[%" PRId64 "] is %" PRId64 ", expected 0 to %d", p->name, n,
-                                   x, INT32_MAX);
-        to[n] = (int32_t)x;
-    }
-    return ATTN_OK;
 }
 
 static int32_t fill(struct attn__select_rows *s, const attn_tensor *const t[PARTS], int64_t keys,
                     int64_t k_block)
 {
-    int32_t status = copy_i32(&parts_of_rows[1], t[1], s->start);
+    int32_t status = attn__selection_parts_copy(ATTN_SELECTION_PART_START, t[START], s->start);
     for (int64_t r = 0; r <= s->rows; r++)
-        s->row_ptr[r] = load_i64(t[0], r);
-    if (status == ATTN_OK && t[2])
-        status = copy_i32(&parts_of_rows[2], t[2], s->length);
+        s->row_ptr[r] = attn__selection_parts_load(t[ROW_PTR], r);
+    if (status == ATTN_OK && t[LENGTH])
+        status = attn__selection_parts_copy(ATTN_SELECTION_PART_LENGTH, t[LENGTH], s->length);
     s->n = s->capacity;
     for (int64_t e = 0; e < s->n && status == ATTN_OK; e++) {
-        if (!t[2]) /* 0 for a start that is none: refused */
+        if (!t[LENGTH]) /* 0 for a start that is none: refused */
             s->length[e] = s->start[e] < 0 || s->start[e] >= keys
                                ? 0
                                : (int32_t)attn__min_i64(attn__min_i64(k_block, INT32_MAX),
                                                         keys - s->start[e]);
         if (s->logit)
-            s->logit[e] = (float)attn__load_f64(t[3]->data, e * t[3]->stride[0], t[3]->dtype);
+            s->logit[e] = (float)attn__load_f64(t[LOGIT]->data, e * t[LOGIT]->stride[0],
+                                                t[LOGIT]->dtype);
         if (s->replace)
-            s->replace[e] = ((const uint8_t *)t[4]->data)[e * t[4]->stride[0]] != 0;
+            s->replace[e] =
+                ((const uint8_t *)t[REPLACE]->data)[e * t[REPLACE]->stride[0]] != 0;
     }
     return status == ATTN_OK ? attn__select_rows_check(s, keys, "selection") : status;
 }
@@ -182,12 +102,13 @@ int32_t attn_selection_import_rows(attn_ctx *ctx, int64_t batch, int64_t heads,
     const attn_tensor *t[PARTS] = {NULL};
     int32_t status = attn__select_rows_shape(&rows, heads, "selection");
     if (status == ATTN_OK)
-        status = collect(parts, n_parts, t);
+        status = attn__selection_parts_collect(ATTN_SELECTION_ROWS, parts, n_parts, t);
     if (status == ATTN_OK)
         status = check_parts(t, rows.rows, k_block, &rows.capacity);
     attn_selection *made = NULL;
     if (status == ATTN_OK)
-        status = attn__selection_alloc(ctx, heads, &rows, t[3] != NULL, t[4] != NULL, &made);
+        status = attn__selection_alloc(ctx, heads, &rows, t[LOGIT] != NULL, t[REPLACE] != NULL,
+                                       &made);
     if (status == ATTN_OK)
         status = fill(&made->lists.rows, t, keys, k_block);
     if (status == ATTN_OK) {
@@ -249,6 +170,47 @@ static int64_t empty_rows(const struct attn__select_rows *r)
     return n;
 }
 
+static int32_t no_number(int32_t number)
+{
+    return attn__error_set(ATTN_ERR_INVALID, "number is %d, expected ATTN_SELECTION_*",
+                           (int)number);
+}
+
+static int32_t other_layout(const struct attn__select *s, int32_t number)
+{
+    return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                           "number is %d, which a selection of %s does not have", (int)number,
+                           s->layout == ATTN_SELECTION_GROUPS ? "groups" : "rows");
+}
+
+/* What only rows have. */
+static int64_t number_of_rows(const struct attn__select_rows *r, int32_t number)
+{
+    switch (number) {
+    case ATTN_SELECTION_HEAD_GROUP:
+        return r->head_group;
+    case ATTN_SELECTION_Q_BLOCK:
+        return r->q_block;
+    case ATTN_SELECTION_ROW_COUNT:
+        return r->rows;
+    case ATTN_SELECTION_ENTRIES:
+        return r->n;
+    case ATTN_SELECTION_HAS_LOGIT:
+        return r->logit != NULL;
+    case ATTN_SELECTION_HAS_REPLACE:
+        return r->replace != NULL;
+    default:
+        return empty_rows(r);
+    }
+}
+
+static int64_t number_of_groups(const struct attn__select_groups *g, int32_t number)
+{
+    return number == ATTN_SELECTION_GROUP_COUNT ? g->n
+           : number == ATTN_SELECTION_COMBINE   ? g->combine
+                                                : g->q_ptr[g->n];
+}
+
 int32_t attn_selection_get_i64(const attn_selection *selection, int32_t number, int64_t *value)
 {
     ATTN__CHECK_POINTER(selection);
@@ -256,71 +218,107 @@ int32_t attn_selection_get_i64(const attn_selection *selection, int32_t number, 
     int32_t status = check_object(selection);
     if (status != ATTN_OK)
         return status;
-    const struct attn__select_rows *r = &selection->lists.rows;
+    const struct attn__select *s = &selection->lists;
+    bool groups = s->layout == ATTN_SELECTION_GROUPS;
     switch (number) {
     case ATTN_SELECTION_LAYOUT:
-        *value = selection->lists.layout;
+        *value = s->layout;
         return ATTN_OK;
     case ATTN_SELECTION_BATCH:
-        *value = r->n_batch;
+        *value = s->rows.n_batch;
         return ATTN_OK;
     case ATTN_SELECTION_HEADS:
-        *value = selection->lists.heads;
+        *value = s->heads;
         return ATTN_OK;
     case ATTN_SELECTION_QUERIES:
-        *value = r->n_queries;
+        *value = s->rows.n_queries;
         return ATTN_OK;
     case ATTN_SELECTION_END_KEY:
-        *value = selection->lists.end_key;
-        return ATTN_OK;
-    case ATTN_SELECTION_HEAD_GROUP:
-        *value = r->head_group;
-        return ATTN_OK;
-    case ATTN_SELECTION_Q_BLOCK:
-        *value = r->q_block;
-        return ATTN_OK;
-    case ATTN_SELECTION_ROW_COUNT:
-        *value = r->rows;
-        return ATTN_OK;
-    case ATTN_SELECTION_ENTRIES:
-        *value = r->n;
+        *value = s->end_key;
         return ATTN_OK;
     case ATTN_SELECTION_KEYS_LISTED:
-        *value = keys_listed(r);
-        return ATTN_OK;
-    case ATTN_SELECTION_HAS_LOGIT:
-        *value = r->logit != NULL;
-        return ATTN_OK;
-    case ATTN_SELECTION_HAS_REPLACE:
-        *value = r->replace != NULL;
-        return ATTN_OK;
-    case ATTN_SELECTION_EMPTY_ROWS:
-        *value = empty_rows(r);
+        *value = keys_listed(&s->rows);
         return ATTN_OK;
     default:
-        return attn__error_set(ATTN_ERR_INVALID, "number is %d, expected ATTN_SELECTION_*",
-                               (int)number);
+        break;
+    }
+    if (number < ATTN_SELECTION_LAYOUT || number > ATTN_SELECTION_QUERIES_LISTED)
+        return no_number(number);
+    if (groups != (number >= ATTN_SELECTION_GROUP_COUNT))
+        return other_layout(s, number);
+    *value = groups ? number_of_groups(&s->groups, number) : number_of_rows(&s->rows, number);
+    return ATTN_OK;
+}
+
+int32_t attn_selection_get_f64(const attn_selection *selection, int32_t number, double *value)
+{
+    ATTN__CHECK_POINTER(selection);
+    ATTN__CHECK_POINTER(value);
+    int32_t status = check_object(selection);
+    if (status != ATTN_OK)
+        return status;
+    if (number != ATTN_SELECTION_EPS)
+        return no_number(number);
+    if (selection->lists.layout != ATTN_SELECTION_GROUPS)
+        return other_layout(&selection->lists, number);
+    *value = selection->lists.groups.eps;
+    return ATTN_OK;
+}
+
+/* A part as an array, with its extent. */
+struct held {
+    const struct attn__selection_part *part;
+    const void *data; /* NULL: keys of groups, which are kept as runs */
+    int64_t n;
+};
+
+/* Where the keys of each group end is counted in keys, and kept in runs. */
+static bool is_kept(const struct attn__selection_part *p)
+{
+    return p->number != ATTN_SELECTION_PART_K_PTR && p->number != ATTN_SELECTION_PART_K_IDX;
+}
+
+static int64_t extent_of(const struct attn__select *s, int32_t part)
+{
+    switch (part) {
+    case ATTN_SELECTION_PART_ROW_PTR:
+        return s->rows.rows + 1;
+    case ATTN_SELECTION_PART_G_BATCH:
+    case ATTN_SELECTION_PART_G_HEAD:
+        return s->groups.n;
+    case ATTN_SELECTION_PART_Q_PTR:
+    case ATTN_SELECTION_PART_K_PTR:
+        return s->groups.n + 1;
+    case ATTN_SELECTION_PART_Q_IDX:
+        return s->groups.q_ptr[s->groups.n];
+    case ATTN_SELECTION_PART_K_IDX:
+        return keys_listed(&s->rows);
+    default:
+        return s->rows.n;
     }
 }
 
-/* The array of a part and its extent. */
-static int32_t find_part(const attn_selection *s, int32_t part, const struct part **p,
-                         const void **data, int64_t *n)
+static int32_t find_part(const attn_selection *selection, int32_t part, struct held *held)
 {
-    const struct attn__select_rows *r = &s->lists.rows;
-    const void *const arrays[PARTS] = {r->row_ptr, r->start, r->length, r->logit, r->replace};
-    int32_t status = check_object(s);
+    const struct attn__select *s = &selection->lists;
+    const struct attn__select_rows *r = &s->rows;
+    const struct attn__select_groups *g = &s->groups;
+    const void *const arrays[PARTS] = {r->row_ptr, r->start, r->length, r->logit, r->replace,
+                                       g->batch,   g->head,  g->q_ptr,  NULL,     g->query,
+                                       NULL};
+    int32_t status = check_object(selection);
     if (status != ATTN_OK)
         return status;
     if (part < 1 || part > PARTS)
         return attn__error_set(ATTN_ERR_INVALID, "part is %d, expected ATTN_SELECTION_PART_*",
                                (int)part);
-    *p = &parts_of_rows[part - 1];
-    *data = arrays[part - 1];
-    *n = part == ATTN_SELECTION_PART_ROW_PTR ? r->rows + 1 : r->n;
-    if (!*data)
+    *held = (struct held){.part = &attn__selection_parts_table[part - 1],
+                          .data = arrays[part - 1]};
+    if (held->part->layout != s->layout || (!held->data && is_kept(held->part)))
         return attn__error_set(ATTN_ERR_UNSUPPORTED,
-                               "part is %s, which this selection does not have", (*p)->name);
+                               "part is %s, which this selection does not have",
+                               held->part->name);
+    held->n = extent_of(s, part);
     return ATTN_OK;
 }
 
@@ -328,11 +326,42 @@ int32_t attn_selection_shape(const attn_selection *selection, int32_t part, attn
 {
     ATTN__CHECK_POINTER(selection);
     ATTN__CHECK_POINTER(shape);
-    const struct part *p = NULL;
-    const void *data = NULL;
-    int64_t n = 0;
-    int32_t status = find_part(selection, part, &p, &data, &n);
-    return status == ATTN_OK ? attn_tensor_init(shape, NULL, p->dtype, 1, &n) : status;
+    struct held held = {NULL, NULL, 0};
+    int32_t status = find_part(selection, part, &held);
+    return status == ATTN_OK ? attn_tensor_init(shape, NULL, held.part->dtype, 1, &held.n)
+                             : status;
+}
+
+/* K_PTR and K_IDX from the runs of keys. */
+static void export_runs(const struct attn__select_rows *r, int32_t part, const attn_tensor *t)
+{
+    int64_t keys = 0;
+    bool ends = part == ATTN_SELECTION_PART_K_PTR;
+    if (ends)
+        attn__store_i64(t->data, 0, t->dtype, 0);
+    for (int64_t g = 0; g < r->rows; g++) {
+        for (int64_t e = r->row_ptr[g]; e < r->row_ptr[g + 1]; e++)
+            for (int64_t j = 0; j < r->length[e]; j++, keys++)
+                if (!ends)
+                    attn__store_i64(t->data, keys * t->stride[0], t->dtype, r->start[e] + j);
+        if (ends)
+            attn__store_i64(t->data, (g + 1) * t->stride[0], t->dtype, keys);
+    }
+}
+
+/* The largest number of a part that counts entries. */
+static int64_t largest(const struct attn__select *s, int32_t part)
+{
+    switch (part) {
+    case ATTN_SELECTION_PART_ROW_PTR:
+        return s->rows.n;
+    case ATTN_SELECTION_PART_Q_PTR:
+        return s->groups.q_ptr[s->groups.n];
+    case ATTN_SELECTION_PART_K_PTR:
+        return keys_listed(&s->rows);
+    default:
+        return 0;
+    }
 }
 
 int32_t attn_selection_export(const attn_selection *selection, int32_t part,
@@ -340,34 +369,38 @@ int32_t attn_selection_export(const attn_selection *selection, int32_t part,
 {
     ATTN__CHECK_POINTER(selection);
     ATTN__CHECK_POINTER(tensor);
-    const struct part *p = NULL;
-    const void *data = NULL;
-    int64_t n = 0;
-    int32_t status = find_part(selection, part, &p, &data, &n);
+    struct held held = {NULL, NULL, 0};
+    int32_t status = find_part(selection, part, &held);
+    if (status != ATTN_OK)
+        return status;
+    const struct attn__selection_part *p = held.part;
+    status = attn__view_check(p->name, tensor);
     if (status == ATTN_OK)
-        status = attn__view_check(p->name, tensor);
+        status = attn__selection_parts_check_type(part, tensor);
     if (status == ATTN_OK)
-        status = check_type(p, tensor);
-    if (status == ATTN_OK)
-        status = check_extent(p, tensor, n);
+        status = attn__selection_parts_check_extent(part, tensor, held.n);
     if (status == ATTN_OK)
         status = attn__view_check_output(p->name, tensor);
     if (status != ATTN_OK)
         return status;
-    /* pointers rise: the last one tells of all */
-    if (p->kind == INDEX && tensor->dtype == ATTN_DTYPE_I32 && n > 0 &&
-        attn__load_i64(data, n - 1, p->dtype) > INT32_MAX)
+    if (tensor->dtype == ATTN_DTYPE_I32 && largest(&selection->lists, part) > INT32_MAX)
         return attn__error_set(ATTN_ERR_RANGE,
-                               "%s has dtype i32, expected i64 for an entry of %" PRId64, p->name,
-                               attn__load_i64(data, n - 1, p->dtype));
-    for (int64_t e = 0; e < n; e++) {
+                               "%s has dtype i32, expected i64 for a number of %" PRId64, p->name,
+                               largest(&selection->lists, part));
+    if (!is_kept(p)) {
+        export_runs(&selection->lists.rows, part, tensor);
+        return ATTN_OK;
+    }
+    for (int64_t e = 0; e < held.n; e++) {
         int64_t at = e * tensor->stride[0];
-        if (p->kind == INDEX)
-            attn__store_i64(tensor->data, at, tensor->dtype, attn__load_i64(data, e, p->dtype));
-        else if (p->kind == REAL)
-            attn__store_f64(tensor->data, at, tensor->dtype, attn__load_f64(data, e, p->dtype));
+        if (p->kind == ATTN__SELECTION_INDEX)
+            attn__store_i64(tensor->data, at, tensor->dtype,
+                            attn__load_i64(held.data, e, p->dtype));
+        else if (p->kind == ATTN__SELECTION_REAL)
+            attn__store_f64(tensor->data, at, tensor->dtype,
+                            attn__load_f64(held.data, e, p->dtype));
         else
-            ((uint8_t *)tensor->data)[at] = ((const uint8_t *)data)[e];
+            ((uint8_t *)tensor->data)[at] = ((const uint8_t *)held.data)[e];
     }
     return ATTN_OK;
 }

@@ -49,6 +49,11 @@ bool attn__planner_allows(const struct attn_plan *plan, const struct attn__solve
         snprintf(why, ATTN__WHY_MAX, "reads K and V from tensors, and the plan has a view");
         return false;
     }
+    if (s->for_groups != (p->select.layout == ATTN_SELECTION_GROUPS)) {
+        snprintf(why, ATTN__WHY_MAX, "it is for %s",
+                 s->for_groups ? "groups of queries" : "queries that are not in groups");
+        return false;
+    }
     if (!s->applicable(p, why))
         return false;
     if (s->calls_blas && !p->solver) {

@@ -8,6 +8,8 @@
 #include <float.h>
 #include <string.h>
 
+#include <attn/selection.h>
+
 #define NONE
 #define INTS(least, greatest) .least_i64 = (least), .greatest_i64 = (greatest),
 #define REALS(least, greatest) .least_f64 = (least), .greatest_f64 = (greatest),

@@ -156,7 +156,8 @@ static void add_lists(const struct attn__params *v, struct attn__problem *p)
 {
     bool any = attn__params_i64_or(v, ATTN_PARAM_LISTS, ATTN_LISTS_AND) == ATTN_LISTS_OR;
 
-    p->select.layout = ATTN_SELECTION_ROWS;
+    p->select.layout =
+        (int32_t)attn__params_i64_or(v, ATTN_PARAM_LISTS_LAYOUT, ATTN_SELECTION_ROWS);
     p->select.logits = attn__params_i64_or(v, ATTN_PARAM_LISTS_LOGITS, 0) != 0;
     add(p, ATTN__PIECE_ROWS, any, 0, (int64_t[4]){0});
     p->piece[p->n_pieces - 1].given = true;

@@ -30,13 +30,32 @@ struct attn__select_rows {
     uint8_t *replace;
 };
 
+/*
+ * Groups of queries that attend to the same keys: group g is of output head
+ * head[g] in batch entry batch[g], its queries are query[q_ptr[g]] to
+ * query[q_ptr[g + 1] - 1], rising, and its keys row g of a struct
+ * attn__select_rows that has a row for each group.
+ */
+struct attn__select_groups {
+    int64_t n;
+    int32_t combine; /* ATTN_SELECTION_EXCLUSIVE ...: what a query of several groups gets */
+    double eps;      /* of MEAN */
+    int32_t *batch, *head;
+    int64_t *q_ptr;
+    int32_t *query;
+    /* Groups of head h in batch entry b: of[of_ptr[b * heads + h]] and on, rising. */
+    int64_t *of_ptr, *of;
+};
+
 /* What the object of role SELECTION begins with. */
 struct attn__select {
     uint64_t tag;   /* says that it is one */
-    int32_t layout; /* ATTN_SELECTION_ROWS */
+    int32_t layout; /* ATTN_SELECTION_ROWS, ATTN_SELECTION_GROUPS */
     int64_t heads;  /* output heads */
     int64_t end_key; /* one past the last key of the lists */
+    /* With GROUPS: n_batch, n_queries and the keys of each group. */
     struct attn__select_rows rows;
+    struct attn__select_groups groups;
 };
 
 #define ATTN__SELECT_TAG UINT64_C(0x6174746e73656c65)

@@ -56,6 +56,7 @@ struct attn__solver {
     int32_t form; /* of SCAN: ATTN__SCAN_* */
     bool calls_blas;
     bool reads_pages; /* of a cache */
+    bool for_groups;  /* of queries, and for nothing else */
     bool last; /* not chosen by its price where any other can serve */
     /* Can it serve the problem at all? If not, the reason goes to why. */
     bool (*applicable)(const struct attn__problem *p, char why[ATTN__WHY_MAX]);

@@ -9,7 +9,7 @@
 #include "problem/solver.h"
 
 #define ATTN__SOLVER_LIST(X) X(flash) X(decode) X(gemm) X(rows) X(lists) \
-    X(reference) X(scan_chunk) X(scan_step) X(scan_full) X(scan_reference) X(flow) \
+    X(groups) X(reference) X(scan_chunk) X(scan_step) X(scan_full) X(scan_reference) X(flow) \
     X(flow_reference)
 
 #define ATTN__SOLVER_DECLARE(name) extern const struct attn__solver attn__solver_##name;

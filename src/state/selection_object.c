@@ -8,7 +8,9 @@
 
 #include <inttypes.h>
 
+#include "base/checked.h"
 #include "base/error.h"
+#include "state/selection_groups.h"
 
 int32_t attn__selection_alloc(struct attn_ctx *ctx, int64_t heads,
                               const struct attn__select_rows *rows, bool logit, bool replace,
@@ -41,10 +43,32 @@ int32_t attn__selection_alloc(struct attn_ctx *ctx, int64_t heads,
     return ATTN_OK;
 }
 
+int32_t attn__selection_alloc_groups(struct attn_selection *s, int64_t queries)
+{
+    struct attn__select_groups g = {.n = s->lists.rows.rows};
+    int64_t lists = 0;
+    size_t bytes = 0;
+    if (!attn__mul_i64(s->lists.rows.n_batch, s->lists.heads, &lists) ||
+        !attn__select_groups_place(&g, lists, queries, NULL, &bytes))
+        return attn__error_set(ATTN_ERR_OVERFLOW,
+                               "%" PRId64 " groups with %" PRId64
+                               " queries do not fit in 64 bits",
+                               g.n, queries);
+    s->group_memory = attn__mem_alloc(&s->ctx->mem, bytes, 64);
+    if (!s->group_memory)
+        return ATTN_ERR_NOMEM;
+    attn__select_groups_place(&g, lists, queries, s->group_memory, &bytes);
+    s->group_bytes = bytes;
+    s->lists.layout = ATTN_SELECTION_GROUPS;
+    s->lists.groups = g;
+    return ATTN_OK;
+}
+
 void attn__selection_free(struct attn_selection *s)
 {
     struct attn_ctx *ctx = s->ctx;
     s->lists.tag = 0;
+    attn__mem_free(&ctx->mem, s->group_memory, s->group_bytes);
     attn__mem_free(&ctx->mem, s->memory, s->bytes);
     attn__mem_free(&ctx->mem, s, sizeof *s);
     attn__ctx_release(ctx);
@@ -97,6 +121,11 @@ int32_t attn__selection_check_out(const struct attn__call *c, size_t bytes)
     return ATTN_OK;
 }
 
+static const char *name_of(int32_t layout)
+{
+    return layout == ATTN_SELECTION_GROUPS ? "groups" : "rows";
+}
+
 int32_t attn__selection_check_call(const struct attn__call *c)
 {
     const struct attn__select *s = attn__selection_of(c);
@@ -104,6 +133,12 @@ int32_t attn__selection_check_call(const struct attn__call *c)
     int32_t status = check_object(s, "selection");
     if (status != ATTN_OK)
         return status;
+    if (s->layout != c->p->select.layout)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "selection is of %s, expected one of %s or a plan with "
+                               "lists_layout=%s",
+                               name_of(s->layout), name_of(c->p->select.layout),
+                               name_of(s->layout));
     if (s->rows.logit && !c->p->select.logits)
         return attn__error_set(ATTN_ERR_UNSUPPORTED,
                                "selection has logits, expected none or a plan with "
@@ -113,6 +148,11 @@ int32_t attn__selection_check_call(const struct attn__call *c)
                                "selection was made for a batch of %" PRId64
                                ", expected 1 or %" PRId64,
                                s->rows.n_batch, b);
+    if (s->layout == ATTN_SELECTION_GROUPS && c->has[ATTN__SLOT_LSE] &&
+        !attn__select_groups_have_lse(&s->groups))
+        return attn__error_set(ATTN_ERR_ROLE,
+                               "role lse is given, but results of groups that are added up have "
+                               "no log-sum-exp");
     status = check_number("output heads", s->heads, c->p->hout);
     if (status == ATTN_OK)
         status = check_number("queries", s->rows.n_queries, c->t[ATTN__SLOT_Q].shape[2]);

@@ -16,6 +16,8 @@ struct attn_selection {
     struct attn_ctx *ctx;      /* a reference */
     void *memory;              /* of the lists */
     size_t bytes;
+    void *group_memory; /* of the groups; NULL without */
+    size_t group_bytes;
     bool for_plans; /* plans may write to it */
 };
 
@@ -27,6 +29,10 @@ int32_t attn__selection_alloc(struct attn_ctx *ctx, int64_t heads,
                               const struct attn__select_rows *rows, bool logit, bool replace,
                               struct attn_selection **selection);
 void attn__selection_free(struct attn_selection *s);
+
+/* Makes a selection, whose lists have a row for each group, one of groups with
+ * room for `queries` members. ATTN_ERR_OVERFLOW, ATTN_ERR_NOMEM. */
+int32_t attn__selection_alloc_groups(struct attn_selection *s, int64_t queries);
 
 /* No queries, no rows and no entries, whatever there was. */
 void attn__selection_empty(struct attn_selection *s);

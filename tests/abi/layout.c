@@ -482,33 +482,8 @@ VALUE(ATTN_ROLE_ROUTER_W, 161);
 VALUE(ATTN_ROLE_ROUTER_SHARED_W, 162);
 VALUE(ATTN_ROLE_ROUTER_MIX_W, 163);
 VALUE(ATTN_ROLE_ROUTER_B, 164);
-VALUE(ATTN_ROLE_SELECTION, 165);
 #include "layout_select.h"
 
-VALUE(ATTN_MECH_LISTS, 322);
-VALUE(ATTN_PARAM_LISTS, 32200);
-VALUE(ATTN_PARAM_LISTS_LOGITS, 32201);
-VALUE(ATTN_LISTS_AND, 0);
-VALUE(ATTN_LISTS_OR, 1);
-VALUE(ATTN_SELECTION_PART_ROW_PTR, 1);
-VALUE(ATTN_SELECTION_PART_START, 2);
-VALUE(ATTN_SELECTION_PART_LENGTH, 3);
-VALUE(ATTN_SELECTION_PART_LOGIT, 4);
-VALUE(ATTN_SELECTION_PART_REPLACE, 5);
-VALUE(ATTN_SELECTION_LAYOUT, 1);
-VALUE(ATTN_SELECTION_BATCH, 2);
-VALUE(ATTN_SELECTION_HEADS, 3);
-VALUE(ATTN_SELECTION_QUERIES, 4);
-VALUE(ATTN_SELECTION_END_KEY, 5);
-VALUE(ATTN_SELECTION_HEAD_GROUP, 6);
-VALUE(ATTN_SELECTION_Q_BLOCK, 7);
-VALUE(ATTN_SELECTION_ROW_COUNT, 8);
-VALUE(ATTN_SELECTION_ENTRIES, 9);
-VALUE(ATTN_SELECTION_KEYS_LISTED, 10);
-VALUE(ATTN_SELECTION_HAS_LOGIT, 11);
-VALUE(ATTN_SELECTION_HAS_REPLACE, 12);
-VALUE(ATTN_SELECTION_EMPTY_ROWS, 13);
-VALUE(ATTN_SELECTION_ROWS, 1);
 VALUE(ATTN_ROLE_EXPERT_W, 166);
 VALUE(ATTN_ROLE_EXPERTS, 118);
 VALUE(ATTN_PARAM_MOA_EXPERTS, 30300);
@@ -727,6 +702,8 @@ MEMBER(attn_arg, object, const void **);
 #define FUNCTION(name, ...)                                                                        \
     _Static_assert(_Generic(&(name), __VA_ARGS__: 1, default: 0), #name " has another type")
 
+#include "layout_selection.h"
+
 FUNCTION(attn_version, uint32_t (*)(void));
 FUNCTION(attn_version_text, const char *(*)(void));
 FUNCTION(attn_status_name, const char *(*)(int32_t));
@@ -836,15 +813,6 @@ FUNCTION(attn_segment_create, int32_t (*)(attn_ctx *, const attn_plan *, int64_t
 FUNCTION(attn_segment_compose, int32_t (*)(attn_state *, int64_t, const attn_state *, int64_t,
          const attn_state *, int64_t));
 FUNCTION(attn_segment_apply, int32_t (*)(const attn_state *, int64_t, attn_state *, int64_t));
-FUNCTION(attn_selection_import_rows,
-         int32_t (*)(attn_ctx *, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t,
-                     const attn_arg *, size_t, attn_selection **));
-FUNCTION(attn_selection_create,
-         int32_t (*)(attn_ctx *, const attn_plan *, attn_selection **));
-FUNCTION(attn_selection_destroy, void (*)(attn_selection *));
-FUNCTION(attn_selection_get_i64, int32_t (*)(const attn_selection *, int32_t, int64_t *));
-FUNCTION(attn_selection_shape, int32_t (*)(const attn_selection *, int32_t, attn_tensor *));
-FUNCTION(attn_selection_export, int32_t (*)(const attn_selection *, int32_t, const attn_tensor *));
 FUNCTION(attn_state_create, int32_t (*)(attn_ctx *, const attn_plan *, int64_t, attn_state **));
 FUNCTION(attn_state_destroy, void (*)(attn_state *));
 FUNCTION(attn_state_slots, int64_t (*)(const attn_state *));

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Any bytes as lists: the shape from the first ones, then row pointers, starts,
- * lengths and logits, of whatever is left. What is taken must come out as it
- * went in, and attention along it must run and be finite, within its memory.
+ * lengths and logits, of whatever is left; or as groups of queries and keys.
+ * What is taken must come out as it went in, and attention along it must run
+ * and be finite, within its memory.
  */
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,8 +49,9 @@ static attn_tensor vector(void *data, int32_t dtype, int64_t n)
     return t;
 }
 
+/* most: no result is larger. */
 static void execute(attn_ctx *ctx, const attn_selection *sel, int64_t batch, int64_t queries,
-                    const char *options)
+                    const char *options, float most)
 {
     static float q[3 * HEADS * 16 * D], kv[3 * HEADS * KEYS * D], out[3 * HEADS * 16 * D];
     int64_t shape[4] = {batch, HEADS, queries, D};
@@ -75,7 +78,7 @@ static void execute(attn_ctx *ctx, const attn_selection *sel, int64_t batch, int
     if (attn_plan_execute(plan, arg, 5, NULL, 0) != ATTN_OK)
         abort();
     for (int64_t n = 0; n < batch * HEADS * queries * D; n++)
-        if (!(fabsf(out[n]) <= 3))
+        if (!(fabsf(out[n]) <= most))
             abort();
     attn_plan_destroy(plan);
 }
@@ -94,27 +97,75 @@ static void check_copy(const attn_selection *sel, int32_t part, const void *want
         abort();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* Pointers to the first of each group; `sums`: each is so much more than the last. */
+static void pointers(struct bytes *b, int64_t n, bool sums, int64_t *ptr)
 {
-    struct bytes b = {data, size};
+    for (int64_t g = 0; g < n; g++)
+        ptr[g] = (g > 0 && sums ? ptr[g - 1] : 0) + number(b);
+}
+
+static void try_groups(attn_ctx *ctx, struct bytes *b, uint8_t flags)
+{
+    int64_t batch = number(b) % 4, queries = number(b) % 17, groups = number(b) % 8;
+    int64_t n_q = number(b) % (MOST + 1), n_k = number(b) % (MOST + 1), q_ptr[9], k_ptr[9];
+    int32_t entry[8], head[8], query[MOST], key[MOST], combine = flags / 64;
+    double eps = flags & 16 ? 0.25 : 0;
+    groups = groups < 0 ? 0 : groups;
+    n_q = n_q < 0 ? 0 : n_q;
+    n_k = n_k < 0 ? 0 : n_k;
+    pointers(b, groups + 1, flags & 8, q_ptr);
+    pointers(b, groups + 1, flags & 8, k_ptr);
+    for (int64_t g = 0; g < groups; g++) {
+        entry[g] = (int32_t)number(b);
+        head[g] = (int32_t)number(b);
+    }
+    for (int64_t e = 0; e < n_q; e++)
+        query[e] = (int32_t)number(b);
+    for (int64_t e = 0; e < n_k; e++)
+        key[e] = (int32_t)number(b);
+    attn_tensor t[6] = {vector(entry, ATTN_DTYPE_I32, groups), vector(head, ATTN_DTYPE_I32, groups),
+                        vector(q_ptr, ATTN_DTYPE_I64, groups + 1),
+                        vector(k_ptr, ATTN_DTYPE_I64, groups + 1),
+                        vector(query, ATTN_DTYPE_I32, n_q), vector(key, ATTN_DTYPE_I32, n_k)};
+    attn_arg part[6];
+    attn_selection *sel;
+    for (int p = 0; p < 6; p++)
+        part[p] = (attn_arg){ATTN_SELECTION_PART_G_BATCH + p, 0, &t[p]};
+    if (attn_selection_import_groups(ctx, batch, HEADS, queries, KEYS, combine, eps,
+                                     part + (flags & 1), 6 - (flags & 1), &sel) != ATTN_OK)
+        return;
+    if (!(flags & 1))
+        check_copy(sel, ATTN_SELECTION_PART_G_BATCH, entry, sizeof *entry, groups);
+    check_copy(sel, ATTN_SELECTION_PART_G_HEAD, head, sizeof *head, groups);
+    check_copy(sel, ATTN_SELECTION_PART_Q_PTR, q_ptr, sizeof *q_ptr, groups + 1);
+    check_copy(sel, ATTN_SELECTION_PART_K_PTR, k_ptr, sizeof *k_ptr, groups + 1);
+    check_copy(sel, ATTN_SELECTION_PART_Q_IDX, query, sizeof *query, n_q);
+    check_copy(sel, ATTN_SELECTION_PART_K_IDX, key, sizeof *key, n_k);
+    execute(ctx, sel, batch, queries,
+            flags & 4 ? "lists b=3 h=4 q=16 k=40 d=4 lists_layout=groups causal"
+                      : "lists b=3 h=4 q=16 k=40 d=4 lists_layout=groups window=5,2",
+            3 * 8);
+    attn_selection_destroy(sel);
+}
+
+static void try_rows(attn_ctx *ctx, struct bytes *b, uint8_t flags)
+{
     int64_t ptr[2 * MOST];
     int32_t start[MOST], length[MOST];
     float logit[MOST];
     uint8_t replace[MOST];
-    uint8_t flags = next(&b);
-    int64_t batch = number(&b) % 4, group = number(&b), queries = number(&b) % 17;
-    int64_t q_block = number(&b), rows = number(&b) % (2 * MOST), n = number(&b) % (MOST + 1);
+    int64_t batch = number(b) % 4, group = number(b), queries = number(b) % 17;
+    int64_t q_block = number(b), rows = number(b) % (2 * MOST), n = number(b) % (MOST + 1);
     rows = rows < 1 ? 1 : rows;
     n = n < 0 ? 0 : n;
-    for (int64_t r = 0; r < rows; r++)
-        ptr[r] = (r > 0 && flags & 8 ? ptr[r - 1] : 0) + number(&b);
+    pointers(b, rows, flags & 8, ptr);
     for (int64_t e = 0; e < n; e++) {
-        start[e] = (int32_t)number(&b);
-        length[e] = (int32_t)number(&b);
-        logit[e] = (float)(number(&b) - 100) / 50;
-        if (flags & 16 && next(&b) == 7)
+        start[e] = (int32_t)number(b);
+        length[e] = (int32_t)number(b);
+        logit[e] = (float)(number(b) - 100) / 50;
+        if (flags & 16 && next(b) == 7)
             logit[e] = e % 2 ? NAN : -INFINITY;
-        replace[e] = next(&b) & 1;
+        replace[e] = next(b) & 1;
     }
     attn_tensor t[5] = {vector(ptr, ATTN_DTYPE_I64, rows), vector(start, ATTN_DTYPE_I32, n),
                         vector(length, ATTN_DTYPE_I32, n), vector(logit, ATTN_DTYPE_F32, n),
@@ -122,10 +173,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     attn_arg part[5];
     for (int p = 0; p < 5; p++)
         part[p] = (attn_arg){p + 1, 0, &t[p]};
-    attn_ctx *ctx;
     attn_selection *sel;
-    if (attn_ctx_create(NULL, &ctx) != ATTN_OK || attn_ctx_set_i64(ctx, ATTN_CTX_THREADS, 1) != 0)
-        abort();
     size_t parts = flags & 1 ? 5 : flags & 2 ? 4 : 3;
     if (attn_selection_import_rows(ctx, batch, HEADS, group, queries, q_block, KEYS, 0, part,
                                    parts, &sel) == ATTN_OK) {
@@ -136,11 +184,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             check_copy(sel, 4, logit, sizeof *logit, n);
         execute(ctx, sel, batch, queries,
                 flags & 4 ? "lists b=3 h=4 q=16 k=40 d=4 lists_logits causal lists=or window=2,0"
-                          : "lists b=3 h=4 q=16 k=40 d=4 lists_logits");
+                          : "lists b=3 h=4 q=16 k=40 d=4 lists_logits", 3);
         if (parts == 3)
-            execute(ctx, sel, batch, queries, "lists b=3 h=4 q=16 k=40 d=4 causal solver=flash");
+            execute(ctx, sel, batch, queries, "lists b=3 h=4 q=16 k=40 d=4 causal solver=flash",
+                    3);
         attn_selection_destroy(sel);
     }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct bytes b = {data, size};
+    uint8_t flags = next(&b);
+    attn_ctx *ctx;
+    if (attn_ctx_create(NULL, &ctx) != ATTN_OK || attn_ctx_set_i64(ctx, ATTN_CTX_THREADS, 1) != 0)
+        abort();
+    if (flags & 32)
+        try_groups(ctx, &b, flags);
+    else
+        try_rows(ctx, &b, flags);
     attn_ctx_destroy(ctx);
     return 0;
 }

@@ -236,13 +236,30 @@ START_TEST(as_defined)
 }
 END_TEST
 
+/* The tensors that options ask for. */
+static void give_more(struct dense *x, const char *options)
+{
+    static const int64_t gates[3] = {B, H, NQ}, table[3] = {H, 31, D};
+    struct rng r = {9};
+    float *gate = NULL, *t = NULL;
+    if (strstr(options, "head_gate"))
+        gate = dense_add(x, ATTN_ROLE_GATE, ATTN_DTYPE_F32, 3, gates, NULL)->data;
+    if (strstr(options, "query_table"))
+        t = dense_add(x, ATTN_ROLE_QUERY_TABLE, ATTN_DTYPE_F32, 3, table, NULL)->data;
+    for (int64_t i = 0; gate && i < B * H * NQ; i++)
+        gate[i] = rng_percent(&r, 60) ? 0 : (float)rng_normal(&r);
+    for (int64_t i = 0; t && i < H * 31 * D; i++)
+        t[i] = (float)rng_normal(&r) / 2;
+}
+
 /* The same visibility as MASK, with every sort of option. */
 START_TEST(same_as_a_mask)
 {
     static const char *const options[] = {"softcap=3", "alibi causal", "rope=half causal",
                                           "qk_norm=rms", "invariant=chunk causal",
                                           "scale=0.4", "any=band[3,0,0,1] causal",
-                                          "compute=bf16"};
+                                          "compute=bf16", "head_gate causal", "query_table",
+                                          "head_gate query_table softcap=4"};
     static const int64_t shape[4] = {B, H, NQ, NK};
     struct rng r = {5};
     attn_ctx *ctx = dense_ctx(2);
@@ -259,6 +276,8 @@ START_TEST(same_as_a_mask)
             mask[at] = entry_of(l, row_of(l, b, h, i), j) >= 0;
         }
         give(&x, sel);
+        give_more(&masked, options[n]);
+        give_more(&x, options[n]);
         snprintf(text, sizeof text, "softmax " SIZES "mask %s", options[n]);
         ck_assert(dense_run(ctx, text, "reference", &masked));
         snprintf(text, sizeof text, "lists " SIZES "%s", options[n]);

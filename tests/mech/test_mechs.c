@@ -22,7 +22,7 @@
 
 #include "base/dtype.h"
 
-enum { MAX_ARRAYS = 32 };
+enum { MAX_ARRAYS = 32, MAX_PARTS = 6, MAX_NUMBERS = 6 };
 
 /* An input or an expected result. */
 struct array {
@@ -36,8 +36,13 @@ struct array {
 struct golden {
     char problem[1024];
     double logit;
-    int n_in, n_out;
+    int n_in, n_out, n_part;
     struct array in[MAX_ARRAYS], out[MAX_ARRAYS];
+    /* SELECTION: its parts, with their numbers as roles, and what import takes
+     * besides them, in order. */
+    struct array part[MAX_PARTS];
+    char layout[8]; /* empty: there is none */
+    double number[MAX_NUMBERS];
 };
 
 static const char *file_name;
@@ -110,6 +115,23 @@ static void read_array(struct array *list, int *n, char *text, bool input,
     values(a, text);
 }
 
+static void read_part(struct golden *g, char *text)
+{
+    if (g->n_part == MAX_PARTS)
+        die("too many parts");
+    struct array *a = &g->part[g->n_part++];
+    a->role = (int32_t)strtol(word(&text), NULL, 10);
+    read_shape(a, word(&text));
+    read_values(a, text);
+}
+
+static void read_selection(struct golden *g, char *text)
+{
+    snprintf(g->layout, sizeof g->layout, "%s", word(&text));
+    for (int i = 0; i < MAX_NUMBERS; i++)
+        g->number[i] = strtod(word(&text), NULL);
+}
+
 /* The next case of a file; false at its end. */
 static bool read_case(FILE *f, struct golden *g)
 {
@@ -127,6 +149,10 @@ static bool read_case(FILE *f, struct golden *g)
             read_array(g->in, &g->n_in, text, true, make_values);
         else if (strcmp(key, "give") == 0)
             read_array(g->in, &g->n_in, text, true, read_values);
+        else if (strcmp(key, "part") == 0)
+            read_part(g, text);
+        else if (strcmp(key, "selection") == 0)
+            read_selection(g, text);
         else if (strcmp(key, "want") == 0)
             read_array(g->out, &g->n_out, text, false, read_values);
         else if (strcmp(key, "end") == 0)
@@ -143,6 +169,8 @@ static void free_case(struct golden *g)
         free(g->in[i].values);
     for (int i = 0; i < g->n_out; i++)
         free(g->out[i].values);
+    for (int i = 0; i < g->n_part; i++)
+        free(g->part[i].values);
 }
 
 static int32_t type_of(const char *kind, int32_t dtype)
@@ -255,6 +283,45 @@ static bool has_all(const struct golden *g, int32_t dtype)
     return true;
 }
 
+static int32_t part_type(int32_t part)
+{
+    return part == ATTN_SELECTION_PART_LOGIT     ? ATTN_DTYPE_F64
+           : part == ATTN_SELECTION_PART_REPLACE ? ATTN_DTYPE_U8
+                                                 : ATTN_DTYPE_I64;
+}
+
+/* The selection of a case; NULL without. */
+static attn_selection *select_keys(attn_ctx *ctx, const struct golden *g)
+{
+    attn_tensor t[MAX_PARTS];
+    attn_arg args[MAX_PARTS];
+    attn_selection *sel = NULL;
+    int64_t x[MAX_NUMBERS];
+    int32_t status = ATTN_OK;
+    if (!g->layout[0])
+        return NULL;
+    for (int i = 0; i < MAX_NUMBERS; i++)
+        x[i] = (int64_t)g->number[i];
+    for (int i = 0; i < g->n_part; i++) {
+        const struct array *a = &g->part[i];
+        allocate(&t[i], &(attn_tensor){.dtype = part_type(a->role), .rank = 1, .shape = {a->n}});
+        for (int64_t e = 0; e < a->n; e++)
+            store(&t[i], e, a->values[e]);
+        args[i] = (attn_arg){a->role, 0, &t[i]};
+    }
+    if (strcmp(g->layout, "rows") == 0)
+        status = attn_selection_import_rows(ctx, x[0], x[1], x[2], x[3], x[4], x[5], 0, args,
+                                            (size_t)g->n_part, &sel);
+    else
+        status = attn_selection_import_groups(ctx, x[0], x[1], x[2], x[3], (int32_t)x[4],
+                                              g->number[5], args, (size_t)g->n_part, &sel);
+    for (int i = 0; i < g->n_part; i++)
+        free(t[i].data);
+    if (status != ATTN_OK)
+        die("a selection was refused");
+    return sel;
+}
+
 /* One case, planned and run once; false if the solver cannot serve it. */
 static bool run(attn_ctx *ctx, const struct golden *g, int32_t dtype, const char *solver,
                 const char *label)
@@ -290,6 +357,9 @@ static bool run(attn_ctx *ctx, const struct golden *g, int32_t dtype, const char
             store(&in[i], e, a->values[e]);
         args[n++] = (attn_arg){a->role, 0, &in[i]};
     }
+    attn_selection *sel = select_keys(ctx, g);
+    if (sel)
+        args[n++] = (attn_arg){ATTN_ROLE_SELECTION, 0, sel};
     size_t n_in = n;
     int made = 0;
     for (; made < g->n_out && status == ATTN_OK; made++) {
@@ -321,6 +391,7 @@ static bool run(attn_ctx *ctx, const struct golden *g, int32_t dtype, const char
     }
     for (int i = 0; i < g->n_in; i++)
         free(in[i].data);
+    attn_selection_destroy(sel);
     attn_plan_destroy(plan);
     return true;
 }

@@ -126,6 +126,8 @@ START_TEST(lists_along_it_are_the_mechanism)
          "lists " GQA},
         {"minference " GQA "minference_pattern=block_sparse minference_tile=16 "
          "minference_blocks=2", "lists " GQA "causal"},
+        {"hip " GQA "hip_q_block=8 hip_k_block=4 hip_tokens=16 hip_window=16",
+         "lists " GQA "causal lists=or window=15,inf"},
         {"pooled_select " GQA "pooled_k_block=7 pooled_pick=least pooled_mass=0.4",
          "lists " GQA "causal"},
         {"pooled_select " GQA "pooled_k_block=7 pooled_top=3 pooled_logits causal=0",

@@ -214,7 +214,11 @@ START_TEST(refused)
     SAYS(attn_selection_get_i64(good, 99, &x), ATTN_ERR_INVALID, "number is 99");
     SAYS(attn_selection_get_i64((attn_selection *)(void *)p.arg, 1, &x), ATTN_ERR_INVALID,
          "no attn_s");
-    SAYS(attn_selection_shape(good, 6, &t), ATTN_ERR_INVALID, "part is 6");
+    SAYS(attn_selection_get_i64(good, ATTN_SELECTION_GROUP_COUNT, &x), ATTN_ERR_UNSUPPORTED,
+         "a selection of rows");
+    SAYS(attn_selection_shape(good, 12, &t), ATTN_ERR_INVALID, "part is 12");
+    SAYS(attn_selection_shape(good, ATTN_SELECTION_PART_G_HEAD, &t), ATTN_ERR_UNSUPPORTED,
+         "g_head");
     p.t[2].shape[0] = 6;
     SAYS(attn_selection_export(good, 3, &p.t[2]), ATTN_ERR_SHAPE, "length has 6 elements");
     SAYS(attn_selection_export(good, 3, &p.t[3]), ATTN_ERR_DTYPE, "length has dtype f64");

@@ -124,6 +124,9 @@ _PROTOTYPES: Dict[str, Any] = {
     "attn_plan_shape": (c_int32, [_handle, POINTER(Arg), c_size_t, c_int32, POINTER(Tensor)]),
     "attn_selection_import_rows": (c_int32, [_handle] + [c_int64] * 7
                                    + [POINTER(Arg), c_size_t, _out]),
+    "attn_selection_import_groups": (c_int32, [_handle] + [c_int64] * 4
+                                     + [c_int32, c_double, POINTER(Arg), c_size_t, _out]),
+    "attn_selection_get_f64": (c_int32, [_handle, c_int32, POINTER(c_double)]),
     "attn_selection_create": (c_int32, [_handle, _handle, _out]),
     "attn_selection_destroy": (None, [_handle]),
     "attn_selection_get_i64": (c_int32, [_handle, c_int32, _i64p]),

@@ -120,3 +120,50 @@ def test_select_refused(ctx, data):
     given = attn.Selection([0, 1], [3], [1], heads=1, queries=1, keys=9)
     with pytest.raises(attn.ArgumentError, match="imported"):
         ctx.plan(MOBA + " b=2 h=4/2 q=12 k=30 d=8 select=only").run(q=q, k=k, selection_out=given)
+
+
+@pytest.mark.parametrize("combine", ["exclusive", "sum", "mean", "lse"])
+def test_groups(ctx, rng, data, combine):
+    q, k, v = data
+    groups = []  # two for each head: halves of the queries, or all of them twice
+    for h in range(HEADS):
+        for half in range(2):
+            qi = np.arange(half, QUERIES, 2) if combine == "exclusive" else np.arange(QUERIES - 1)
+            groups.append((h, qi, np.flatnonzero(rng.random(KEYS) < 0.5)))
+    made = attn.Selection.from_groups(
+        [h for h, _, _ in groups], np.cumsum([0] + [len(qi) for _, qi, _ in groups]),
+        np.cumsum([0] + [len(ki) for _, _, ki in groups]),
+        np.concatenate([qi for _, qi, _ in groups]), np.concatenate([ki for _, _, ki in groups]),
+        heads=HEADS, queries=QUERIES, keys=KEYS, combine=combine, context=ctx,
+        eps=0.5 if combine == "mean" else 0)
+    assert (made.groups, made.queries) == (2 * HEADS, QUERIES) and "8 groups" in repr(made)
+    assert made.queries_listed == len(made.get("q_idx")) and made.keys_listed == made.get("k_ptr")[-1]
+    assert (made.get("k_idx") == np.concatenate([ki for _, _, ki in groups])).all()
+    out = ctx.plan("lists b=2 h=4/2 q=12 k=30 d=8 lists_layout=groups").run(
+        q=q, k=k, v=v, selection=made).out
+    parts = np.zeros((2,) + q.shape)
+    masks = np.zeros((2, HEADS, QUERIES, KEYS), bool)
+    for n, (h, qi, ki) in enumerate(groups):
+        masks[n % 2, h][np.ix_(qi, ki)] = True
+    whole = masks.any(-1)
+    for n in range(2):
+        with np.errstate(invalid="ignore"):
+            parts[n] = np.where(whole[n][..., None], softmax(q, k, v, masks[n]), 0)
+    if combine == "lse":  # a key of both groups counts twice
+        kk, vv = (np.repeat(x, HEADS // 2, axis=1).astype(float) for x in (k, v))
+        w = np.exp(np.einsum("bhid,bhjd->bhij", q, kk) / np.sqrt(8)) * masks.sum(0)
+        with np.errstate(invalid="ignore"):
+            want = np.einsum("bhij,bhjd->bhid", w / w.sum(-1, keepdims=True), vv)
+        want[:, :, -1] = 0
+    else:
+        want = parts.sum(0) / (2.5 if combine == "mean" else 1)
+    assert np.sqrt(np.mean((out - want) ** 2)) < 1e-6
+
+
+def test_groups_refused(ctx):
+    with pytest.raises(attn.ArgumentError, match="query 1 of group 1"):
+        attn.Selection.from_groups([0, 0], [0, 2, 3], [0, 1, 2], [0, 1, 1], [0, 0], heads=1,
+                                   queries=2, keys=1, context=ctx)
+    with pytest.raises(attn.ArgumentError, match="combine"):
+        attn.Selection.from_groups([], [0], [0], [], [], heads=1, queries=2, keys=1,
+                                   combine="none", context=ctx)

@@ -491,6 +491,7 @@ enum {
 
     ATTN_PARAM_LISTS = 32200,
     ATTN_PARAM_LISTS_LOGITS = 32201,
+    ATTN_PARAM_LISTS_LAYOUT = 32202,
     ATTN_PARAM_POOLED_Q_BLOCK = 32300,
     ATTN_PARAM_POOLED_K_BLOCK = 32301,
     ATTN_PARAM_POOLED_KEYS = 32302,
@@ -1259,7 +1260,13 @@ enum {
     ATTN_SELECTION_PART_START = 2,
     ATTN_SELECTION_PART_LENGTH = 3,
     ATTN_SELECTION_PART_LOGIT = 4,
-    ATTN_SELECTION_PART_REPLACE = 5
+    ATTN_SELECTION_PART_REPLACE = 5,
+    ATTN_SELECTION_PART_G_BATCH = 6,
+    ATTN_SELECTION_PART_G_HEAD = 7,
+    ATTN_SELECTION_PART_Q_PTR = 8,
+    ATTN_SELECTION_PART_K_PTR = 9,
+    ATTN_SELECTION_PART_Q_IDX = 10,
+    ATTN_SELECTION_PART_K_IDX = 11
 };
 
 enum {
@@ -1275,10 +1282,22 @@ enum {
     ATTN_SELECTION_KEYS_LISTED = 10,
     ATTN_SELECTION_HAS_LOGIT = 11,
     ATTN_SELECTION_HAS_REPLACE = 12,
-    ATTN_SELECTION_EMPTY_ROWS = 13
+    ATTN_SELECTION_EMPTY_ROWS = 13,
+    ATTN_SELECTION_GROUP_COUNT = 14,
+    ATTN_SELECTION_COMBINE = 15,
+    ATTN_SELECTION_QUERIES_LISTED = 16
 };
 
-enum { ATTN_SELECTION_ROWS = 1 };
+enum { ATTN_SELECTION_EPS = 1 };
+
+enum { ATTN_SELECTION_ROWS = 1, ATTN_SELECTION_GROUPS = 2 };
+
+enum {
+    ATTN_SELECTION_EXCLUSIVE = 0,
+    ATTN_SELECTION_SUM = 1,
+    ATTN_SELECTION_MEAN = 2,
+    ATTN_SELECTION_LSE = 3
+};
 
 #ifdef __cplusplus
 extern "C" {
@@ -1289,6 +1308,11 @@ ATTN_API int32_t attn_selection_import_rows(
     int64_t queries, int64_t q_block, int64_t keys, int64_t k_block,
     const attn_arg *parts, size_t n_parts, attn_selection **selection);
 
+ATTN_API int32_t attn_selection_import_groups(
+    attn_ctx *ctx, int64_t batch, int64_t heads, int64_t queries, int64_t keys,
+    int32_t combine, double eps, const attn_arg *parts, size_t n_parts,
+    attn_selection **selection);
+
 ATTN_API int32_t attn_selection_create(attn_ctx *ctx, const attn_plan *plan,
                                        attn_selection **selection);
 
@@ -1296,6 +1320,8 @@ ATTN_API void attn_selection_destroy(attn_selection *selection);
 
 ATTN_API int32_t attn_selection_get_i64(const attn_selection *selection,
                                         int32_t number, int64_t *value);
+ATTN_API int32_t attn_selection_get_f64(const attn_selection *selection,
+                                        int32_t number, double *value);
 
 ATTN_API int32_t attn_selection_shape(const attn_selection *selection,
                                       int32_t part, attn_tensor *shape);

@@ -53,6 +53,20 @@ class Case:
         f32, printed with nine digits or fewer)."""
         self._lines.append("give %s %s %s %s" % (role, kind, _shape(array), _numbers(array)))
 
+    def rows(self, parts, *numbers):
+        """SELECTION as rows: arrays by the numbers of their parts, and batch, heads,
+        head_group, queries, q_block and keys."""
+        self._select("rows", parts, numbers)
+
+    def groups(self, parts, *numbers):
+        """SELECTION as groups, likewise: batch, heads, queries, keys, combine and eps."""
+        self._select("groups", parts, numbers)
+
+    def _select(self, layout, parts, numbers):
+        for part, array in parts.items():
+            self._lines.append("part %d %s %s" % (part, _shape(array), _numbers(array)))
+        self._lines.append("selection %s %s" % (layout, " ".join("%.10g" % n for n in numbers)))
+
     def expect(self, role, array):
         """A result."""
         self._lines.append("want %s %s %s" % (role, _shape(array), _numbers(array)))
