@@ -174,7 +174,7 @@ int32_t attn_selection_import_groups(attn_ctx *ctx, int64_t batch, int64_t heads
     if (n_parts > 0)
         ATTN__CHECK_POINTER(parts);
     const attn_tensor *t[ATTN__SELECTION_PARTS] = {NULL};
-    struct given given = {NULL};
+    struct given given = {.batch = NULL};
     struct attn__select_rows rows = {.n_batch = batch, .n_queries = queries};
     attn_selection *made = NULL;
     int32_t status = check_numbers(batch, heads, queries, keys, combine, eps);
