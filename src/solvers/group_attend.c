@@ -20,8 +20,9 @@
 #include "solvers/units.h"
 #include "state/selection_groups.h"
 
-/* Queries of a unit, and of a pass over the keys of a group. */
-enum { UNIT_ROWS = 1024, PASS_ROWS = ATTN__FLASH_ROWS };
+/* Queries of a unit, and of a pass over the keys of a group: so many that to
+ * gather a key is little beside what is done with it. */
+enum { UNIT_ROWS = 4096, PASS_ROWS = 256 };
 
 /* Memory of a worker. */
 struct desk {

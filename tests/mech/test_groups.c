@@ -411,7 +411,7 @@ END_TEST
 /* More queries than a unit of work has: groups that reach over several. */
 START_TEST(many_queries)
 {
-    enum { MANY = 2100 };
+    enum { MANY = 4100 };
     static int32_t index[2 * MANY];
     int32_t head[2] = {0, 0};
     int64_t ptr[3] = {0, MANY / 2, MANY}, shape[2] = {1, MANY};
@@ -436,9 +436,9 @@ START_TEST(many_queries)
     dense_add(&plain, ATTN_ROLE_SEG_Q, ATTN_DTYPE_I32, 2, shape, segment);
     dense_add(&plain, ATTN_ROLE_SEG_K, ATTN_DTYPE_I32, 2, shape, segment);
     x.arg[x.n++] = (attn_arg){ATTN_ROLE_SELECTION, 0, sel};
-    ck_assert(dense_run(ctx, "lists h=1 n=2100 d=4 causal lists_layout=groups want=counts", NULL,
+    ck_assert(dense_run(ctx, "lists h=1 n=4100 d=4 causal lists_layout=groups want=counts", NULL,
                         &x));
-    ck_assert(dense_run(ctx, "softmax h=1 n=2100 d=4 causal segments", NULL, &plain));
+    ck_assert(dense_run(ctx, "softmax h=1 n=4100 d=4 causal segments", NULL, &plain));
     ck_assert_double_lt(dense_distance(x.out, plain.out, x.n_out), 2e-6);
     ck_assert_double_lt(dense_distance(x.lse, plain.lse, x.n_lse), 2e-6);
     attn_selection_destroy(sel);
