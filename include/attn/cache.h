@@ -23,7 +23,7 @@
  * The descriptor is of ATTN_MECH_CACHE, with h (HK, or HQ without it: KV
  * heads), d, kv_dtype (f32, f16, bf16, or a type that no tensor has: fp8_e4m3,
  * fp8_e5m2, q8_0, q4_0; tensor.h), what says the frequencies of rope, check,
- * and parameters 900 to 919, whose table is in desc.h.
+ * and parameters 900 to 920, whose table is in desc.h.
  * Lists by group have one entry for all groups or one for each; 908 to 911
  * may also have one for each layer that owns its keys and each group, layer
  * by layer. The scales 914 and 915 are of heads stored as fp8: one for all,
@@ -277,6 +277,25 @@ ATTN_API int32_t attn_cache_read_fold(const attn_cache *cache, int64_t seq,
                                       int64_t layer, int64_t group, int64_t *n,
                                       const attn_tensor *k,
                                       const attn_tensor *v);
+
+/*
+ * Bounds of the keys of a layer and group, page by page, of a cache with
+ * cache_summary=minmax: the smallest and the largest number of each channel,
+ * low and high [1,h,n,D] of any float type and strides, or both NULL. *n: the
+ * pages. page_of: for the first `room` tokens that attn_cache_positions tells,
+ * the number of its page (NULL if room is 0). A query's score with any key of a
+ * page is at most scale * sum max(q low, q high) (Quest, Tang et al., 2024).
+ * Bounds are kept as tokens come and go, in 2 h D floats a page besides those
+ * of the pages. ATTN_ERR_NULL, ATTN_ERR_BAD_ID, ATTN_ERR_INVALID,
+ * ATTN_ERR_UNSUPPORTED (no cache_summary), ATTN_ERR_DTYPE, ATTN_ERR_SHAPE,
+ * ATTN_ERR_STRIDE. Since 0.1.
+ */
+ATTN_API int32_t attn_cache_page_bounds(const attn_cache *cache, int64_t seq,
+                                        int64_t layer, int64_t group,
+                                        const attn_tensor *low,
+                                        const attn_tensor *high,
+                                        int64_t *page_of, size_t room,
+                                        size_t *n);
 
 /*
  * Writes a sequence to buf[len] as bytes that any cache with the same layers,

@@ -223,6 +223,7 @@ typedef struct attn_desc attn_desc;
  * |     |                    |      |                   | window_sum      |
  * | 918 | policy             | enum | docs/mechanisms   | none            |
  * | 919 | cache_v_prefix     | bool |                   | 0               |
+ * | 920 | cache_summary      | enum | none minmax       | none            |
  *
  * Of one mechanism each, number / 100 (docs/mechanisms/ has its text):
  *
@@ -560,6 +561,7 @@ enum {
     ATTN_PARAM_CACHE_SCORE_ROWS = 917,
     ATTN_PARAM_POLICY = 918,
     ATTN_PARAM_CACHE_V_PREFIX = 919,
+    ATTN_PARAM_CACHE_SUMMARY = 920,
     /* From 10000 on: of mechanism number / 100 alone. */
     ATTN_PARAM_MLA_FORM = 10100,
     ATTN_PARAM_MLA_RANK = 10101,

@@ -201,6 +201,9 @@ enum { ATTN_INVARIANT_BATCH = 0, ATTN_INVARIANT_CHUNK = 1 };
 /* Values of `cache_keys`. */
 enum { ATTN_CACHE_KEYS_ROTATED = 0, ATTN_CACHE_KEYS_RAW = 1 };
 
+/* Of cache_summary. */
+enum { ATTN_CACHE_SUMMARY_NONE = 0, ATTN_CACHE_SUMMARY_MINMAX = 1 };
+
 /*
  * Values of `cache_scores`: what the weights that query rows give to a stored
  * token become, summed over the query heads of the group. sum: their sum.

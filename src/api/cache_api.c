@@ -171,6 +171,21 @@ int32_t attn_cache_read_fold(const attn_cache *cache, int64_t seq, int64_t layer
     return attn__cache_read_fold(cache, seq, layer, group, n, k, v);
 }
 
+int32_t attn_cache_page_bounds(const attn_cache *cache, int64_t seq, int64_t layer, int64_t group,
+                               const attn_tensor *low, const attn_tensor *high, int64_t *page_of,
+                               size_t room, size_t *n)
+{
+    ATTN__CHECK_OBJECT(cache, ATTN__CACHE_TAG);
+    if (low)
+        ATTN__CHECK_POINTER(high);
+    if (high)
+        ATTN__CHECK_POINTER(low);
+    if (room > 0)
+        ATTN__CHECK_POINTER(page_of);
+    ATTN__CHECK_POINTER(n);
+    return attn__cache_page_bounds(cache, seq, layer, group, low, high, page_of, room, n);
+}
+
 int32_t attn_cache_save(const attn_cache *cache, int64_t seq, void *buf, size_t len, size_t *needed)
 {
     ATTN__CHECK_OBJECT(cache, ATTN__CACHE_TAG);

@@ -88,6 +88,8 @@ static int32_t read_sizes(const struct attn__params *v, struct attn__cache_confi
     c->max_position = attn__params_i64_or(v, ATTN_PARAM_CACHE_MAX_POSITION, INT32_MAX);
     c->raw = attn__params_i64_or(v, ATTN_PARAM_CACHE_KEYS, ATTN_CACHE_KEYS_ROTATED) ==
              ATTN_CACHE_KEYS_RAW;
+    c->summary = attn__params_i64_or(v, ATTN_PARAM_CACHE_SUMMARY, ATTN_CACHE_SUMMARY_NONE) ==
+                 ATTN_CACHE_SUMMARY_MINMAX;
     c->v_prefix = attn__params_i64_or(v, ATTN_PARAM_CACHE_V_PREFIX, 0) != 0;
     c->check_data =
         attn__params_i64_or(v, ATTN_PARAM_CHECK, ATTN_CHECK_INDICES) == ATTN_CHECK_DATA;

@@ -58,7 +58,10 @@ static int32_t check_table(const attn_cache *cache, const struct attn__cache_seq
             return broken("a page without cells was kept", n);
         found += cells;
     }
-    return found == t->n_cells ? ATTN_OK : broken("a cell is in no page of its table", n);
+    if (found != t->n_cells)
+        return broken("a cell is in no page of its table", n);
+    return attn__cache_bounds_hold(cache, t) ? ATTN_OK
+                                             : broken("a key is outside of its page's bounds", n);
 }
 
 /* How many tables list each page, against what the pages say. */

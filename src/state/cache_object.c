@@ -120,6 +120,8 @@ struct attn__cache_seq *attn__cache_seq_make(attn_cache *cache)
     seq->table = list(cache, tables, sizeof *seq->table);
     bool made = seq->table != NULL;
     for (int64_t n = 0; n < tables && made; n++) {
+        seq->table[n].number = n;
+        made = attn__cache_bound_size(cache, n, &seq->table[n].bound_bytes);
         int64_t numbers =
             attn__cache_group_of(cache, n)->n_heads * (cache->c.d + cache->c.dv);
         if (cache->c.rule[n].fold) {

@@ -49,6 +49,7 @@ struct attn__cache_config {
     int64_t page_size, pages, sequences, max_position;
     int64_t score_rows; /* of a run that WINDOW_SUM adds up, the last ones */
     bool v_prefix;      /* values are the first dv channels of keys */
+    bool summary;       /* bounds of pages are kept */
     bool raw;           /* keys are not turned */
     int32_t pairing;    /* ATTN_ROPE_*: how they are; NONE: not known */
     int64_t rope_dim, rope_from; /* so many channels, from that one on */
@@ -73,11 +74,21 @@ struct attn__cache_page {
     bool stale;     /* the map may have slots of tables that left the page */
 };
 
+/* Of the keys that a table has in a page. */
+struct attn__cache_bound {
+    int64_t cells; /* how many they are; another number: to be made anew */
+    float x[];     /* [heads][d] smallest numbers, then largest */
+};
+
 struct attn__cache_table {
+    int64_t number; /* in its sequence */
     struct attn__cache_cell *cell;
     int64_t n_cells, cell_room;
     int32_t *page;
     int64_t n_pages, page_room;
+    char *bounds;       /* of page n at n * bound_bytes; NULL, 0: none */
+    size_t bound_bytes;
+    int64_t bound_room;
     int64_t lost_end;  /* 1 + the last position a window dropped, 0: none */
     int64_t pruned_at; /* next at the last prune that took something, or 0 */
     int64_t n_folded;
@@ -215,9 +226,12 @@ void attn__cache_table_free(attn_cache *cache, int64_t table, struct attn__cache
 int64_t attn__cache_table_plan(const attn_cache *cache, const struct attn__cache_table *t,
                                int64_t n, bool *copy);
 /* The first free slot of the pages that are the table's alone, from the page
- * with index *from on; takes a page if there is none. */
-struct attn__cache_cell attn__cache_table_slot(attn_cache *cache, int64_t table,
-                                               struct attn__cache_table *t, int64_t *from);
+ * with index *from on, which becomes that of its page; takes a page if there is
+ * none. */
+struct attn__cache_cell attn__cache_table_slot(attn_cache *cache, struct attn__cache_table *t,
+                                               int64_t *from);
+/* Appends a page, which was reserved. */
+void attn__cache_table_add(attn_cache *cache, struct attn__cache_table *t);
 /* Copies the rows of one cell. */
 void attn__cache_table_copy(const attn_cache *cache, int64_t table, struct attn__cache_cell from,
                             struct attn__cache_cell to);
@@ -226,6 +240,27 @@ void attn__cache_table_copy(const attn_cache *cache, int64_t table, struct attn_
 void attn__cache_table_sweep(attn_cache *cache, struct attn__cache_table *t, bool changed);
 /* Keeps the cells below pos, or those outside of [from, to). */
 bool attn__cache_table_cut(struct attn__cache_table *t, int64_t from, int64_t to);
+
+/* ---- cache_bounds.c: nothing happens in caches without cache_summary */
+
+/* Bytes of the bounds of a page, 0 without; false if that does not fit. */
+bool attn__cache_bound_size(const attn_cache *cache, int64_t table, size_t *bytes);
+/* Those of the page at an index of the list: of no cells; copied from another
+ * list or place; with one cell more. */
+void attn__cache_bounds_clear(const attn_cache *cache, struct attn__cache_table *t, int64_t page);
+void attn__cache_bounds_copy(struct attn__cache_table *t, int64_t page,
+                             const struct attn__cache_table *from, int64_t from_page);
+void attn__cache_bounds_add(const attn_cache *cache, struct attn__cache_table *t, int64_t page,
+                            struct attn__cache_cell at);
+/* The pages of cells from `first` on are to be looked at anew: keys change. */
+void attn__cache_bounds_touch(const attn_cache *cache, struct attn__cache_table *t, int64_t first);
+/* Makes those anew that are of other cells than the table has. */
+void attn__cache_bounds_refresh(const attn_cache *cache, struct attn__cache_table *t);
+/* Does every key lie within? */
+bool attn__cache_bounds_hold(const attn_cache *cache, const struct attn__cache_table *t);
+int32_t attn__cache_page_bounds(const attn_cache *cache, int64_t seq, int64_t layer, int64_t group,
+                                const attn_tensor *low, const attn_tensor *high, int64_t *page_of,
+                                size_t room, size_t *n);
 
 /* ---- cache_rows.c */
 

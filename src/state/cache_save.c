@@ -380,7 +380,7 @@ static void fill_table(attn_cache *cache, int64_t n, struct attn__cache_table *t
     t->n_folded = get_i64(in);
     while (t->n_cells < cells) {
         int64_t pos = get_i64(in);
-        struct attn__cache_cell at = attn__cache_table_slot(cache, n, t, &from);
+        struct attn__cache_cell at = attn__cache_table_slot(cache, t, &from);
         at.pos = pos;
         if (attn__cache_tracks(cache, n)) {
             uint32_t bits = (uint32_t)get_u64(in, 4);
@@ -390,6 +390,7 @@ static void fill_table(attn_cache *cache, int64_t n, struct attn__cache_table *t
             memcpy(attn__cache_k(cache, g, at, h), take(in, g->k_row), g->k_row);
         for (int64_t h = 0; h < g->n_heads; h++)
             memcpy(attn__cache_v(cache, g, at, h), take(in, g->v_bytes), g->v_bytes);
+        attn__cache_bounds_add(cache, t, from, at);
         t->cell[t->n_cells++] = at;
     }
     for (int64_t i = 0; t->fold && i < sums_of(cache, n); i++) {

@@ -62,9 +62,11 @@ static int32_t fork_table(attn_cache *cache, int64_t n, const struct attn__cache
     for (int64_t i = 0; i < from->n_pages; i++) {
         if (cache->page[from->page[i]].marks == 0)
             continue;
+        attn__cache_bounds_copy(t, t->n_pages, from, i);
         t->page[t->n_pages++] = from->page[i];
         cache->page[from->page[i]].refs++;
     }
+    attn__cache_bounds_refresh(cache, t);
     t->lost_end = from->lost_end;
     t->pruned_at = attn__min_i64(from->pruned_at, p);
     t->n_folded = from->n_folded;

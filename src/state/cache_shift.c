@@ -105,6 +105,8 @@ static void turn_keys(attn_cache *cache, int64_t n, struct attn__cache_table *t,
             own_page(cache, n, t, i);
     for (int64_t i = at; i < t->n_cells; i++)
         attn__cache_row_turn(cache, n, t->cell[i], turn, room);
+    attn__cache_bounds_touch(cache, t, at);
+    attn__cache_bounds_refresh(cache, t);
 }
 
 int32_t attn__cache_shift(attn_cache *cache, int64_t seq, int64_t p0, int64_t delta)

@@ -157,17 +157,20 @@ static void copy_tail(attn_cache *cache, int64_t table, struct attn__cache_table
     int32_t old = t->cell[t->n_cells - 1].page;
     int64_t kept = 0, from = 0;
     for (int64_t i = 0; i < t->n_pages; i++)
-        if (t->page[i] != old)
+        if (t->page[i] != old) {
+            attn__cache_bounds_copy(t, kept, t, i);
             t->page[kept++] = t->page[i];
+        }
     t->n_pages = kept;
     for (int64_t i = 0; i < t->n_cells; i++) {
         if (t->cell[i].page != old)
             continue;
-        struct attn__cache_cell to = attn__cache_table_slot(cache, table, t, &from);
+        struct attn__cache_cell to = attn__cache_table_slot(cache, t, &from);
         attn__cache_table_copy(cache, table, t->cell[i], to);
         t->cell[i].page = to.page;
         t->cell[i].slot = to.slot;
     }
+    attn__cache_bounds_refresh(cache, t);
     attn__cache_pool_give(cache, old);
     cache->copies++;
 }
@@ -202,7 +205,7 @@ static void take_pages(attn_cache *cache, const attn_step *step)
                 pages = attn__cache_table_plan(cache, t, item->count, &copy);
             }
             while (pages-- > 0)
-                t->page[t->n_pages++] = attn__cache_pool_take(cache, n % cache->c.groups);
+                attn__cache_table_add(cache, t);
         }
         item->seq->step = step;
         item->seq->version++;
@@ -362,8 +365,9 @@ int32_t attn__cache_step_write(attn_step *step, int64_t layer, const attn_tensor
             int64_t n = row * c->groups + g, from = 0;
             struct attn__cache_table *t = &item->seq->table[n];
             for (int64_t x = item->start; x < item->start + item->count; x++) {
-                struct attn__cache_cell at = attn__cache_table_slot(cache, n, t, &from);
+                struct attn__cache_cell at = attn__cache_table_slot(cache, t, &from);
                 put_token(cache, n, at, k, v, x);
+                attn__cache_bounds_add(cache, t, from, at);
                 at.pos = item->seq->next + step->depth[x];
                 t->cell[t->n_cells++] = at;
             }

@@ -38,11 +38,14 @@ int32_t attn__cache_table_grow(attn_cache *cache, struct attn__cache_table *t, i
                                int64_t pages)
 {
     const struct attn__mem *mem = &cache->ctx->mem;
-    void *cell = t->cell, *page = t->page;
+    void *cell = t->cell, *page = t->page, *bounds = t->bounds;
     bool done = grow(mem, &cell, t->n_cells, cells, &t->cell_room, sizeof *t->cell);
     t->cell = cell;
     done = done && grow(mem, &page, t->n_pages, pages, &t->page_room, sizeof *t->page);
     t->page = page;
+    done = done && (t->bound_bytes == 0 ||
+                    grow(mem, &bounds, t->n_pages, pages, &t->bound_room, t->bound_bytes));
+    t->bounds = bounds;
     return done ? ATTN_OK : ATTN_ERR_NOMEM;
 }
 
@@ -54,6 +57,7 @@ void attn__cache_table_free(attn_cache *cache, int64_t table, struct attn__cache
         attn__cache_pool_give(cache, t->page[n]);
     attn__mem_free(mem, t->cell, (size_t)t->cell_room * sizeof *t->cell);
     attn__mem_free(mem, t->page, (size_t)t->page_room * sizeof *t->page);
+    attn__mem_free(mem, t->bounds, (size_t)t->bound_room * t->bound_bytes);
     attn__mem_free(mem, t->fold,
                    (size_t)(g->n_heads * (cache->c.d + cache->c.dv)) * sizeof(double));
 }
@@ -94,15 +98,21 @@ static void set_used(attn_cache *cache, struct attn__cache_cell at)
     cache->page[at.page].n_used++;
 }
 
-struct attn__cache_cell attn__cache_table_slot(attn_cache *cache, int64_t table,
-                                               struct attn__cache_table *t, int64_t *from)
+void attn__cache_table_add(attn_cache *cache, struct attn__cache_table *t)
+{
+    t->page[t->n_pages] = attn__cache_pool_take(cache, t->number % cache->c.groups);
+    attn__cache_bounds_clear(cache, t, t->n_pages++);
+}
+
+struct attn__cache_cell attn__cache_table_slot(attn_cache *cache, struct attn__cache_table *t,
+                                               int64_t *from)
 {
     struct attn__cache_cell at = {0};
     while (*from < t->n_pages && (!attn__cache_sole(cache, t->page[*from]) ||
                                   cache->page[t->page[*from]].n_used == cache->c.page_size))
         ++*from;
     if (*from == t->n_pages)
-        t->page[t->n_pages++] = attn__cache_pool_take(cache, table % cache->c.groups);
+        attn__cache_table_add(cache, t);
     at.page = t->page[*from];
     at.slot = first_free(cache, at.page);
     set_used(cache, at);
@@ -141,12 +151,15 @@ void attn__cache_table_sweep(attn_cache *cache, struct attn__cache_table *t, boo
     }
     int64_t kept = 0;
     for (int64_t n = 0; n < t->n_pages; n++) {
-        if (cache->page[t->page[n]].marks > 0)
-            t->page[kept++] = t->page[n];
-        else
+        if (cache->page[t->page[n]].marks == 0) {
             attn__cache_pool_give(cache, t->page[n]);
+            continue;
+        }
+        attn__cache_bounds_copy(t, kept, t, n);
+        t->page[kept++] = t->page[n];
     }
     t->n_pages = kept;
+    attn__cache_bounds_refresh(cache, t);
 }
 
 bool attn__cache_table_cut(struct attn__cache_table *t, int64_t from, int64_t to)

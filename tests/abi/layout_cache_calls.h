@@ -30,6 +30,8 @@ FUNCTION(attn_cache_read, int32_t (*)(const attn_cache *, int64_t, int64_t, int6
 FUNCTION(attn_cache_read_fold, int32_t (*)(const attn_cache *, int64_t, int64_t, int64_t, int64_t
          *, const attn_tensor *, const attn_tensor *));
 FUNCTION(attn_cache_check, int32_t (*)(const attn_cache *));
+FUNCTION(attn_cache_page_bounds, int32_t (*)(const attn_cache *, int64_t, int64_t, int64_t,
+         const attn_tensor *, const attn_tensor *, int64_t *, size_t, size_t *));
 FUNCTION(attn_cache_save, int32_t (*)(const attn_cache *, int64_t, void *, size_t, size_t *));
 FUNCTION(attn_cache_load, int32_t (*)(attn_cache *, const void *, size_t, int64_t *));
 FUNCTION(attn_step_begin, int32_t (*)(attn_cache *, size_t, const int64_t *, const int64_t *,

@@ -15,6 +15,7 @@
 
 #include "../mech/rng.h"
 #include "../oracle/stored_types.h"
+#include "cache_exact_bounds.h"
 #include "cache_model.h"
 
 enum call {
@@ -110,6 +111,7 @@ struct world {
     int heads_in[MODEL_GROUPS], dtype[MODEL_GROUPS];
     bool stored[MODEL_GROUPS]; /* as fp8 or in blocks */
     bool prefix;               /* values are the keys themselves */
+    bool bounds;               /* those of pages are kept */
     int serial;
     uint64_t hash; /* of all that can be seen */
     char text[1024];
@@ -221,6 +223,8 @@ static void compare_rows(struct world *w, int s, int row, int g, uint64_t *hash)
         }
         in++;
     }
+    if (w->bounds && !cache_exact_bounds(w->cache, w->id[s], w->layer_of[row], g, &tk))
+        FAIL("%s: row %d group %d: bounds are not those of the keys", w->text, row, g);
     size_t bytes = (size_t)(w->heads_in[g] * t->n_cells * width) * sizeof *k;
     add_hash(hash, k, bytes);
     add_hash(hash, v, bytes);
@@ -769,6 +773,8 @@ static void describe(struct world *w)
         }
     if (w->prefix)
         at += sprintf(text + at, " cache_v_prefix");
+    if (w->bounds)
+        at += sprintf(text + at, " cache_summary=minmax");
     sprintf(text + at, " #");
 }
 
@@ -787,6 +793,7 @@ static void choose_world(struct world *w)
     m->turns = rng_percent(w->rng, 60);
     m->knows_turn = m->turns && rng_percent(w->rng, 70);
     w->prefix = !m->turns && rng_percent(w->rng, 30);
+    w->bounds = rng_percent(w->rng, 30);
     for (int h = 0; h < m->heads; h++) {
         m->group_of[h] = h < m->groups ? h : (int)rng_int(w->rng, 0, m->groups - 1);
         w->heads_in[m->group_of[h]]++;
