@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from ._cache import Cache, Sequence, Step
-from ._cache_view import View
+from ._cache_view import PoolView, View
 from ._context import Context, default_context
 from ._errors import (
     ArgumentError, AttnError, OutOfMemoryError, SizeOverflowError, StateError, UnsupportedError,
@@ -46,7 +46,7 @@ def roles() -> "dict[str, str]":
 
 __all__ = [
     "ArgumentError", "AttnError", "Cache", "Context", "MaskFn", "OutOfMemoryError", "Plan",
-    "Result", "ScoreFn", "Selection", "Sequence", "SizeOverflowError", "State", "StateError",
+    "PoolView", "Result", "ScoreFn", "Selection", "Sequence", "SizeOverflowError", "State", "StateError",
     "Step", "UnsupportedError", "View", "agent_bias", "alibi_slopes", "attention",
     "default_context", "dgqa_heads", "expand_heads", "head_norms",
     "kdgqa_heads", "library_version", "lightning_slopes", "mechanisms",

@@ -120,6 +120,24 @@ class Sequence:
                   found.ctypes.data_as(POINTER(c_int64)), n.value, byref(n)))
         return found
 
+    def page_bounds(self, layer: int, group: int = 0) -> Tuple[Array, Array, Array]:
+        """Smallest and largest numbers of keys by page, and the page of each token.
+
+        Two [1,h,n,D] for the h heads of the group and n pages, and what page each of
+        `positions` is in; of caches with cache_summary="minmax".
+        """
+        n = c_size_t()
+        at = (self.cache._handle, self._id, layer, group)
+        check(lib.attn_cache_page_bounds(*at, None, None, None, 0, byref(n)))
+        page_of = np.empty(len(self.positions(layer, group)), np.int64)
+        shape = (1, self.cache.heads(group), n.value, self.cache.widths[0])
+        low, high = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        seen = view(low, "low", True), view(high, "high", True)
+        check(lib.attn_cache_page_bounds(*at, byref(seen[0].tensor), byref(seen[1].tensor),
+                                         page_of.ctypes.data_as(POINTER(c_int64)),
+                                         len(page_of), byref(n)))
+        return low, high, page_of
+
     def _rows(self, call: Any, group: int, n: int, dtype: str) -> Tuple[Array, Array]:
         heads = self.cache.heads(group)
         d, dv = self.cache.widths

@@ -10,9 +10,10 @@ import warnings
 import weakref
 from collections import OrderedDict
 from ctypes import byref, c_int64, c_size_t, c_void_p
-from typing import Any, Callable, Dict, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Optional, Sequence as Many, Tuple, Union
 
 from ._cache import Cache
+from ._cache_view import PoolView
 from ._errors import INVALID, SYNTAX, ArgumentError, check, read_text
 from ._lib import (
     CTX_BLAS, CTX_ISA, CTX_LOG_LEVEL, CTX_MAX_ISA, CTX_THREADS, LOG_LEVELS, LogFn, Logger, lib,
@@ -185,6 +186,16 @@ class Context:
         from ._functions import select
 
         return select(self, mechanism, q, k, layout, values)
+
+    def pool_view(self, k: Many[Any], v: Many[Any], lengths: Any, offsets: Any,
+                  pages: Any) -> PoolView:
+        """What runs of plans with `view` read of the caller's own pools.
+
+        k, v: of each layer [pages,slots,Hk,D] and [pages,slots,Hk,Dv]. Token t of
+        sequence s is in slot t % slots of page pages[offsets[s] + t // slots]; lengths:
+        tokens of each sequence, those of the queries with them.
+        """
+        return PoolView(self, k, v, lengths, offsets, pages)
 
     def _kept_plan(self, problem: Problem) -> Plan:
         """The plan of a problem met lately, or a new one."""
