@@ -7,6 +7,10 @@
 
 #include "base/checked.h"
 
+/* Rows of the next run that are asked for, where a run has at most so many
+ * bytes: kernels ask further ahead than it reaches. */
+enum { NEXT_ROWS = 16, SHORT_RUN = 16384 };
+
 /* The kernel for rows of a stored type, NULL for others. Those of fp8 leave its
  * scale out. */
 static attn__row_qk_q8_0_fn *stored_qk(const struct attn__kernels *kern, int32_t dtype)
@@ -59,6 +63,22 @@ static void scaled_pv(const struct attn__kernels *kern, const struct attn__rows 
         }
 }
 
+/* Asks for the rows behind a run of n from j on. */
+static void ask(const struct attn__rows *r, int64_t j, int64_t n, int64_t width, int64_t from)
+{
+    const struct attn__paged_part *last = &r->paged->part[r->paged->parts - 1];
+    int64_t keys = last->base + last->past + last->fresh;
+    int64_t bytes = (int64_t)attn__dtype_row(r->dtype, width);
+    int64_t step = r->row * attn__dtype_step(r->dtype);
+    char *at;
+    if (from == ATTN__FROM_L2 || n * bytes > SHORT_RUN || j + n >= keys)
+        return;
+    n = attn__rows_page_run(r, j + n, attn__min_i64(keys - j - n, NEXT_ROWS), &at);
+    for (int64_t i = 0; i < n && at; i++)
+        for (int64_t b = 0; b < bytes; b += 64)
+            __builtin_prefetch(at + i * step + b, 0, 2);
+}
+
 void attn__page_rows_qk(const struct attn__kernels *kern, const struct attn__rows *k, int64_t j0,
                         int64_t nk, int64_t d, const float *q, int64_t rows, float *s, int64_t lds,
                         int64_t from)
@@ -66,6 +86,7 @@ void attn__page_rows_qk(const struct attn__kernels *kern, const struct attn__row
     for (int64_t j = 0, n; j < nk; j += n, s += n) {
         char *run;
         n = attn__rows_page_run(k, j0 + j, nk - j, &run);
+        ask(k, j0 + j, n, d, from);
         const void *at = run;
         if (!at) {
             for (int64_t r = 0; r < rows; r++)
@@ -91,6 +112,7 @@ void attn__page_rows_pv(const struct attn__kernels *kern, const struct attn__row
     for (int64_t j = 0, n; j < nk; j += n, p += n) {
         char *run;
         n = attn__rows_page_run(v, j0 + j, nk - j, &run);
+        ask(v, j0 + j, n, dv, from);
         const void *at = run;
         if (!at)
             continue;

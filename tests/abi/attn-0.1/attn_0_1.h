@@ -359,6 +359,7 @@ enum {
     ATTN_PARAM_CACHE_SCORE_ROWS = 917,
     ATTN_PARAM_POLICY = 918,
     ATTN_PARAM_CACHE_V_PREFIX = 919,
+    ATTN_PARAM_CACHE_SUMMARY = 920,
 
     ATTN_PARAM_MLA_FORM = 10100,
     ATTN_PARAM_MLA_RANK = 10101,
@@ -870,6 +871,8 @@ enum {
 enum { ATTN_INVARIANT_BATCH = 0, ATTN_INVARIANT_CHUNK = 1 };
 
 enum { ATTN_CACHE_KEYS_ROTATED = 0, ATTN_CACHE_KEYS_RAW = 1 };
+
+enum { ATTN_CACHE_SUMMARY_NONE = 0, ATTN_CACHE_SUMMARY_MINMAX = 1 };
 
 enum {
     ATTN_CACHE_SCORES_NONE = 0,
@@ -1487,6 +1490,13 @@ ATTN_API int32_t attn_cache_read_fold(const attn_cache *cache, int64_t seq,
                                       int64_t layer, int64_t group, int64_t *n,
                                       const attn_tensor *k,
                                       const attn_tensor *v);
+
+ATTN_API int32_t attn_cache_page_bounds(const attn_cache *cache, int64_t seq,
+                                        int64_t layer, int64_t group,
+                                        const attn_tensor *low,
+                                        const attn_tensor *high,
+                                        int64_t *page_of, size_t room,
+                                        size_t *n);
 
 ATTN_API int32_t attn_cache_save(const attn_cache *cache, int64_t seq,
                                  void *buf, size_t len, size_t *needed);
