@@ -286,6 +286,12 @@ typedef struct attn_desc attn_desc;
  * | 30302 | moa_channels    | i64    | 1..               | hq * d           |
  * | 30400 | biformer_region | i64    | 1..               | needed           |
  * | 30401 | biformer_top    | i64    | 1..               | needed           |
+ * | 30500 | routing_clusters | i64    | 1..65536          | needed           |
+ * | 30501 | routing_window  | i64    | 1..               | needed           |
+ * | 30502 | routing_shared  | bool   |                   | 1                |
+ * | 30503 | routing_eps     | f64    | >= 0              | 1e-2             |
+ * | 30504 | routing_update  | bool   | CENTROID_STATE    | 0                |
+ * | 30505 | routing_decay   | f64    | 0..1              | 0.999            |
  * | 30600 | landmark_blocks | i64    | 1..               | needed           |
  * | 30601 | landmark_top    | i64    | 1..               | all              |
  * | 30602 | landmark_over   | enum   | nothing heads     | nothing          |
@@ -312,6 +318,12 @@ typedef struct attn_desc attn_desc;
  * | 31102 | flexprefill_tau | f64    | 0..1              | 0.1              |
  * | 31103 | flexprefill_min | i64    | 1..               | 512              |
  * | 31104 | flexprefill_max | i64    | 1..               | all              |
+ * | 31200 | hyper_block     | i64    | 1..               | 256              |
+ * | 31201 | hyper_samples   | i64    | 0..2^24           | 256              |
+ * | 31202 | hyper_least     | i64    | 1..               | 4096             |
+ * | 31203 | hyper_bits      | i64    | 1..30             | 7                |
+ * | 31204 | hyper_seed      | i64    | 0..               | needed           |
+ * | 31205 | hyper_given     | bool   | SAMPLES           | 0                |
  * | 31300 | spt_top         | i64    | 1..               | k div 8          |
  * | 31301 | spt_words       | i64    | 1..256            | 16               |
  * | 31302 | spt_part        | i64    | divides d         | 8                |
@@ -620,6 +632,12 @@ enum {
     ATTN_PARAM_MOA_CHANNELS = 30302,
     ATTN_PARAM_BIFORMER_REGION = 30400,
     ATTN_PARAM_BIFORMER_TOP = 30401,
+    ATTN_PARAM_ROUTING_CLUSTERS = 30500,
+    ATTN_PARAM_ROUTING_WINDOW = 30501,
+    ATTN_PARAM_ROUTING_SHARED = 30502,
+    ATTN_PARAM_ROUTING_EPS = 30503,
+    ATTN_PARAM_ROUTING_UPDATE = 30504,
+    ATTN_PARAM_ROUTING_DECAY = 30505,
     ATTN_PARAM_LANDMARK_BLOCKS = 30600,
     ATTN_PARAM_LANDMARK_TOP = 30601,
     ATTN_PARAM_LANDMARK_OVER = 30602,
@@ -645,6 +663,12 @@ enum {
     ATTN_PARAM_FLEXPREFILL_TAU = 31102,
     ATTN_PARAM_FLEXPREFILL_MIN = 31103,
     ATTN_PARAM_FLEXPREFILL_MAX = 31104,
+    ATTN_PARAM_HYPER_BLOCK = 31200,
+    ATTN_PARAM_HYPER_SAMPLES = 31201,
+    ATTN_PARAM_HYPER_LEAST = 31202,
+    ATTN_PARAM_HYPER_BITS = 31203,
+    ATTN_PARAM_HYPER_SEED = 31204,
+    ATTN_PARAM_HYPER_GIVEN = 31205,
     ATTN_PARAM_SPT_TOP = 31300,
     ATTN_PARAM_SPT_WORDS = 31301,
     ATTN_PARAM_SPT_PART = 31302,

@@ -173,6 +173,8 @@ enum {
     /* Bi-level routing attention (BiFormer, Zhu et al., 2023): regions of an
      * image attend to the regions that suit them best. */
     ATTN_MECH_BIFORMER = 304,
+    /* The Routing Transformer (Roy et al., 2020): clusters around centroids. */
+    ATTN_MECH_ROUTING = 305,
     /* Blocks by their landmark tokens (Mohtashami and Jaggi, 2023), normalised
      * in two levels. */
     ATTN_MECH_LANDMARK = 306,
@@ -188,6 +190,9 @@ enum {
     ATTN_MECH_HIP = 310,
     /* FlexPrefill (Lai et al., 2025): each head finds its pattern. */
     ATTN_MECH_FLEXPREFILL = 311,
+    /* HyperAttention (Han et al., 2023): blocks of like hash codes, and keys
+     * drawn at random. */
+    ATTN_MECH_HYPER = 312,
     /* Tokens by equal codes of product quantisation (SPT, Gui et al., 2023). */
     ATTN_MECH_SPT = 313,
     /* Tokens by predicted scores of low rank (Sparsifiner, Wei et al.,

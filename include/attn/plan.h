@@ -190,6 +190,14 @@ typedef struct attn_plan attn_plan;
  * | 186 | PREDICT_DOWN  | [Nk,r]               | as BIAS      | in  |       |
  * | 187 | PREDICT_UP    | [Nk,r]               | as BIAS      | in  |       |
  * | 188 | CODEBOOK      | [D/e,words,e]        | as BIAS      | in  | spt   |
+ * | 189 | PROJECTIONS   | [D,bits]             | as BIAS      | in  | hyper |
+ * | 190 | SAMPLES       | [B|1,H|1,samples]    | i32 i64      | in  | hyper |
+ * | 191 | CENTROIDS     | [Hout,n,D]           | as BIAS      | in  | rout- |
+ * | 192 | CENTROID_     | [Hout,n,D + 1]       | f32, f64     | in  | ing,  |
+ * |     | STATE         |                      |              |     |       |
+ * | 193 | NEW_CENTROIDS | [Hout,n,D]           | f32, f64     | out | rout- |
+ * | 194 | NEW_CENTROID_ | [Hout,n,D + 1]       | f32, f64     | out | ing_  |
+ * |     | STATE         |                      |              |     | update|
  *
  * "piece": declared by a piece of visibility, see pieces.h; n: blocks of
  * queries. "mech.": only mechanisms whose text says so have the role. N2: keys
@@ -366,7 +374,13 @@ enum {
     ATTN_ROLE_PREDICT_BK = 185,
     ATTN_ROLE_PREDICT_DOWN = 186,
     ATTN_ROLE_PREDICT_UP = 187,
-    ATTN_ROLE_CODEBOOK = 188
+    ATTN_ROLE_CODEBOOK = 188,
+    ATTN_ROLE_PROJECTIONS = 189,
+    ATTN_ROLE_SAMPLES = 190,
+    ATTN_ROLE_CENTROIDS = 191,
+    ATTN_ROLE_CENTROID_STATE = 192,
+    ATTN_ROLE_NEW_CENTROIDS = 193,
+    ATTN_ROLE_NEW_CENTROID_STATE = 194
 };
 
 /* One argument of execute. Frozen. For every role above but USER, object

@@ -99,6 +99,14 @@ struct attn__stripes_spec {
     double tau;                /* of FLEX: how unlike pooled blocks may be to be trusted */
 };
 
+/* Estimates of hyper (hyper_level.c). */
+struct attn__hyper_spec {
+    bool causal, given;     /* samples are the caller's */
+    int64_t block, samples;
+    int64_t least;          /* queries that are worth an estimate */
+    int64_t bits, seed;
+};
+
 struct attn__pooled_spec {
     enum attn__pooled_form form;
     struct attn__stripes_spec stripes;
@@ -106,6 +114,7 @@ struct attn__pooled_spec {
     struct attn__predict_spec predict;
     struct attn__tree_spec tree;
     struct attn__codes_spec codes;
+    struct attn__hyper_spec hyper;
     enum attn__pooled_rep rep;
     enum attn__pooled_score score;
     enum attn__pooled_reduce reduce;

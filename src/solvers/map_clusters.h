@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Clusters of queries and keys around centroids: which rows they have, those rows
+ * as one packed batch, a sequence for each batch entry, head and centroid, and the
+ * mean of what came of them. Rows are looked at as the problem's qk_norm leaves
+ * them.
+ */
+#ifndef ATTN_SOLVERS_MAP_CLUSTERS_H
+#define ATTN_SOLVERS_MAP_CLUSTERS_H
+
+#include "problem/recipe.h"
+#include "solvers/scratch.h"
+
+struct attn__clusters_spec {
+    int64_t count, window; /* centroids of a head, rows that each has */
+    bool shared;           /* keys are in the clusters of their queries */
+    double eps;            /* added to the number of clusters of a query */
+    double decay;          /* of what is known of centroids so far */
+};
+
+/* In the workspace; a sequence has `window` rows. */
+struct attn__clusters {
+    float *centroids;           /* [hout][count][d] */
+    int32_t *q_token, *k_token; /* [sequences][window], rising; the same if shared */
+    int64_t *offsets;           /* [sequences + 1] */
+    uint8_t *bad;               /* [b][hout] */
+    void *q, *k, *v, *out;
+    char *desks;
+};
+
+void attn__clusters_take(struct attn__scratch *s, const struct attn__problem *p,
+                         const struct attn__clusters_spec *spec, int64_t threads,
+                         struct attn__clusters *m);
+
+/* For each centroid the `window` rows with the largest products, the lower ones of
+ * equal products. ATTN_ERR_DATA for products that are not finite. */
+int32_t attn__clusters_find(const struct attn__recipe_run *r,
+                            const struct attn__clusters_spec *spec,
+                            const struct attn__clusters *m);
+
+/* Gives c the rows in order, offsets and number of sequences. */
+void attn__clusters_gather(const struct attn__recipe_run *r,
+                           const struct attn__clusters_spec *spec, const struct attn__clusters *m,
+                           struct attn__call *c);
+
+/* OUT of a query = the sum over its clusters / (their number + eps), 0 without. */
+void attn__clusters_scatter(const struct attn__recipe_run *r,
+                            const struct attn__clusters_spec *spec,
+                            const struct attn__clusters *m);
+
+/* NEW_CENTROIDS and NEW_CENTROID_STATE from CENTROIDS and CENTROID_STATE and the
+ * rows of all batch entries, those of queries first; whichever are there. */
+void attn__clusters_update(const struct attn__recipe_run *r,
+                           const struct attn__clusters_spec *spec, const struct attn__clusters *m);
+
+#endif /* ATTN_SOLVERS_MAP_CLUSTERS_H */
