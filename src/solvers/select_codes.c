@@ -198,20 +198,47 @@ static void cut_to_slots(int64_t slots, int64_t parts, int64_t n, uint8_t *count
         count[j] = step[count[j]];
 }
 
+static bool all_below(const uint8_t *count, int64_t n, int least)
+{
+    uint8_t found = 0;
+    for (int64_t j = 0; j < n; j++)
+        found |= count[j] >= least;
+    return !found;
+}
+
 /* The `top` keys of n with the largest counts, among equal ones the first. */
 static void write_best(struct attn__select_writer *out, const uint8_t *count, int64_t n,
                        int64_t top)
 {
-    int64_t have[UINT8_MAX + 1] = {0}, larger = 0;
+    enum { LANES = 4, RUN = 32 }; /* keys that have histograms of their own; that are skipped */
+    int32_t have[LANES][UINT8_MAX + 1] = {{0}};
+    int64_t larger = 0, equal;
     int least = UINT8_MAX;
     for (int64_t j = 0; j < n; j++)
-        have[count[j]]++;
-    for (; larger + have[least] < top; least--)
-        larger += have[least];
-    int64_t equal = top - larger;
-    for (int64_t j = 0; j < n; j++)
-        if (count[j] > least || (count[j] == least && equal-- > 0))
-            attn__select_put(out, j, 1, 0, false);
+        have[j % LANES][count[j]]++;
+    for (;; least--) {
+        int64_t some = 0;
+        for (int lane = 0; lane < LANES; lane++)
+            some += have[lane][least];
+        if (larger + some >= top)
+            break;
+        larger += some;
+    }
+    equal = top - larger;
+    for (int64_t j0 = 0; j0 < n; j0 += RUN) {
+        int64_t end = attn__min_i64(j0 + RUN, n);
+        int from = equal > 0 ? least : least + 1;
+        int64_t found[RUN], have_found = 0;
+        if (all_below(count + j0, end - j0, from))
+            continue;
+        for (int64_t j = j0; j < end; j++) { /* without a branch */
+            found[have_found] = j;
+            have_found += count[j] >= from;
+        }
+        for (int64_t e = 0; e < have_found; e++)
+            if (count[found[e]] > least || equal-- > 0)
+                attn__select_put(out, found[e], 1, 0, false);
+    }
 }
 
 static void make_rows(const struct attn__select_tasks *x, const struct attn__select_part *part,

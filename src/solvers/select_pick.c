@@ -8,67 +8,74 @@
 
 #include <math.h>
 
-/*
- * The k-th largest of x, 1 <= k <= n; x is put in another order. Pivots come
- * from a sequence of numbers that no data can foresee, so that time grows with
- * n whatever x is.
- */
-static double kth_largest(double *x, int64_t n, int64_t k)
+/* Numbers of x above y, and those that are y. */
+static void count(const double *x, int64_t n, double y, int64_t *above, int64_t *equal)
 {
-    int64_t lo = 0, hi = n;
-    uint64_t turn = (uint64_t)n;
-    while (hi - lo > 1) {
-        turn = turn * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-        double pivot = x[lo + (int64_t)((turn >> 33) % (uint64_t)(hi - lo))];
-        /* larger ones below a, smaller ones from b on, those between are equal */
-        int64_t a = lo, b = hi;
-        for (int64_t i = lo; i < b;) {
-            double y = x[i];
-            if (y > pivot) {
-                x[i++] = x[a];
-                x[a++] = y;
-            } else if (y < pivot) {
-                x[i] = x[--b];
-                x[b] = y;
-            } else {
-                i++;
-            }
-        }
-        if (k <= a)
-            hi = a;
-        else if (k <= b)
-            return pivot;
-        else
-            lo = b;
+    int64_t more = 0, same = 0;
+    for (int64_t i = 0; i < n; i++) {
+        more += x[i] > y;
+        same += x[i] == y;
     }
-    return x[lo];
+    *above = more;
+    *equal = same;
 }
 
-static bool is_open(const double *score, const uint8_t *state, int64_t j)
+/*
+ * The k-th largest of x, 1 <= k <= n, and how many are larger; x is lost. Pivots
+ * come from a sequence of numbers that no data can foresee, so that time grows with
+ * n whatever x is. Nothing branches on a single number: what is on the right side
+ * of a pivot is written over what was there, and what is not is written over next.
+ */
+static double kth_largest(double *x, int64_t n, int64_t k, int64_t *larger)
 {
-    return state[j] == ATTN__PICK_MAY && score[j] > -INFINITY;
+    uint64_t turn = (uint64_t)n;
+    *larger = 0;
+    for (;;) {
+        turn = turn * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        double pivot = x[(int64_t)((turn >> 33) % (uint64_t)n)];
+        int64_t above, equal, kept = 0;
+        count(x, n, pivot, &above, &equal);
+        if (k > above && k <= above + equal) {
+            *larger += above;
+            return pivot;
+        }
+        bool up = k <= above;
+        for (int64_t i = 0; i < n; i++) {
+            double y = x[i];
+            x[kept] = y;
+            kept += up ? y > pivot : y < pivot;
+        }
+        if (!up) {
+            *larger += above + equal;
+            k -= above + equal;
+        }
+        n = kept;
+    }
+}
+
+static inline bool is_open(const double *score, const uint8_t *state, int64_t j)
+{
+    return (state[j] == ATTN__PICK_MAY) & (score[j] > -INFINITY);
 }
 
 /* `left` more of those that may be taken. */
 static void pick_top(int64_t left, const double *score, uint8_t *state, int64_t n, double *room)
 {
     int64_t open = 0, larger = 0;
-    for (int64_t j = 0; j < n; j++)
-        if (is_open(score, state, j))
-            room[open++] = score[j];
-    double least = -INFINITY;
-    if (left < open && left > 0)
-        least = kth_largest(room, open, left);
-    for (int64_t m = 0; m < open; m++)
-        larger += room[m] > least;
+    for (int64_t j = 0; j < n; j++) {
+        room[open] = score[j];
+        open += is_open(score, state, j);
+    }
+    double least = left > 0 ? -INFINITY : INFINITY;
+    if (left > 0 && left < open)
+        least = kth_largest(room, open, left, &larger);
     int64_t equal = left - larger;
     for (int64_t j = 0; j < n; j++) {
-        if (state[j] != ATTN__PICK_MAY)
-            continue;
-        bool in = left > 0 && is_open(score, state, j) && score[j] >= least;
-        if (in && score[j] <= least)
-            in = equal-- > 0;
-        state[j] = in ? ATTN__PICK_IN : ATTN__PICK_OUT;
+        bool may = state[j] == ATTN__PICK_MAY, open_too = is_open(score, state, j);
+        bool tie = open_too & (score[j] == least);
+        bool in = (open_too & (score[j] > least)) | (tie & (equal > 0));
+        equal -= tie;
+        state[j] = may ? (in ? ATTN__PICK_IN : ATTN__PICK_OUT) : state[j];
     }
 }
 
@@ -153,13 +160,15 @@ int64_t attn__pick_within(const double *score, int64_t n, double mass, double *r
 bool attn__pick_row(const struct attn__pick *p, const double *score, uint8_t *state, int64_t n,
                     double *room)
 {
-    int64_t in = 0;
+    int64_t in = 0, bad = 0;
     for (int64_t j = 0; j < n; j++) {
+        bool counts = (state[j] == ATTN__PICK_MAY) |
+                      ((state[j] == ATTN__PICK_IN) & (p->rule == ATTN__PICK_COVER));
         in += state[j] == ATTN__PICK_IN;
-        if (isnan(score[j]) && (state[j] == ATTN__PICK_MAY ||
-                                (state[j] == ATTN__PICK_IN && p->rule == ATTN__PICK_COVER)))
-            return false;
+        bad += (isnan(score[j]) != 0) & counts;
     }
+    if (bad > 0)
+        return false;
     switch (p->rule) {
     case ATTN__PICK_TOP:
         pick_top(p->top - in, score, state, n, room);

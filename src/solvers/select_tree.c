@@ -88,59 +88,90 @@ static int64_t known_by(const struct attn__pooled_spec *spec, int64_t start, int
     return spec->tree.middle ? start + (size - 1) / 2 : start;
 }
 
-/* The scores of groups take in n keys in the desk, key j of group[j]: the largest
- * product with a query, NaN if one is. */
-static void take_in(const struct search *w, const int64_t *group, int64_t n)
+/* best[j] = the largest of `rows` products of key j, which are `ld` apart; false if
+ * one is NaN. */
+#define ATTN__LARGEST(type, name)                                                                  \
+    static bool name(const type *restrict s, int64_t rows, int64_t ld, int64_t n,                  \
+                     double *restrict best)                                                        \
+    {                                                                                              \
+        type most[ATTN__POOLED_PIECE];                                                             \
+        uint8_t bad = 0;                                                                           \
+        for (int64_t j = 0; j < n; j++)                                                            \
+            most[j] = s[j];                                                                        \
+        for (int64_t i = 0; i < rows; i++)                                                         \
+            for (int64_t j = 0; j < n; j++) {                                                      \
+                type y = s[i * ld + j];                                                            \
+                most[j] = y > most[j] ? y : most[j];                                               \
+                bad |= y != y;                                                                     \
+            }                                                                                      \
+        for (int64_t j = 0; j < n; j++)                                                            \
+            best[j] = most[j];                                                                     \
+        return !bad;                                                                               \
+    }
+
+ATTN__LARGEST(float, largest_f32)
+ATTN__LARGEST(double, largest_f64)
+
+/* The scores of groups take in n keys in the desk, key j of group[j]; false for
+ * NaN. */
+static bool take_in(const struct search *w, const int64_t *group, int64_t n)
 {
     const struct attn__select_tasks *x = w->x;
     struct attn__rows rows = attn__select_dense(x->z->exact, w->k->k, x->z->d);
+    double best[ATTN__POOLED_PIECE];
+    const void *s = w->k->s;
     attn__stripes_products(x->r, x->z, w->k->q, w->queries, &rows, n, w->k->s, ATTN__POOLED_PIECE,
                            w->k->piece);
-    for (int64_t i = 0; i < w->queries; i++)
-        for (int64_t j = 0; j < n; j++) {
-            double y = attn__select_at(x->z->exact, w->k->s, i * ATTN__POOLED_PIECE + j);
-            double *to = &w->k->score[group[j]];
-            *to = y > *to || isnan(y) ? y : *to;
-        }
+    if (x->z->exact ? !largest_f64(s, w->queries, ATTN__POOLED_PIECE, n, best)
+                    : !largest_f32(s, w->queries, ATTN__POOLED_PIECE, n, best))
+        return false;
+    for (int64_t j = 0; j < n; j++)
+        w->k->score[group[j]] = fmax(w->k->score[group[j]], best[j]);
+    return true;
 }
 
-/* Scores of n groups: keys of their representatives go to the desk until it is
- * full. */
-static void score_groups(const struct search *w, int64_t n)
+/* n groups become 2 n halves, the smaller one first. What a group is known by is
+ * mostly what one of its halves is, whose score is then known. */
+static void halve(const struct attn__pooled_spec *spec, const struct desk *k, int64_t n)
+{
+    for (int64_t g = n - 1; g >= 0; g--) {
+        int64_t start = k->start[g], size = k->size[g], known = known_by(spec, start, size);
+        double score = k->score[g];
+        for (int64_t half = 0; half < 2; half++) {
+            int64_t at = 2 * g + half;
+            k->start[at] = start + half * (size / 2);
+            k->size[at] = half ? size - size / 2 : size / 2;
+            k->score[at] = known_by(spec, k->start[at], k->size[at]) == known ? score : -INFINITY;
+        }
+    }
+}
+
+/* Scores of those of n groups that have none: keys of what they are known by go to
+ * the desk until it is full. False for NaN. */
+static bool score_groups(const struct search *w, int64_t n)
 {
     const struct attn__pooled_spec *spec = w->x->m->spec;
     size_t row = (size_t)w->x->z->d * attn__select_size(w->x->z->exact);
     int64_t count = 0, group[ATTN__POOLED_PIECE];
-    for (int64_t g = 0; g < n; g++)
-        w->k->score[g] = -INFINITY;
     for (int64_t g = 0; g < n; g++) {
         int64_t lo = known_by(spec, w->k->start[g], w->k->size[g]) * spec->k_block;
         int64_t hi = attn__min_i64(lo + spec->k_block, w->end);
-        for (int64_t j = lo, m; j < hi && w->k->size[g] > 0; j += m) {
+        if (w->k->size[g] == 0 || w->k->score[g] > -INFINITY)
+            continue;
+        for (int64_t j = lo, m; j < hi; j += m) {
             m = attn__min_i64(hi - j, ATTN__POOLED_PIECE - count);
             attn__select_load(w->x->r->machine->kern, &w->keys, j, m, w->x->z->d,
                               w->x->z->exact, w->k->k + (size_t)count * row);
             for (int64_t e = 0; e < m; e++)
                 group[count++] = g;
-            if (count == ATTN__POOLED_PIECE) {
-                take_in(w, group, count);
-                count = 0;
-            }
+            if (count < ATTN__POOLED_PIECE)
+                continue;
+            if (!take_in(w, group, count))
+                return false;
+            count = 0;
         }
     }
-    take_in(w, group, count);
-}
-
-/* n groups become 2 n halves, the smaller one first. */
-static void halve(const struct desk *k, int64_t n)
-{
-    for (int64_t g = n - 1; g >= 0; g--) {
-        int64_t start = k->start[g], size = k->size[g];
-        k->start[2 * g] = start;
-        k->size[2 * g] = size / 2;
-        k->start[2 * g + 1] = start + size / 2;
-        k->size[2 * g + 1] = size - size / 2;
-    }
+    return count == 0 || take_in(w, group, count);
 }
 
 /* The groups that are picked move to the front; how many those are. */
@@ -151,6 +182,7 @@ static int64_t keep(const struct desk *k, int64_t n)
         if (k->state[g] != ATTN__PICK_IN)
             continue;
         k->start[kept] = k->start[g];
+        k->score[kept] = k->score[g];
         k->size[kept++] = k->size[g];
     }
     return kept;
@@ -165,14 +197,15 @@ static int64_t search(const struct search *w)
     for (int64_t g = 0; g < n; g++) { /* both are below 2^31 */
         w->k->start[g] = blocks * g / n;
         w->k->size[g] = blocks * (g + 1) / n - w->k->start[g];
+        w->k->score[g] = -INFINITY;
     }
     for (double size = (double)blocks / (double)n; size > 1; size /= 2) {
-        halve(w->k, all);
-        score_groups(w, 2 * all);
+        halve(spec, w->k, all);
+        if (!score_groups(w, 2 * all))
+            return -1;
         for (int64_t g = 0; g < 2 * all; g++)
             w->k->state[g] = w->k->size[g] > 0 ? ATTN__PICK_MAY : ATTN__PICK_OUT;
-        if (!attn__pick_row(&pick, w->k->score, w->k->state, 2 * all, w->k->pick))
-            return -1;
+        attn__pick_row(&pick, w->k->score, w->k->state, 2 * all, w->k->pick);
         all = keep(w->k, 2 * all);
     }
     return all;
