@@ -2,7 +2,8 @@
 /*
  * How the pooled selector chooses the keys of a row of queries: what stands for
  * the row and for each block of keys, how the two make a score, and what is
- * done with the scores. Twelve published selectors are settings of it.
+ * done with the scores. Twelve published selectors are settings of it; those that
+ * have an algorithm of their own have a part here for what it needs besides.
  */
 #ifndef ATTN_PROBLEM_POOLED_SPEC_H
 #define ATTN_PROBLEM_POOLED_SPEC_H
