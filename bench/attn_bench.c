@@ -12,6 +12,7 @@
 #include "bench_library.h"
 #include "bench_options.h"
 #include "cache_pairs.h"
+#include "callbacks.h"
 #include "measure.h"
 #include "random_shapes.h"
 #include "report.h"
@@ -105,6 +106,8 @@ static void measure_pairs(struct bench *m, const char *suite)
         rc = bench_routed(&m->options, m->threads, m->table);
         if (rc == 0)
             rc = bench_selecting(&m->options, m->threads, m->table);
+    } else if (strcmp(suite, BENCH_CALLBACKS) == 0) {
+        rc = bench_callbacks(&m->options, m->threads, m->table);
     } else {
         const bench_limits *l = limits_of(m, m->threads);
         rc = l ? bench_cache_pairs(&m->options, l, m->table, &m->rows) : BENCH_FAILED;

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "cache_pairs.h"
+#include "callbacks.h"
 #include "routed.h"
 #include "suites.h"
 
@@ -95,7 +96,9 @@ static void help(void)
          "plan,\nagainst the same attention in full: the ratio of times, and that over the share "
          "of the\nwork that is left.\n\n"
          "Suite " BENCH_CACHE ": attention from an attn_cache against something near it, of --k "
-         "keys at most;\n/base is how many times as fast. Shared keys count for each sequence.");
+         "keys at most;\n/base is how many times as fast. Shared keys count for each sequence.\n\n"
+         "Suite " BENCH_CALLBACKS ": ALiBi and windows as functions of the caller's, against the "
+         "library's own.");
 }
 
 static int set_isa(const char *name, int32_t *isa)
@@ -200,9 +203,11 @@ int bench_options_parse(int argc, char **argv, bench_options *options, bool *don
     if (rc == 0 && options->random && (options->n_suites || options->n_problems))
         rc = usage("--random makes its own problems: leave out --suite and problems");
     for (size_t i = 0; i < options->n_suites && rc == 0; i++)
-        if (strcmp(options->suites[i], BENCH_ROUTED) == 0 && (options->json || options->plot))
-            rc = usage("--suite " BENCH_ROUTED " has a table of its own: leave out --json and "
-                       "--plot");
+        if ((strcmp(options->suites[i], BENCH_ROUTED) == 0 ||
+             strcmp(options->suites[i], BENCH_CALLBACKS) == 0) &&
+            (options->json || options->plot))
+            rc = usage("--suite %s has a table of its own: leave out --json and --plot",
+                       options->suites[i]);
     if (options->random && !options->seed_given)
         options->seed = (uint64_t)time(NULL);
     return rc;

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "bench_library.h"
-#include "problem_data.h"
+#include "plan_side.h"
 #include "turns.h"
 
 enum { BLOCK = 128 };
@@ -48,16 +48,8 @@ static const struct pair {
     {BLOCKS, BLOCKS " must=list[128,128]", LISTS, 0.5},
 };
 
-struct side {
-    const char *problem;
-    attn_plan *plan;
-    bench_size size;
-    bench_data data;
-    int64_t turn;
-};
-
 struct measured {
-    struct side side[BOTH];
+    bench_plan_side side[BOTH];
     int64_t *offsets, *index; /* of lists */
     attn_tensor list[2];
 };
@@ -135,32 +127,6 @@ static int make_lists(struct measured *m, double density, uint64_t *state)
     return 0;
 }
 
-static int prepare_one(attn_ctx *ctx, const bench_options *options, const char *problem,
-                       struct side *side)
-{
-    attn_desc *desc;
-    side->problem = problem;
-    if (attn_desc_parse(ctx, problem, &desc) != ATTN_OK)
-        return bench_library_failed(problem);
-    int rc = bench_size_read(desc, 0, &side->size);
-    if (rc == 0 && attn_plan_create(ctx, desc, &side->plan) != ATTN_OK)
-        rc = bench_library_failed(problem);
-    attn_desc_destroy(desc);
-    return rc == 0 ? bench_data_make(side->plan, &side->size, options->seed, options->huge,
-                                     &side->data)
-                   : rc;
-}
-
-static int run(void *arg)
-{
-    struct side *side = arg;
-    const bench_data *d = &side->data;
-    const attn_arg *args = d->args[side->turn++ % d->copies];
-    if (attn_plan_execute(side->plan, args, d->n_args, NULL, 0) != ATTN_OK)
-        return bench_library_failed(side->problem);
-    return 0;
-}
-
 static int one_pair(attn_ctx *ctx, const bench_options *options, const struct pair *p, FILE *table)
 {
     struct measured *m = calloc(1, sizeof *m);
@@ -168,25 +134,24 @@ static int one_pair(attn_ctx *ctx, const bench_options *options, const struct pa
     bench_turns turns;
     if (!m)
         return bench_failed("no memory");
-    int rc = prepare_one(ctx, options, p->full, &m->side[FULL]);
+    int rc = bench_plan_side_parse(ctx, options, p->full, &m->side[FULL]);
     if (rc == 0)
-        rc = prepare_one(ctx, options, p->routed, &m->side[ROUTED]);
+        rc = bench_plan_side_parse(ctx, options, p->routed, &m->side[ROUTED]);
     if (rc == 0 && p->kind == GATES)
         rc = fill_gates(&m->side[ROUTED].data, p->density, &state);
     if (rc == 0 && p->kind == LISTS)
         rc = make_lists(m, p->density, &state);
     if (rc == 0)
-        rc = bench_in_turns(options, run, (void *[]){&m->side[FULL], &m->side[ROUTED]}, &turns);
+        rc = bench_in_turns(options, bench_plan_side_run,
+                            (void *[]){&m->side[FULL], &m->side[ROUTED]}, &turns);
     if (rc == 0) {
         double full = turns.median[FULL], routed = turns.median[ROUTED];
         fprintf(table, "%-52s %6.2f %10.1f %10.1f %7.3f %8.3f\n", p->routed, p->density,
                 full * 1e-3, routed * 1e-3, routed / full, routed / full / p->density);
         fflush(table);
     }
-    for (int n = FULL; n < BOTH; n++) {
-        attn_plan_destroy(m->side[n].plan);
-        bench_data_free(&m->side[n].data);
-    }
+    for (int n = FULL; n < BOTH; n++)
+        bench_plan_side_free(&m->side[n]);
     free(m->offsets);
     free(m->index);
     free(m);

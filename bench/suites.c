@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cache_pairs.h"
+#include "callbacks.h"
 #include "routed.h"
 
 #define BASE "softmax h=12 n=2048 d=64 "
@@ -167,7 +168,7 @@ static const char *const crossover[] = {
     PAIR(256), PAIR(512), PAIR(1024), PAIR(2048), PAIR(4096), PAIR(8192), PAIR(16384), NULL,
 };
 
-/* Pairs of problems, which cache_pairs.c and routed.c have. */
+/* Pairs of problems, which cache_pairs.c, callbacks.c and routed.c have. */
 static const char *const none[] = {NULL};
 
 static const struct {
@@ -179,7 +180,7 @@ static const struct {
     {"masks", masks, false},     {"dtypes", dtypes, false}, {"threads", threads, true},
     {"scaling", scaling, false}, {"linear", linear, false},
     {"crossover", crossover, false}, {BENCH_ROUTED, none, false},
-    {BENCH_CACHE, none, false},
+    {BENCH_CACHE, none, false},  {BENCH_CALLBACKS, none, false},
 };
 
 enum { SUITES = sizeof suites / sizeof suites[0] };
