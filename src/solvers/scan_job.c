@@ -39,13 +39,14 @@ void attn__scan_room_take(struct attn__scratch *s, const struct attn__problem *p
     r->scratch = ATTN__TAKE(s, (int64_t)bytes, char);
 }
 
-/* The state that this thread comes to after this one; NULL: none. */
-static const float *next_state(const struct attn__scan_job *j, const struct attn_state *state)
+bool attn__scan_job_next(const struct attn__scan_job *j, struct attn__seq *s, int64_t *head)
 {
-    int64_t head = j->head + j->stride, hs = j->c->p->scan.hs, seq = j->s->index + head / hs;
-    if (!state || seq >= j->c->n_seq)
-        return NULL;
-    return (float *)(void *)attn__state_head(state, attn__scan_slot(j->c, seq), head % hs);
+    int64_t at = j->head + j->stride, hs = j->c->p->scan.hs, seq = j->s->index + at / hs;
+    if (seq >= j->c->n_seq)
+        return false;
+    *s = attn__call_seq(j->c, seq);
+    *head = at % hs;
+    return true;
 }
 
 void attn__scan_job_empty(const struct attn__scan_job *j)
@@ -81,7 +82,12 @@ void attn__scan_job_begin(struct attn__scan_job *j)
         j->lse = attn__state_lse(state, head);
         j->log = attn__state_log(state, head);
         j->r->load.age = state->count[slot];
-        j->next = next_state(j, state);
+        struct attn__seq next;
+        int64_t next_head;
+        if (attn__scan_job_next(j, &next, &next_head)) {
+            slot = attn__scan_slot(j->c, next.index);
+            j->next = (float *)(void *)attn__state_head(state, slot, next_head);
+        }
     } else {
         attn__scan_job_empty(j);
     }

@@ -33,12 +33,15 @@ struct attn__scan_job {
     int64_t head, rows, v_first, v_n, dv16; /* rows: of a chunk */
     int64_t stride; /* heads to the one that comes next on this thread, more or less */
     float *S, *z;
-    const float *next;
+    const float *next; /* the state that comes next; NULL: none */
     double *lse, *log; /* log: a segment's */
 };
 
 /* From c, s, r, head, rows and the columns to what the state is and has been. */
 void attn__scan_job_begin(struct attn__scan_job *j);
+
+/* What this thread comes to after this, more or less; false: nothing. */
+bool attn__scan_job_next(const struct attn__scan_job *j, struct attn__seq *s, int64_t *head);
 
 /* Makes the state, or these columns of it, that of no tokens. */
 void attn__scan_job_empty(const struct attn__scan_job *j);

@@ -126,6 +126,23 @@ static void fetch_state(const struct attn__scan_job *j, struct attn__ahead *a)
                     attn__min_i64(j->kind.dk - first, (FLOATS + j->dv16 - 1) / j->dv16), j->dv16);
 }
 
+/* What is wanted behind the m tokens from number i on: the sequence's next ones;
+ * token by token, where states come from memory, the first ones of the next state. */
+static void ahead_of(const struct attn__scan_job *j, int64_t i, int64_t m, bool reverse,
+                     struct attn__ahead *a)
+{
+    enum { FIRST = 4 };
+    struct attn__seq next;
+    int64_t head, left = j->s->nq - i - m;
+    *a = (struct attn__ahead){.runs = 0};
+    if (j->core == attn__scan_core_run && left > 0)
+        attn__scan_ahead_tokens(a, j->c, j->s, j->head, i + m,
+                                attn__min_i64(j->r->load.tokens, left), reverse);
+    else if (j->core == attn__scan_tokens_run && left == 0 && j->next &&
+             attn__scan_job_next(j, &next, &head))
+        attn__scan_ahead_tokens(a, j->c, &next, head, 0, attn__min_i64(next.nq, FIRST), reverse);
+}
+
 static bool is_both(const struct attn__problem *p)
 {
     return p->scan.direction == ATTN_DIRECTION_SYMMETRIC;
@@ -135,11 +152,11 @@ static void pass(struct attn__scan_job *j, bool reverse)
 {
     struct attn__scan_load *l = &j->r->load;
     bool both = is_both(j->c->p);
-    struct attn__ahead ahead = {.runs = 0};
+    struct attn__ahead state = {.runs = 0}, ahead;
     if (j->core == attn__scan_tokens_run && j->kind.update != ATTN__CORE_ADD && j->next) {
-        fetch_state(j, &ahead);
-        l->ahead = &ahead;
-        l->fetch = (attn__ahead_rows(&ahead) + 4) / 5;
+        fetch_state(j, &state);
+        l->ahead = &state;
+        l->fetch = (attn__ahead_rows(&state) + 4) / 5;
     }
     for (int64_t i = 0, m; i < j->s->nq; i += m) {
         bool fresh;
@@ -151,12 +168,8 @@ static void pass(struct attn__scan_job *j, bool reverse)
         struct attn__scan_chunk c = attn__scan_load_chunk(l, i, m, true);
         float *out = attn__scan_job_out(j, i, reverse);
         c.out = out ? out : j->r->out;
-        if (j->core == attn__scan_core_run && i + m < j->s->nq) {
-            ahead.runs = ahead.now = 0;
-            attn__scan_ahead_tokens(&ahead, j->c, j->s, j->head, i + m,
-                                    attn__min_i64(l->tokens, j->s->nq - i - m), reverse);
-            c.ahead = &ahead;
-        }
+        ahead_of(j, i, m, reverse, &ahead);
+        c.ahead = ahead.runs > 0 ? &ahead : NULL;
         c.next = i + m == j->s->nq ? j->next : NULL;
         j->core(j->kern, &j->kind, &c, j->v_first, j->v_n, j->S, j->z, j->r->scratch);
         add_logs(j, &c);

@@ -121,6 +121,8 @@ void attn__scan_tokens_run(const struct attn__kernels *kern, const struct attn__
         const float *k = c->k + i * dk16, *v = c->v + i * dv16 + v_first;
         const float *w = kind->update == ATTN__CORE_GENERAL ? c->w + i * dk16 : k;
         int64_t inc = decays(kern, kind, c, i, &r);
+        if (c->ahead && i == c->n - 1)
+            attn__ahead_fetch(c->ahead, attn__ahead_rows(c->ahead));
         for (int64_t h = c->readers - 1; h >= 0 && kind->read_before; h--) {
             const float *q = c->q + (h * c->n + i) * dk16;
             float *o = c->out + (h * c->n + i) * dv16 + v_first, own = own_weight(kind, q, k);
