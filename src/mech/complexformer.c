@@ -10,10 +10,12 @@
 
 #include "base/error.h"
 #include "mech/one_attend.h"
+#include "mech/packed.h"
 #include "solvers/map_euler.h"
 #include "solvers/scratch.h"
 
 struct arrays {
+    int64_t *q_offsets, *k_offsets; /* of a packed batch */
     void *q, *k; /* as the inputs, in f32 or f64 */
 };
 
@@ -23,6 +25,8 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p, struct
     int64_t heads = 0, q = 0, k = 0;
     s->ok = s->ok && attn__mul_i64(p->b, p->hq, &heads) && attn__mul_i64(heads, p->d, &heads) &&
             attn__mul_i64(heads, p->q, &q) && attn__mul_i64(heads, p->k, &k);
+    a->q_offsets = attn__packed_offsets(s, p);
+    a->k_offsets = attn__packed_offsets(s, p);
     a->q = attn__scratch_take(s, q, size);
     a->k = attn__scratch_take(s, k, size);
 }
@@ -59,25 +63,29 @@ static int32_t stage(const struct attn__params *v, const struct attn__problem *w
 
 static void run(const struct attn__recipe_run *r)
 {
-    const struct attn__call *whole = r->call;
-    int32_t type = attn__problem_row_dtype(whole->p);
+    int32_t type = attn__problem_row_dtype(r->call->p);
     struct attn__scratch s = {.base = r->ws, .ok = true};
+    struct attn__recipe_run at_front = *r;
+    struct attn__call whole;
     struct arrays a;
-    carve(&s, whole->p, &a);
-    struct attn__call c = attn__one_attend_call(r);
+    carve(&s, r->call->p, &a);
+    attn__recipe_rebase(r, a.q_offsets, &whole);
+    attn__recipe_rebase_keys(a.k_offsets, &whole);
+    at_front.call = &whole;
+    struct attn__call c = attn__one_attend_call(&at_front);
     const attn_tensor *delta =
-        whole->has[ATTN__SLOT_EULER_DELTA] ? &whole->t[ATTN__SLOT_EULER_DELTA] : NULL;
+        whole.has[ATTN__SLOT_EULER_DELTA] ? &whole.t[ATTN__SLOT_EULER_DELTA] : NULL;
     const attn_tensor *shift =
-        whole->has[ATTN__SLOT_EULER_SHIFT] ? &whole->t[ATTN__SLOT_EULER_SHIFT] : NULL;
+        whole.has[ATTN__SLOT_EULER_SHIFT] ? &whole.t[ATTN__SLOT_EULER_SHIFT] : NULL;
     for (int n = 0; n < 2; n++) {
         enum attn__slot slot = n == 0 ? ATTN__SLOT_Q : ATTN__SLOT_K;
-        const attn_tensor *from = &whole->t[slot];
+        const attn_tensor *from = &whole.t[slot];
         attn_tensor to = attn__recipe_view(n == 0 ? a.q : a.k, type, from->shape[0],
                                            from->shape[1], from->shape[2], from->shape[3]);
         attn__map_euler(r->threads, from, delta, n == 0 ? shift : NULL, &to);
         attn__recipe_give(&c, slot, &to);
     }
-    r->attend(r, 0, &c);
+    r->attend(&at_front, 0, &c);
 }
 
 static const struct attn__recipe recipe = {
@@ -94,7 +102,7 @@ int32_t attn__mech_complexformer(const struct attn__params *params, const struct
         return attn__error_set(ATTN_ERR_INVALID,
                                "rope is half, but complexformer's complex numbers are pairs of "
                                "neighbours: expected interleaved or none");
-    int32_t status = attn__one_attend(params, mem, settings, N_SETTINGS, &recipe, p);
+    int32_t status = attn__one_attend(params, mem, settings, N_SETTINGS, &recipe, true, p);
     if (status != ATTN_OK)
         return status;
     if (p->d % 2 != 0 || p->hk != p->hq) {

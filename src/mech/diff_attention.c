@@ -11,6 +11,7 @@
 #include <attn/attn.h>
 
 #include "base/error.h"
+#include "mech/packed.h"
 #include "mech/preset.h"
 #include "problem/recipe.h"
 #include "solvers/map_rows.h"
@@ -46,14 +47,17 @@ static int32_t set_heads(struct attn__params *v, int64_t a)
     return status;
 }
 
-static void carve(struct attn__scratch *s, const struct attn__problem *p, void *part[MAPS])
+/* Returns the room for offsets of a packed batch. */
+static int64_t *carve(struct attn__scratch *s, const struct attn__problem *p, void *part[MAPS])
 {
+    int64_t *offsets = attn__packed_offsets(s, p);
     size_t size = attn__dtype_size(attn__problem_row_dtype(p));
     int64_t n = 0;
     s->ok = s->ok && attn__mul_i64(p->b, p->hout, &n) && attn__mul_i64(n, p->q, &n) &&
             attn__mul_i64(n, p->dv, &n);
     for (int a = 0; a < MAPS; a++)
         part[a] = attn__scratch_take(s, n, size);
+    return offsets;
 }
 
 static bool workspace(const struct attn__problem *p, const struct attn__machine *m, size_t *bytes)
@@ -87,20 +91,23 @@ static int32_t stage(const struct attn__params *v, const struct attn__problem *w
 static void run(const struct attn__recipe_run *r)
 {
     const struct attn__problem *p = r->call->p;
-    const attn_tensor *out = &r->call->t[ATTN__SLOT_OUT];
     struct attn__scratch s = {.base = r->ws, .ok = true};
+    struct attn__recipe_run at_front = *r;
+    struct attn__call whole;
     attn_tensor part[MAPS];
     void *room[MAPS];
-    carve(&s, p, room);
+    attn__recipe_rebase(r, carve(&s, p, room), &whole);
+    at_front.call = &whole;
+    const attn_tensor *out = &whole.t[ATTN__SLOT_OUT];
     for (int a = 0; a < MAPS; a++) {
-        struct attn__call c = attn__recipe_call(r);
-        attn__recipe_pass_inputs(&c, r->call);
+        struct attn__call c = attn__recipe_call(&at_front);
+        attn__recipe_pass_inputs(&c, &whole);
         part[a] = attn__recipe_view(room[a], attn__problem_row_dtype(p), out->shape[0], p->hout,
                                     out->shape[2], p->dv);
         attn__recipe_give(&c, ATTN__SLOT_OUT, &part[a]);
         r->attend(r, a, &c);
     }
-    attn__map_difference(r, &s, &part[0], &part[1], &r->call->t[ATTN__SLOT_DIFF_LAMBDA]);
+    attn__map_difference(&at_front, &s, &part[0], &part[1], &whole.t[ATTN__SLOT_DIFF_LAMBDA]);
 }
 
 static const struct attn__recipe recipe = {
@@ -111,7 +118,6 @@ static const struct attn__recipe recipe = {
 };
 
 static const struct attn__setting settings[] = {
-    {ATTN_PARAM_PACKED, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_Q_HEAD, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_K_HEAD, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_V_HEAD, ATTN__REFUSED, 0, 0},

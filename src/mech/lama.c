@@ -139,7 +139,7 @@ int32_t attn__mech_lama(const struct attn__params *params, const struct attn__me
     if (status == ATTN_OK)
         status = attn__one_attend_biased(params);
     if (status == ATTN_OK)
-        status = attn__one_attend(params, mem, settings, N_SETTINGS, &recipe, p);
+        status = attn__one_attend(params, mem, settings, N_SETTINGS, &recipe, false, p);
     if (status != ATTN_OK)
         return status;
     if (p->dv != p->d) {

@@ -12,6 +12,7 @@
 #include <attn/attn.h>
 
 #include "base/error.h"
+#include "mech/packed.h"
 #include "mech/preset.h"
 #include "problem/recipe.h"
 #include "solvers/map_gemm.h"
@@ -21,6 +22,7 @@
 enum { DN, DR, R, RD, EXTENTS };
 
 struct arrays {
+    int64_t *q_offsets, *k_offsets; /* of a packed batch */
     void *q; /* absorbed: projected queries [B,H,q,R+dr]; naive: [B,H,q,d] */
     void *o; /* absorbed: sums of latent rows [B,H,q,R] */
     void *k, *v; /* naive: [B,H,k,d], [B,H,k,dv] */
@@ -55,6 +57,8 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
                   const struct attn__machine *m, struct arrays *a)
 {
     bool in_latent = absorbed(p);
+    a->q_offsets = attn__packed_offsets(s, p);
+    a->k_offsets = in_latent ? NULL : attn__packed_offsets(s, p);
     a->q = take(s, p, p->q, in_latent ? size(p, RD) : p->d);
     a->o = take(s, p, p->q, in_latent ? size(p, R) : 0);
     a->k = take(s, p, in_latent ? 0 : p->k, p->d);
@@ -179,12 +183,18 @@ static void run_naive(const struct attn__recipe_run *r, const struct arrays *a)
 static void run(const struct attn__recipe_run *r)
 {
     struct attn__scratch s = {.base = r->ws, .ok = true};
+    struct attn__recipe_run at_front = *r;
+    struct attn__call whole;
     struct arrays a;
     carve(&s, r->call->p, r->machine, &a);
-    if (absorbed(r->call->p))
-        run_absorbed(r, &a);
-    else
-        run_naive(r, &a);
+    attn__recipe_rebase(r, a.q_offsets, &whole);
+    at_front.call = &whole;
+    if (absorbed(r->call->p)) {
+        run_absorbed(&at_front, &a);
+    } else {
+        attn__recipe_rebase_keys(a.k_offsets, &whole);
+        run_naive(&at_front, &a);
+    }
 }
 
 static const struct attn__recipe recipe = {
@@ -199,7 +209,6 @@ static const struct attn__recipe recipe = {
 static const struct attn__setting settings[] = {
     {ATTN_PARAM_HK, ATTN__FIXED, 1, 0},
     {ATTN_PARAM_HV, ATTN__FIXED, 1, 0},
-    {ATTN_PARAM_PACKED, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_Q_HEAD, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_K_HEAD, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_V_HEAD, ATTN__REFUSED, 0, 0},

@@ -126,7 +126,7 @@ int32_t attn__mech_pointer(const struct attn__params *params, const struct attn_
 {
     int32_t status = attn__one_attend_biased(params);
     if (status == ATTN_OK)
-        status = attn__one_attend(params, mem, settings, N_SETTINGS, &recipe, p);
+        status = attn__one_attend(params, mem, settings, N_SETTINGS, &recipe, false, p);
     if (status != ATTN_OK)
         return status;
     p->takes[ATTN__SLOT_POINTER_W] = ATTN__TAKES_MUST;

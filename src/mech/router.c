@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "mech/one_attend.h"
+#include "mech/packed.h"
 #include "solvers/map_gemm.h"
 
 struct arrays {
@@ -29,11 +30,11 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
                   struct arrays *a)
 {
     size_t size = attn__dtype_size(attn__problem_row_dtype(p));
-    int64_t tokens = 0, logits = 0, gates = 0, offsets = 0;
-    s->ok = s->ok && attn__add_i64(p->b, 1, &offsets) && attn__mul_i64(p->b, p->q, &tokens) &&
+    int64_t tokens = 0, logits = 0, gates = 0;
+    s->ok = s->ok && attn__mul_i64(p->b, p->q, &tokens) &&
             attn__mul_i64(tokens, attn__map_route_logits(m), &logits) &&
             attn__mul_i64(tokens, p->hout, &gates);
-    a->offsets = ATTN__TAKE(s, p->packed ? offsets : 0, int64_t);
+    a->offsets = attn__packed_offsets(s, p);
     a->logits = attn__scratch_take(s, logits, size);
     a->gates = attn__scratch_take(s, gates, size);
     a->experts = ATTN__TAKE(s, attn__map_route_has_slots(m) ? gates : 0, int64_t);

@@ -24,39 +24,51 @@ struct attn__call attn__recipe_call(const struct attn__recipe_run *r)
     return c;
 }
 
-/* The dimension of a role's shape that rows of queries are along, or -1. */
-static int32_t place_of_queries(const char *shape)
+/* The dimension of a role's shape that rows (Nq, Nk) are along, or -1. */
+static int32_t place_of(const char *rows, const char *shape)
 {
     for (int32_t n = 0; *shape && *shape != ' '; n++) {
         size_t length = strcspn(shape, ", ");
-        if (length == 2 && memcmp(shape, "Nq", 2) == 0)
+        if (length == 2 && memcmp(shape, rows, 2) == 0)
             return n;
         shape += length + (shape[length] == ',');
     }
     return -1;
 }
 
-void attn__recipe_rebase(const struct attn__recipe_run *r, int64_t *offsets, struct attn__call *c)
+/* All roles with such rows, which begin at the offsets of `given`. */
+static void rebase(const char *rows, enum attn__slot given, int64_t *offsets,
+                   struct attn__call *c)
 {
-    const struct attn__problem *p = r->call->p;
-    *c = *r->call;
+    const struct attn__problem *p = c->p;
+    const attn_tensor *from = &c->t[given];
     if (!p->packed)
         return;
-    const attn_tensor *given = &r->call->t[ATTN__SLOT_Q_OFFSETS];
-    int64_t first = attn__load_i64(given->data, 0, given->dtype);
+    int64_t first = attn__load_i64(from->data, 0, from->dtype);
     for (int64_t n = 0; n <= c->n_seq; n++)
-        offsets[n] = attn__load_i64(given->data, n * given->stride[0], given->dtype) - first;
+        offsets[n] = attn__load_i64(from->data, n * from->stride[0], from->dtype) - first;
     for (int slot = 0; slot < ATTN__ROLE_COUNT; slot++) {
         const char *shape = p->shape[slot] ? p->shape[slot] : attn__role_table[slot].shape;
-        int32_t n = place_of_queries(shape);
+        int32_t n = place_of(rows, shape);
         attn_tensor *t = &c->t[slot];
         if (!c->has[slot] || n < 0)
             continue;
         t->data = (char *)t->data + first * t->stride[n] * (int64_t)attn__dtype_size(t->dtype);
         t->shape[n] = offsets[c->n_seq];
     }
-    c->t[ATTN__SLOT_Q_OFFSETS] = (attn_tensor){.data = offsets, .dtype = ATTN_DTYPE_I64,
-                                               .rank = 1, .shape = {c->n_seq + 1}, .stride = {1}};
+    c->t[given] = (attn_tensor){.data = offsets, .dtype = ATTN_DTYPE_I64, .rank = 1,
+                                .shape = {c->n_seq + 1}, .stride = {1}};
+}
+
+void attn__recipe_rebase(const struct attn__recipe_run *r, int64_t *offsets, struct attn__call *c)
+{
+    *c = *r->call;
+    rebase("Nq", ATTN__SLOT_Q_OFFSETS, offsets, c);
+}
+
+void attn__recipe_rebase_keys(int64_t *offsets, struct attn__call *c)
+{
+    rebase("Nk", ATTN__SLOT_K_OFFSETS, offsets, c);
 }
 
 static void pass(struct attn__call *c, const struct attn__call *whole, bool outputs)

@@ -56,6 +56,8 @@ struct attn__call attn__recipe_call(const struct attn__recipe_run *r);
  */
 void attn__recipe_rebase(const struct attn__recipe_run *r, int64_t *offsets,
                          struct attn__call *c);
+/* Does the same to the rows of keys of such a call. */
+void attn__recipe_rebase_keys(int64_t *offsets, struct attn__call *c);
 
 /* Gives the call a tensor. */
 static inline void attn__recipe_give(struct attn__call *c, enum attn__slot slot,

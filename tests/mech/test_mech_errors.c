@@ -38,7 +38,6 @@ static const struct {
     {"shsa q=4 k=4 d=16/8 causal", ATTN_ERR_INVALID, "causal is set"},
     {"lowformer_mhsa h=2 q=4 k=4 d=8 window=1,1", ATTN_ERR_INVALID, "window_left is set"},
     {"soft_injection h=2 q=4 k=4 d=8 head_mix=0", ATTN_ERR_INVALID, "head_mix is 0"},
-    {"diff_attention h=4 q=4 k=4 d=1 packed", ATTN_ERR_INVALID, "packed is set"},
     {"mla h=2/1 q=4 k=4 d=12/8", ATTN_ERR_UNSET, "mla_rank"},
     {"mla h=2/2 q=4 k=4 d=12/8 mla_rank=16", ATTN_ERR_INVALID, "hk is 2"},
     {"mla h=2/1 q=4 k=4 d=12/8 mla_rank=16 mla_rope_dim=12", ATTN_ERR_INVALID, "mla_rope_dim is"},
