@@ -71,7 +71,7 @@ enum {
  * elu1          x + 1 where x > 0, else e^x
  * silu          x sigmoid(x)
  * softmax       over the channels
- * linear        y; relu_linear max(y, 0)
+ * linear        y; relu_linear max(y, 0) + feature_eps (0)
  * hadamard      the product of two y; W [D,2 F]
  * hedgehog_exp  [e^y, e^-y] (Zhang et al., 2024), F default D, width 2 F
  * hedgehog_joint softmax of [2 y, -2 y]
@@ -79,8 +79,9 @@ enum {
  * dpfp          r = [max(x,0), -max(x,0)], products of r with itself shifted
  *               by 1 to 4 (Schlag et al., 2021), width 8 D
  * taylor2       [1, x / D^(1/4), x x^T / sqrt(2 D)], width 1 + D + D^2
- * favor         F^(-1/2) (e^(y - |x|^2 / (2 sqrt(D))) + feature_eps (1e-6)) of
- *               y = x W / D^(1/4) (Choromanski et al., 2020)
+ * favor         F^(-1/2) (e^(y - |x|^2 / (2 sqrt(D)) - c) + feature_eps
+ *               (1e-6)) of y = x W / D^(1/4) (Choromanski et al., 2020); c:
+ *               feature_max
  * favor_hyp     e^(+-y - |x|^2 / (2 sqrt(D))) / sqrt(2 F), width 2 F
  * cosformer     r = max(x, 0): [r sin(a), r cos(a)] with the angle a =
  *               pi/2 (position + 1) / max_position (Qin et al., 2022)
@@ -105,6 +106,19 @@ enum {
     ATTN_FEATURE_FAVOR = 16,
     ATTN_FEATURE_FAVOR_HYP = 17,
     ATTN_FEATURE_COSFORMER = 18
+};
+
+/*
+ * Values of `feature_max`: c of feature_map=favor, which takes the largest
+ * exponents to 1 so that nothing overflows, and what is below feature_eps of
+ * those to feature_eps. rows: of a query its largest y, of all keys
+ * feature_key_max. all: of keys the largest y that any key of the head has,
+ * which needs direction=full.
+ */
+enum {
+    ATTN_FEATURE_MAX_NONE = 0, /* c = 0 */
+    ATTN_FEATURE_MAX_ROWS = 1,
+    ATTN_FEATURE_MAX_ALL = 2
 };
 
 /*

@@ -25,8 +25,7 @@ static int32_t check_foreign(const struct attn__params *params)
     int32_t param;
     for (size_t n = 0; (param = attn_param_at(n)) != 0; n++) {
         bool set = false;
-        if (param >= ATTN__PARAM_SCAN && param < ATTN__PARAM_SCAN_END &&
-            !attn__mech_is_scan(params->mech) &&
+        if (attn__mech_param_of_scan(param) && !attn__mech_is_scan(params->mech) &&
             attn__params_is_set(params, param, &set) == ATTN_OK && set)
             return attn__error_set(ATTN_ERR_INVALID,
                                    "%s is set, which is of recurrences and not of %s",

@@ -47,8 +47,13 @@ static inline bool attn__mech_owns(int32_t mech, int32_t param)
     return attn__mech_of_param(param) == mech;
 }
 
-/* Parameters that only mechanisms of the linear family read. */
-enum { ATTN__PARAM_SCAN = ATTN_PARAM_DECAY, ATTN__PARAM_SCAN_END = 800 };
+/* Does only the linear family read this parameter? */
+static inline bool attn__mech_param_of_scan(int32_t param)
+{
+    enum { FIRST = ATTN_PARAM_DECAY, END = 800 };
+    return (param >= FIRST && param < END) || param == ATTN_PARAM_FEATURE_MAX ||
+           param == ATTN_PARAM_FEATURE_KEY_MAX;
+}
 
 static inline bool attn__mech_is_scan(int32_t mech)
 {

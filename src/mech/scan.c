@@ -44,8 +44,7 @@ static int32_t check_known(const struct attn__params *v)
         ATTN_PARAM_INVARIANT};
     int32_t param;
     for (size_t i = 0; (param = attn_param_at(i)) != 0; i++) {
-        bool fine = (param >= ATTN__PARAM_SCAN && param < ATTN__PARAM_SCAN_END) ||
-                    attn__mech_owns(v->mech, param);
+        bool fine = attn__mech_param_of_scan(param) || attn__mech_owns(v->mech, param);
         for (size_t n = 0; n < sizeof known / sizeof known[0]; n++)
             fine |= param == known[n];
         if (!fine && is_set(v, param))
@@ -114,7 +113,10 @@ static int32_t check_read(const struct attn__params *v)
          has_weights(map) && map != ATTN_FEATURE_FAVOR && map != ATTN_FEATURE_FAVOR_HYP},
         {ATTN_PARAM_FEATURE_EPS, ATTN_PARAM_FEATURE_MAP,
          map == ATTN_FEATURE_RELU || map == ATTN_FEATURE_HEDGEHOG_SPLIT ||
-             map == ATTN_FEATURE_FAVOR},
+             map == ATTN_FEATURE_FAVOR || map == ATTN_FEATURE_RELU_LINEAR},
+        {ATTN_PARAM_FEATURE_MAX, ATTN_PARAM_FEATURE_MAP, map == ATTN_FEATURE_FAVOR},
+        {ATTN_PARAM_FEATURE_KEY_MAX, ATTN_PARAM_FEATURE_MAX,
+         word_or(v, ATTN_PARAM_FEATURE_MAX) == ATTN_FEATURE_MAX_ROWS},
         {ATTN_PARAM_MAX_POSITION, ATTN_PARAM_FEATURE_MAP, map == ATTN_FEATURE_COSFORMER},
         {ATTN_PARAM_GATE_DIVISOR, ATTN_PARAM_GATE, gate == ATTN_GATE_LOGSIGMOID},
         {ATTN_PARAM_GATE_MIN, ATTN_PARAM_GATE,
@@ -186,6 +188,9 @@ static int32_t check_choices(const struct attn__params *v)
                                word_of(v, ATTN_PARAM_DIRECTION));
     if (map == ATTN_FEATURE_COSFORMER && direction != ATTN_DIRECTION_FORWARD && !full)
         return clash(v, ATTN_PARAM_FEATURE_MAP, ATTN_PARAM_DIRECTION, "forward or full");
+    if (!full && word_or(v, ATTN_PARAM_FEATURE_MAX) == ATTN_FEATURE_MAX_ALL)
+        return clash(v, ATTN_PARAM_FEATURE_MAX, ATTN_PARAM_DIRECTION,
+                     "direction=full: no key is known before its turn");
     if (full && i64_or(v, ATTN_PARAM_SKIP, 0))
         return attn__error_set(ATTN_ERR_UNSUPPORTED, "skip with direction=full: expected another");
     return ATTN_OK;
@@ -343,6 +348,7 @@ static int32_t read_spec(const struct attn__params *v, struct attn__problem *p, 
         .direction = word_or(v, ATTN_PARAM_DIRECTION),
         .norm = word_or(v, ATTN_PARAM_STATE_NORM),
         .map = word_or(v, ATTN_PARAM_FEATURE_MAP),
+        .map_max = word_or(v, ATTN_PARAM_FEATURE_MAX),
         .read_before = word_or(v, ATTN_PARAM_READ) == ATTN_READ_BEFORE,
         .l2norm = i64_or(v, ATTN_PARAM_L2NORM, 0) != 0,
         .slopes = slopes,
@@ -353,6 +359,7 @@ static int32_t read_spec(const struct attn__params *v, struct attn__problem *p, 
         .skip = i64_or(v, ATTN_PARAM_SKIP, 0) != 0,
         .norm_eps = attn__params_f64_or(v, ATTN_PARAM_STATE_NORM_EPS, 1e-6),
         .l2norm_eps = attn__params_f64_or(v, ATTN_PARAM_L2NORM_EPS, 1e-6),
+        .map_key_max = attn__params_f64_or(v, ATTN_PARAM_FEATURE_KEY_MAX, 0),
         .gate_divisor = attn__params_f64_or(v, ATTN_PARAM_GATE_DIVISOR, 16),
         .gate_min = attn__params_f64_or(v, ATTN_PARAM_GATE_MIN, -INFINITY),
         .gate_max = attn__params_f64_or(v, ATTN_PARAM_GATE_MAX, INFINITY),

@@ -18,13 +18,13 @@ enum {
 
 struct attn__scan_spec {
     int32_t form;
-    int32_t decay, update, gate, direction, norm, map;
+    int32_t decay, update, gate, direction, norm, map, map_max;
     bool erase_previous, read_before, l2norm;
     /* Of the arguments. */
     bool slopes; /* decay=head by the problem's slopes, not by G */
     bool bonus, reset, gate_bias, feature_bias, skip;
 
-    double norm_eps, map_eps, l2norm_eps;
+    double norm_eps, map_eps, map_key_max, l2norm_eps;
     double gate_divisor;
     double gate_min, gate_max; /* -inf, inf where there is none */
 

@@ -85,12 +85,25 @@ static void hedgehog(const struct attn__scan_spec *s, const double *y, double *o
                                                        : o[i];
 }
 
-static void favor(const struct attn__problem *p, const double *x, const double *y, double *o)
+/* The largest y of t->y, which has no factor 1 / D^(1/4) yet. */
+static double most(const struct attn__scan_exact *t)
 {
+    double y = -INFINITY;
+    for (int64_t i = 0; i < t->c->p->scan.columns; i++)
+        y = fmax(y, t->y[i]);
+    return y / sqrt(sqrt((double)t->c->p->d));
+}
+
+static void favor(const struct attn__scan_exact *t, bool query, double *o)
+{
+    const struct attn__problem *p = t->c->p;
     const struct attn__scan_spec *s = &p->scan;
+    const double *x = t->x, *y = t->y;
     double root = sqrt((double)p->d), half = 0, f = (double)s->columns;
     for (int64_t i = 0; i < p->d; i++)
         half += x[i] * x[i] / root / 2;
+    if (s->map_max != ATTN_FEATURE_MAX_NONE)
+        half += query ? most(t) : t->key_max;
     for (int64_t i = 0; i < s->columns; i++) {
         double u = y[i] / sqrt(root);
         if (s->map == ATTN_FEATURE_FAVOR) {
@@ -128,23 +141,31 @@ static void widen(const struct attn__problem *p, const double *x, int64_t positi
     }
 }
 
+/* y = x W + b */
+static void weigh(struct attn__scan_exact *t, bool query, int64_t head)
+{
+    const struct attn__problem *p = t->c->p;
+    enum attn__slot w = query ? ATTN__SLOT_FEATURE_WQ : ATTN__SLOT_FEATURE_WK;
+    enum attn__slot b = query ? ATTN__SLOT_FEATURE_BQ : ATTN__SLOT_FEATURE_BK;
+    for (int64_t i = 0; i < p->scan.columns; i++) {
+        t->y[i] = p->scan.feature_bias ? attn__scan_exact_weight(t->c, b, head, 2, 0, i) : 0;
+        for (int64_t d = 0; d < p->d; d++)
+            t->y[i] += t->x[d] * attn__scan_exact_weight(t->c, w, head, 3, d, i);
+    }
+}
+
 static void map_row(struct attn__scan_exact *t, bool query, int64_t head, int64_t position,
                     double *o)
 {
     const struct attn__problem *p = t->c->p;
     const struct attn__scan_spec *s = &p->scan;
-    enum attn__slot w = query ? ATTN__SLOT_FEATURE_WQ : ATTN__SLOT_FEATURE_WK;
-    enum attn__slot b = query ? ATTN__SLOT_FEATURE_BQ : ATTN__SLOT_FEATURE_BK;
-    for (int64_t i = 0; i < s->columns; i++) {
-        t->y[i] = s->feature_bias ? attn__scan_exact_weight(t->c, b, head, 2, 0, i) : 0;
-        for (int64_t d = 0; d < p->d; d++)
-            t->y[i] += t->x[d] * attn__scan_exact_weight(t->c, w, head, 3, d, i);
-    }
+    weigh(t, query, head);
     switch (s->map) {
     case ATTN_FEATURE_LINEAR:
     case ATTN_FEATURE_RELU_LINEAR:
         for (int64_t i = 0; i < s->dk; i++)
-            o[i] = s->map == ATTN_FEATURE_LINEAR || !(t->y[i] < 0) ? t->y[i] : 0;
+            o[i] = s->map == ATTN_FEATURE_LINEAR ? t->y[i]
+                                                 : (t->y[i] < 0 ? 0 : t->y[i]) + s->map_eps;
         break;
     case ATTN_FEATURE_HADAMARD:
         for (int64_t i = 0; i < s->dk; i++)
@@ -154,7 +175,7 @@ static void map_row(struct attn__scan_exact *t, bool query, int64_t head, int64_
     case ATTN_FEATURE_HEDGEHOG_JOINT:
     case ATTN_FEATURE_HEDGEHOG_SPLIT: hedgehog(s, t->y, o); break;
     case ATTN_FEATURE_FAVOR:
-    case ATTN_FEATURE_FAVOR_HYP: favor(p, t->x, t->y, o); break;
+    case ATTN_FEATURE_FAVOR_HYP: favor(t, query, o); break;
     case ATTN_FEATURE_DPFP:
     case ATTN_FEATURE_TAYLOR2:
     case ATTN_FEATURE_COSFORMER: widen(p, t->x, position, o); break;
@@ -303,6 +324,23 @@ void attn__scan_exact_key(struct attn__scan_exact *t, int64_t j, int64_t age)
         t->v[e] *= step_of(t, token);
     if (s->update != ATTN_UPDATE_ADD)
         update(t, j, out);
+}
+
+void attn__scan_exact_key_max(struct attn__scan_exact *t)
+{
+    const struct attn__problem *p = t->c->p;
+    int64_t out = t->head * p->scan.readers;
+    struct attn__rows k = attn__call_k(t->c, &t->seq, out);
+    t->key_max = p->scan.map_key_max;
+    if (p->scan.map_max != ATTN_FEATURE_MAX_ALL)
+        return;
+    t->key_max = -INFINITY;
+    for (int64_t j = 0; j < t->seq.nk; j++) {
+        for (int64_t d = 0; d < p->d; d++)
+            t->x[d] = attn__rows_load(&k, j, d);
+        weigh(t, false, p->k_head[out]);
+        t->key_max = fmax(t->key_max, most(t));
+    }
 }
 
 void attn__scan_exact_query(struct attn__scan_exact *t, int64_t h, int64_t i, int64_t age)

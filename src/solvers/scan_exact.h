@@ -17,6 +17,7 @@ struct attn__scan_exact {
     double *v;                 /* [dv] */
     double *x, *y;             /* [d], [columns] */
     double *lse;               /* [dk] */
+    double key_max;            /* c of feature_max for keys */
 };
 
 void attn__scan_exact_take(struct attn__scratch *s, const struct attn__problem *p,
@@ -25,6 +26,9 @@ void attn__scan_exact_take(struct attn__scratch *s, const struct attn__problem *
 /* Key number j of the sequence (with delta_steps several to a token): k, v,
  * w, e, g. age: the position of its token since the state was 0. */
 void attn__scan_exact_key(struct attn__scan_exact *t, int64_t j, int64_t age);
+
+/* feature_max: sets t->key_max, for =all from the keys. */
+void attn__scan_exact_key_max(struct attn__scan_exact *t);
 
 /* Query i of output head h: q. */
 void attn__scan_exact_query(struct attn__scan_exact *t, int64_t h, int64_t i, int64_t age);

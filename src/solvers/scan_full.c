@@ -153,6 +153,8 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t h
     memset(r->z, 0, (size_t)p->scan.dk * sizeof *r->z);
     if (p->scan.gate == ATTN_GATE_LIGHTNET)
         log_sums(c, s, head, r);
+    if (p->scan.map_max == ATTN_FEATURE_MAX_ALL)
+        attn__scan_load_key_max(l);
     for (int64_t i = 0; i < s->nk; i += CHUNK) {
         l->age = i;
         attn__scan_load_keys(l, i, attn__min_i64(CHUNK, s->nk - i));

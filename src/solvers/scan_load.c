@@ -106,6 +106,7 @@ void attn__scan_load_start(struct attn__scan_load *l, const struct attn__call *c
     if (e->steps > 1) /* with several keys each, fewer */
         l->tokens = attn__max_i64(l->tokens / e->steps, 1);
     l->age = 0;
+    l->key_max = e->map_key_max;
     /* What is past the last element of a row stays 0. */
     int64_t steps = attn__max_i64(e->steps, 1);
     int64_t n = attn__min_i64(attn__max_i64(s->nq, s->nk), l->tokens) * steps;
@@ -233,9 +234,28 @@ static void load_mapped(struct attn__scan_load *l, struct attn__rows r, bool que
         .y = l->y,
         .ldy = l->f16,
         .position = position,
+        .query = query,
+        .key_max = l->key_max,
     };
     load(l, r, all, i, n, p->d, in_place ? to : l->raw, in_place ? ld : l->d16);
     attn__scan_map_run(&m);
+}
+
+void attn__scan_load_key_max(struct attn__scan_load *l)
+{
+    const struct attn__problem *p = l->c->p;
+    struct attn__rows k = attn__call_k(l->c, &l->seq, l->head * p->scan.readers);
+    float most = -INFINITY;
+    for (int64_t i = 0, n; i < l->seq.nk; i += n) {
+        n = attn__min_i64(CHUNK, l->seq.nk - i);
+        const struct attn__scan_map m = {.kern = l->kern, .p = p, .n = n, .x = l->raw,
+                                         .ldx = l->d16, .w = l->wk, .y = l->y, .ldy = l->f16};
+        load(l, k, l->seq.nk, i, n, p->d, l->raw, l->d16);
+        attn__scan_map_weigh(&m);
+        for (int64_t j = 0; j < n; j++)
+            most = fmaxf(most, l->kern->row_max(l->y + j * l->f16, p->scan.columns));
+    }
+    l->key_max = (double)(most * attn__scan_map_favor_factor(p));
 }
 
 /* The gate's function of n numbers, without its clamp. bias: one for all, or

@@ -27,6 +27,7 @@ struct attn__scan_load {
     int64_t tokens; /* most of a chunk */
     int64_t age; /* tokens since the state was 0, of those loaded */
     double *lse; /* [dk]: the running log-sum-exp of gate=lightnet */
+    double key_max; /* c of feature_max for keys */
 
     int64_t d16, dk16, dv16, f16;
     float *q, *k, *v, *w, *e, *g; /* as in struct attn__scan_chunk */
@@ -52,6 +53,9 @@ void attn__scan_load_take(struct attn__scratch *s, const struct attn__problem *p
 void attn__scan_load_start(struct attn__scan_load *l, const struct attn__call *c,
                            const struct attn__kernels *kern, const struct attn__seq *s,
                            int64_t head, bool reverse, int64_t rows);
+
+/* feature_max=all: l->key_max becomes the largest y of all keys. */
+void attn__scan_load_key_max(struct attn__scan_load *l);
 
 /* Columns of S: those of the values and, in a segment that erases, of M. */
 static inline int64_t attn__scan_load_columns(const struct attn__problem *p, bool segment)

@@ -73,14 +73,22 @@ static void hedgehog(const struct attn__scan_map *m, const float *y, float *o)
         o[i] = o[i] < eps ? eps : o[i];
 }
 
+float attn__scan_map_favor_factor(const struct attn__problem *p)
+{
+    return (float)(1 / sqrt(sqrt((double)p->d)));
+}
+
 /* Random features; y = x w without the factor d^(-1/4). */
 static void favor(const struct attn__scan_map *m, const float *x, const float *y, float *o)
 {
     int64_t f = m->p->scan.columns;
     double root = sqrt((double)m->p->d);
-    float factor = (float)(1 / sqrt(root)), half = m->kern->vec_sumsq(x, m->p->d, 0) * 0.5f;
+    float factor = attn__scan_map_favor_factor(m->p);
+    float half = m->kern->vec_sumsq(x, m->p->d, 0) * 0.5f;
     float off = half / (float)root, eps = (float)m->p->scan.map_eps;
     if (m->p->scan.map == ATTN_FEATURE_FAVOR) {
+        if (m->p->scan.map_max != ATTN_FEATURE_MAX_NONE)
+            off += m->query ? m->kern->row_max(y, f) * factor : (float)m->key_max;
         for (int64_t i = 0; i < f; i++)
             o[i] = y[i] * factor - off;
         m->kern->vec_map(ATTN__MAP_exp, o, f);
@@ -106,7 +114,7 @@ static void weighted(const struct attn__scan_map *m, int64_t i, float *o)
         return;
     case ATTN_FEATURE_RELU_LINEAR:
         for (int64_t e = 0; e < dk; e++)
-            o[e] = y[e] < 0 ? 0 : y[e];
+            o[e] = (y[e] < 0 ? 0 : y[e]) + (float)m->p->scan.map_eps;
         return;
     case ATTN_FEATURE_HADAMARD:
         for (int64_t e = 0; e < dk; e++)
@@ -155,19 +163,24 @@ static void turned(const float *x, int64_t d, int64_t position, int64_t period, 
     }
 }
 
+void attn__scan_map_weigh(const struct attn__scan_map *m)
+{
+    int64_t columns = m->p->scan.columns;
+    for (int64_t i = 0; i < m->n; i++) {
+        if (m->b)
+            memcpy(m->y + i * m->ldy, m->b, (size_t)columns * sizeof *m->y);
+        else
+            memset(m->y + i * m->ldy, 0, (size_t)columns * sizeof *m->y);
+    }
+    m->kern->row_pv_f32(m->w, columns, m->p->d, columns, m->x, m->ldx, m->n, m->y, m->ldy, 0);
+}
+
 void attn__scan_map_run(const struct attn__scan_map *m)
 {
     const struct attn__scan_spec *s = &m->p->scan;
     int64_t d = m->p->d;
-    if (s->columns > 0) {
-        for (int64_t i = 0; i < m->n; i++) {
-            if (m->b)
-                memcpy(m->y + i * m->ldy, m->b, (size_t)s->columns * sizeof *m->y);
-            else
-                memset(m->y + i * m->ldy, 0, (size_t)s->columns * sizeof *m->y);
-        }
-        m->kern->row_pv_f32(m->w, s->columns, d, s->columns, m->x, m->ldx, m->n, m->y, m->ldy, 0);
-    }
+    if (s->columns > 0)
+        attn__scan_map_weigh(m);
     for (int64_t i = 0; i < m->n; i++) {
         const float *x = m->x + i * m->ldx;
         float *o = m->out + i * m->ldo;

@@ -21,8 +21,14 @@ struct attn__scan_map {
     float *y;           /* [n][ldy]: room for x w */
     int64_t ldy;
     int64_t position;   /* of the first row, from 0 */
+    bool query;
+    double key_max;     /* c of keys with feature_max */
 };
 
+/* y = x w + b, of a map with weights. */
+void attn__scan_map_weigh(const struct attn__scan_map *m);
+/* What y is times: 1 / D^(1/4) for feature_map=favor. */
+float attn__scan_map_favor_factor(const struct attn__problem *p);
 /* True if `out` may be x. */
 bool attn__scan_map_in_place(const struct attn__problem *p);
 void attn__scan_map_run(const struct attn__scan_map *m);

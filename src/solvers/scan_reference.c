@@ -251,6 +251,7 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t h
     r->t.c = c;
     r->t.seq = *s;
     r->t.head = head;
+    attn__scan_exact_key_max(&r->t);
     empty(c->p, r);
     if (state)
         move_state(c, s, r, false);

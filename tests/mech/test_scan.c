@@ -138,6 +138,7 @@ static const struct {
     {"rwkv7 gate=log", .decay = 3, .write = true, .mix = true},
     {"hedgehog causal", .weights = true},
     {"performer causal", .weights = true},
+    {"performer causal feature_max=rows feature_key_max=0.25", .weights = true},
     {"based causal", .wide = true},
 };
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Recurrences: python3 make_linear.py ORACLE_FOLDER core|maps|gates|deltas
+"""Recurrences: python3 make_linear.py ORACLE_FOLDER core|maps|favor|gates|deltas
 
 core: every decay, update, way of reading and direction of `scan`; maps: linear
-attention with every feature map and what is built of it; gates, deltas: the
+attention with every feature map and what is built of it; favor: Performer's
+maxima; gates, deltas: the
 mechanisms with decays and with the delta rule.
 """
 import sys
@@ -173,6 +174,31 @@ def maps():
         x.expect(linear.cosformer(x.q, x.k, x.v, causal, 90 if causal else None))
 
 
+def favor():
+    """Choices of feature_max, and the relu form."""
+    la = linear.linear_attention
+    for text, causal in (("feature_max=rows feature_key_max=1.5", False),
+                         ("feature_max=rows feature_key_max=-0.5 feature_eps=0.001", True),
+                         ("feature_max=rows", True), ("feature_max=all", False),
+                         ("feature_max=all k=21", False)):
+        x = Builder("performer feature_dim=6 %s%s" % (text, " causal" if causal else ""),
+                    t=17, d=4, h=2).keys(1 / 8, nk=21 if "k=21" in text else None)
+        w = [x.make("feature_w" + c, "row", 20, (4, 6), 1 / 8) for c in "qk"][0]
+        eps = 1e-3 if "feature_eps" in text else 1e-6
+        q = linear.favor_plus(x.q, w.T, True, eps)
+        if "all" in text:
+            k = linear.favor_plus(x.k, w.T, False, eps)
+        else:
+            c = 1.5 if "1.5" in text else -0.5 if "-0.5" in text else 0
+            k = linear.favor_plus(x.k, w.T, False, 0, False) * np.exp(-c) + eps / np.sqrt(6)
+        x.expect(la(q, k, x.v, "identity", causal))
+    x = Builder("performer feature_map=relu_linear feature_dim=6 feature_eps=0.001", t=17, d=4,
+                ).keys()
+    w = [x.make("feature_w" + c, "row", s, (4, 6)) for c, s in (("q", 20), ("k", 21))]
+    q, k = (np.maximum(a @ m, 0) + 1e-3 for a, m in zip((x.q, x.k), w))
+    x.expect(la(q, k, x.v, "identity", False))
+
+
 def gates():
     x = Builder("gla", t=65, d=7, h=1).keys()
     g = x.channel_gate(lo=-0.5)
@@ -270,4 +296,4 @@ def deltas():
     x.expect(linear.rwkv7(x.q, g, x.k, x.v, a, ks, km)[0])
 
 
-{"core": core, "maps": maps, "gates": gates, "deltas": deltas}[sys.argv[2]]()
+{"core": core, "maps": maps, "favor": favor, "gates": gates, "deltas": deltas}[sys.argv[2]]()
