@@ -12,11 +12,11 @@
 
 enum {
     SPAN = 256,     /* keys that visibility looks at together */
-    RUN = ATTN__CHUNK,  /* keys between changes from K to V where those come from
-                         * RAM and the rows are few */
+    RUN = ATTN__CHUNK,  /* keys between changes from K to V where the rows are few */
     RUN_ROWS = 4,
     RUN_LD = RUN + 16,  /* 4 KB apart would be in each other's way in L1 */
-    NEAR = 2 << 20, /* bytes of K and V in all that stay near */
+    NEAR = 2 << 20, /* bytes of K and V in all that stay near, */
+    NEAR_PARTS = 4, /* and what part of L3 does: asking costs more than it brings */
     ALIGN = 16,     /* where a weight is summed goes by its key's number modulo
                      * the lanes, which divide this */
 };
@@ -43,9 +43,10 @@ static int64_t place_of(const struct attn__row_pass *ps)
     double bytes = (double)(ps->hi - ps->lo) * (double)(p->d + p->dv) *
                    attn__dtype_bytes(p->kv_dtype) * (double)p->n_groups *
                    (double)ps->c->n_seq;
-    if (bytes <= NEAR)
+    double l3 = (double)attn__cpu_get()->l3;
+    if (bytes <= NEAR || NEAR_PARTS * bytes <= l3)
         return ATTN__FROM_L2;
-    return 2 * bytes <= (double)attn__cpu_get()->l3 ? ATTN__FROM_L3 : ATTN__FROM_RAM;
+    return 2 * bytes <= l3 ? ATTN__FROM_L3 : ATTN__FROM_RAM;
 }
 
 /* Is K used where it lies? */
@@ -74,8 +75,7 @@ void attn__row_pass_open(struct attn__row_pass *ps)
     if (attn__epilogue_skips(ps->c, ps->s, ps->h0, ps->heads))
         ps->hi = ps->lo;
     ps->from = place_of(ps);
-    ps->runs = ps->from == ATTN__FROM_RAM && ps->rows <= RUN_ROWS && !p->score.steps &&
-               reads_in_place(ps);
+    ps->runs = ps->rows <= RUN_ROWS && !p->score.steps && reads_in_place(ps);
     ps->lds = ps->runs ? RUN_LD : SPAN;
 }
 
