@@ -316,6 +316,7 @@ static void ATTN__NAME(row_pv)(const ATTN__T *restrict v, int64_t ldv, int64_t n
 #else
         ATTN__COLS(4, 2)
 #endif
+        ATTN__COLS(2, 4)
         ATTN__COLS(1, 4)
 #undef ATTN__COLS
         if (c < dv)
