@@ -16,6 +16,7 @@
 #include <math.h>
 
 #include "base/error.h"
+#include "mech/packed.h"
 #include "mech/preset.h"
 #include "problem/mech_list.h"
 #include "problem/recipe.h"
@@ -28,9 +29,11 @@ enum { GATHER, READ, DENSE };
 /* p->extent; the others are there with an image */
 enum { AGENTS, CHANNELS, H, W, KV_H, KV_W, CLASS };
 
+/* Of a packed batch agents of all sequences are rows of one: B is 1 and n counts all. */
 struct arrays {
-    void *agents; /* [B,Hq,n,D], f32 or f64 */
-    void *values; /* [B,Hout,n,Dv] */
+    int64_t *offsets; /* [b + 1]: where the agents of a sequence begin; of a packed batch */
+    void *agents;     /* [B,Hq,n,D], f32 or f64 */
+    void *values;     /* [B,Hout,n,Dv] */
 };
 
 static bool is_sd(const struct attn__problem *p)
@@ -55,6 +58,7 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p, struct
     s->ok = s->ok && attn__mul_i64(p->b, agents_of(p), &rows) &&
             attn__mul_i64(rows, p->hq, &agents) && attn__mul_i64(agents, p->d, &agents) &&
             attn__mul_i64(rows, p->hout, &values) && attn__mul_i64(values, p->dv, &values);
+    a->offsets = attn__packed_offsets(s, p);
     a->agents = attn__scratch_take(s, agents, size);
     a->values = attn__scratch_take(s, values, size);
 }
@@ -140,12 +144,23 @@ static struct attn__image image(const struct attn__problem *p, int rows)
                                 p->extent[rows + 1].value};
 }
 
+/* The agents of a packed batch as its sequences have them, [S,Hq,n,D]. */
+static attn_tensor by_sequence(const attn_tensor *agents, int64_t n_seq, int64_t n)
+{
+    attn_tensor t = *agents;
+    t.shape[0] = n_seq;
+    t.shape[2] = n;
+    t.stride[0] = n * t.stride[2];
+    return t;
+}
+
 static void make_agents(const struct attn__recipe_run *r, const attn_tensor *agents)
 {
     const struct attn__problem *p = r->call->p;
     const attn_tensor *t = r->call->t;
     if (r->call->has[ATTN__SLOT_AGENTS]) {
-        attn__map_copy(r, &t[ATTN__SLOT_AGENTS], agents);
+        attn_tensor to = p->packed ? by_sequence(agents, r->call->n_seq, agents_of(p)) : *agents;
+        attn__map_copy(r, &t[ATTN__SLOT_AGENTS], &to);
         return;
     }
     struct attn__image on = image(p, H);
@@ -181,7 +196,7 @@ static void run(const struct attn__recipe_run *r)
 {
     const struct attn__problem *p = r->call->p;
     const attn_tensor *q = &r->call->t[ATTN__SLOT_Q];
-    int64_t b = q->shape[0], n = agents_of(p);
+    int64_t b = q->shape[0], n = agents_of(p) * (p->packed ? r->call->n_seq : 1);
     if (is_sd(p) && 2 * n >= q->shape[2]) {
         attend_all(r);
         return;
@@ -192,11 +207,17 @@ static void run(const struct attn__recipe_run *r)
     int32_t type = attn__problem_row_dtype(p);
     attn_tensor agents = attn__recipe_view(a.agents, type, b, p->hq, n, p->d);
     attn_tensor values = attn__recipe_view(a.values, type, b, p->hout, n, p->dv);
+    attn_tensor offsets = {.data = a.offsets, .dtype = ATTN_DTYPE_I64, .rank = 1,
+                           .shape = {r->call->n_seq + 1}, .stride = {1}};
+    for (int64_t i = 0; i <= r->call->n_seq && p->packed; i++)
+        a.offsets[i] = i * agents_of(p);
     make_agents(r, &agents);
 
     /* Lengths are those of keys, then those of queries: all agents count. */
     struct attn__call c = attn__recipe_call(r);
     c.has[ATTN__SLOT_Q_LEN] = false;
+    if (p->packed)
+        attn__recipe_give(&c, ATTN__SLOT_Q_OFFSETS, &offsets);
     attn__recipe_give(&c, ATTN__SLOT_Q, &agents);
     attn__recipe_pass(&c, ATTN__SLOT_K, r->call, ATTN__SLOT_K);
     attn__recipe_pass(&c, ATTN__SLOT_V, r->call, ATTN__SLOT_V);
@@ -206,6 +227,8 @@ static void run(const struct attn__recipe_run *r)
 
     c = attn__recipe_call(r);
     c.has[ATTN__SLOT_K_LEN] = c.has[ATTN__SLOT_K_START] = false;
+    if (p->packed)
+        attn__recipe_give(&c, ATTN__SLOT_K_OFFSETS, &offsets);
     attn__recipe_give(&c, ATTN__SLOT_Q, q);
     attn__recipe_give(&c, ATTN__SLOT_K, &agents);
     attn__recipe_give(&c, ATTN__SLOT_V, &values);
@@ -250,23 +273,38 @@ static const struct attn__recipe recipe_sd = {
 static int32_t start(const struct attn__params *params, const struct attn__mem *mem,
                      int32_t tokens, struct attn__problem *p)
 {
-    static const int32_t also[] = {ATTN_PARAM_Q_HEAD, ATTN_PARAM_K_HEAD, ATTN_PARAM_V_HEAD,
-                                   ATTN_PARAM_KV_HEAD, ATTN_PARAM_SCALE};
+    static const int32_t also[] = {ATTN_PARAM_Q_HEAD,  ATTN_PARAM_K_HEAD, ATTN_PARAM_V_HEAD,
+                                   ATTN_PARAM_KV_HEAD, ATTN_PARAM_SCALE,  ATTN_PARAM_PACKED};
+    const bool sd = tokens == ATTN_PARAM_AGENT_SD_TOKENS; /* which goes by the number of rows */
     int64_t n = attn__params_i64_or(params, tokens, 0);
     if (n == 0)
         return attn__error_set(ATTN_ERR_UNSET, "%s is not set, which %s needs",
                                attn_param_name(tokens), attn__mech_list_name(params->mech));
-    int32_t status = attn__preset_only(params, also, sizeof also / sizeof also[0]);
+    int32_t status = attn__preset_only(params, also, sizeof also / sizeof also[0] - (sd ? 1 : 0));
     if (status == ATTN_OK)
         status = attn__mech_attend(params, params, mem, p);
     if (status != ATTN_OK)
         return status;
-    p->recipe = tokens == ATTN_PARAM_AGENT_SD_TOKENS ? &recipe_sd : &recipe;
+    p->recipe = sd ? &recipe_sd : &recipe;
     p->check_call = check;
     p->extent[AGENTS] = (struct attn__extent){"Agents", n};
     p->n_extents = AGENTS + 1;
     p->takes[ATTN__SLOT_AGENTS] = ATTN__TAKES_MUST;
     p->takes[ATTN__SLOT_LSE] = ATTN__TAKES_NOT;
+    return ATTN_OK;
+}
+
+/* Images have one size, and biases a column for each key or row. */
+static int32_t refuse_packed(const struct attn__params *v)
+{
+    static const int32_t of_one[] = {ATTN_PARAM_AGENT_H, ATTN_PARAM_AGENT_K_BIAS,
+                                     ATTN_PARAM_AGENT_Q_BIAS};
+    for (size_t n = 0; n < sizeof of_one / sizeof of_one[0]; n++)
+        if (attn__params_i64_or(v, of_one[n], 0) != 0)
+            return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                                   "packed and %s are set: expected sequences of one length in a "
+                                   "batch",
+                                   attn_param_name(of_one[n]));
     return ATTN_OK;
 }
 
@@ -331,6 +369,8 @@ int32_t attn__mech_agent_attention(const struct attn__params *params, const stru
     if (status != ATTN_OK)
         return status;
     status = set_image(params, p);
+    if (status == ATTN_OK && p->packed)
+        status = refuse_packed(params);
     if (has_image(p))
         no_lengths(p);
     if (attn__params_i64_or(params, ATTN_PARAM_AGENT_K_BIAS, 0))

@@ -189,7 +189,11 @@ static const struct {
 } plans[] = {
     {"agent_attention h=1 n=9 d=4", ATTN_ERR_UNSET, "agent_tokens is not set"},
     {"agent_attention h=1 n=9 d=4 agent_tokens=9 causal", ATTN_ERR_INVALID, "causal is set"},
-    {"agent_attention h=1 n=9 d=4 agent_tokens=9 packed", ATTN_ERR_INVALID, "packed is set"},
+    {"agent_attention h=1 n=9 d=4 agent_tokens=9 packed agent_h=3 agent_w=3",
+     ATTN_ERR_UNSUPPORTED, "packed and agent_h are set"},
+    {"agent_attention h=1 n=9 d=4 agent_tokens=9 packed agent_q_bias", ATTN_ERR_UNSUPPORTED,
+     "packed and agent_q_bias are set"},
+    {"agent_sd h=1 n=9 d=4 agent_sd_tokens=9 packed", ATTN_ERR_INVALID, "packed is set"},
     {"agent_attention h=1 n=9 d=4 agent_tokens=9 bias", ATTN_ERR_INVALID, "bias is set"},
     {"agent_attention h=1 n=9 d=4 agent_tokens=9 softcap=5", ATTN_ERR_INVALID, "softcap is set"},
     {"agent_attention h=1 n=9 d=4 agent_tokens=9 want=probs", ATTN_ERR_INVALID, "want is set"},

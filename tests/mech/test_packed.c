@@ -29,6 +29,7 @@ static const struct {
      16, 1, 40},
     {"mla h=3 d=24/16 mla_rank=32 mla_rope_dim=8 mla_form=naive causal", ATTN_ROLE_Q_NOPE,
      ATTN_ROLE_LATENT, 3, 16, 1, 40},
+    {"agent_attention h=4/2 d=8/16 agent_tokens=9", ATTN_ROLE_Q, ATTN_ROLE_K, 4, 8, 2, 8},
     {"complexformer h=2 d=8 causal", ATTN_ROLE_Q, ATTN_ROLE_K, 2, 8, 2, 8},
 };
 
@@ -126,6 +127,10 @@ static attn_tensor cut(const struct data *d, size_t n, int64_t s)
     int32_t q = place_of(d->arg[n].role, "Nq"), k = place_of(d->arg[n].role, "Nk");
     const int64_t *at = q >= 0 ? q_offsets : k_offsets;
     int32_t rows = q >= 0 ? q : k;
+    if (d->arg[n].role == ATTN_ROLE_AGENTS) { /* [S,..] */
+        t.data = (float *)t.data + s * t.stride[0];
+        t.shape[0] = 1;
+    }
     if (rows >= 0) {
         t.data = (float *)t.data + at[s] * t.stride[rows];
         t.shape[rows] = at[s + 1] - at[s];
