@@ -71,6 +71,7 @@ struct worker {
 struct state {
     const struct attn__exec *x;
     struct worker *worker;
+    int64_t *heads; /* [hout + 1]: 0, 1, ..; with a score function */
     bool far; /* the tensors do not fit in the near caches */
     struct attn__active active;
 };
@@ -82,6 +83,7 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
     int64_t rows = attn__max_i64(ATTN__FLASH_ROWS, w), n_tiles = rows / m->kern->lanes;
     attn__units_take(s, p, start);
     attn__active_take(s, p, false, &st->active);
+    st->heads = ATTN__TAKE(s, p->score.user ? p->hout + 1 : 0, int64_t);
     st->worker = ATTN__TAKE(s, m->threads, struct worker);
     for (int64_t n = 0; n < m->threads; n++) {
         struct worker k = {0};
@@ -590,16 +592,51 @@ static void tell_all_tiles(const struct attn__exec *x)
     }
 }
 
+/*
+ * A score function gets the rows of one head at a time. Where those of several
+ * alternate they are few and apart, which no loop over them likes: then heads
+ * do not share a tile, as long as each has rows enough to fill some.
+ */
+static bool wants_heads_alone(const struct attn__exec *x)
+{
+    enum { TILES = 4 };
+    const struct attn__call *c = x->call;
+    int64_t rows = c->t[ATTN__SLOT_Q].shape[2];
+    if (c->p->packed)
+        rows /= attn__max_i64(c->n_seq, 1);
+    return c->p->score.user && c->p->max_group > 1 && !c->p->epilogue.head_gate &&
+           rows >= TILES * x->machine->kern->lanes;
+}
+
+static void set_heads_alone(const struct state *st, struct attn__problem *p)
+{
+    for (int64_t h = 0; h <= p->hout; h++)
+        st->heads[h] = h;
+    p->group = st->heads;
+    p->n_groups = p->hout;
+    p->max_group = 1;
+    p->even_groups = true;
+}
+
 static void run(const struct attn__exec *x)
 {
     struct attn__scratch s = {.base = x->ws, .ok = true};
     struct attn__exec mine = *x;
     struct state st = {.x = &mine, .far = far(x->call)};
     struct attn__units u = {.x = &mine, .count = count, .unit = unit, .arg = &st};
+    struct attn__problem p;
+    struct attn__call c;
     carve(&s, x->call->p, x->machine, &st, &u.start);
-    mine.active = attn__active_begin(x, &st.active);
+    if (wants_heads_alone(x)) {
+        p = *x->call->p;
+        set_heads_alone(&st, &p);
+        c = *x->call;
+        c.p = &p;
+        mine.call = &c;
+    }
+    mine.active = attn__active_begin(&mine, &st.active);
     if (mine.active && x->did)
-        tell_all_tiles(x);
+        tell_all_tiles(&mine);
     attn__units_run(&u);
 }
 

@@ -94,10 +94,12 @@ static bool run(attn_ctx *ctx, const char *text, const char *solver, attn_score_
     return true;
 }
 
-/* Shapes: heads in groups and by themselves, many rows and one. */
+/* Shapes: heads in groups and by themselves, many rows and one; 70 rows of a
+ * group do not share tiles. */
 static const struct {
     int64_t b, hq, hk, nq, nk;
-} shapes[] = {{1, 6, 6, 77, 80}, {2, 6, 2, 41, 80}, {1, 6, 3, 1, 80}, {2, 3, 1, 5, 7}};
+} shapes[] = {{1, 6, 6, 77, 80}, {2, 6, 2, 41, 80}, {1, 6, 3, 1, 80}, {2, 3, 1, 5, 7},
+              {1, 6, 2, 70, 80}};
 
 START_TEST(built_in_steps_again)
 {
