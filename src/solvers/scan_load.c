@@ -110,14 +110,15 @@ void attn__scan_load_start(struct attn__scan_load *l, const struct attn__call *c
     /* What is past the last element of a row stays 0. */
     int64_t steps = attn__max_i64(e->steps, 1);
     int64_t n = attn__min_i64(attn__max_i64(s->nq, s->nk), l->tokens) * steps;
-    zero(l->q, e->readers * n * l->dk16);
-    zero(l->k, n * l->dk16);
-    zero(l->v, n * l->dv16);
+    int64_t keys = e->dk < l->dk16 ? n * l->dk16 : 0, values = p->dv < l->dv16 ? n * l->dv16 : 0;
+    zero(l->q, e->readers * keys);
+    zero(l->k, keys);
+    zero(l->v, values);
     if (attn__scan_own_writer(e))
-        zero(l->w, n * l->dk16);
+        zero(l->w, keys);
     if (e->update != ATTN_UPDATE_ADD)
-        zero(l->e, n * l->dk16);
-    zero(l->g, e->decay == ATTN_DECAY_CHANNEL ? n * l->dk16 : n);
+        zero(l->e, keys);
+    zero(l->g, e->decay == ATTN_DECAY_CHANNEL ? keys : n);
     if (e->columns > 0)
         load_map(l);
     for (int64_t d = 0; d < e->dk && e->read_before; d++)
@@ -448,10 +449,10 @@ static void prepare_update(struct attn__scan_load *l, int64_t i, int64_t n)
     for (int64_t j = 0; j < n; j++) {
         const float *k = l->k_at + j * l->dk16;
         float *e = l->e + j * l->dk16;
-        for (int64_t d = 0; d < s->dk && s->update == ATTN_UPDATE_DELTA; d++)
-            e[d] = l->token[j] * k[d];
-        for (int64_t d = 0; d < s->dk && s->update == ATTN_UPDATE_COMBA; d++)
-            e[d] *= l->token[j];
+        if (s->update == ATTN_UPDATE_DELTA)
+            memcpy(e, k, (size_t)s->dk * sizeof *e);
+        if (beta)
+            l->kern->vec_scale(e, s->dk, l->token[j]);
         for (int64_t d = 0; d < s->dk && s->update == ATTN_UPDATE_GDN2; d++)
             e[d] *= k[d];
         if (beta)

@@ -66,7 +66,26 @@ static float scalar_decay(float g, int64_t t)
     return count > 0 ? up : count < 0 ? nextafterf(near, 0) : near;
 }
 
-/* dec and the vector that erasing reads with; returns the step along dec. */
+/* The vector that erasing reads with; NULL where nothing is erased. */
+static const float *eraser(const struct attn__kernels *kern, const struct attn__scan_kind *kind,
+                           const struct attn__scan_chunk *c, int64_t i, const struct room *r)
+{
+    if (kind->update == ATTN__CORE_ADD)
+        return NULL;
+    const float *e = c->e + i * attn__scan_round16(kind->dk);
+    if (kind->erase_previous || kind->decay == ATTN__CORE_STAYS)
+        return e;
+    if (kind->decay == ATTN__CORE_CHANNEL) {
+        for (int64_t d = 0; d < kind->dk; d++)
+            r->erase[d] = e[d] * r->dec[d];
+    } else {
+        memcpy(r->erase, e, (size_t)kind->dk * sizeof *e);
+        kern->vec_scale(r->erase, kind->dk, r->dec[0]);
+    }
+    return r->erase;
+}
+
+/* Fills dec; returns the step along it. */
 static int64_t decays(const struct attn__kernels *kern, const struct attn__scan_kind *kind,
                       const struct attn__scan_chunk *c, int64_t i, struct room *r)
 {
@@ -80,9 +99,6 @@ static int64_t decays(const struct attn__kernels *kern, const struct attn__scan_
     } else {
         r->dec[0] = 1;
     }
-    bool same = kind->erase_previous || kind->decay == ATTN__CORE_STAYS;
-    for (int64_t d = 0; d < dk && kind->update != ATTN__CORE_ADD; d++)
-        r->erase[d] = same ? c->e[i * dk16 + d] : c->e[i * dk16 + d] * r->dec[d * inc];
     return inc;
 }
 
@@ -121,14 +137,14 @@ void attn__scan_tokens_run(const struct attn__kernels *kern, const struct attn__
         const float *k = c->k + i * dk16, *v = c->v + i * dv16 + v_first;
         const float *w = kind->update == ATTN__CORE_GENERAL ? c->w + i * dk16 : k;
         int64_t inc = decays(kern, kind, c, i, &r);
+        const float *e = eraser(kern, kind, c, i, &r);
         if (c->ahead && i == c->n - 1)
             attn__ahead_fetch(c->ahead, attn__ahead_rows(c->ahead));
         for (int64_t h = c->readers - 1; h >= 0 && kind->read_before; h--) {
             const float *q = c->q + (h * c->n + i) * dk16;
             float *o = c->out + (h * c->n + i) * dv16 + v_first, own = own_weight(kind, q, k);
             if (h == 0) {
-                kern->scan_token(0, 1, dk, v_n, S, dv16, r.dec, inc, k, v, w, r.erase, q, own, o,
-                                 next);
+                kern->scan_token(0, 1, dk, v_n, S, dv16, r.dec, inc, k, v, w, e, q, own, o, next);
                 continue;
             }
             for (int64_t j = 0; j < v_n; j++)
@@ -139,8 +155,8 @@ void attn__scan_tokens_run(const struct attn__kernels *kern, const struct attn__
             const float *q = c->q + (h * c->n + i) * dk16;
             float *o = c->out + (h * c->n + i) * dv16 + v_first;
             if (h == 0) {
-                kern->scan_token(kind->update, 0, dk, v_n, S, dv16, r.dec, inc, k, v, w, r.erase,
-                                 q, 0, o, next);
+                kern->scan_token(kind->update, 0, dk, v_n, S, dv16, r.dec, inc, k, v, w, e, q, 0,
+                                 o, next);
             } else {
                 memset(o, 0, (size_t)v_n * sizeof *o);
                 kern->row_pv_f32(S, dv16, dk, v_n, q, dk16, 1, o, dv16, 0);
