@@ -843,7 +843,7 @@ ATTN_API int32_t attn_desc_get_f64s(const attn_desc *desc, int32_t param,
  * what becomes of those is thrown away. The function changes them in place.
  * Queries and keys are counted in the sequence, keys from the first that
  * counts (K_START). A fast function has its inner loop along the stride that
- * is 1, k_stride where there are few queries and else q_stride, where a compiler
+ * is 1, k_stride where there are few queries and else q_stride: a compiler
  * makes vectors of it. user is the object of role USER. It must not fail, touch
  * nothing in between, and the score it gives a pair must not depend on the run
  * that the pair comes in, or the same bits are not promised. Since 0.1.
