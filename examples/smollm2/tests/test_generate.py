@@ -2,6 +2,7 @@
 """generate.py with the model of random weights: what its cache keeps, and in which type."""
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -9,9 +10,12 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import find_heads  # noqa: E402
 import generate  # noqa: E402
-from storage import KV_TYPES  # noqa: E402
+from model import random_weights  # noqa: E402
+from storage import KV_TYPES, parse_heads  # noqa: E402
 
 
 @pytest.fixture
@@ -69,6 +73,14 @@ def test_head_list_in_a_file(run, tmp_path):
     heads = tmp_path / "heads"
     heads.write_text("0.1\n2.0 3.2\n")
     assert run("--window", 20, "--duo", f"@{heads}")[0] == 0
+
+
+def test_heads_are_found():
+    weights = random_weights(95, 0)
+    found = find_heads.retrieval_heads(weights, 0)
+    assert found == find_heads.retrieval_heads(weights, 0)
+    # the best of 12 by one figure, the best two by the other
+    assert 2 <= len(found) <= 3 and len(parse_heads(found)) == len(found)
 
 
 @pytest.mark.parametrize("arguments", [(), ("--kv", "q8_0"), ("--window", 20)])
