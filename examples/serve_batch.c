@@ -404,7 +404,8 @@ static void report(const struct server *s, const struct request *all, int n, dou
         answers += all[i].made;
     }
     attn_cache_get_i64(s->cache, ATTN_CACHE_PAGES_PEAK, &peak);
-    printf("%d requests: %" PRId64 " tokens of prompts, %" PRId64 " of answers in %.3f s\n"
+    printf("%d requests: %" PRId64 " tokens of prompts, %" PRId64 " of answers in %.3f s of CPU "
+           "time\n"
            "%" PRId64 " rounds of %.1f rows; %" PRId64 " of %" PRId64 " guesses were right\n"
            "pages: at most %" PRId64 " of %d at a time, %" PRId64 " of them shared\n",
            n, prompts, answers, seconds, s->rounds, (double)s->rows / (double)s->rounds,

@@ -25,6 +25,7 @@
  *     selection.h attn_selection: lists of the keys that queries attend to
  *     state.h     attn_state: recurrences of sequences that come in pieces
  *     cache.h     attn_cache: keys and values of growing sequences, in pages
+ *     view.h      attn_view: which of those, or of other pools, is read
  *     wisdom.h    what measured plans have learnt, to be kept
  *     helpers.h   merge of partial results, one-shot calls
  *     head_maps.h    head maps and noise that grouped queries are given
