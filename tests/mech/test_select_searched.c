@@ -6,6 +6,7 @@
  * are those of a golden file.
  */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "../unit/unit.h"
@@ -233,6 +234,51 @@ START_TEST(decode_is_the_last_row)
 }
 END_TEST
 
+/* What is selected by itself, as an argument of lists. */
+START_TEST(lists_along_a_selection)
+{
+    static const char *const pairs[][2] = {
+        {LANDMARK "landmark_top=2", "lists " GQA "causal lists_logits"},
+        {GIVEN "sparsifiner_budget=9", "lists " GQA},
+        {"sparsifiner " GQA "sparsifiner_budget=9", "lists " GQA},
+        {"spt " GQA "spt_top=9 spt_clamp=1e30", "lists " GQA "causal"},
+        {"hip " GQA "hip_tokens=16 hip_q_block=8 hip_window=9",
+         "lists " GQA "causal lists=or window=8,inf"},
+    };
+    attn_ctx *ctx = dense_ctx(2);
+    for (size_t n = 0; n < sizeof pairs / sizeof pairs[0]; n++) {
+        struct dense whole, x, listed;
+        char text[256];
+        attn_arg arg[DENSE_ROLES + 1];
+        size_t args = 0;
+        attn_selection *selection;
+        snprintf(text, sizeof text, "%s select=only", pairs[n][0]);
+        make(&whole, pairs[n][0], B, N, N);
+        make(&x, pairs[n][0], B, N, N);
+        make(&listed, pairs[n][1], B, N, N);
+        attn_plan *plan = dense_plan(ctx, text, NULL);
+        ck_assert_int_eq(attn_selection_create(ctx, plan, &selection), ATTN_OK);
+        for (size_t i = 0; i < x.n; i++)
+            if (x.arg[i].role != ATTN_ROLE_V && !attn_role_is_output(x.arg[i].role))
+                arg[args++] = x.arg[i];
+        arg[args++] = (attn_arg){ATTN_ROLE_SELECTION_OUT, 0, selection};
+        ck_assert_msg(attn_plan_execute(plan, arg, args, NULL, 0) == ATTN_OK, "%s: %s", text,
+                      dense_error());
+        listed.arg[listed.n++] = (attn_arg){ATTN_ROLE_SELECTION, 0, selection};
+        ck_assert(dense_run(ctx, pairs[n][0], NULL, &whole));
+        ck_assert(dense_run(ctx, pairs[n][1], NULL, &listed));
+        listed.n--;
+        same(&whole, &listed, 2e-6, text);
+        attn_selection_destroy(selection);
+        attn_plan_destroy(plan);
+        dense_free(&whole);
+        dense_free(&x);
+        dense_free(&listed);
+    }
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
 static const char *const all[] = {
     LANDMARK,
     LANDMARK "landmark_top=2 landmark_over=heads",
@@ -419,5 +465,5 @@ START_TEST(refused_at_execute)
 END_TEST
 
 UNIT_MAIN("select_searched", equals, landmarks, landmarks_of_one_token, budget_of_rows,
-          equal_rows_choose_each_other, decode_is_the_last_row, threads_and_batches, not_a_number,
-          nothing_there, refused, refused_at_execute)
+          equal_rows_choose_each_other, decode_is_the_last_row, lists_along_a_selection,
+          threads_and_batches, not_a_number, nothing_there, refused, refused_at_execute)
