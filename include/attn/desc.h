@@ -140,6 +140,7 @@ typedef struct attn_desc attn_desc;
  * | 376 | out_scale       | f64    | finite            | 1                  |
  * | 377 | head_gate       | bool   | GATE              | 0                  |
  * | 380 | select          | enum   | attend only       | attend             |
+ * | 385 | observe         | bool   | view.h; with view | 0                  |
  * | 390 | feature_max     | enum   | none rows all     | none               |
  * | 391 | feature_key_max | f64    | finite            | 0                  |
  * | 400 | dtype           | enum   | f32 f64 f16 bf16  | f32                |
@@ -520,6 +521,7 @@ enum {
     ATTN_PARAM_OUT_SCALE = 376,
     ATTN_PARAM_HEAD_GATE = 377,
     ATTN_PARAM_SELECT = 380,
+    ATTN_PARAM_OBSERVE = 385,
     ATTN_PARAM_FEATURE_MAX = 390,
     ATTN_PARAM_FEATURE_KEY_MAX = 391,
     ATTN_PARAM_DTYPE = 400,

@@ -34,6 +34,14 @@
  * as forks do, is read once for all of them where that pays; the bits are the
  * same.
  *
+ * With observe=1 an execute also leaves the weights that its rows gave,
+ * exp(score - LSE), in the scores of the tokens, of groups with cache_scores
+ * and layers with keys of their own, as attn_cache_observe does. LSE is then
+ * needed. The view has single sequences, each whole and once, without steps
+ * that branch; else the execute gives ATTN_ERR_UNSUPPORTED. Aborting the step
+ * takes nothing back from the scores of older tokens. Such an execute counts as
+ * a call that changes the cache, though views stay as they are.
+ *
  * The keys of a sequence are numbered by their positions (those of a step go
  * on in its order): ARGMAX tells such a number. An execute gives the bits that
  * the same rows give in one tensor of K and V.

@@ -58,12 +58,17 @@ static int32_t check_stored(const struct attn__params *params)
 static int32_t check_view(const struct attn__params *params)
 {
     int32_t mech = params->mech;
-    if (mech == ATTN_MECH_SOFTMAX || mech == ATTN_MECH_MLA || mech == ATTN_MECH_CACHE ||
-        !attn__params_i64_or(params, ATTN_PARAM_VIEW, 0))
+    bool view = attn__params_i64_or(params, ATTN_PARAM_VIEW, 0) != 0;
+    if (mech == ATTN_MECH_CACHE)
         return ATTN_OK;
-    return attn__error_set(ATTN_ERR_UNSUPPORTED,
-                           "view is set, which %s does not read, expected softmax or mla",
-                           attn__mech_list_name(mech));
+    if (view && mech != ATTN_MECH_SOFTMAX && mech != ATTN_MECH_MLA)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "view is set, which %s does not read, expected softmax or mla",
+                               attn__mech_list_name(mech));
+    if (!view && attn__params_i64_or(params, ATTN_PARAM_OBSERVE, 0))
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "observe is set, but not view: it is for plans that read a cache");
+    return ATTN_OK;
 }
 
 /* Who selects nothing, or not in one step, cannot stop there. */

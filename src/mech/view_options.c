@@ -27,7 +27,8 @@ static bool is_known(int32_t mech, int32_t param)
         ATTN_PARAM_B,         ATTN_PARAM_HQ,           ATTN_PARAM_HK,
         ATTN_PARAM_HV,        ATTN_PARAM_Q,            ATTN_PARAM_K,
         ATTN_PARAM_D,         ATTN_PARAM_DV,           ATTN_PARAM_PACKED,
-        ATTN_PARAM_VIEW,      ATTN_PARAM_Q_HEAD,       ATTN_PARAM_K_HEAD,
+        ATTN_PARAM_VIEW,      ATTN_PARAM_OBSERVE,
+        ATTN_PARAM_Q_HEAD,    ATTN_PARAM_K_HEAD,
         ATTN_PARAM_V_HEAD,    ATTN_PARAM_KV_HEAD,      ATTN_PARAM_CAUSAL,
         ATTN_PARAM_SCALE,     ATTN_PARAM_SOFTCAP,      ATTN_PARAM_ALIBI,
         ATTN_PARAM_ALIBI_SLOPES, ATTN_PARAM_SINK_LOGITS, ATTN_PARAM_HEAD_SCALE,
@@ -154,6 +155,7 @@ int32_t attn__view_fill(const struct attn__params *v, struct attn__problem *p, i
     if (!p->view.is)
         return ATTN_OK;
     p->view.page = attn__params_i64_or(v, ATTN_PARAM_CACHE_PAGE, 64);
+    p->view.observe = attn__params_i64_or(v, ATTN_PARAM_OBSERVE, 0) != 0;
     p->view.raw = attn__params_i64_or(v, ATTN_PARAM_CACHE_KEYS, ATTN_CACHE_KEYS_ROTATED) ==
                   ATTN_CACHE_KEYS_RAW;
     p->view.v_prefix = attn__params_i64_or(v, ATTN_PARAM_CACHE_V_PREFIX, 0) != 0;
@@ -174,4 +176,6 @@ void attn__view_roles(struct attn__problem *p)
     for (size_t n = 0; n < sizeof gone / sizeof gone[0]; n++)
         p->takes[gone[n]] = ATTN__TAKES_NOT;
     p->takes[ATTN__SLOT_VIEW] = p->takes[ATTN__SLOT_LAYER] = ATTN__TAKES_MUST;
+    if (p->view.observe)
+        p->takes[ATTN__SLOT_LSE] = ATTN__TAKES_MUST;
 }

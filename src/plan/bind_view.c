@@ -40,6 +40,8 @@ int32_t attn__bind_view(struct attn__dims *d)
     if (status == ATTN_OK)
         status = attn__view_usable(view, d->p, attn__load_i64(layer->data, 0, layer->dtype),
                                   &c->view_row);
+    if (status == ATTN_OK && d->p->view.observe)
+        status = attn__view_observable(view);
     if (status == ATTN_OK)
         status = check_lengths(d, view);
     if (status != ATTN_OK)

@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "solvers/observe.h"
 #include "solvers/score_steps.h"
 #include "solvers/skip_bound.h"
 #include "thread/blas.h"
@@ -48,6 +49,7 @@ static int32_t size_workspace(struct attn_plan *plan)
     struct attn__scratch after = {.ok = true};
     struct attn__skip_room skip;
     attn__skip_bound_take(&after, &plan->problem, plan->machine.threads, &skip);
+    (void)attn__observe_take(&after, &plan->problem, plan->machine.threads);
     s.ok = s.ok && after.ok && attn__add_size(plan->ws_bytes, s.used, &plan->ws_bytes);
     if (plan->ws_bytes < after.used)
         plan->ws_bytes = after.used;
@@ -212,6 +214,15 @@ static void run_and_bound(const struct attn_plan *plan, const struct attn__call 
     attn__skip_bound(&own, &plan->machine, plan->threads, &room);
 }
 
+static void run_and_observe(const struct attn_plan *plan, const struct attn__call *call, char *ws,
+                            struct attn__did *did)
+{
+    struct attn__scratch s = {.base = ws, .ok = true};
+    run_solvers(plan, call, ws, did);
+    attn__observe(call, &plan->machine, plan->threads,
+                  attn__observe_take(&s, &plan->problem, plan->machine.threads));
+}
+
 void attn__plan_solve(const struct attn_plan *plan, const struct attn__call *call, char *ws,
                       struct attn__did *did)
 {
@@ -219,6 +230,8 @@ void attn__plan_solve(const struct attn_plan *plan, const struct attn__call *cal
         attn__staged_run(plan, call, ws, did);
     else if (call->has[ATTN__SLOT_SKIP_BOUND])
         run_and_bound(plan, call, ws, did);
+    else if (plan->problem.view.observe)
+        run_and_observe(plan, call, ws, did);
     else
         run_solvers(plan, call, ws, did);
 }

@@ -64,6 +64,24 @@ int64_t attn__paged_find(const struct attn__paged *p, int64_t j, int64_t n,
     return run;
 }
 
+int64_t attn__paged_cells(const struct attn__paged *p, int64_t j, int64_t n, int64_t *cell)
+{
+    const struct attn__paged_part *t = part_of(p, j);
+    int64_t x = j - t->base, run = 1;
+    *cell = t->stored + x - t->past;
+    if (x >= t->past)
+        return attn__min_i64(n, t->past + t->fresh - x);
+    *cell = -1;
+    int64_t at = first_from(t, x);
+    if (at == t->stored || t->cell[at].pos != x)
+        return attn__min_i64(n, (at == t->stored ? t->past : t->cell[at].pos) - x);
+    n = attn__min_i64(n, t->stored - at);
+    while (run < n && t->cell[at + run].pos == x + run)
+        run++;
+    *cell = at;
+    return run;
+}
+
 /* What token i of a step that branches sees of keys j0..j0+n-1. */
 static uint64_t tree_word(const struct attn__paged *p, int64_t i, int64_t j0, int64_t n)
 {

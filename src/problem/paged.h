@@ -110,6 +110,10 @@ struct attn__paged_place {
 int64_t attn__paged_find(const struct attn__paged *p, int64_t j, int64_t n,
                          struct attn__paged_place *at);
 
+/* The same of cells: how many from key j on follow each other, *cell being the
+ * index of the first; or how many are not stored, with *cell -1. */
+int64_t attn__paged_cells(const struct attn__paged *p, int64_t j, int64_t n, int64_t *cell);
+
 /* Where key j stands, or the query that is the same token; *rows: how many there
  * are from it on, and then how many of those stand one behind the other. */
 static inline int64_t attn__paged_place(const struct attn__paged_step *s, int64_t j, int64_t *rows)

@@ -93,6 +93,7 @@ struct attn__norm {
 struct attn__view_spec {
     bool is; /* instead of K and V */
     bool raw, v_prefix;
+    bool observe; /* weights go to the scores of its tokens */
     int64_t page;
     int64_t d, dv; /* of its rows */
     /* [hk] each */

@@ -11,7 +11,7 @@
 #include "solvers/rows_load.h"
 
 enum {
-    SPAN = 256,     /* keys that visibility looks at together */
+    SPAN = ATTN__ROW_SPAN,
     RUN = ATTN__CHUNK,  /* keys between changes from K to V where the rows are few */
     RUN_ROWS = 4,
     RUN_LD = RUN + 16,  /* 4 KB apart would be in each other's way in L1 */
@@ -221,13 +221,10 @@ static enum attn__tile class_of(const struct attn__row_pass *ps, int64_t j0, int
     return attn__vis_tile(&ps->vis, ps->r0, ps->r0 + ps->rows, j0, j1);
 }
 
-/* A span, or several that are FULL. */
-static void run(struct attn__row_pass *ps, enum attn__tile class, int64_t j0, int64_t j1, float *m,
-                float *l, float *o)
+static void scores(struct attn__row_pass *ps, enum attn__tile class, int64_t j0, int64_t j1)
 {
-    int64_t nk = j1 - j0, block_keys = attn__block_keys(ps->c->p);
+    int64_t nk = j1 - j0;
     float *s = ps->room->s;
-    ps->did_pairs += ps->rows * nk;
     row_qk(ps, j0, nk);
     for (int64_t r = 0; r < ps->rows; r++) {
         if (ps->c->p->score.steps) {
@@ -237,9 +234,28 @@ static void run(struct attn__row_pass *ps, enum attn__tile class, int64_t j0, in
         }
         if (class == ATTN__TILE_PARTIAL)
             attn__vis_hide(&ps->vis, ps->r0 + r, j0, j1, s + r * ps->lds);
-        if (ps->tops.top)
-            attn__row_tops_see(&ps->tops, ps->kern, r, s + r * ps->lds, j0, nk);
     }
+}
+
+bool attn__row_pass_scores(struct attn__row_pass *ps, int64_t j0, int64_t j1)
+{
+    enum attn__tile class = class_of(ps, j0, j1);
+    if (class == ATTN__TILE_EMPTY)
+        return false;
+    scores(ps, class, j0, j1);
+    return true;
+}
+
+/* A span, or several that are FULL. */
+static void run(struct attn__row_pass *ps, enum attn__tile class, int64_t j0, int64_t j1, float *m,
+                float *l, float *o)
+{
+    int64_t nk = j1 - j0, block_keys = attn__block_keys(ps->c->p);
+    float *s = ps->room->s;
+    ps->did_pairs += ps->rows * nk;
+    scores(ps, class, j0, j1);
+    for (int64_t r = 0; r < ps->rows && ps->tops.top; r++)
+        attn__row_tops_see(&ps->tops, ps->kern, r, s + r * ps->lds, j0, nk);
     for (int64_t j = j0, end; j < j1; j = end) {
         end = attn__min_i64(j1, j + block_keys - j % block_keys);
         block(ps, j, end - j, s + (j - j0), m, l, o);

@@ -16,6 +16,9 @@
 #include "solvers/score_steps.h"
 #include "solvers/scratch.h"
 
+/* Keys that visibility looks at together. */
+enum { ATTN__ROW_SPAN = 256 };
+
 /* Memory of a pass; one for each worker. */
 struct attn__row_room {
     float *q;     /* [rows][d], scaled */
@@ -75,6 +78,10 @@ void attn__row_pass_query(const struct attn__row_pass *ps, const struct attn__se
  * no meaning. */
 void attn__row_pass_chunk(struct attn__row_pass *ps, int64_t n, float *m, float *l,
                           float *o);
+
+/* Scores of keys j0 to j1 - 1 of a span, in base 2, into room->s, -inf where a
+ * row does not see a key; false if none does, and then they are not made. */
+bool attn__row_pass_scores(struct attn__row_pass *ps, int64_t j0, int64_t j1);
 
 /* The spans of chunk n, of which did_tiles counts those not skipped. */
 int64_t attn__row_pass_spans(const struct attn__row_pass *ps, int64_t n);

@@ -259,6 +259,28 @@ static void fill_heads(const attn_cache *cache, struct attn__paged_head *head)
     }
 }
 
+/* A token has one score, and rows that may be taken back none. */
+static const char *find_unobserved(const struct attn_view *v, const int64_t *ends)
+{
+    const char *why = NULL;
+    if (v->n_segments > v->paged.n_seq)
+        why = "several are read by one query sequence";
+    for (int64_t k = 0; k < v->n_segments; k++) {
+        struct attn__cache_seq *s = v->segment[k].seq;
+        if (ends && ends[k] >= 0)
+            why = "one is read up to an end";
+        if (s->marked)
+            why = "one is read twice";
+        s->marked = true;
+    }
+    for (int64_t k = 0; k < v->n_segments; k++)
+        v->segment[k].seq->marked = false;
+    for (int64_t i = 0; i < v->paged.n_seq; i++)
+        if (v->paged.step[i].depth)
+            why = "the open step of one branches";
+    return why;
+}
+
 int32_t attn__view_make(attn_cache *cache, size_t n, const int64_t *counts, const int64_t *seqs,
                         const int64_t *ends, attn_view **view)
 {
@@ -301,6 +323,7 @@ int32_t attn__view_make(attn_cache *cache, size_t n, const int64_t *counts, cons
         fill_seq(cache, v, &l, i, first, count, ends);
         first += count;
     }
+    v->unobserved = find_unobserved(v, ends);
     cache->refs++;
     *view = v;
     return ATTN_OK;
@@ -492,5 +515,27 @@ int32_t attn__view_usable_rows(const attn_view *view, const struct attn__problem
                                    " and would see tokens that the window dropped",
                                    index, first);
     }
+    return ATTN_OK;
+}
+
+int32_t attn__view_observable(const attn_view *view)
+{
+    const attn_cache *cache = view->cache;
+    bool tracks = false;
+    if (!cache)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "observe is set, but the view is of a caller's pools, which have "
+                               "no scores");
+    for (int64_t n = 0; n < attn__cache_tables(cache); n++)
+        tracks |= attn__cache_tracks(cache, n);
+    if (!tracks)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "observe is set, but the cache of the view has no cache_scores, or "
+                               "windows in all groups that have");
+    if (view->unobserved)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "observe is set, expected a view of single sequences, each whole "
+                               "and once: %s",
+                               view->unobserved);
     return ATTN_OK;
 }

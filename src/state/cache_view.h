@@ -14,7 +14,7 @@
 /* A sequence of the cache that a query sequence reads. */
 struct attn__view_segment {
     int64_t id, version;
-    const struct attn__cache_seq *seq;
+    struct attn__cache_seq *seq;
 };
 
 /* What a caller's pools are. */
@@ -33,6 +33,7 @@ struct attn_view {
     int64_t n_segments;
     struct attn__view_segment *segment; /* [n_segments] */
     int64_t *last;                      /* [n_seq]: the segment that the queries stand at */
+    const char *unobserved; /* why its tokens can be given no weights; NULL: they can */
     size_t bytes;
 };
 
@@ -52,6 +53,9 @@ int32_t attn__view_usable(const attn_view *view, const struct attn__problem *p, 
  * ATTN_ERR_STATE, ATTN_ERR_UNAVAILABLE, ATTN_ERR_UNSUPPORTED. */
 int32_t attn__view_usable_rows(const attn_view *view, const struct attn__problem *p, int64_t row,
                               int64_t index, int64_t nq);
+
+/* Whether executes may leave weights in its tables. ATTN_ERR_UNSUPPORTED. */
+int32_t attn__view_observable(const attn_view *view);
 
 /* What attn_view_create_raw was given. */
 struct attn__raw_pools {
