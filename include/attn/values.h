@@ -209,14 +209,16 @@ enum { ATTN_CACHE_SUMMARY_NONE = 0, ATTN_CACHE_SUMMARY_MINMAX = 1 };
  * token become, summed over the query heads of the group. sum: their sum.
  * last: those of the last row seen. count_low: how many were below 1 / the
  * number of tokens stored, where few are good. window_sum: the sum over the
- * last cache_score_rows rows of the last attn_cache_observe.
+ * last cache_score_rows rows of the last attn_cache_observe. last_max: of the
+ * last row seen the largest of any head, in place of the sum.
  */
 enum {
     ATTN_CACHE_SCORES_NONE = 0,
     ATTN_CACHE_SCORES_SUM = 1,
     ATTN_CACHE_SCORES_LAST = 2,
     ATTN_CACHE_SCORES_COUNT_LOW = 3,
-    ATTN_CACHE_SCORES_WINDOW_SUM = 4
+    ATTN_CACHE_SCORES_WINDOW_SUM = 4,
+    ATTN_CACHE_SCORES_LAST_MAX = 5
 };
 
 /* Values of `policy`; docs/mechanisms/ has a sheet for each. */
@@ -230,7 +232,8 @@ enum {
     ATTN_POLICY_H2O = 505,
     ATTN_POLICY_SNAPKV = 506,
     ATTN_POLICY_TOVA = 507,
-    ATTN_POLICY_SCISSORHANDS = 508
+    ATTN_POLICY_SCISSORHANDS = 508,
+    ATTN_POLICY_RECYCLED_ATTENTION = 509
 };
 
 /* Bits of `want`: further outputs that execute may be asked for. */

@@ -66,6 +66,9 @@ static const struct setting {
     /* how often a weight was below the mean */
     {ATTN_POLICY_SCISSORHANDS, ATTN_PARAM_CACHE_WINDOW, REFUSED, 0},
     {ATTN_POLICY_SCISSORHANDS, ATTN_PARAM_CACHE_SCORES, FIXED, ATTN_CACHE_SCORES_COUNT_LOW},
+    /* scores of the newest row, of which forks keep the best */
+    {ATTN_POLICY_RECYCLED_ATTENTION, ATTN_PARAM_CACHE_WINDOW, REFUSED, 0},
+    {ATTN_POLICY_RECYCLED_ATTENTION, ATTN_PARAM_CACHE_SCORES, FIXED, ATTN_CACHE_SCORES_LAST_MAX},
 };
 
 static bool is_list(int32_t param)

@@ -17,6 +17,7 @@ int64_t attn__cache_scored_rows(const attn_cache *cache, int64_t table, int64_t 
     const struct attn__cache_group *g = attn__cache_group_of(cache, table);
     switch (g->scores) {
     case ATTN_CACHE_SCORES_LAST:
+    case ATTN_CACHE_SCORES_LAST_MAX:
         return attn__min_i64(rows, 1);
     case ATTN_CACHE_SCORES_WINDOW_SUM:
         return attn__min_i64(rows, cache->c.score_rows);
@@ -27,9 +28,9 @@ int64_t attn__cache_scored_rows(const attn_cache *cache, int64_t table, int64_t 
 
 void attn__cache_score_begin(const attn_cache *cache, int64_t table, struct attn__cache_table *t)
 {
-    const struct attn__cache_group *g = attn__cache_group_of(cache, table);
-    if (g->scores != ATTN_CACHE_SCORES_LAST && g->scores != ATTN_CACHE_SCORES_WINDOW_SUM)
-        return;
+    int32_t mode = attn__cache_group_of(cache, table)->scores;
+    if (mode == ATTN_CACHE_SCORES_SUM || mode == ATTN_CACHE_SCORES_COUNT_LOW)
+        return; /* they go on */
     for (int64_t i = 0; i < t->n_cells; i++)
         t->cell[i].score = 0;
 }
@@ -38,14 +39,20 @@ void attn__cache_score_add(const attn_cache *cache, int64_t table, struct attn__
                            int64_t first, const float *p, int64_t n)
 {
     struct attn__cache_cell *cell = t->cell + first;
-    if (attn__cache_group_of(cache, table)->scores == ATTN_CACHE_SCORES_COUNT_LOW) {
-        float even = 1.0f / (float)t->n_cells;
+    float even = 1.0f / (float)t->n_cells;
+    switch (attn__cache_group_of(cache, table)->scores) {
+    case ATTN_CACHE_SCORES_COUNT_LOW:
         for (int64_t i = 0; i < n; i++)
             cell[i].score += p[i] < even ? 1.0f : 0.0f;
-        return;
+        break;
+    case ATTN_CACHE_SCORES_LAST_MAX:
+        for (int64_t i = 0; i < n; i++)
+            cell[i].score = cell[i].score > p[i] ? cell[i].score : p[i];
+        break;
+    default:
+        for (int64_t i = 0; i < n; i++)
+            cell[i].score += p[i];
     }
-    for (int64_t i = 0; i < n; i++)
-        cell[i].score += p[i];
 }
 
 /* The table of an idle sequence that has scores. */

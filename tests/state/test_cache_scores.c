@@ -171,6 +171,7 @@ static void check_modes(void)
     } cases[] = {{"cache_scores=[1]", {1.875f, 2.25f, .625f, 1.25f}, {3.75f, 4.5f, 1.25f, 2.5f}},
                  {"cache_scores=[2]", {.375f, .25f, .625f, .75f}, {.375f, .25f, .625f, .75f}},
                  {"cache_scores=[3]", {3, 2, 5, 4}, {6, 4, 10, 8}},
+                 {"cache_scores=[5]", {.25f, .25f, .5f, .75f}, {.25f, .25f, .5f, .75f}},
                  {"cache_scores=[4] cache_score_rows=2",
                   {.875f, 1.25f, .625f, 1.25f},
                   {.875f, 1.25f, .625f, 1.25f}}};
