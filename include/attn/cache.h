@@ -182,6 +182,17 @@ ATTN_API int32_t attn_cache_shift(attn_cache *cache, int64_t seq, int64_t p0,
                                   int64_t delta);
 
 /*
+ * Appends all tokens of `from`, which stays as it is, to seq, as a step would.
+ * Turned keys are turned on by seq's length, as attn_cache_shift does; scores
+ * go along. ATTN_ERR_NULL, ATTN_ERR_BAD_ID, ATTN_ERR_BUSY, ATTN_ERR_UNSUPPORTED
+ * (turned keys, and no rope in the descriptor), ATTN_ERR_UNAVAILABLE (tokens of
+ * `from` are not stored any more), ATTN_ERR_LIMIT, ATTN_ERR_FULL,
+ * ATTN_ERR_NOMEM. Since 0.1.
+ */
+ATTN_API int32_t attn_cache_append(attn_cache *cache, int64_t seq,
+                                   int64_t from);
+
+/*
  * Keeps, in one layer and group, the n positions of keep alone: ascending,
  * each of them stored. They stay where they are. ATTN_ERR_NULL,
  * ATTN_ERR_BAD_ID, ATTN_ERR_BUSY, ATTN_ERR_INVALID, ATTN_ERR_UNSUPPORTED (a

@@ -217,6 +217,7 @@ typedef struct attn_desc attn_desc;
  * | 910 | cache_slack        | i64s | 0..2^40           | 0               |
  * | 911 | cache_fold         | i64s | 0 or 1            | 0               |
  * | 912 | cache_keys         | enum | rotated raw       | rotated         |
+ * |     |                    |      | block_local       |                 |
  * | 913 | cache_max_position | i64  | 1..2^40           | 2^31-1          |
  * | 914 | cache_k_scale      | f64s | > 0, see cache.h  | 1               |
  * | 915 | cache_v_scale      | f64s | the same          | 1               |

@@ -198,8 +198,17 @@ enum {
  */
 enum { ATTN_INVARIANT_BATCH = 0, ATTN_INVARIANT_CHUNK = 1 };
 
-/* Values of `cache_keys`. */
-enum { ATTN_CACHE_KEYS_ROTATED = 0, ATTN_CACHE_KEYS_RAW = 1 };
+/*
+ * Values of `cache_keys`. rotated: keys are stored turned by their positions.
+ * raw: plans turn them. block_local: as rotated, and plans with a view turn
+ * their queries for each of the sequences that follow each other, as if those
+ * stood one behind the other.
+ */
+enum {
+    ATTN_CACHE_KEYS_ROTATED = 0,
+    ATTN_CACHE_KEYS_RAW = 1,
+    ATTN_CACHE_KEYS_BLOCK_LOCAL = 2
+};
 
 /* Of cache_summary. */
 enum { ATTN_CACHE_SUMMARY_NONE = 0, ATTN_CACHE_SUMMARY_MINMAX = 1 };
@@ -233,7 +242,8 @@ enum {
     ATTN_POLICY_SNAPKV = 506,
     ATTN_POLICY_TOVA = 507,
     ATTN_POLICY_SCISSORHANDS = 508,
-    ATTN_POLICY_RECYCLED_ATTENTION = 509
+    ATTN_POLICY_RECYCLED_ATTENTION = 509,
+    ATTN_POLICY_HOGWILD = 510
 };
 
 /* Bits of `want`: further outputs that execute may be asked for. */

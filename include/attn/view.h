@@ -34,6 +34,12 @@
  * as forks do, is read once for all of them where that pays; the bits are the
  * same.
  *
+ * Turned keys of such a sequence have to be turned by the positions that they
+ * get. With cache_keys=block_local they are turned by those of their own
+ * sequence, so that one may be read by several query sequences behind
+ * different others: queries are then turned for each, and sequences in front
+ * may have open steps, whose tokens are seen (Hogwild, Rodionov et al., 2025).
+ *
  * With observe=1 an execute also leaves the weights that its rows gave,
  * exp(score - LSE), in the scores of the tokens, of groups with cache_scores
  * and layers with keys of their own, as attn_cache_observe does. LSE is then
@@ -62,7 +68,7 @@ extern "C" {
  * cache; or how many each reads, at least 1. seqs: their handles, those of the
  * first query sequence first, in order. ends: NULL, or for each of seqs how
  * many of its positions are read, -1 for all. Only the last of a query
- * sequence may have an open step.
+ * sequence may have an open step, others not unless cache_keys=block_local.
  *
  * The view holds until one of its sequences is changed: writing a layer of a
  * step changes nothing, to begin, commit or abort one does. After that executes

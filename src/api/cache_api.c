@@ -78,6 +78,12 @@ int32_t attn_cache_shift(attn_cache *cache, int64_t seq, int64_t p0, int64_t del
     return attn__cache_shift(cache, seq, p0, delta);
 }
 
+int32_t attn_cache_append(attn_cache *cache, int64_t seq, int64_t from)
+{
+    ATTN__CHECK_OBJECT(cache, ATTN__CACHE_TAG);
+    return attn__cache_append(cache, seq, from);
+}
+
 int32_t attn_cache_prune(attn_cache *cache, int64_t seq, int64_t layer, int64_t group,
                          const int64_t *keep, size_t n)
 {

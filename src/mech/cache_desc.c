@@ -86,8 +86,9 @@ static int32_t read_sizes(const struct attn__params *v, struct attn__cache_confi
     c->page_size = attn__params_i64_or(v, ATTN_PARAM_CACHE_PAGE, 64);
     c->sequences = attn__params_i64_or(v, ATTN_PARAM_CACHE_SEQUENCES, 64);
     c->max_position = attn__params_i64_or(v, ATTN_PARAM_CACHE_MAX_POSITION, INT32_MAX);
-    c->raw = attn__params_i64_or(v, ATTN_PARAM_CACHE_KEYS, ATTN_CACHE_KEYS_ROTATED) ==
-             ATTN_CACHE_KEYS_RAW;
+    int64_t keys = attn__params_i64_or(v, ATTN_PARAM_CACHE_KEYS, ATTN_CACHE_KEYS_ROTATED);
+    c->raw = keys == ATTN_CACHE_KEYS_RAW;
+    c->local = keys == ATTN_CACHE_KEYS_BLOCK_LOCAL;
     c->summary = attn__params_i64_or(v, ATTN_PARAM_CACHE_SUMMARY, ATTN_CACHE_SUMMARY_NONE) ==
                  ATTN_CACHE_SUMMARY_MINMAX;
     c->v_prefix = attn__params_i64_or(v, ATTN_PARAM_CACHE_V_PREFIX, 0) != 0;

@@ -69,6 +69,9 @@ static const struct setting {
     /* scores of the newest row, of which forks keep the best */
     {ATTN_POLICY_RECYCLED_ATTENTION, ATTN_PARAM_CACHE_WINDOW, REFUSED, 0},
     {ATTN_POLICY_RECYCLED_ATTENTION, ATTN_PARAM_CACHE_SCORES, FIXED, ATTN_CACHE_SCORES_LAST_MAX},
+    /* blocks that several readers see in orders of their own */
+    {ATTN_POLICY_HOGWILD, ATTN_PARAM_CACHE_WINDOW, REFUSED, 0},
+    {ATTN_POLICY_HOGWILD, ATTN_PARAM_CACHE_KEYS, FIXED, ATTN_CACHE_KEYS_BLOCK_LOCAL},
 };
 
 static bool is_list(int32_t param)

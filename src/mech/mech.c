@@ -65,9 +65,10 @@ static int32_t check_view(const struct attn__params *params)
         return attn__error_set(ATTN_ERR_UNSUPPORTED,
                                "view is set, which %s does not read, expected softmax or mla",
                                attn__mech_list_name(mech));
-    if (!view && attn__params_i64_or(params, ATTN_PARAM_OBSERVE, 0))
+    if ((!view || mech != ATTN_MECH_SOFTMAX) && attn__params_i64_or(params, ATTN_PARAM_OBSERVE, 0))
         return attn__error_set(ATTN_ERR_INVALID,
-                               "observe is set, but not view: it is for plans that read a cache");
+                               "observe is set, expected it with view and softmax: it is for plans "
+                               "that read a cache with scores");
     return ATTN_OK;
 }
 

@@ -135,8 +135,8 @@ static int32_t read_rope(const struct attn__params *v, struct attn__problem *p)
     struct attn__rope *r = &p->rope;
     /* keys of a cache are turned before, unless it says otherwise */
     bool turned = attn__params_i64_or(v, ATTN_PARAM_VIEW, 0) &&
-                  attn__params_i64_or(v, ATTN_PARAM_CACHE_KEYS, ATTN_CACHE_KEYS_ROTATED) ==
-                      ATTN_CACHE_KEYS_ROTATED;
+                  attn__params_i64_or(v, ATTN_PARAM_CACHE_KEYS, ATTN_CACHE_KEYS_ROTATED) !=
+                      ATTN_CACHE_KEYS_RAW;
     int64_t apply = attn__params_i64_or(v, ATTN_PARAM_ROPE_APPLY,
                                         turned ? ATTN_ROPE_APPLY_Q : ATTN_ROPE_APPLY_QK);
     r->pairing = (int32_t)attn__params_i64_or(v, ATTN_PARAM_ROPE, ATTN_ROPE_NONE);

@@ -63,6 +63,26 @@ static int32_t check_known(const struct attn__params *v)
     return ATTN_OK;
 }
 
+/* Queries are turned again for each sequence: relative positions are all that
+ * counts, and nothing but positions may turn. */
+static int32_t check_local(const struct attn__problem *p)
+{
+    const struct attn__rope *r = &p->rope;
+    if (r->pairing == ATTN_ROPE_NONE || !r->on_q || r->on_k)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "cache_keys=block_local, expected rope with rope_apply=q: queries "
+                               "are turned for each sequence that they read");
+    if (r->attention != 1)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "cache_keys=block_local, expected a rope without rope_attention "
+                               "or rope_mscale");
+    if (p->invariant == ATTN_INVARIANT_CHUNK)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "cache_keys=block_local, expected invariant=batch: some solvers "
+                               "turn queries and some keys");
+    return ATTN_OK;
+}
+
 static int32_t check_meaning(const struct attn__problem *p)
 {
     const int32_t outputs =
@@ -82,13 +102,14 @@ static int32_t check_meaning(const struct attn__problem *p)
                                    "output head %" PRId64 " reads k_head %" PRId64
                                    " and v_head %" PRId64 ", expected the same with a view",
                                    h, p->k_head[h], p->v_head[h]);
-    if (p->rope.pairing == ATTN_ROPE_NONE)
-        return ATTN_OK;
-    if (p->view.v_prefix)
+    bool turns = p->rope.pairing != ATTN_ROPE_NONE;
+    if (turns && p->view.v_prefix)
         return attn__error_set(ATTN_ERR_UNSUPPORTED,
                                "rope is set with cache_v_prefix, expected queries that are turned "
                                "already: rope begins with the first channels, which are values");
-    if (!p->rope.on_q || p->rope.on_k != p->view.raw)
+    if (p->view.local)
+        return check_local(p);
+    if (turns && (!p->rope.on_q || p->rope.on_k != p->view.raw))
         return attn__error_set(ATTN_ERR_INVALID,
                                "rope_apply turns %s, expected %s with cache_keys=%s",
                                !p->rope.on_q ? "k" : p->rope.on_k ? "q and k" : "q",
@@ -156,8 +177,9 @@ int32_t attn__view_fill(const struct attn__params *v, struct attn__problem *p, i
         return ATTN_OK;
     p->view.page = attn__params_i64_or(v, ATTN_PARAM_CACHE_PAGE, 64);
     p->view.observe = attn__params_i64_or(v, ATTN_PARAM_OBSERVE, 0) != 0;
-    p->view.raw = attn__params_i64_or(v, ATTN_PARAM_CACHE_KEYS, ATTN_CACHE_KEYS_ROTATED) ==
-                  ATTN_CACHE_KEYS_RAW;
+    int64_t keys = attn__params_i64_or(v, ATTN_PARAM_CACHE_KEYS, ATTN_CACHE_KEYS_ROTATED);
+    p->view.raw = keys == ATTN_CACHE_KEYS_RAW;
+    p->view.local = keys == ATTN_CACHE_KEYS_BLOCK_LOCAL;
     p->view.v_prefix = attn__params_i64_or(v, ATTN_PARAM_CACHE_V_PREFIX, 0) != 0;
     p->view.d = p->d;
     p->view.dv = p->dv;

@@ -15,6 +15,14 @@ static const struct attn__paged_part *part_of(const struct attn__paged *p, int64
     return &p->part[n];
 }
 
+int64_t attn__paged_base(const struct attn__paged *p, int64_t j, int64_t *n)
+{
+    const struct attn__paged_part *t = part_of(p, j);
+    if (t < p->part + p->parts - 1)
+        *n = attn__min_i64(*n, t[1].base - j);
+    return t->base;
+}
+
 /* The first cell of the past that stands at x or later. Mostly nothing or only
  * a run behind the sinks is missing, so that two guesses find it. */
 static int64_t first_from(const struct attn__paged_part *t, int64_t x)

@@ -114,6 +114,10 @@ int64_t attn__paged_find(const struct attn__paged *p, int64_t j, int64_t n,
  * index of the first; or how many are not stored, with *cell -1. */
 int64_t attn__paged_cells(const struct attn__paged *p, int64_t j, int64_t n, int64_t *cell);
 
+/* The number of the first key of the part that key j is in; *n, how many keys
+ * there are from j on, becomes how many of those are in the part. */
+int64_t attn__paged_base(const struct attn__paged *p, int64_t j, int64_t *n);
+
 /* Where key j stands, or the query that is the same token; *rows: how many there
  * are from it on, and then how many of those stand one behind the other. */
 static inline int64_t attn__paged_place(const struct attn__paged_step *s, int64_t j, int64_t *rows)

@@ -92,7 +92,8 @@ struct attn__norm {
 /* The cache whose views come with VIEW. */
 struct attn__view_spec {
     bool is; /* instead of K and V */
-    bool raw, v_prefix;
+    bool raw, local; /* cache_keys */
+    bool v_prefix;
     bool observe; /* weights go to the scores of its tokens */
     int64_t page;
     int64_t d, dv; /* of its rows */

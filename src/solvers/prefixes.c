@@ -17,7 +17,7 @@ enum { QUERIES = 4 };
 static bool can_share(const struct attn__problem *p)
 {
     bool by_length = p->rope.on_k && p->rope.scaling == ATTN_ROPE_SCALING_DYNAMIC_NTK;
-    return p->view.is && !p->slopes && !p->score.own_rows && !by_length &&
+    return p->view.is && !p->view.local && !p->slopes && !p->score.own_rows && !by_length &&
            !(p->want & (ATTN_WANT_ROWMAX | ATTN_WANT_ARGMAX));
 }
 

@@ -19,7 +19,7 @@ struct attn__qk attn__qk_begin(const struct attn__call *c, const struct attn__se
                                struct attn__qk_room *room)
 {
     attn__rope_room_begin(&c->p->rope, &room->rope, s->nk);
-    return (struct attn__qk){c, s, room};
+    return (struct attn__qk){c, s, room, 0};
 }
 
 double attn__qk_cost_k(const struct attn__problem *p)
@@ -39,7 +39,7 @@ static int64_t position(const struct attn__qk *x, bool keys, int64_t n, int64_t 
     }
     if (!x->c->has[slot] && x->c->view) {
         const struct attn__paged_step *step = &x->c->view->step[x->s->index];
-        return attn__paged_place(step, keys ? n : n + x->s->off, rows);
+        return attn__paged_place(step, keys ? n : n + x->s->off, rows) - (keys ? 0 : x->base);
     }
     if (!x->c->has[slot])
         return keys ? n : n + x->s->off;
@@ -53,6 +53,26 @@ static int64_t position(const struct attn__qk *x, bool keys, int64_t n, int64_t 
     return first;
 }
 
+/* The parts of a view begin at the same numbers in all tables. */
+static int64_t part_base(const struct attn__qk *x, int64_t j, int64_t *n)
+{
+    const struct attn__paged_view *v = x->c->view;
+    return attn__paged_base(&v->table[x->s->index * v->seq_tables], j, n);
+}
+
+static void turn_parts(const struct attn__qk *x, const struct attn__kernels *kern, int64_t j,
+                       int64_t rows, float *dst, int64_t ld)
+{
+    while (rows > 0) {
+        int64_t n = rows, base = part_base(x, j, &n);
+        for (int64_t r = 0; r < n && base > 0; r++)
+            attn__rope_turn_rows(kern, &x->c->p->rope, &x->room->rope, base, 1, dst + r * ld, ld);
+        rows -= n;
+        j += n;
+        dst += n * ld;
+    }
+}
+
 static void change(const struct attn__qk *x, const struct attn__kernels *kern, bool keys,
                    int64_t h, int64_t n0, int64_t rows, float *dst, int64_t ld)
 {
@@ -60,6 +80,8 @@ static void change(const struct attn__qk *x, const struct attn__kernels *kern, b
     const struct attn__rope *r = &p->rope;
     if (p->qk_norm.kind != ATTN_QK_NORM_NONE)
         attn__qk_norm_rows(x->c, kern, keys, h, rows, dst, ld);
+    if (keys && p->view.local)
+        turn_parts(x, kern, n0, rows, dst, ld);
     while (rows > 0 && (keys ? r->on_k : r->on_q)) {
         int64_t n = rows, at = position(x, keys, n0, &n);
         attn__rope_turn_rows(kern, r, &x->room->rope, at, n, dst, ld);
@@ -91,7 +113,9 @@ static void change_f64(const struct attn__qk *x, bool keys, int64_t h, int64_t n
     if (p->qk_norm.kind != ATTN_QK_NORM_NONE)
         attn__qk_norm_f64(x->c, keys, h, row);
     int64_t one = 1;
-    if (keys ? r->on_k : r->on_q)
+    if (keys && p->view.local)
+        attn__rope_turn_f64(r, &x->room->rope, part_base(x, n, &one), row);
+    else if (keys ? r->on_k : r->on_q)
         attn__rope_turn_f64(r, &x->room->rope, position(x, keys, n, &one), row);
 }
 

@@ -4,7 +4,9 @@
  * and then turned by their positions (rope) where the problem says so. Where
  * it does not, rows come as attn__rows_f32 has them, copied only if they are
  * no dense f32 rows, and none of this costs anything. A row's values depend
- * on the row, its position and its head alone.
+ * on the row, its position and its head alone. Of a view with
+ * cache_keys=block_local keys are turned on by where their part begins; who
+ * turns queries back by that (base) does without.
  */
 #ifndef ATTN_SOLVERS_QK_LOAD_H
 #define ATTN_SOLVERS_QK_LOAD_H
@@ -22,6 +24,7 @@ struct attn__qk {
     const struct attn__call *c;
     const struct attn__seq *s;
     struct attn__qk_room *room;
+    int64_t base; /* positions of queries are counted from here */
 };
 
 /* NULL while measuring. */
@@ -37,7 +40,7 @@ static inline bool attn__qk_changes_q(const struct attn__problem *p)
 
 static inline bool attn__qk_changes_k(const struct attn__problem *p)
 {
-    return p->qk_norm.kind != ATTN_QK_NORM_NONE || p->rope.on_k;
+    return p->qk_norm.kind != ATTN_QK_NORM_NONE || p->rope.on_k || p->view.local;
 }
 
 /* What the changes cost per element, in units of 16 multiply-adds at the

@@ -62,7 +62,7 @@ static int64_t place_of(const struct attn__row_pass *ps)
 static bool reads_in_place(const struct attn__row_pass *ps)
 {
     const struct attn__rows *k = &ps->k;
-    return !attn__qk_changes_k(ps->c->p) &&
+    return (ps->c->p->view.local || !attn__qk_changes_k(ps->c->p)) &&
            (attn__rows_plain(k, ATTN_DTYPE_F32) || attn__rows_plain(k, ATTN_DTYPE_F16) ||
             attn__rows_plain(k, ATTN_DTYPE_BF16));
 }
@@ -105,12 +105,17 @@ void attn__row_pass_query(const struct attn__row_pass *ps, const struct attn__se
     ps->kern->vec_scale(row, p->d, (float)scale);
 }
 
+static void load_row(const struct attn__row_pass *ps, int64_t r)
+{
+    attn__row_pass_query(ps, ps->s, r, attn__vis_head(&ps->vis, ps->r0 + r),
+                         attn__vis_query(&ps->vis, ps->r0 + r));
+}
+
 void attn__row_pass_begin(struct attn__row_pass *ps)
 {
     attn__row_pass_open(ps);
     for (int64_t r = 0; r < ps->rows; r++)
-        attn__row_pass_query(ps, ps->s, r, attn__vis_head(&ps->vis, ps->r0 + r),
-                             attn__vis_query(&ps->vis, ps->r0 + r));
+        load_row(ps, r);
 }
 
 /* As flash adds up scores; K that is not f32 is converted as far as it stays
@@ -130,13 +135,34 @@ static void row_chain(const struct attn__row_pass *ps, int64_t j0, int64_t nk)
     }
 }
 
-static void row_qk(const struct attn__row_pass *ps, int64_t j0, int64_t nk)
+/* block_local: queries are turned back by where a part of the view begins, as
+ * its keys were turned without regard to that. */
+static void parts_qk(struct attn__row_pass *ps, int64_t j0, int64_t nk)
+{
+    float *s = ps->room->s;
+    for (int64_t j = 0, n; j < nk; j += n) {
+        n = nk - j;
+        int64_t base = attn__paged_base(ps->k.paged, j0 + j, &n);
+        bool turned = ps->qk.base == base;
+        ps->qk.base = base;
+        for (int64_t r = 0; r < ps->rows && !turned; r++)
+            load_row(ps, r);
+        attn__page_rows_qk(ps->kern, &ps->k, j0 + j, n, ps->c->p->d, ps->room->q, ps->rows, s + j,
+                           ps->lds, ps->from);
+    }
+}
+
+static void row_qk(struct attn__row_pass *ps, int64_t j0, int64_t nk)
 {
     const struct attn__rows *k = &ps->k;
     int64_t d = ps->c->p->d, ld, rows = ps->rows, lds = ps->lds, from = ps->from;
     const float *q = ps->room->q;
     float *s = ps->room->s;
     bool changed = attn__qk_changes_k(ps->c->p);
+    if (ps->c->p->view.local) {
+        parts_qk(ps, j0, nk);
+        return;
+    }
     if (ps->c->p->invariant == ATTN_INVARIANT_CHUNK) {
         row_chain(ps, j0, nk);
         return;

@@ -51,6 +51,7 @@ struct attn__cache_config {
     bool v_prefix;      /* values are the first dv channels of keys */
     bool summary;       /* bounds of pages are kept */
     bool raw;           /* keys are not turned */
+    bool local;         /* they are, and several sequences follow each other */
     int32_t pairing;    /* ATTN_ROPE_*: how they are; NONE: not known */
     int64_t rope_dim, rope_from; /* so many channels, from that one on */
     const double *freq;          /* [rope_dim / 2] */
@@ -293,6 +294,10 @@ void attn__cache_row_turn(const attn_cache *cache, int64_t table, struct attn__c
 /* The numbers that turning changes, up to the end of a block. */
 int64_t attn__cache_turn_room(const attn_cache *cache);
 
+/* Cosines and sines of a turn by `delta` positions, and behind them that room:
+ * *bytes from the allocator; NULL: no memory. */
+double *attn__cache_turn_make(const attn_cache *cache, int64_t delta, size_t *bytes);
+
 /*
  * The functions of <attn/cache.h> with pointers checked and the cache open.
  */
@@ -352,6 +357,9 @@ int32_t attn__cache_prune_scores(attn_cache *cache, int64_t seq, int64_t layer, 
 
 /* ---- cache_shift.c */
 int32_t attn__cache_shift(attn_cache *cache, int64_t seq, int64_t p0, int64_t delta);
+
+/* ---- cache_append.c */
+int32_t attn__cache_append(attn_cache *cache, int64_t seq, int64_t from);
 
 /* ---- cache_info.c */
 int32_t attn__cache_get_i64(const attn_cache *cache, int32_t what, int64_t *value);

@@ -15,6 +15,7 @@
 #include "base/dtype.h"
 #include "base/error.h"
 #include "kernels/kernels.h"
+#include "problem/rope.h"
 
 /* Numbers that pass through a buffer at a time: whole blocks of every type. */
 enum { PIECE = 128 };
@@ -187,6 +188,17 @@ int64_t attn__cache_turn_room(const attn_cache *cache)
 {
     int64_t end = (cache->c.rope_from + cache->c.rope_dim + 31) / 32 * 32;
     return end - turn_begin(cache);
+}
+
+double *attn__cache_turn_make(const attn_cache *cache, int64_t delta, size_t *bytes)
+{
+    int64_t half = cache->c.rope_dim / 2;
+    *bytes = 2 * (size_t)half * sizeof(double) +
+             (size_t)attn__cache_turn_room(cache) * sizeof(float);
+    double *turn = attn__mem_alloc(&cache->ctx->mem, *bytes, 16);
+    for (int64_t i = 0; i < half && turn; i++)
+        attn__rope_turn((double)delta, cache->c.freq[i], &turn[i], &turn[half + i]);
+    return turn;
 }
 
 void attn__cache_row_turn(const attn_cache *cache, int64_t table, struct attn__cache_cell at,

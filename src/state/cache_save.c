@@ -82,6 +82,7 @@ static void put_scales(struct out *o, const struct attn__cache_config *c, const 
 
 static void put_description(struct out *o, const struct attn__cache_config *c)
 {
+    /* a sequence of block_local is one of rotated: who reads it differs */
     const int64_t sizes[] = {c->layers, c->rows,     c->heads, c->groups,  c->d,
                              c->dv,     c->v_prefix, c->raw,   c->pairing, c->rope_dim};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)

@@ -12,7 +12,6 @@
 #include "base/checked.h"
 #include "base/dtype.h"
 #include "base/error.h"
-#include "problem/rope.h"
 
 /* The first cell at p0 or behind. */
 static int64_t split(const struct attn__cache_table *t, int64_t p0)
@@ -113,11 +112,10 @@ int32_t attn__cache_shift(attn_cache *cache, int64_t seq, int64_t p0, int64_t de
 {
     struct attn__cache_seq *s;
     const struct attn__cache_config *c = &cache->c;
-    int64_t tables = attn__cache_tables(cache), half = c->rope_dim / 2;
+    int64_t tables = attn__cache_tables(cache);
     bool turns = !c->raw && delta != 0;
     double *turn = NULL;
-    size_t bytes = 2 * (size_t)half * sizeof *turn +
-                   (size_t)attn__cache_turn_room(cache) * sizeof(float);
+    size_t bytes = 0;
     int32_t status = attn__cache_idle(cache, "seq", seq, &s);
     if (status == ATTN_OK)
         status = check(cache, s, p0, delta);
@@ -134,17 +132,15 @@ int32_t attn__cache_shift(attn_cache *cache, int64_t seq, int64_t p0, int64_t de
             status = attn__cache_pool_reserve(cache);
         if (status != ATTN_OK)
             return status;
-        turn = attn__mem_alloc(&cache->ctx->mem, bytes, 16);
+        turn = attn__cache_turn_make(cache, delta, &bytes);
         if (!turn)
             return ATTN_ERR_NOMEM;
-        for (int64_t i = 0; i < half; i++)
-            attn__rope_turn((double)delta, c->freq[i], &turn[i], &turn[half + i]);
     }
     for (int64_t n = 0; n < tables; n++) {
         struct attn__cache_table *t = &s->table[n];
         int64_t at = split(t, p0);
         if (turns)
-            turn_keys(cache, n, t, at, turn, (float *)(void *)(turn + 2 * half));
+            turn_keys(cache, n, t, at, turn, (float *)(void *)(turn + c->rope_dim));
         s->lossy |= turns && at < t->n_cells &&
                     attn__dtype_stored(attn__cache_group_of(cache, n)->k_dtype);
         for (int64_t i = at; i < t->n_cells; i++)
@@ -155,6 +151,6 @@ int32_t attn__cache_shift(attn_cache *cache, int64_t seq, int64_t p0, int64_t de
     s->version++;
     s->last += s->last >= p0 ? delta : 0;
     s->next += delta;
-    attn__mem_free(&cache->ctx->mem, turn, turn ? bytes : 0);
+    attn__mem_free(&cache->ctx->mem, turn, bytes);
     return ATTN_OK;
 }

@@ -92,7 +92,7 @@ static int32_t check_segment(const attn_cache *cache, int64_t id, int64_t end, b
                                "an end is %" PRId64 ", expected 0 to %" PRId64
                                ", the length of its sequence, or -1",
                                end, s->next);
-    if (s->step && (!last || end >= 0))
+    if (s->step && ((!last && !cache->c.local) || end >= 0))
         return attn__error_set(ATTN_ERR_BUSY,
                                "sequence %" PRId64
                                " has an open step, expected none where it is read up to an end or "
@@ -101,6 +101,12 @@ static int32_t check_segment(const attn_cache *cache, int64_t id, int64_t end, b
     const struct attn__cache_item *item = item_of(s);
     if (!item || !branches(s->step, item))
         return ATTN_OK;
+    if (!last)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "sequence %" PRId64
+                               " has an open step that branches, expected none where it is read "
+                               "in front of another",
+                               id);
     int64_t words = (item->count + 63) / 64;
     z->depths += item->count;
     return attn__mul_i64(words, item->count, &words) && attn__add_i64(z->words, words, &z->words)
@@ -206,20 +212,19 @@ static void fill_seq(const attn_cache *cache, struct attn_view *v, struct lists 
     const struct attn__cache_item *item = item_of(own);
     for (int64_t k = 0; k < count; k++) {
         const struct attn__cache_seq *s = v->segment[first + k].seq;
+        const struct attn__cache_item *fresh = item_of(s);
         int64_t end = ends ? ends[first + k] : -1;
         for (int64_t n = 0; n < tables; n++) {
             struct attn__paged *p = &l->table[i * tables + n];
             struct attn__paged_part *part = &l->part[first * tables + n * count];
-            bool is_own = k + 1 == count;
-            bool written = is_own && item && own->step->written[n / cache->c.groups];
+            bool written = fresh && s->step->written[n / cache->c.groups];
             p->part = part;
             p->parts = count;
             part[k].base = base;
-            p->odd |= fill_part(&cache->c.rule[n], &s->table[n], s, is_own ? item : NULL, written,
-                                end, &part[k]);
+            p->odd |= fill_part(&cache->c.rule[n], &s->table[n], s, fresh, written, end, &part[k]);
         }
         if (k + 1 < count)
-            base += end >= 0 ? end : s->next;
+            base += (end >= 0 ? end : s->next) + (fresh ? fresh->count : 0);
     }
     int64_t end = ends ? ends[last] : -1, past = end >= 0 ? end : own->next;
     v->last[i] = last;
@@ -368,6 +373,11 @@ int32_t attn__view_differs(const char *what, int64_t found, int64_t plan)
                            found, plan);
 }
 
+static const char *keys_word(bool raw, bool local)
+{
+    return raw ? "raw" : local ? "block_local" : "rotated";
+}
+
 /* Is it the cache that the plan was told of? */
 static int32_t check_kind(const attn_cache *cache, const struct attn__problem *p)
 {
@@ -383,10 +393,10 @@ static int32_t check_kind(const attn_cache *cache, const struct attn__problem *p
         return attn__view_differs("cache_v_prefix", c->v_prefix, spec->v_prefix);
     if (c->page_size != spec->page)
         return attn__view_differs("cache_page", c->page_size, spec->page);
-    if (c->raw != spec->raw)
+    if (c->raw != spec->raw || c->local != spec->local)
         return attn__error_set(ATTN_ERR_INVALID,
                                "the cache of the view has %s keys, the plan was made for %s ones",
-                               c->raw ? "raw" : "rotated", spec->raw ? "raw" : "rotated");
+                               keys_word(c->raw, c->local), keys_word(spec->raw, spec->local));
     for (int64_t g = 0; g < c->groups; g++) {
         const struct attn__cache_group *of = &c->group[g];
         for (int64_t n = 0; n < of->n_heads; n++) {
@@ -486,11 +496,14 @@ int32_t attn__view_usable_rows(const attn_view *view, const struct attn__problem
                                index, nq, step->tokens > 0 ? "the " : "at most ",
                                step->tokens > 0 ? step->tokens : keys,
                                step->tokens > 0 ? " tokens of its open step" : "");
-    if (step->tokens > 0 && !s->step->written[row])
-        return attn__error_set(ATTN_ERR_STATE,
-                               "this layer of the open step of sequence %" PRId64
-                               " of the view was not written yet",
-                               index);
+    for (int64_t k = index > 0 ? view->last[index - 1] + 1 : 0; k <= view->last[index]; k++) {
+        const struct attn_step *open = view->segment[k].seq->step;
+        if (open && !open->written[row])
+            return attn__error_set(ATTN_ERR_STATE,
+                                   "this layer of the open step of sequence %" PRId64
+                                   " of the view was not written yet",
+                                   index);
+    }
     if (step->depth && p->slopes)
         return attn__error_set(ATTN_ERR_UNSUPPORTED,
                                "the step of sequence %" PRId64

@@ -10,6 +10,7 @@ FUNCTION(attn_cache_seq_free, int32_t (*)(attn_cache *, int64_t));
 FUNCTION(attn_cache_fork, int32_t (*)(attn_cache *, int64_t, int64_t, int32_t, int64_t *));
 FUNCTION(attn_cache_truncate, int32_t (*)(attn_cache *, int64_t, int64_t, int32_t));
 FUNCTION(attn_cache_remove, int32_t (*)(attn_cache *, int64_t, int64_t, int64_t));
+FUNCTION(attn_cache_append, int32_t (*)(attn_cache *, int64_t, int64_t));
 FUNCTION(attn_cache_shift, int32_t (*)(attn_cache *, int64_t, int64_t, int64_t));
 FUNCTION(attn_cache_prune, int32_t (*)(attn_cache *, int64_t, int64_t, int64_t, const int64_t *,
          size_t));

@@ -105,6 +105,12 @@ class Sequence:
         """Moves the positions from first on by delta; turned keys are turned on."""
         check(lib.attn_cache_shift(self.cache._handle, self._id, first, delta))
 
+    def append(self, other: Sequence) -> None:
+        """Adds all tokens of another sequence of the cache; turned keys are turned on."""
+        if other.cache is not self.cache:
+            raise ArgumentError(INVALID, "other: it is a sequence of another cache")
+        check(lib.attn_cache_append(self.cache._handle, self._id, other._id))
+
     def prune(self, layer: int, group: int, keep: Iterable[int]) -> None:
         """Keeps these positions of a layer and group alone."""
         numbers, n = i64s(keep)

@@ -150,6 +150,7 @@ _PROTOTYPES: Dict[str, Any] = {
     "attn_cache_fork": (c_int32, [_handle, c_int64, c_int64, c_int32, _i64p]),
     "attn_cache_truncate": (c_int32, [_handle, c_int64, c_int64, c_int32]),
     "attn_cache_remove": (c_int32, [_handle, c_int64, c_int64, c_int64]),
+    "attn_cache_append": (c_int32, [_handle, c_int64, c_int64]),
     "attn_cache_shift": (c_int32, [_handle, c_int64, c_int64, c_int64]),
     "attn_cache_prune": (c_int32, [_handle, c_int64, c_int64, c_int64, _i64p, c_size_t]),
     "attn_cache_observe": (c_int32, [_handle, c_int64, c_int64, c_int64, POINTER(Tensor)]),

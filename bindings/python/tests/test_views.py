@@ -70,6 +70,18 @@ def test_ragged_batch(ctx, rng, kind):
             close(out, attend(q, *stored(seq), causal=True).out)
 
 
+def test_blocks_one_behind_another(ctx, rng):
+    rig = Rig(ctx, rng, plan="causal rope=half", cache_keys="raw")
+    a, b = rig.grown(20, 9)
+    [(q, out)], _ = rig.run([[a, b]], [5])
+    a.append(b)
+    assert len(a) == 29 and len(b) == 9
+    res = rig.plan.run(q=q, q_offsets=[0, 5], view=rig.cache.view([a]), layer=1)
+    close(res.out, out)
+    with pytest.raises(attn.AttnError, match="another cache"):
+        a.append(Rig(ctx, rng).cache.sequence())
+
+
 def blocks_of(x, kind):
     """q8_0 and q4_0 in NumPy: 32 numbers share a factor of 16 bits."""
     x = x.reshape(-1, 32)

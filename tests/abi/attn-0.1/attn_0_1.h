@@ -889,7 +889,11 @@ enum {
 
 enum { ATTN_INVARIANT_BATCH = 0, ATTN_INVARIANT_CHUNK = 1 };
 
-enum { ATTN_CACHE_KEYS_ROTATED = 0, ATTN_CACHE_KEYS_RAW = 1 };
+enum {
+    ATTN_CACHE_KEYS_ROTATED = 0,
+    ATTN_CACHE_KEYS_RAW = 1,
+    ATTN_CACHE_KEYS_BLOCK_LOCAL = 2
+};
 
 enum { ATTN_CACHE_SUMMARY_NONE = 0, ATTN_CACHE_SUMMARY_MINMAX = 1 };
 
@@ -913,7 +917,8 @@ enum {
     ATTN_POLICY_SNAPKV = 506,
     ATTN_POLICY_TOVA = 507,
     ATTN_POLICY_SCISSORHANDS = 508,
-    ATTN_POLICY_RECYCLED_ATTENTION = 509
+    ATTN_POLICY_RECYCLED_ATTENTION = 509,
+    ATTN_POLICY_HOGWILD = 510
 };
 
 enum {
@@ -1483,6 +1488,9 @@ ATTN_API int32_t attn_cache_remove(attn_cache *cache, int64_t seq, int64_t p0,
 
 ATTN_API int32_t attn_cache_shift(attn_cache *cache, int64_t seq, int64_t p0,
                                   int64_t delta);
+
+ATTN_API int32_t attn_cache_append(attn_cache *cache, int64_t seq,
+                                   int64_t from);
 
 ATTN_API int32_t attn_cache_prune(attn_cache *cache, int64_t seq,
                                   int64_t layer, int64_t group,
