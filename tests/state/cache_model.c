@@ -464,12 +464,23 @@ static int32_t check_begin(const struct model *m, int n, const int *seq, const i
     return n == 0 ? ATTN_ERR_INVALID : m->used + need > m->pages ? ATTN_ERR_FULL : ATTN_OK;
 }
 
+static void make_room(struct model *m, struct model_table *t, int cells)
+{
+    bool copy;
+    int pages = plan(m, t, cells, &copy);
+    if (copy) {
+        copy_tail(m, t);
+        pages = plan(m, t, cells, &copy);
+    }
+    while (pages-- > 0)
+        new_page(m, t);
+}
+
 int32_t model_begin(struct model *m, int n, const int *seq, const int64_t *counts,
                     const int32_t *parents, int step)
 {
     int32_t status = check_begin(m, n, seq, counts, parents);
     struct model_step *s = &m->step[step];
-    bool copy;
     if (status != ATTN_OK)
         return status;
     memset(s, 0, sizeof *s);
@@ -481,16 +492,8 @@ int32_t model_begin(struct model *m, int n, const int *seq, const int64_t *count
         for (int t = 0; t < counts[i]; t++)
             s->parent[i][t] = parents ? parents[start + t] : t - 1;
         for (int r = 0; r < m->rows; r++)
-            for (int g = 0; g < m->groups; g++) {
-                struct model_table *t = &m->seq[seq[i]].table[r][g];
-                int pages = plan(m, t, s->count[i], &copy);
-                if (copy) {
-                    copy_tail(m, t);
-                    pages = plan(m, t, s->count[i], &copy);
-                }
-                while (pages-- > 0)
-                    new_page(m, t);
-            }
+            for (int g = 0; g < m->groups; g++)
+                make_room(m, &m->seq[seq[i]].table[r][g], s->count[i]);
         m->seq[seq[i]].open = true;
     }
     return ATTN_OK;
@@ -606,6 +609,54 @@ int32_t model_abort(struct model *m, int step)
             }
     }
     s->open = false;
+    return ATTN_OK;
+}
+
+static void append_table(struct model *m, const struct model_table *from, struct model_table *t,
+                         int64_t n, int64_t next)
+{
+    for (int64_t i = 0; i < n; i++) {
+        struct model_cell old = from->cell[i], at = take_slot(m, t);
+        bool turns = m->turns && next > 0;
+        m->page[at.page].serial[at.slot] = m->page[old.page].serial[old.slot];
+        m->page[at.page].turn[at.slot] = m->page[old.page].turn[old.slot] + (turns ? next : 0);
+        m->page[at.page].turned[at.slot] = m->page[old.page].turned[old.slot] || turns;
+        at.pos = next + i;
+        t->cell[t->n_cells++] = at;
+    }
+}
+
+int32_t model_append(struct model *m, int seq, int from)
+{
+    int32_t status = idle(m, seq);
+    if (status == ATTN_OK)
+        status = idle(m, from);
+    if (status != ATTN_OK)
+        return status;
+    struct model_seq *to = &m->seq[seq];
+    const int64_t n = m->seq[from].next;
+    if (m->turns && !m->knows_turn)
+        return ATTN_ERR_UNSUPPORTED;
+    for (int r = 0; r < m->rows; r++)
+        for (int g = 0; g < m->groups; g++)
+            if (m->seq[from].table[r][g].n_cells != n)
+                return ATTN_ERR_UNAVAILABLE;
+    status = n > 0 ? check_begin(m, 1, &seq, &n, NULL) : ATTN_OK;
+    if (status != ATTN_OK || n == 0)
+        return status;
+    for (int r = 0; r < m->rows; r++)
+        for (int g = 0; g < m->groups; g++)
+            make_room(m, &to->table[r][g], (int)n);
+    to->last = to->next;
+    for (int r = 0; r < m->rows; r++)
+        for (int g = 0; g < m->groups; g++) {
+            struct model_table *t = &to->table[r][g];
+            append_table(m, &m->seq[from].table[r][g], t, n, to->next);
+            if (m->rule[r][g].window != ATTN_UNBOUNDED)
+                drop(m, r, g, t, to->last);
+            sweep(m, t);
+        }
+    to->next += n;
     return ATTN_OK;
 }
 

@@ -101,6 +101,7 @@ int32_t model_begin(struct model *m, int n, const int *seq, const int64_t *count
 int32_t model_write(struct model *m, int step, int row, int serial);
 int32_t model_commit(struct model *m, int step, const int64_t *n_keep, const int32_t *keep);
 int32_t model_abort(struct model *m, int step);
+int32_t model_append(struct model *m, int seq, int from);
 /* A saved sequence loaded: the same one in pages of its own. */
 int32_t model_load(struct model *m, int seq, int *made);
 

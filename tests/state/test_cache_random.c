@@ -32,13 +32,14 @@ enum call {
     COMMIT,
     ABORT,
     LOAD, /* of what was just saved */
+    APPEND,
     CALLS
 };
 
 static const char *const call_name[CALLS] = {"create", "free",  "fork",    "truncate",
                                              "remove", "shift", "prune",   "reorder",
                                              "begin",  "write", "commit",  "abort",
-                                             "load"};
+                                             "load",   "append"};
 
 /* What each call must have said. */
 static const struct {
@@ -61,7 +62,9 @@ static const struct {
     {BEGIN, ATTN_ERR_NOMEM},      {WRITE, ATTN_ERR_STATE},       {WRITE, ATTN_ERR_INVALID},
     {COMMIT, ATTN_ERR_STATE},     {COMMIT, ATTN_ERR_INVALID},    {ABORT, ATTN_ERR_STATE},
     {LOAD, ATTN_ERR_BAD_ID},      {LOAD, ATTN_ERR_BUSY},         {LOAD, ATTN_ERR_FULL},
-    {LOAD, ATTN_ERR_NOMEM},
+    {LOAD, ATTN_ERR_NOMEM},       {APPEND, ATTN_ERR_BAD_ID},     {APPEND, ATTN_ERR_BUSY},
+    {APPEND, ATTN_ERR_UNSUPPORTED}, {APPEND, ATTN_ERR_UNAVAILABLE},
+    {APPEND, ATTN_ERR_FULL},      {APPEND, ATTN_ERR_NOMEM},
 };
 
 /* ---- memory that runs out */
@@ -475,7 +478,7 @@ static int missing_layers(const struct world *w, int step)
 
 static void choose(struct world *w, struct args *a)
 {
-    static const int weight[CALLS] = {7, 4, 9, 7, 6, 7, 6, 3, 22, 60, 14, 2, 6};
+    static const int weight[CALLS] = {7, 4, 9, 7, 6, 7, 6, 3, 22, 60, 14, 2, 6, 4};
     int live = 0, pick, open[MODEL_STEPS], n_open = 0;
     memset(a, 0, sizeof *a);
     for (int s = 0; s < MODEL_STEPS; s++)
@@ -484,7 +487,7 @@ static void choose(struct world *w, struct args *a)
     for (int s = 0; s < MODEL_SEQS; s++)
         live += w->m.seq[s].live;
     do {
-        pick = (int)rng_int(w->rng, 0, 152);
+        pick = (int)rng_int(w->rng, 0, 156);
         for (a->call = 0; pick >= weight[a->call]; a->call++)
             pick -= weight[a->call];
         /* a step is for what has begun, nearly always */
@@ -511,6 +514,10 @@ static void choose(struct world *w, struct args *a)
         choose_shift(w, a);
     if (a->call == PRUNE)
         choose_prune(w, a);
+    if (a->call == APPEND) {
+        a->other = rng_percent(w->rng, 30) ? a->seq : idle_seq(w);
+        a->ids[0] = handle(w, &a->other);
+    }
     if (a->call == REORDER) {
         a->n = choose_seqs(w, a, MODEL_SEQS);
         for (int i = 0; i < a->n; i++)
@@ -589,6 +596,8 @@ static int32_t call_cache(struct world *w, struct args *a)
         return attn_cache_remove(w->cache, a->id, a->a, a->b);
     case SHIFT:
         return attn_cache_shift(w->cache, a->id, a->a, a->b);
+    case APPEND:
+        return attn_cache_append(w->cache, a->id, a->ids[0]);
     case PRUNE:
         return attn_cache_prune(w->cache, a->id, w->layer_of[a->row], a->group, a->keep,
                                 (size_t)a->n);
@@ -636,6 +645,8 @@ static int32_t call_model(struct world *w, struct args *a)
         return model_remove(m, a->seq, a->a, a->b);
     case SHIFT:
         return model_shift(m, a->seq, a->a, a->b);
+    case APPEND:
+        return model_append(m, a->seq, a->other);
     case PRUNE:
         return model_prune(m, a->seq, a->row, a->group, a->keep, a->n);
     case REORDER:
@@ -661,7 +672,7 @@ static int32_t call_model(struct world *w, struct args *a)
 static bool allocates(enum call call)
 {
     return call == CREATE || call == FORK || call == REORDER || call == BEGIN || call == SHIFT ||
-           call == LOAD;
+           call == LOAD || call == APPEND;
 }
 
 static void one_call(struct world *w)
