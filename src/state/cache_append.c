@@ -35,7 +35,7 @@ static void append_table(attn_cache *cache, int64_t n, const struct attn__cache_
     int64_t page = 0;
     for (int64_t i = 0; i < from->next; i++) {
         struct attn__cache_cell cell = from->table[n].cell[i];
-        struct attn__cache_cell at = attn__cache_table_slot(cache, n, t, &page);
+        struct attn__cache_cell at = attn__cache_table_slot(cache, t, &page);
         attn__cache_table_copy(cache, n, cell, at);
         if (turn)
             attn__cache_row_turn(cache, n, at, turn, room);

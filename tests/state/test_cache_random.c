@@ -36,10 +36,9 @@ enum call {
     CALLS
 };
 
-static const char *const call_name[CALLS] = {"create", "free",  "fork",    "truncate",
-                                             "remove", "shift", "prune",   "reorder",
-                                             "begin",  "write", "commit",  "abort",
-                                             "load",   "append"};
+static const char *const call_name[CALLS] = {
+    "create",  "free",  "fork",  "truncate", "remove", "shift", "prune",
+    "reorder", "begin", "write", "commit",   "abort",  "load",  "append"};
 
 /* What each call must have said. */
 static const struct {
@@ -514,10 +513,8 @@ static void choose(struct world *w, struct args *a)
         choose_shift(w, a);
     if (a->call == PRUNE)
         choose_prune(w, a);
-    if (a->call == APPEND) {
-        a->other = rng_percent(w->rng, 30) ? a->seq : idle_seq(w);
-        a->ids[0] = handle(w, &a->other);
-    }
+    a->other = rng_percent(w->rng, 30) ? a->seq : idle_seq(w);
+    a->ids[0] = handle(w, &a->other);
     if (a->call == REORDER) {
         a->n = choose_seqs(w, a, MODEL_SEQS);
         for (int i = 0; i < a->n; i++)
