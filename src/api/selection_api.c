@@ -272,7 +272,7 @@ struct held {
     int64_t n;
 };
 
-/* Where the keys of each group end is counted in keys, and kept in runs. */
+/* Is it an array of the object? K_PTR and K_IDX are made of runs of keys. */
 static bool is_kept(const struct attn__selection_part *p)
 {
     return p->number != ATTN_SELECTION_PART_K_PTR && p->number != ATTN_SELECTION_PART_K_IDX;

@@ -8,8 +8,9 @@
  *
  * A unit is up to PASS_ROWS lines of one list, or as many short lists, of which
  * equal ones are passed as one; lines that head gates leave out are passed
- * over, and the others close up. How
- * units are cut follows from the shape of the selection and the lengths alone.
+ * over, and the others close up. The long list of a single query is cut into
+ * several units, whose sums are joined in order. How units are cut follows from
+ * the selection and the lengths alone.
  */
 #include <stdio.h>
 
@@ -20,15 +21,25 @@
 #include "solvers/solvers.h"
 #include "solvers/units.h"
 
-/* Lines that go over the keys together. */
-enum { PASS_ROWS = ATTN__FLASH_ROWS };
+/* Lines that go over the keys together; keys that are worth a unit of their own
+ * where a sequence has a single query. */
+enum { PASS_ROWS = ATTN__FLASH_ROWS, PART_KEYS = 4096 };
 
 struct state {
     const struct attn__exec *x;
     struct attn__list_rules rules;
     struct attn__list_room *room; /* of each worker */
     struct attn__active active;
+    struct attn__list_sums part; /* rows [b][parts][hout], of single queries */
 };
+
+/* Parts that the list of a single query may be cut into; 1: it is not cut. */
+static int64_t most_parts(const struct attn__problem *p)
+{
+    if (p->k == ATTN_UNBOUNDED || p->select.logits || p->norm.kind != ATTN_NORMALIZER_SOFTMAX)
+        return 1;
+    return attn__max_i64(p->k / PART_KEYS, 1);
+}
 
 static bool applicable(const struct attn__problem *p, char why[ATTN__WHY_MAX])
 {
@@ -74,6 +85,13 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
         if (st->room)
             st->room[n] = room;
     }
+    int64_t rows = 0, all = 0;
+    s->ok = s->ok && attn__mul_i64(p->b, p->hout, &rows) &&
+            attn__mul_i64(rows, most_parts(p) > 1 ? most_parts(p) : 0, &rows) &&
+            attn__mul_i64(rows, p->dv, &all);
+    st->part.o = ATTN__TAKE(s, all, float);
+    st->part.m = ATTN__TAKE(s, rows, float);
+    st->part.l = ATTN__TAKE(s, rows, float);
 }
 
 static bool workspace(const struct attn__problem *p, const struct attn__machine *m, size_t *bytes)
@@ -108,24 +126,45 @@ static struct strip strip_at(const struct attn__problem *p, const struct attn__s
 }
 
 /* How a strip is cut: units of `blocks` blocks of queries, or each block into
- * `parts` units. */
+ * `slices` units; and with a single query its list into `parts`, unit after unit. */
 struct cut {
-    int64_t blocks, parts, units;
+    int64_t blocks, slices, parts, units;
 };
 
-static struct cut cut_of(const struct attn__select_rows *l, const struct attn__seq *s,
-                         const struct strip *t)
+/* About so many keys are in the list, by a few of its entries. */
+static int64_t keys_about(const struct attn__select_rows *l, int64_t row)
+{
+    enum { SAMPLES = 8 };
+    int64_t first = l->row_ptr[row], n = l->row_ptr[row + 1] - first, sum = 0;
+    for (int64_t i = 0; i < SAMPLES && n > 0; i++)
+        sum += l->length[first + n / SAMPLES * i + n % SAMPLES * i / SAMPLES];
+    return attn__mul_i64(sum, n, &sum) ? sum / SAMPLES : INT64_MAX;
+}
+
+static int64_t parts_of(const struct attn__problem *p, const struct attn__select_rows *l,
+                        const struct attn__seq *s, const struct strip *t)
+{
+    if (s->nq != 1 || most_parts(p) == 1)
+        return 1;
+    int64_t row = attn__select_row(l, s->index, t->h0, 0);
+    int64_t n = attn__min_i64(keys_about(l, row) / PART_KEYS, most_parts(p));
+    return attn__max_i64(attn__min_i64(n, l->row_ptr[row + 1] - l->row_ptr[row]), 1);
+}
+
+static struct cut cut_of(const struct attn__problem *p, const struct attn__select_rows *l,
+                         const struct attn__seq *s, const struct strip *t)
 {
     int64_t block = attn__min_i64(l->q_block, attn__max_i64(s->nq, 1));
     int64_t n = attn__max_i64((s->nq + block - 1) / block, 1), lines;
-    struct cut c = {.blocks = 1, .parts = 1};
+    struct cut c = {.blocks = 1, .slices = 1, .parts = parts_of(p, l, s, t)};
     if (!attn__mul_i64(block, t->heads, &lines))
         lines = INT64_MAX - PASS_ROWS;
     if (lines > PASS_ROWS)
-        c.parts = (lines + PASS_ROWS - 1) / PASS_ROWS;
+        c.slices = (lines + PASS_ROWS - 1) / PASS_ROWS;
     else
         c.blocks = PASS_ROWS / lines;
-    c.units = c.parts > 1 ? n * c.parts : (n + c.blocks - 1) / c.blocks;
+    c.units = c.slices > 1 ? n * c.slices : (n + c.blocks - 1) / c.blocks;
+    c.units *= c.parts;
     return c;
 }
 
@@ -142,7 +181,7 @@ static int64_t count(const struct attn__exec *x, const struct attn__seq *s)
     for (int64_t g = 0; g < x->call->p->n_groups; g++)
         for (int64_t n = 0; n < strips_of(x->call->p, l, g); n++) {
             struct strip t = strip_at(x->call->p, l, g, n);
-            units += cut_of(l, s, &t).units;
+            units += cut_of(x->call->p, l, s, &t).units;
         }
     return units;
 }
@@ -155,7 +194,7 @@ static struct strip find_strip(const struct attn__exec *x, const struct attn__se
     for (int64_t g = 0;; g++)
         for (int64_t n = 0; n < strips_of(x->call->p, l, g); n++) {
             struct strip t = strip_at(x->call->p, l, g, n);
-            *c = cut_of(l, s, &t);
+            *c = cut_of(x->call->p, l, s, &t);
             if (*index < c->units)
                 return t;
             *index -= c->units;
@@ -183,55 +222,152 @@ static int64_t alike(const struct attn__select_rows *l, int64_t row, int64_t mos
     return n;
 }
 
-/* Lines r0..r1-1, which have a list; with head gates the active ones of them. */
-static void pass_some(struct attn__list_pass *ps, int64_t row, int64_t r0, int64_t r1)
+static void begin(const struct state *st, int64_t worker, const struct attn__seq *s,
+                  const struct strip *t, struct attn__list_pass *ps)
+{
+    *ps = (struct attn__list_pass){.c = st->x->call,
+                                   .kern = st->x->machine->kern,
+                                   .s = s,
+                                   .rules = &st->rules,
+                                   .room = &st->room[worker],
+                                   .h0 = t->h0,
+                                   .heads = t->heads};
+    attn__list_pass_begin(ps, st->x->call->p->epilogue.head_gate ? ps->room->lines : NULL);
+}
+
+/* What is to be computed of lines *r0..r1-1: how many rows of the pass, from *r0
+ * on. With head gates these are the active lines. */
+static int64_t active_lines(const struct attn__list_pass *ps, int64_t *r0, int64_t r1)
 {
     int64_t *lines = ps->room->lines, n = 0;
-    if (!ps->vis.lines) {
-        attn__list_pass_lines(ps, row, r0, r1 - r0);
-        return;
-    }
-    for (int64_t r = r0; r < r1; r++)
+    if (!ps->vis.lines)
+        return r1 - *r0;
+    for (int64_t r = *r0; r < r1; r++)
         if (attn__epilogue_active(ps->c, ps->s, ps->h0 + r % ps->heads, r / ps->heads))
             lines[n++] = r;
-    if (n > 0)
-        attn__list_pass_lines(ps, row, 0, n);
+    *r0 = 0;
+    return n;
+}
+
+/* The lines of a slice of a block of queries. */
+static int64_t slice_end(const struct attn__seq *s, const struct strip *t, int64_t slice)
+{
+    return attn__min_i64((slice + 1) * PASS_ROWS, s->nq * t->heads);
+}
+
+/* ---- a single query ---- */
+
+/* Rows of part n and of heads from h on. */
+static struct attn__list_sums part_at(const struct state *st, const struct attn__seq *s, int64_t n,
+                                      int64_t h)
+{
+    const struct attn__problem *p = st->x->call->p;
+    int64_t at = (s->index * most_parts(p) + n) * p->hout + h;
+    return (struct attn__list_sums){st->part.o + at * p->dv, st->part.m + at, st->part.l + at};
+}
+
+/* The first key of part n, or the end of the keys. */
+static int64_t part_begin(const struct attn__select_rows *l, const struct attn__seq *s,
+                          int64_t row, int64_t n, int64_t parts)
+{
+    int64_t first = l->row_ptr[row], entries = l->row_ptr[row + 1] - first;
+    int64_t each = entries / parts, more = entries % parts;
+    return n == 0 ? 0 : n == parts ? s->nk : l->start[first + each * n + attn__min_i64(n, more)];
+}
+
+/* Part n of the list. */
+static void pass_part(const struct state *st, struct attn__list_pass *ps, const struct strip *t,
+                      const struct cut *cut, int64_t slice, int64_t n)
+{
+    const struct attn__select_rows *l = rows_of(st->x);
+    int64_t row = attn__select_row(l, ps->s->index, t->h0, 0), r0 = slice * PASS_ROWS;
+    const struct attn__list_sums to = part_at(st, ps->s, n, t->h0 + r0);
+    int64_t rows = active_lines(ps, &r0, slice_end(ps->s, t, slice));
+    if (rows > 0)
+        attn__list_pass_part(ps, row, r0, rows, part_begin(l, ps->s, row, n, cut->parts),
+                             part_begin(l, ps->s, row, n + 1, cut->parts), &to);
+}
+
+/* All parts of a strip are there. */
+static void join_parts(const struct state *st, const struct attn__seq *s, const struct strip *t,
+                       const struct cut *cut)
+{
+    struct attn__list_pass ps;
+    begin(st, 0, s, t, &ps);
+    for (int64_t slice = 0; slice < cut->slices; slice++) {
+        int64_t r0 = slice * PASS_ROWS, h = t->h0 + r0;
+        int64_t rows = active_lines(&ps, &r0, slice_end(s, t, slice));
+        const struct attn__list_sums sum = part_at(st, s, 0, h);
+        for (int64_t n = 1; n < cut->parts && rows > 0; n++) {
+            const struct attn__list_sums part = part_at(st, s, n, h);
+            attn__list_pass_join(&sum, &part, rows, st->x->call->p->dv);
+        }
+        if (rows > 0)
+            attn__list_pass_finish(&ps, r0, rows, &sum);
+    }
+}
+
+static void join_all(const struct state *st)
+{
+    const struct attn__call *c = st->x->call;
+    const struct attn__select_rows *l = rows_of(st->x);
+    for (int64_t i = 0; i < c->n_seq && most_parts(c->p) > 1; i++) {
+        struct attn__seq s = attn__call_seq(c, i);
+        for (int64_t g = 0; g < c->p->n_groups && attn__exec_mine(st->x, &s); g++)
+            for (int64_t n = 0; n < strips_of(c->p, l, g); n++) {
+                struct strip t = strip_at(c->p, l, g, n);
+                struct cut cut = cut_of(c->p, l, &s, &t);
+                if (cut.parts > 1)
+                    join_parts(st, &s, &t, &cut);
+            }
+    }
+}
+
+/* ---- units ---- */
+
+/* Slice or blocks number `index` of a strip. */
+static void pass_blocks(const struct state *st, struct attn__list_pass *ps, const struct strip *t,
+                        const struct cut *cut, int64_t index)
+{
+    const struct attn__select_rows *l = rows_of(st->x);
+    const struct attn__seq *s = ps->s;
+    int64_t first = index / cut->slices * cut->blocks, all_tiles = 0;
+    int64_t end = attn__min_i64(first + cut->blocks, (s->nq - 1) / l->q_block + 1);
+    for (int64_t b = first, n; b < end; b += n) {
+        int64_t i0 = b * l->q_block, row = attn__select_row(l, s->index, t->h0, i0);
+        n = alike(l, row, end - b);
+        int64_t i1 = attn__min_i64(n * l->q_block, s->nq - i0) + i0, r1 = i1 * t->heads;
+        int64_t r0 = i0 * t->heads + index % cut->slices * PASS_ROWS;
+        r1 = cut->slices > 1 ? attn__min_i64(r0 + PASS_ROWS, r1) : r1;
+        if (r0 >= r1)
+            continue;
+        all_tiles += attn__list_pass_tiles(ps, r1 - r0);
+        int64_t rows = active_lines(ps, &r0, r1);
+        if (rows > 0)
+            attn__list_pass_lines(ps, row, r0, rows);
+    }
+    attn__exec_did(st->x, 0, 0, all_tiles);
 }
 
 static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t index)
 {
-    struct state *st = arg;
+    const struct state *st = arg;
     const struct attn__call *c = st->x->call;
-    const struct attn__select_rows *l = rows_of(st->x);
     struct cut cut;
     struct strip t = find_strip(st->x, s, &index, &cut);
-    bool gated = c->p->epilogue.head_gate;
-    for (int64_t h = t.h0; h < t.h0 + t.heads && index == 0 && !gated; h++)
+    for (int64_t h = t.h0; h < t.h0 + t.heads && index == 0 && !c->p->epilogue.head_gate; h++)
         attn__rows_pad(c, s, h);
     if (s->nq == 0)
         return;
-    struct attn__list_pass ps = {.c = c,
-                                 .kern = st->x->machine->kern,
-                                 .s = s,
-                                 .rules = &st->rules,
-                                 .room = &st->room[worker],
-                                 .h0 = t.h0,
-                                 .heads = t.heads};
-    attn__list_pass_begin(&ps, gated ? ps.room->lines : NULL);
-    int64_t all_tiles = 0, first = index / cut.parts * cut.blocks;
-    int64_t end = attn__min_i64(first + cut.blocks, (s->nq - 1) / l->q_block + 1);
-    for (int64_t b = first, n; b < end; b += n) {
-        int64_t i0 = b * l->q_block, row = attn__select_row(l, s->index, t.h0, i0);
-        n = alike(l, row, end - b);
-        int64_t i1 = attn__min_i64(n * l->q_block, s->nq - i0) + i0;
-        int64_t r0 = i0 * t.heads + index % cut.parts * PASS_ROWS;
-        int64_t r1 = cut.parts > 1 ? attn__min_i64(r0 + PASS_ROWS, i1 * t.heads) : i1 * t.heads;
-        if (r0 >= r1)
-            continue;
-        pass_some(&ps, row, r0, r1);
-        all_tiles += attn__list_pass_tiles(&ps, r1 - r0);
-    }
-    attn__exec_did(st->x, ps.did_pairs, ps.did_tiles, all_tiles);
+    struct attn__list_pass ps;
+    begin(st, worker, s, &t, &ps);
+    if (cut.parts > 1)
+        pass_part(st, &ps, &t, &cut, index / cut.parts, index % cut.parts);
+    else
+        pass_blocks(st, &ps, &t, &cut, index);
+    if (cut.parts > 1 && index == 0)
+        attn__exec_did(st->x, 0, 0, attn__list_pass_tiles(&ps, t.heads));
+    attn__exec_did(st->x, ps.did_pairs, ps.did_tiles, 0);
 }
 
 static void run(const struct attn__exec *x)
@@ -243,6 +379,7 @@ static void run(const struct attn__exec *x)
     attn__list_rules_of(x->call->p, &st.rules);
     attn__active_begin(x, &st.active);
     attn__units_run(&u);
+    join_all(&st);
 }
 
 const struct attn__solver attn__solver_lists = {

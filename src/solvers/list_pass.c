@@ -412,8 +412,8 @@ static void rows_block(struct attn__list_pass *ps, const struct attn__list_block
         x->o[e] += part[e];
 }
 
-static void pass_rows(struct attn__list_pass *ps, struct attn__list_walk *walk, int64_t r0,
-                      int64_t n)
+static void sum_rows(struct attn__list_pass *ps, struct attn__list_walk *walk, int64_t r0,
+                     int64_t n)
 {
     const struct attn__list_room *room = ps->room;
     int64_t dv = ps->c->p->dv;
@@ -434,13 +434,52 @@ static void pass_rows(struct attn__list_pass *ps, struct attn__list_walk *walk, 
         for (int64_t r = 0; r < n && b->alone && b->ends; r++)
             take_in(&room->sum, &room->own, b->logit, r, 0, r * dv, 1, dv);
     }
-    attn__finish_factors(ps->c, ps->s, &ps->vis, r0, n, room->sum.m, room->sum.l, room->f);
-    for (int64_t r = 0; r < n; r++)
-        ps->kern->vec_scale(room->sum.o + r * dv, dv, room->f[r]);
-    give_rows(ps, r0, n, 0, room->sum.o, room->sum.m, room->sum.l);
 }
 
-/* ---- both ---- */
+static void finish_rows(struct attn__list_pass *ps, int64_t r0, int64_t n,
+                        const struct attn__list_sums *sum)
+{
+    int64_t dv = ps->c->p->dv;
+    attn__finish_factors(ps->c, ps->s, &ps->vis, r0, n, sum->m, sum->l, ps->room->f);
+    for (int64_t r = 0; r < n; r++)
+        ps->kern->vec_scale(sum->o + r * dv, dv, ps->room->f[r]);
+    give_rows(ps, r0, n, 0, sum->o, sum->m, sum->l);
+}
+
+/* ---- tiles together ---- */
+
+/* Tile i of lines r0..r0+n-1. */
+static struct tile tile_at(int64_t r0, int64_t n, int64_t w, int64_t i)
+{
+    return (struct tile){r0 + i * w, attn__min_i64(w, n - i * w), i * w, w};
+}
+
+static void sum_tiles(struct attn__list_pass *ps, struct attn__list_walk *walk, int64_t r0,
+                      int64_t n, int64_t w)
+{
+    const struct attn__list_room *room = ps->room;
+    int64_t dv = ps->c->p->dv, tiles = (n + w - 1) / w;
+    struct attn__list_block b;
+    bool open = false;
+    for (int64_t i = 0; i < tiles; i++) {
+        struct tile t = tile_at(r0, n, w, i);
+        begin_tile(ps, &t);
+        clear(&room->sum, i * w, w, dv);
+    }
+    while (attn__list_walk_next(walk, &b)) {
+        int64_t ldk, ldv;
+        if (b.alone && !open)
+            clear(&room->own, 0, tiles * w, dv);
+        open = b.alone && !b.ends;
+        const float *k = keys_of(ps, &b, &ldk), *v = values_of(ps, &b, &ldv);
+        for (int64_t i = 0; i < tiles; i++) {
+            struct tile t = tile_at(r0, n, w, i);
+            tile_block(ps, &b, &t, k, ldk, v, ldv);
+        }
+        for (int64_t r = 0; r < tiles * w && b.alone && b.ends; r++)
+            take_in(&room->sum, &room->own, b.logit, r, r / w * w * dv, r % w, w, dv);
+    }
+}
 
 static void finish_tile(struct attn__list_pass *ps, const struct tile *t)
 {
@@ -452,33 +491,22 @@ static void finish_tile(struct attn__list_pass *ps, const struct tile *t)
     give_rows(ps, t->r0, t->n, t->at, room->rows, m, l);
 }
 
-static void pass_tiles(struct attn__list_pass *ps, struct attn__list_walk *walk, int64_t r0,
-                       int64_t n, int64_t w)
+/* The sums of n lines as rows. */
+static void unpack(const struct attn__list_pass *ps, int64_t n, int64_t w,
+                   const struct attn__list_sums *to)
 {
     const struct attn__list_room *room = ps->room;
-    int64_t dv = ps->c->p->dv, tiles = (n + w - 1) / w;
-    struct attn__list_block b;
-    struct tile tile[ATTN__FLASH_ROWS];
-    bool open = false;
-    for (int64_t i = 0; i < tiles; i++) {
-        tile[i] = (struct tile){r0 + i * w, attn__min_i64(w, n - i * w), i * w, w};
-        begin_tile(ps, &tile[i]);
-        clear(&room->sum, i * w, w, dv);
+    int64_t dv = ps->c->p->dv;
+    for (int64_t r = 0; r < w; r++)
+        room->f[r] = 1;
+    for (int64_t i = 0; i * w < n; i++) {
+        struct tile t = tile_at(0, n, w, i);
+        ps->kern->tile_unpack_o(room->sum.o + t.at * dv, w, t.n, dv, room->f, to->o + t.at * dv,
+                                dv);
     }
-    while (attn__list_walk_next(walk, &b)) {
-        int64_t ldk, ldv;
-        if (b.alone && !open)
-            clear(&room->own, 0, tiles * w, dv);
-        open = b.alone && !b.ends;
-        const float *k = keys_of(ps, &b, &ldk), *v = values_of(ps, &b, &ldv);
-        for (int64_t i = 0; i < tiles; i++)
-            tile_block(ps, &b, &tile[i], k, ldk, v, ldv);
-        for (int64_t r = 0; r < tiles * w && b.alone && b.ends; r++)
-            take_in(&room->sum, &room->own, b.logit, r, r / w * w * dv, r % w, w, dv);
-    }
-    for (int64_t i = 0; i < tiles; i++)
-        finish_tile(ps, &tile[i]);
 }
+
+/* ---- both ---- */
 
 /* Lanes of a tile of n lines; 0: they go row by row. */
 static int64_t lanes_of(const struct attn__list_pass *ps, int64_t n)
@@ -493,14 +521,65 @@ int64_t attn__list_pass_tiles(const struct attn__list_pass *ps, int64_t n)
     return (w == 0 ? 1 : (n + w - 1) / w) * ((ps->s->nk + keys - 1) / keys);
 }
 
+static void sum_lines(struct attn__list_pass *ps, struct attn__list_walk *walk, int64_t r0,
+                      int64_t n, int64_t w)
+{
+    if (w == 0)
+        sum_rows(ps, walk, r0, n);
+    else
+        sum_tiles(ps, walk, r0, n, w);
+}
+
 void attn__list_pass_lines(struct attn__list_pass *ps, int64_t row, int64_t r0, int64_t n)
 {
     int64_t w = lanes_of(ps, n);
     struct attn__list_walk walk;
     attn__list_walk_begin(&walk, ps->rules, &ps->vis, row, r0, r0 + n,
                           attn__block_keys(ps->c->p));
+    sum_lines(ps, &walk, r0, n, w);
     if (w == 0)
-        pass_rows(ps, &walk, r0, n);
+        finish_rows(ps, r0, n, &ps->room->sum);
+    for (int64_t i = 0; w > 0 && i * w < n; i++) {
+        struct tile t = tile_at(r0, n, w, i);
+        finish_tile(ps, &t);
+    }
+}
+
+void attn__list_pass_part(struct attn__list_pass *ps, int64_t row, int64_t r0, int64_t n,
+                          int64_t j0, int64_t j1, const struct attn__list_sums *to)
+{
+    const struct attn__list_sums *sum = &ps->room->sum;
+    int64_t w = lanes_of(ps, n), dv = ps->c->p->dv;
+    struct attn__list_walk walk;
+    attn__list_walk_begin(&walk, ps->rules, &ps->vis, row, r0, r0 + n,
+                          attn__block_keys(ps->c->p));
+    attn__list_walk_within(&walk, j0, j1);
+    sum_lines(ps, &walk, r0, n, w);
+    memcpy(to->m, sum->m, (size_t)n * sizeof *to->m);
+    memcpy(to->l, sum->l, (size_t)n * sizeof *to->l);
+    if (w == 0)
+        memcpy(to->o, sum->o, (size_t)(n * dv) * sizeof *to->o);
     else
-        pass_tiles(ps, &walk, r0, n, w);
+        unpack(ps, n, w, to);
+}
+
+void attn__list_pass_join(const struct attn__list_sums *to, const struct attn__list_sums *part,
+                          int64_t n, int64_t dv)
+{
+    for (int64_t r = 0; r < n; r++) {
+        if (part->m[r] == -INFINITY)
+            continue;
+        float top = to->m[r] > part->m[r] ? to->m[r] : part->m[r];
+        float a = exp2f(to->m[r] - top), b = exp2f(part->m[r] - top);
+        for (int64_t e = r * dv; e < (r + 1) * dv; e++)
+            to->o[e] = to->o[e] * a + part->o[e] * b;
+        to->l[r] = to->l[r] * a + part->l[r] * b;
+        to->m[r] = top;
+    }
+}
+
+void attn__list_pass_finish(struct attn__list_pass *ps, int64_t r0, int64_t n,
+                            const struct attn__list_sums *sum)
+{
+    finish_rows(ps, r0, n, sum);
 }

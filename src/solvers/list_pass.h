@@ -72,6 +72,15 @@ void attn__list_pass_begin(struct attn__list_pass *ps, const int64_t *lines);
  * `row` of the selection; n is at most what room was taken for. */
 void attn__list_pass_lines(struct attn__list_pass *ps, int64_t row, int64_t r0, int64_t n);
 
+/* The same in three steps: the sums of keys j0..j1-1 alone, as rows; taking in
+ * those of later keys; and the end. Of a softmax, and of lists without logits. */
+void attn__list_pass_part(struct attn__list_pass *ps, int64_t row, int64_t r0, int64_t n,
+                          int64_t j0, int64_t j1, const struct attn__list_sums *to);
+void attn__list_pass_join(const struct attn__list_sums *to, const struct attn__list_sums *part,
+                          int64_t n, int64_t dv);
+void attn__list_pass_finish(struct attn__list_pass *ps, int64_t r0, int64_t n,
+                            const struct attn__list_sums *sum);
+
 /* Blocks of keys against tiles that n lines would be without a list. */
 int64_t attn__list_pass_tiles(const struct attn__list_pass *ps, int64_t n);
 

@@ -55,6 +55,13 @@ void attn__list_walk_begin(struct attn__list_walk *w, const struct attn__list_ru
     /* no ANY piece but the lists: rules add nothing */
 }
 
+void attn__list_walk_within(struct attn__list_walk *w, int64_t j0, int64_t j1)
+{
+    w->j = w->j < j0 ? j0 : w->j;
+    w->hi = w->hi < j1 ? w->hi : j1;
+    w->e = attn__select_find(w->rows, w->e, w->end, w->j);
+}
+
 /*
  * The next keys that are all of one entry, or of none; false after the last.
  * Entries with a logit of -inf are as if not there, but their keys belong to

@@ -56,6 +56,9 @@ void attn__list_walk_begin(struct attn__list_walk *w, const struct attn__list_ru
                            const struct attn__vis *v, int64_t row, int64_t r0, int64_t r1,
                            int64_t most);
 
+/* Of a walk that has begun only keys j0..j1-1. */
+void attn__list_walk_within(struct attn__list_walk *w, int64_t j0, int64_t j1);
+
 /* The next block; false after the last. */
 bool attn__list_walk_next(struct attn__list_walk *w, struct attn__list_block *b);
 

@@ -588,5 +588,69 @@ START_TEST(refused)
 }
 END_TEST
 
+/* The list of a single query in parts: the same bits for any number of threads,
+ * and what all keys together give. */
+START_TEST(long_lists)
+{
+    enum { MANY = 20000, HEADS = 4 };
+    static const char *const options[] = {"causal", "softcap=3 head_gate", "lists=or window=300,0"};
+    static int32_t start[2 * MANY];
+    static int64_t ptr[3];
+    static uint8_t seen[2 * MANY];
+    const int64_t gates[3] = {1, HEADS, 1}, mask[4] = {1, HEADS, 1, MANY};
+    struct rng r = {41};
+    for (int set = 0; set < 2; set++) { /* a long one and a short one */
+        ptr[set + 1] = ptr[set];
+        for (int32_t j = 0; j < MANY; j++)
+            if (rng_percent(&r, set ? 2 : 80)) {
+                start[ptr[set + 1]++] = j;
+                seen[set * MANY + j] = 1;
+            }
+    }
+    for (size_t n = 0; n < sizeof options / sizeof options[0]; n++) {
+        struct dense x[2], masked;
+        char text[200];
+        bool gated = strstr(options[n], "head_gate");
+        for (int t = 0; t < 2; t++) {
+            attn_ctx *ctx = dense_ctx(1 + 2 * t);
+            attn_tensor part[2] = {vector(ptr, ATTN_DTYPE_I64, 3),
+                                   vector(start, ATTN_DTYPE_I32, ptr[2])};
+            const attn_arg args[2] = {{1, 0, &part[0]}, {2, 0, &part[1]}};
+            attn_selection *sel;
+            ck_assert_int_eq(attn_selection_import_rows(ctx, 1, HEADS, 2, 1, 1, MANY, 1, args, 2,
+                                                        &sel), ATTN_OK);
+            dense_make(&x[t], 1, HEADS, 1, 1, MANY, 8, 8);
+            give(&x[t], sel);
+            if (gated)
+                ((float *)dense_add(&x[t], ATTN_ROLE_GATE, ATTN_DTYPE_F32, 3, gates, NULL)
+                     ->data)[1] = 0.5f;
+            snprintf(text, sizeof text, "lists h=4/1 q=1 k=20000 d=8 want=counts %s", options[n]);
+            ck_assert(dense_run(ctx, text, "lists", &x[t]));
+            attn_selection_destroy(sel);
+            attn_ctx_destroy(ctx);
+        }
+        ck_assert(memcmp(x[0].out, x[1].out, x[0].n_out * sizeof(float)) == 0);
+        attn_ctx *ctx = dense_ctx(1);
+        dense_make(&masked, 1, HEADS, 1, 1, MANY, 8, 8);
+        uint8_t *m = dense_add(&masked, ATTN_ROLE_MASK, ATTN_DTYPE_U8, 4, mask, NULL)->data;
+        for (int64_t at = 0; at < HEADS * MANY; at++)
+            m[at] = seen[at / MANY / 2 * MANY + at % MANY] ||
+                    (strstr(options[n], "window") && at % MANY >= MANY - 301);
+        if (gated)
+            ((float *)dense_add(&masked, ATTN_ROLE_GATE, ATTN_DTYPE_F32, 3, gates, NULL)
+                 ->data)[1] = 0.5f;
+        snprintf(text, sizeof text, "softmax h=4/1 q=1 k=20000 d=8 mask %s",
+                 strstr(options[n], "window") ? "" : options[n]);
+        ck_assert(dense_run(ctx, text, NULL, &masked));
+        ck_assert_double_lt(dense_distance(masked.out, x[0].out, x[0].n_out), 3e-6);
+        ck_assert_double_lt(dense_distance(masked.lse, x[0].lse, x[0].n_lse), 3e-6);
+        for (int t = 0; t < 2; t++)
+            dense_free(&x[t]);
+        dense_free(&masked);
+        attn_ctx_destroy(ctx);
+    }
+}
+END_TEST
+
 UNIT_MAIN("lists", as_defined, same_as_a_mask, half_keys, properties, poison,
-          any_number_of_threads, outputs, refused)
+          any_number_of_threads, long_lists, outputs, refused)
