@@ -93,7 +93,7 @@ static double cost(const struct attn__problem *p, const struct attn__machine *m,
     /* A few whole rows beat decode's blocks where no memory is waited for. Of more
      * keys decode gives each thread some; which solver runs must not hang on how
      * many threads there are, or sequences. */
-    bool near = item <= LEAST_ROWS && k <= ATTN__CHUNK && attn__row_pass_near(p, keys, 1);
+    bool near = item <= LEAST_ROWS && keys <= ATTN__CHUNK && attn__row_pass_near(p, keys, 1);
     double score = (near ? 24 : 30) + attn__score_cost(p) + attn__score_row_cost(p) +
                    (p->mask || p->segments ? 15 : 0);
     double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 0.35 * width / rate;
