@@ -46,8 +46,8 @@ def roles() -> "dict[str, str]":
 
 __all__ = [
     "ArgumentError", "AttnError", "Cache", "Context", "MaskFn", "OutOfMemoryError", "Plan",
-    "PoolView", "Result", "ScoreFn", "Selection", "Sequence", "SizeOverflowError", "State", "StateError",
-    "Step", "UnsupportedError", "View", "agent_bias", "alibi_slopes", "attention",
+    "PoolView", "Result", "ScoreFn", "Selection", "Sequence", "SizeOverflowError", "State",
+    "StateError", "Step", "UnsupportedError", "View", "agent_bias", "alibi_slopes", "attention",
     "default_context", "dgqa_heads", "expand_heads", "head_norms",
     "kdgqa_heads", "library_version", "lightning_slopes", "mechanisms",
     "merge", "moa_span_rule", "parameters", "pgqa_noise", "razor_head_scores",
