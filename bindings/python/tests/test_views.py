@@ -200,6 +200,24 @@ def test_raw_keys_are_turned_by_the_plan(ctx, rng):
     close(found[0], found[1])
 
 
+def test_weights_are_left_in_the_scores(ctx, rng):
+    rig = Rig(ctx, rng, plan="causal observe", policy="h2o")
+    seqs = [rig.cache.sequence() for _ in range(2)]
+    total = [np.zeros((HK, 30)) for _ in seqs]
+    for count in (9, 1, 4):
+        k, v, q = rig.numbers(HK, 2 * count), rig.numbers(HK, 2 * count), rig.numbers(HQ, 2 * count)
+        with rig.cache.step([(seq, count) for seq in seqs]) as step:
+            view = rig.cache.view(seqs)
+            for layer in range(LAYERS):
+                step.write(layer, k, v)
+                rig.plan.run(q=q, q_offsets=[0, count, 2 * count], view=view, layer=layer)
+        for s, seq in enumerate(seqs):
+            probs = attend(q[:, :, s * count:(s + 1) * count], *stored(seq), causal=True).probs
+            total[s][:, :len(seq)] += probs.reshape(HK, -1, len(seq)).sum(1)
+    for s, seq in enumerate(seqs):
+        close(seq.scores(1), total[s].sum(0)[:len(seq)])
+
+
 def test_bound_to_a_layer(ctx, rng):
     rig = Rig(ctx, rng)
     [seq] = rig.grown(19)
