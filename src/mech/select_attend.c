@@ -32,13 +32,14 @@ static const struct selector {
                    int64_t per_row, void *room);
     bool tied; /* queries and keys are of the same tokens */
 } selectors[] = {
-    [ATTN__FORM_POOLED] = {attn__pooled_per_row, attn__pooled_take, attn__pooled_run},
+    [ATTN__FORM_POOLED] = {attn__pooled_per_row, attn__pooled_take, attn__pooled_run, false},
     [ATTN__FORM_STRIPES] = {attn__stripes_per_row, attn__stripes_room, attn__stripes_run, true},
     [ATTN__FORM_FLEX] = {attn__flex_per_row, attn__flex_room, attn__flex_run, true},
-    [ATTN__FORM_LANDMARK] = {attn__landmark_per_row, attn__landmark_room, attn__landmark_run},
+    [ATTN__FORM_LANDMARK] = {attn__landmark_per_row, attn__landmark_room, attn__landmark_run,
+                             false},
     [ATTN__FORM_PREDICT] = {attn__predict_per_row, attn__predict_room, attn__predict_run, true},
-    [ATTN__FORM_TREE] = {attn__tree_per_row, attn__tree_room, attn__tree_run},
-    [ATTN__FORM_CODES] = {attn__codes_per_row, attn__codes_room, attn__codes_run},
+    [ATTN__FORM_TREE] = {attn__tree_per_row, attn__tree_room, attn__tree_run, false},
+    [ATTN__FORM_CODES] = {attn__codes_per_row, attn__codes_room, attn__codes_run, false},
 };
 
 /* In the workspace. */
