@@ -11,10 +11,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Where rows of K and V lie, as far as a caller can tell: how the row kernels
- * ask for them ahead of their use goes by it. */
+/* Where rows of K and V lie, as far as a caller can tell. */
 enum { ATTN__FROM_L2, ATTN__FROM_L3, ATTN__FROM_RAM };
-/* So far, where nothing better is known. */
+
+/* How the row kernels ask for rows ahead of their use; where they have NULL,
+ * the rows are in L2. */
+struct attn__source {
+    int64_t from;     /* not L2 */
+    const void *then; /* rows of the same kind that are read next; NULL: those
+                       * behind these ones */
+};
+
+/* So far ahead, where nothing better is known. */
 enum { ATTN__AHEAD_BYTES = 12288 };
 
 #define KERNEL(ret, name, args) typedef ret attn__##name##_fn args;

@@ -6,10 +6,12 @@
  *   ATTN__T            the type in memory
  *   ATTN__NAME(name)   the function names
  *   ATTN__LOAD(p), ATTN__LOADN(p, n)   a vector of it, widened to float
- *   ATTN__EACH         there are kernels of row_each.inc.c as well
+ *   ATTN__EACH         there are kernels of row_each.inc.c and row_turns.inc.c
+ *                      as well
  *
- * `from`: ATTN__FROM_*. What is in L2 is not asked for ahead of its use, as that
- * only costs.
+ * Rows in L2 are not asked for ahead of their use, as that only costs. While
+ * others are used, rows `lead` further on are asked for; behind the last of a
+ * run those of the run that comes next, if the source tells (kernels.h).
  *
  * The result of a query row does not depend on the other rows: each score is
  * one vector chain over the columns and one fixed tree, each output one chain
@@ -29,17 +31,37 @@ ATTN__INLINE void ATTN__NAME(prefetch_near)(const ATTN__T *p, int64_t ahead)
     __builtin_prefetch((const void *)at, 0, 3);
 }
 
-/* Elements from a row to the one that is to be asked for while it is used: at
- * least `bytes` further on. */
-ATTN__INLINE int64_t ATTN__NAME(further)(int64_t ld, int64_t d, int64_t bytes)
+/* Rows from one to that which is to be asked for while it is used: at least
+ * `bytes` further on. */
+ATTN__INLINE int64_t ATTN__NAME(lead)(int64_t d, int64_t bytes)
 {
-    return (bytes / (d * (int64_t)sizeof(ATTN__T)) + 1) * ld;
+    return bytes / (d * (int64_t)sizeof(ATTN__T)) + 1;
 }
 
-/* 0: none is asked for */
-ATTN__INLINE int64_t ATTN__NAME(ahead)(int64_t ld, int64_t d, int64_t from)
+/* Elements from p to q, which may be in another array. */
+ATTN__INLINE int64_t ATTN__NAME(distance)(const ATTN__T *p, const ATTN__T *q)
 {
-    return from == ATTN__FROM_L2 ? 0 : ATTN__NAME(further)(ld, d, ATTN__AHEAD_BYTES);
+    return (int64_t)((uintptr_t)q - (uintptr_t)p) / (int64_t)sizeof *p;
+}
+
+/* What is asked for while row j of a run is used: `ahead` elements further on,
+ * from row `turn` on `beyond`, which is in the run that comes next. */
+struct ATTN__NAME(asks) {
+    int64_t ahead, turn, beyond;
+};
+
+ATTN__INLINE struct ATTN__NAME(asks) ATTN__NAME(asks_of)(const ATTN__T *run, int64_t ld, int64_t n,
+                                                         int64_t lead,
+                                                         const struct attn__source *source)
+{
+    if (!source)
+        return (struct ATTN__NAME(asks)){0, n, 0};
+    if (!source->then)
+        return (struct ATTN__NAME(asks)){lead * ld, n, 0};
+    lead = lead < n ? lead : n;
+    return (struct ATTN__NAME(asks)){
+        lead * ld, n - lead,
+        lead * ld + ATTN__NAME(distance)(run + n * ld, source->then)};
 }
 
 /*
@@ -54,9 +76,10 @@ ATTN__INLINE int64_t ATTN__NAME(ahead)(int64_t ld, int64_t d, int64_t from)
 #define ATTN__WAIT_V_BYTES 4096
 #define ATTN__LEAST_APART 16
 
-ATTN__INLINE bool ATTN__NAME(waits)(int64_t nr, int64_t ld, int64_t d, int64_t from)
+ATTN__INLINE bool ATTN__NAME(waits)(int64_t nr, int64_t ld, int64_t d,
+                                    const struct attn__source *source)
 {
-    return from == ATTN__FROM_RAM && ld == d && nr <= (int64_t)sizeof(ATTN__T);
+    return source && source->from == ATTN__FROM_RAM && ld == d && nr <= (int64_t)sizeof(ATTN__T);
 }
 
 /* query rows at once */
@@ -66,15 +89,31 @@ ATTN__INLINE bool ATTN__NAME(waits)(int64_t nr, int64_t ld, int64_t d, int64_t f
 #define ATTN__ROWS 2
 #endif
 
-/* `rows` query rows x n <= 4 keys, whose scores are `apart` from each other; keys
- * that do not exist repeat another and are not stored. near: elements to the row
- * that comes next in this place, or 0. */
-ATTN__INLINE void ATTN__NAME(qk_rows)(int rows, const ATTN__T *restrict k,
-                                      const ATTN__T *restrict k1, const ATTN__T *restrict k2,
-                                      const ATTN__T *restrict k3, int64_t near, int64_t n,
-                                      int64_t apart, int64_t d, const float *restrict q,
-                                      int64_t ldq, float *restrict s, int64_t lds, int64_t ahead)
+/* Four keys, and what is asked for while they are used. */
+struct ATTN__NAME(four) {
+    const ATTN__T *k, *k1, *k2, *k3;
+    bool asks;
+    int64_t ahead, ahead1, ahead2, ahead3; /* elements from each to that */
+};
+
+/* n <= 4 neighbours; keys that do not exist repeat another */
+ATTN__INLINE struct ATTN__NAME(four) ATTN__NAME(four_of)(const ATTN__T *k, int64_t ldk, int64_t n,
+                                                         int64_t ahead)
 {
+    const ATTN__T *k1 = n > 1 ? k + ldk : k, *k2 = n > 2 ? k + 2 * ldk : k1;
+    return (struct ATTN__NAME(four)){k, k1, k2, n > 3 ? k + 3 * ldk : k2, ahead != 0,
+                                     ahead, ahead, ahead, ahead};
+}
+
+/* `rows` query rows x n <= 4 keys, whose scores are `apart` from each other. near:
+ * elements to the row that comes next in this place, or 0. */
+ATTN__INLINE void ATTN__NAME(qk_rows)(int rows, struct ATTN__NAME(four) f, int64_t near,
+                                      int64_t n, int64_t apart, int64_t d,
+                                      const float *restrict q, int64_t ldq, float *restrict s,
+                                      int64_t lds)
+{
+    const ATTN__T *restrict k = f.k, *restrict k1 = f.k1, *restrict k2 = f.k2,
+                  *restrict k3 = f.k3;
     vf a[4][4];
 #define ATTN__INIT(r, _)                                                                  \
     if (r < rows)                                                                         \
@@ -95,11 +134,11 @@ ATTN__INLINE void ATTN__NAME(qk_rows)(int rows, const ATTN__T *restrict k,
         vf x1 = ATTN__LOAD(k1 + c);
         vf x2 = ATTN__LOAD(k2 + c);
         vf x3 = ATTN__LOAD(k3 + c);
-        if (ahead) {
-            ATTN__NAME(prefetch)(k + c, ahead);
-            ATTN__NAME(prefetch)(k1 + c, ahead);
-            ATTN__NAME(prefetch)(k2 + c, ahead);
-            ATTN__NAME(prefetch)(k3 + c, ahead);
+        if (f.asks) {
+            ATTN__NAME(prefetch)(k + c, f.ahead);
+            ATTN__NAME(prefetch)(k1 + c, f.ahead1);
+            ATTN__NAME(prefetch)(k2 + c, f.ahead2);
+            ATTN__NAME(prefetch)(k3 + c, f.ahead3);
         }
         /* Three rows do not hide the way from L2 to L1 as four do. */
         if (near && ((rows == 3 && VF_LANES * sizeof *k == 64) ||
@@ -141,21 +180,18 @@ ATTN__INLINE void ATTN__NAME(qk_rows)(int rows, const ATTN__T *restrict k,
 #undef ATTN__OUT
 }
 
-/* all query rows x n <= 4 keys, which are `apart` keys from each other */
-ATTN__INLINE void ATTN__NAME(qk_keys)(const ATTN__T *restrict k, int64_t ldk, int64_t n,
+/* all query rows x n <= 4 keys, whose scores are `apart` from each other */
+ATTN__INLINE void ATTN__NAME(qk_keys)(struct ATTN__NAME(four) f, int64_t near, int64_t n,
                                       int64_t apart, int64_t d, const float *restrict q,
-                                      int64_t ldq, int64_t nr, float *restrict s, int64_t lds,
-                                      int64_t ahead)
+                                      int64_t ldq, int64_t nr, float *restrict s, int64_t lds)
 {
     int64_t r = 0;
-    const ATTN__T *k1 = n > 1 ? k + apart * ldk : k;
-    const ATTN__T *k2 = n > 2 ? k + 2 * apart * ldk : k1;
-    const ATTN__T *k3 = n > 3 ? k + 3 * apart * ldk : k2;
-    const int64_t near = apart == 1 ? 4 * ldk : ldk;
 #define ATTN__GROUP(rows)                                                                 \
-    for (; r + (rows) <= nr; r += (rows))                                                 \
-        ATTN__NAME(qk_rows)(rows, k, k1, k2, k3, near, n, apart, d, q + r * ldq, ldq,     \
-                            s + r * lds, lds, r ? 0 : ahead);
+    for (; r + (rows) <= nr; r += (rows)) {                                               \
+        ATTN__NAME(qk_rows)(rows, f, near, n, apart, d, q + r * ldq, ldq, s + r * lds,    \
+                            lds);                                                         \
+        f.asks = false;                                                                   \
+    }
 #if ATTN__ROWS >= 4
     ATTN__GROUP(4)
     ATTN__GROUP(3)
@@ -165,25 +201,51 @@ ATTN__INLINE void ATTN__NAME(qk_keys)(const ATTN__T *restrict k, int64_t ldk, in
 #undef ATTN__GROUP
 }
 
-/* all but the last few of nk keys, from four places at a time: those done */
-static __attribute__((noinline)) int64_t ATTN__NAME(qk_apart)(const ATTN__T *restrict k,
-                                                              int64_t nk, int64_t d,
-                                                              const float *restrict q,
-                                                              int64_t ldq, int64_t nr,
-                                                              float *restrict s, int64_t lds)
+/* s[r*lds + i*apart + j] = sum_c place[i][j*ldk + c] * q[r*ldq + c] for i < 4 and
+ * j < nk, d > 0; behind its rows each place goes on at then[i]. */
+static __attribute__((noinline)) void
+ATTN__NAME(row_qk_places)(const ATTN__T *const *place, const ATTN__T *const *then, int64_t ldk,
+                          int64_t nk, int64_t d, const float *restrict q, int64_t ldq, int64_t nr,
+                          float *restrict s, int64_t lds, int64_t apart)
 {
-    const int64_t apart = nk / 4, ahead = ATTN__NAME(further)(d, d, ATTN__WAIT_K_BYTES);
+    int64_t lead = ATTN__NAME(lead)(d, ATTN__WAIT_K_BYTES);
+    lead = lead < nk ? lead : nk;
+    struct ATTN__NAME(four) f = {place[0],   place[1],   place[2],   place[3],  true,
+                                 lead * ldk, lead * ldk, lead * ldk, lead * ldk};
+    for (int64_t j = 0; j < nk; j++) {
+        if (j == nk - lead) {
+            f.ahead = ATTN__NAME(distance)(f.k, then[0]);
+            f.ahead1 = ATTN__NAME(distance)(f.k1, then[1]);
+            f.ahead2 = ATTN__NAME(distance)(f.k2, then[2]);
+            f.ahead3 = ATTN__NAME(distance)(f.k3, then[3]);
+        }
+        ATTN__NAME(qk_keys)(f, ldk, 4, apart, d, q, ldq, nr, s + j, lds);
+        f.k += ldk;
+        f.k1 += ldk;
+        f.k2 += ldk;
+        f.k3 += ldk;
+    }
+}
+
+/* all but the last few of nk keys, from four places at a time: those done */
+ATTN__INLINE int64_t ATTN__NAME(qk_apart)(const ATTN__T *k, int64_t nk, int64_t d,
+                                          const float *q, int64_t ldq, int64_t nr, float *s,
+                                          int64_t lds)
+{
+    const int64_t apart = nk / 4;
+    const ATTN__T *place[5];
     if (apart < ATTN__LEAST_APART)
         return 0;
-    for (int64_t j = 0; j < apart; j++)
-        ATTN__NAME(qk_keys)(k + j * d, d, 4, apart, d, q, ldq, nr, s + j, lds, ahead);
+    for (int i = 0; i < 5; i++)
+        place[i] = k + i * apart * d;
+    ATTN__NAME(row_qk_places)(place, place + 1, d, apart, d, q, ldq, nr, s, lds, apart);
     return 4 * apart;
 }
 
 /* s[r*lds + j] = sum_c k[j*ldk + c] * q[r*ldq + c] */
 static void ATTN__NAME(row_qk)(const ATTN__T *restrict k, int64_t ldk, int64_t nk, int64_t d,
                                const float *restrict q, int64_t ldq, int64_t nr,
-                               float *restrict s, int64_t lds, int64_t from)
+                               float *restrict s, int64_t lds, const struct attn__source *source)
 {
     if (d <= 0) {
         for (int64_t r = 0; r < nr; r++)
@@ -191,17 +253,22 @@ static void ATTN__NAME(row_qk)(const ATTN__T *restrict k, int64_t ldk, int64_t n
                 s[r * lds + j] = 0.0f;
         return;
     }
-    const int64_t ahead = ATTN__NAME(ahead)(ldk, d, from);
+    const struct ATTN__NAME(asks) a =
+        ATTN__NAME(asks_of)(k, ldk, nk, ATTN__NAME(lead)(d, ATTN__AHEAD_BYTES), source);
     int64_t j = 0;
-    if (ATTN__NAME(waits)(nr, ldk, d, from))
+    if (ATTN__NAME(waits)(nr, ldk, d, source))
         j = ATTN__NAME(qk_apart)(k, nk, d, q, ldq, nr, s, lds);
     /* A branch in the inner loop shows, but for three rows, where gcc schedules
      * the loop better with it (0.82 of the peak against 0.63). */
-    for (; j + 4 <= nk && !ahead && nr != 3; j += 4)
-        ATTN__NAME(qk_keys)(k + j * ldk, ldk, 4, 1, d, q, ldq, nr, s + j, lds, 0);
-    for (; j < nk; j += 4)
-        ATTN__NAME(qk_keys)(k + j * ldk, ldk, nk - j < 4 ? nk - j : 4, 1, d, q, ldq, nr, s + j,
-                            lds, ahead);
+    for (; j + 4 <= nk && !source && nr != 3; j += 4)
+        ATTN__NAME(qk_keys)(ATTN__NAME(four_of)(k + j * ldk, ldk, 4, 0), 4 * ldk, 4, 1, d, q, ldq,
+                            nr, s + j, lds);
+    for (; j < nk; j += 4) {
+        const int64_t n = nk - j < 4 ? nk - j : 4;
+        ATTN__NAME(qk_keys)(ATTN__NAME(four_of)(k + j * ldk, ldk, n,
+                                                j < a.turn ? a.ahead : a.beyond),
+                            4 * ldk, n, 1, d, q, ldq, nr, s + j, lds);
+    }
 }
 
 /* Keys taken before the next query rows: their part of V stays in L1. Fewer
@@ -285,48 +352,66 @@ ATTN__INLINE void ATTN__NAME(pv_cols)(int vecs, int most, int64_t n, const ATTN_
 #undef ATTN__GROUP
 }
 
+/* all query rows and columns, few keys; waits: as above */
+ATTN__INLINE void ATTN__NAME(pv_few)(const ATTN__T *v, int64_t ldv, int64_t nk, int64_t dv,
+                                     const float *p, int64_t ldp, int64_t nr, float *o,
+                                     int64_t ldo, bool waits, int64_t ahead)
+{
+    int64_t c = 0;
+#define ATTN__COLS(vecs, most)                                                            \
+    for (; c + (vecs) * VF_LANES <= dv; c += (vecs) * VF_LANES)                           \
+        ATTN__NAME(pv_cols)(vecs, most, 0, v + c, ldv, nk, p, ldp, nr, o + c, ldo, ahead);
+#if VF_REGS >= 32
+    if (waits || nr == 1) {
+        ATTN__COLS(8, 2)
+    } else if (ahead && nr <= 3) {
+        ATTN__COLS(8, 3)
+    }
+    ATTN__COLS(4, 4)
+#else
+    (void)waits;
+    ATTN__COLS(4, 2)
+#endif
+    ATTN__COLS(2, 4)
+    ATTN__COLS(1, 4)
+#undef ATTN__COLS
+    if (c < dv)
+        ATTN__NAME(pv_cols)(1, 4, dv - c, v + c, ldv, nk, p, ldp, nr, o + c, ldo, ahead);
+}
+
+static void ATTN__NAME(pv_keys)(const ATTN__T *v, int64_t ldv, int64_t nk, int64_t dv,
+                                const float *p, int64_t ldp, int64_t nr, float *o, int64_t ldo,
+                                bool waits, int64_t ahead)
+{
+    int64_t step = (ahead ? ATTN__FAR_BYTES : ATTN__NEAR_BYTES) / (dv * (int64_t)sizeof *v);
+    step = step < 8 ? 8 : step;
+    for (int64_t j = 0; j < nk; j += step)
+        ATTN__NAME(pv_few)(v + j * ldv, ldv, nk - j < step ? nk - j : step, dv, p + j, ldp, nr, o,
+                           ldo, waits, ahead);
+}
+
 /* o[r*ldo + c] += sum_j p[r*ldp + j] * v[j*ldv + c] */
 static void ATTN__NAME(row_pv)(const ATTN__T *restrict v, int64_t ldv, int64_t nk, int64_t dv,
                                const float *restrict p, int64_t ldp, int64_t nr,
-                               float *restrict o, int64_t ldo, int64_t from)
+                               float *restrict o, int64_t ldo, const struct attn__source *source)
 {
     if (dv <= 0)
         return;
-    const bool waits = ATTN__NAME(waits)(nr, ldv, dv, from);
+    const bool waits = ATTN__NAME(waits)(nr, ldv, dv, source);
     /* only the next row where reading goes straight on */
     const bool whole = VF_REGS >= 32 && dv <= 8 * VF_LANES;
-    const int64_t ahead = waits ? ATTN__NAME(further)(ldv, dv, whole ? 0 : ATTN__WAIT_V_BYTES)
-                                : ATTN__NAME(ahead)(ldv, dv, from);
-    int64_t step = (ahead ? ATTN__FAR_BYTES : ATTN__NEAR_BYTES) / (dv * (int64_t)sizeof *v);
-    step = step < 8 ? 8 : step;
-    for (int64_t j = 0; j < nk; j += step) {
-        int64_t m = nk - j < step ? nk - j : step;
-        int64_t c = 0;
-#define ATTN__COLS(vecs, most)                                                            \
-        for (; c + (vecs) * VF_LANES <= dv; c += (vecs) * VF_LANES)                       \
-            ATTN__NAME(pv_cols)(vecs, most, 0, v + j * ldv + c, ldv, m, p + j, ldp, nr,   \
-                                o + c, ldo, ahead);
-#if VF_REGS >= 32
-        if (waits || nr == 1) {
-            ATTN__COLS(8, 2)
-        } else if (ahead && nr <= 3) {
-            ATTN__COLS(8, 3)
-        }
-        ATTN__COLS(4, 4)
-#else
-        ATTN__COLS(4, 2)
-#endif
-        ATTN__COLS(2, 4)
-        ATTN__COLS(1, 4)
-#undef ATTN__COLS
-        if (c < dv)
-            ATTN__NAME(pv_cols)(1, 4, dv - c, v + j * ldv + c, ldv, m, p + j, ldp, nr, o + c, ldo,
-                                ahead);
-    }
+    const int64_t bytes = !waits ? ATTN__AHEAD_BYTES : whole ? 0 : ATTN__WAIT_V_BYTES;
+    const struct ATTN__NAME(asks) a =
+        ATTN__NAME(asks_of)(v, ldv, nk, ATTN__NAME(lead)(dv, bytes), source);
+    ATTN__NAME(pv_keys)(v, ldv, a.turn, dv, p, ldp, nr, o, ldo, waits, a.ahead);
+    if (a.turn < nk)
+        ATTN__NAME(pv_keys)(v + a.turn * ldv, ldv, nk - a.turn, dv, p + a.turn, ldp, nr, o, ldo,
+                            waits, a.beyond);
 }
 
 #ifdef ATTN__EACH
 #include "kernels/row_each.inc.c"
+#include "kernels/row_turns.inc.c"
 #undef ATTN__EACH
 #endif
 

@@ -95,10 +95,10 @@ ATTN__INLINE void ATTN__NAME(qk_keys)(const uint8_t *restrict k, int64_t ldk, in
 /* s[r*lds + j] = sum_c k[j][c] * q[r*ldq + c] */
 static void ATTN__NAME(row_qk)(const uint8_t *restrict k, int64_t ldk, int64_t nk, int64_t d,
                                const float *restrict q, int64_t ldq, int64_t nr,
-                               float *restrict s, int64_t lds, int64_t from)
+                               float *restrict s, int64_t lds, const struct attn__source *source)
 {
     const int64_t bytes = d / 32 * ATTN__BYTES;
-    const int64_t fetch = from == ATTN__FROM_L2 ? 0 : ATTN__AHEAD_BYTES;
+    const int64_t fetch = source ? ATTN__AHEAD_BYTES : 0;
     int64_t j = 0;
     for (; j + 4 <= nk; j += 4) {
         for (int i = 0; i < 4 && fetch; i++)
@@ -160,11 +160,11 @@ ATTN__INLINE void ATTN__NAME(pv_cols)(int blocks, int most, const uint8_t *v, in
 /* o[r*ldo + c] += sum_j p[r*ldp + j] * v[j][c] */
 static void ATTN__NAME(row_pv)(const uint8_t *restrict v, int64_t ldv, int64_t nk, int64_t dv,
                                const float *restrict p, int64_t ldp, int64_t nr,
-                               float *restrict o, int64_t ldo, int64_t from)
+                               float *restrict o, int64_t ldo, const struct attn__source *source)
 {
     if (dv <= 0)
         return;
-    const int64_t fetch = from == ATTN__FROM_L2 ? 0 : ATTN__AHEAD_BYTES;
+    const int64_t fetch = source ? ATTN__AHEAD_BYTES : 0;
     int64_t blocks = dv / 32, step = ATTN__NEAR_BYTES / (blocks * ATTN__BYTES);
     step = step < 8 ? 8 : step;
     for (int64_t j = 0; j < nk; j += step) {

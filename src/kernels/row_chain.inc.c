@@ -108,7 +108,7 @@ static void row_chain(const float *restrict k, int64_t ldk, int64_t nk, int64_t 
 {
     /* counted from the last of the keys that are used together */
     const int64_t ahead =
-        d > 0 && from != ATTN__FROM_L2 ? ahead_f32(ldk, d, from) + (ATTN__CHAIN_KEYS - 1) * ldk : 0;
+        d > 0 && from != ATTN__FROM_L2 ? (lead_f32(d, ATTN__AHEAD_BYTES) + ATTN__CHAIN_KEYS - 1) * ldk : 0;
     int64_t j = 0;
     for (; j + ATTN__CHAIN_KEYS <= nk && ahead; j += ATTN__CHAIN_KEYS)
         chain_rows(true, k + j * ldk, ldk, ATTN__CHAIN_KEYS, d, q, ldq, nr, s + j, lds, ahead);

@@ -22,13 +22,13 @@ static void ATTN__NAME(row_qk_each)(const ATTN__T *const *each, int64_t nk, int6
 {
     for (int64_t j = 0; j < nk; j += 4) {
         int64_t n = nk - j < 4 ? nk - j : 4, r = 0;
-        const ATTN__T *k = each[j], *k1 = each[j + (n > 1)];
-        const ATTN__T *k2 = n > 2 ? each[j + 2] : k1, *k3 = n > 3 ? each[j + 3] : k2;
+        const ATTN__T *k1 = each[j + (n > 1)], *k2 = n > 2 ? each[j + 2] : k1;
+        const struct ATTN__NAME(four) f = {each[j], k1, k2, n > 3 ? each[j + 3] : k2, false,
+                                           0, 0, 0, 0};
         ATTN__NAME(ask_rows)(ask + j, n, bytes);
 #define ATTN__GROUP(rows)                                                                 \
     for (; r + (rows) <= nr; r += (rows))                                                 \
-        ATTN__NAME(qk_rows)(rows, k, k1, k2, k3, 0, n, 1, d, q + r * ldq, ldq,            \
-                            s + r * lds + j, lds, 0);
+        ATTN__NAME(qk_rows)(rows, f, 0, n, 1, d, q + r * ldq, ldq, s + r * lds + j, lds);
 #if ATTN__ROWS >= 4
         ATTN__GROUP(4)
         ATTN__GROUP(3)

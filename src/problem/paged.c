@@ -65,6 +65,10 @@ int64_t attn__paged_find(const struct attn__paged *p, int64_t j, int64_t n,
     }
     const struct attn__cache_cell *c = &t->cell[at];
     n = attn__min_i64(n, end - at);
+    if (past && at < t->straight) {
+        end = attn__min_i64(t->straight - at, t->page_size - c->slot);
+        run = attn__min_i64(n, end);
+    }
     while (run < n && c[run].page == c->page && c[run].slot == c->slot + run &&
            (!past || c[run].pos == x + run))
         run++;

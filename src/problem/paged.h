@@ -35,6 +35,10 @@ struct attn__paged_part {
      * page[x / page_size]. NULL: cells. */
     const int32_t *page;
     int64_t page_size;
+    /* Of the cells so many, from the first on, stand at the positions 0, 1, 2 ...
+     * and in the slots 0, 1, 2 ... of one page after the other: to find out where
+     * a run of them ends nobody needs to look at each. */
+    int64_t straight;
 };
 
 /* The open step of a sequence. */

@@ -17,7 +17,9 @@
 #include "solvers/score_steps.h"
 #include "solvers/solvers.h"
 
+/* Rows that pass over K and V together. */
 enum { MAX_ROWS = ATTN__DECODE_ROWS };
+_Static_assert(MAX_ROWS <= (int)ATTN__ROW_PASS_MOST, "a pass takes the rows of an item");
 
 struct worker {
     struct attn__row_room room;

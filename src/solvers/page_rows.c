@@ -7,10 +7,6 @@
 
 #include "base/checked.h"
 
-/* Rows of the next run that are asked for, where a run has at most so many
- * bytes: kernels ask further ahead than it reaches. */
-enum { NEXT_ROWS = 16, SHORT_RUN = 16384 };
-
 /* The kernel for rows of a stored type, NULL for others. Those of fp8 leave its
  * scale out. */
 static attn__row_qk_q8_0_fn *stored_qk(const struct attn__kernels *kern, int32_t dtype)
@@ -45,86 +41,194 @@ static attn__row_pv_q8_0_fn *stored_pv(const struct attn__kernels *kern, int32_t
     }
 }
 
-/* Weights times the scale of fp8, a few rows and keys at a time. */
-static void scaled_pv(const struct attn__kernels *kern, const struct attn__rows *v, const char *at,
-                      int64_t n, int64_t dv, const float *p, int64_t ldp, int64_t rows, float *o,
-                      int64_t from)
+/* A run of rows in a page, and how it is read. */
+struct run {
+    const char *at; /* NULL: rows that are not there */
+    int64_t n;
+    struct attn__source source;
+};
+
+/* The run of at most n rows from j on; rows from `end` on are not read next. */
+static struct run run_at(const struct attn__rows *r, int64_t j, int64_t n, int64_t end,
+                         int64_t from)
 {
-    enum { ROWS = 4, KEYS = 64 };
-    for (int64_t r = 0; r < rows; r += ROWS)
-        for (int64_t j = 0; j < n; j += KEYS) {
-            float scaled[ROWS * KEYS];
-            int64_t some = attn__min_i64(rows - r, ROWS), keys = attn__min_i64(n - j, KEYS);
-            for (int64_t i = 0; i < some; i++)
-                for (int64_t k = 0; k < keys; k++)
-                    scaled[i * KEYS + k] = p[(r + i) * ldp + j + k] * v->scale;
-            stored_pv(kern, v->dtype)((const uint8_t *)at + j * v->row, v->row, keys, dv, scaled,
-                                      KEYS, some, o + r * dv, dv, r ? ATTN__FROM_L2 : from);
-        }
+    char *at, *then = NULL;
+    n = attn__rows_page_run(r, j, n, &at);
+    if (j + n < end)
+        (void)attn__rows_page_run(r, j + n, 1, &then);
+    return (struct run){at, n, {from, then}};
 }
 
-/* Asks for the rows behind a run of n from j on. */
-static void ask(const struct attn__rows *r, int64_t j, int64_t n, int64_t width, int64_t from)
+static void run_qk(const struct attn__kernels *kern, const struct attn__rows *k,
+                   const struct run *run, int64_t d, const float *q, int64_t rows, float *s,
+                   int64_t lds)
 {
-    const struct attn__paged_part *last = &r->paged->part[r->paged->parts - 1];
-    int64_t keys = last->base + last->past + last->fresh;
-    int64_t bytes = (int64_t)attn__dtype_row(r->dtype, width);
-    int64_t step = r->row * attn__dtype_step(r->dtype);
-    char *at;
-    if (from == ATTN__FROM_L2 || n * bytes > SHORT_RUN || j + n >= keys)
-        return;
-    n = attn__rows_page_run(r, j + n, attn__min_i64(keys - j - n, NEXT_ROWS), &at);
-    for (int64_t i = 0; i < n && at; i++)
-        for (int64_t b = 0; b < bytes; b += 64)
-            __builtin_prefetch(at + i * step + b, 0, 2);
-}
-
-void attn__page_rows_qk(const struct attn__kernels *kern, const struct attn__rows *k, int64_t j0,
-                        int64_t nk, int64_t d, const float *q, int64_t rows, float *s, int64_t lds,
-                        int64_t from)
-{
-    for (int64_t j = 0, n; j < nk; j += n, s += n) {
-        char *run;
-        n = attn__rows_page_run(k, j0 + j, nk - j, &run);
-        ask(k, j0 + j, n, d, from);
-        const void *at = run;
-        if (!at) {
-            for (int64_t r = 0; r < rows; r++)
-                memset(s + r * lds, 0, (size_t)n * sizeof *s);
-        } else if (k->dtype == ATTN_DTYPE_F16) {
-            kern->row_qk_f16(at, k->row, n, d, q, d, rows, s, lds, from);
-        } else if (k->dtype == ATTN_DTYPE_BF16) {
-            kern->row_qk_bf16(at, k->row, n, d, q, d, rows, s, lds, from);
-        } else if (stored_qk(kern, k->dtype)) {
-            stored_qk(kern, k->dtype)(at, k->row, n, d, q, d, rows, s, lds, from);
-            for (int64_t r = 0; r < rows && k->scale != 1; r++)
-                kern->vec_scale(s + r * lds, n, k->scale);
-        } else {
-            kern->row_qk_f32(at, k->row, n, d, q, d, rows, s, lds, from);
-        }
+    const void *at = run->at;
+    const struct attn__source *source = &run->source;
+    if (!at) {
+        for (int64_t r = 0; r < rows; r++)
+            memset(s + r * lds, 0, (size_t)run->n * sizeof *s);
+    } else if (k->dtype == ATTN_DTYPE_F16) {
+        kern->row_qk_f16(at, k->row, run->n, d, q, d, rows, s, lds, source);
+    } else if (k->dtype == ATTN_DTYPE_BF16) {
+        kern->row_qk_bf16(at, k->row, run->n, d, q, d, rows, s, lds, source);
+    } else if (stored_qk(kern, k->dtype)) {
+        stored_qk(kern, k->dtype)(at, k->row, run->n, d, q, d, rows, s, lds, source);
+        for (int64_t r = 0; r < rows && k->scale != 1; r++)
+            kern->vec_scale(s + r * lds, run->n, k->scale);
+    } else {
+        kern->row_qk_f32(at, k->row, run->n, d, q, d, rows, s, lds, source);
     }
 }
 
+/* The runs at four places that are `apart` rows from each other: at most n rows,
+ * as many as all four have; false if some are not there. */
+static bool four_runs(const struct attn__rows *r, int64_t j, int64_t apart, int64_t *n,
+                      const char *at[4])
+{
+    bool there = true;
+    for (int64_t i = 0; i < 4; i++) {
+        char *run;
+        *n = attn__rows_run(r, j + i * apart, *n, &run);
+        at[i] = run;
+        there = there && run;
+    }
+    return there;
+}
+
+#define ATTN__PLACES(type, at) ((const type *const *)(const void *)(at))
+
+/*
+ * Scores of rows so few that they wait for RAM: the keys are read at four places
+ * at a time, as row.inc.c does it within an array, which go through their pages
+ * in step. Returns how many keys were done.
+ */
+static int64_t places_qk(const struct attn__kernels *kern, const struct attn__rows *k, int64_t j0,
+                         int64_t nk, int64_t d, const float *q, int64_t rows, float *s,
+                         int64_t lds)
+{
+    int64_t apart = nk / 4;
+    for (int64_t j = 0, n; j < apart; j += n) {
+        const char *at[4], *then[4];
+        int64_t one = 1;
+        n = apart - j;
+        if (!four_runs(k, j0 + j, apart, &n, at)) {
+            for (int64_t i = 0; i < 4; i++) {
+                const struct run run = {at[i], n, {ATTN__FROM_RAM, NULL}};
+                run_qk(kern, k, &run, d, q, rows, s + j + i * apart, lds);
+            }
+            continue;
+        }
+        /* behind the last run of a place, which is where the next one began,
+         * there is nothing to ask for */
+        if (j + n == apart || !four_runs(k, j0 + j + n, apart, &one, then))
+            memcpy(then, at, sizeof then);
+        if (k->dtype == ATTN_DTYPE_F32)
+            kern->row_qk_places_f32(ATTN__PLACES(float, at), ATTN__PLACES(float, then), k->row, n,
+                                    d, q, d, rows, s + j, lds, apart);
+        else
+            (k->dtype == ATTN_DTYPE_F16 ? kern->row_qk_places_f16 : kern->row_qk_places_bf16)(
+                ATTN__PLACES(uint16_t, at), ATTN__PLACES(uint16_t, then), k->row, n, d, q, d, rows,
+                s + j, lds, apart);
+    }
+    return 4 * apart;
+}
+
+/* Are rows of K or V, n numbers each, waited for longer than they are used? */
+static bool waits(const struct attn__rows *r, int64_t n, int64_t rows, int64_t from)
+{
+    int32_t type = r->dtype;
+    bool known = type == ATTN_DTYPE_F32 || type == ATTN_DTYPE_F16 || type == ATTN_DTYPE_BF16;
+    return from == ATTN__FROM_RAM && known && attn__rows_plain(r, type) && r->row == n &&
+           rows <= (int64_t)attn__dtype_size(type);
+}
+
+void attn__page_rows_qk(const struct attn__kernels *kern, const struct attn__rows *k, int64_t j0,
+                        int64_t nk, int64_t end, int64_t d, const float *q, int64_t rows, float *s,
+                        int64_t lds, int64_t from)
+{
+    enum { LEAST = 64 };
+    int64_t j = 0;
+    if (nk >= LEAST && waits(k, d, rows, from))
+        j = places_qk(kern, k, j0, nk, d, q, rows, s, lds);
+    for (; j < nk;) {
+        const struct run run = run_at(k, j0 + j, nk - j, end, from);
+        run_qk(kern, k, &run, d, q, rows, s + j, lds);
+        j += run.n;
+    }
+}
+
+/* Weights times the scale of fp8, a few rows and keys at a time. */
+static void scaled_pv(const struct attn__kernels *kern, const struct attn__rows *v,
+                      const struct run *run, int64_t dv, const float *p, int64_t ldp, int64_t rows,
+                      float *o)
+{
+    enum { ROWS = 4, KEYS = 64 };
+    const struct attn__source source = {.from = run->source.from};
+    for (int64_t r = 0; r < rows; r += ROWS)
+        for (int64_t j = 0; j < run->n; j += KEYS) {
+            float scaled[ROWS * KEYS];
+            int64_t some = attn__min_i64(rows - r, ROWS), keys = attn__min_i64(run->n - j, KEYS);
+            for (int64_t i = 0; i < some; i++)
+                for (int64_t k = 0; k < keys; k++)
+                    scaled[i * KEYS + k] = p[(r + i) * ldp + j + k] * v->scale;
+            stored_pv(kern, v->dtype)((const uint8_t *)run->at + j * v->row, v->row, keys, dv, scaled,
+                                      KEYS, some, o + r * dv, dv, r ? NULL : &source);
+        }
+}
+
 void attn__page_rows_pv(const struct attn__kernels *kern, const struct attn__rows *v, int64_t j0,
-                        int64_t nk, int64_t dv, const float *p, int64_t ldp, int64_t rows,
-                        float *o, int64_t from)
+                        int64_t nk, int64_t end, int64_t dv, const float *p, int64_t ldp,
+                        int64_t rows, float *o, int64_t from)
 {
     for (int64_t j = 0, n; j < nk; j += n, p += n) {
-        char *run;
-        n = attn__rows_page_run(v, j0 + j, nk - j, &run);
-        ask(v, j0 + j, n, dv, from);
-        const void *at = run;
+        const struct run run = run_at(v, j0 + j, nk - j, end, from);
+        const void *at = run.at;
+        const struct attn__source *source = &run.source;
+        n = run.n;
         if (!at)
             continue;
         if (v->dtype == ATTN_DTYPE_F16)
-            kern->row_pv_f16(at, v->row, n, dv, p, ldp, rows, o, dv, from);
+            kern->row_pv_f16(at, v->row, n, dv, p, ldp, rows, o, dv, source);
         else if (v->dtype == ATTN_DTYPE_BF16)
-            kern->row_pv_bf16(at, v->row, n, dv, p, ldp, rows, o, dv, from);
+            kern->row_pv_bf16(at, v->row, n, dv, p, ldp, rows, o, dv, source);
         else if (stored_pv(kern, v->dtype) && v->scale != 1)
-            scaled_pv(kern, v, at, n, dv, p, ldp, rows, o, from);
+            scaled_pv(kern, v, &run, dv, p, ldp, rows, o);
         else if (stored_pv(kern, v->dtype))
-            stored_pv(kern, v->dtype)(at, v->row, n, dv, p, ldp, rows, o, dv, from);
+            stored_pv(kern, v->dtype)(at, v->row, n, dv, p, ldp, rows, o, dv, source);
         else
-            kern->row_pv_f32(at, v->row, n, dv, p, ldp, rows, o, dv, from);
+            kern->row_pv_f32(at, v->row, n, dv, p, ldp, rows, o, dv, source);
+    }
+}
+
+bool attn__page_rows_turns(const struct attn__rows *v, int64_t dv, int64_t rows, int64_t from)
+{
+    return (dv == 64 || dv == 128) && rows <= 2 && waits(v, dv, rows, from);
+}
+
+void attn__page_rows_pv_turns(const struct attn__kernels *kern, const struct attn__rows *v,
+                               int64_t j0, int64_t nk, int64_t end, int64_t dv, const float *p,
+                               int64_t ldp, int64_t rows, float *o)
+{
+    int64_t part = rows * dv;
+    for (int64_t j = 0, n; j < nk; j += n) {
+        const char *at[4], *then[4];
+        int64_t one = 1;
+        n = nk - j;
+        if (!four_runs(v, j0 + j, nk, &n, at)) {
+            for (int64_t i = 0; i < 4; i++)
+                attn__page_rows_pv(kern, v, j0 + j + i * nk, n, 0, dv, p + j + i * nk, ldp, rows,
+                                   o + i * part, ATTN__FROM_RAM);
+            continue;
+        }
+        if (j0 + j + n + 3 * nk >= end || !four_runs(v, j0 + j + n, nk, &one, then))
+            memcpy(then, at, sizeof then);
+        if (v->dtype == ATTN_DTYPE_F32)
+            kern->row_pv_turns_f32(ATTN__PLACES(float, at), ATTN__PLACES(float, then), v->row, n,
+                                    dv, p + j, nk, ldp, rows, o, dv, part);
+        else
+            (v->dtype == ATTN_DTYPE_F16 ? kern->row_pv_turns_f16 : kern->row_pv_turns_bf16)(
+                ATTN__PLACES(uint16_t, at), ATTN__PLACES(uint16_t, then), v->row, n, dv, p + j, nk,
+                ldp, rows, o, dv, part);
     }
 }

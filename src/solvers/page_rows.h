@@ -11,14 +11,23 @@
 #include "problem/call.h"
 
 /* s[r * lds + j] = row j0 + j of k times q[r * d ..], 0 for rows that are not
- * there; j < nk. from: ATTN__FROM_*. */
+ * there; j < nk. Rows up to `end` are read next. from: ATTN__FROM_*. */
 void attn__page_rows_qk(const struct attn__kernels *kern, const struct attn__rows *k, int64_t j0,
-                        int64_t nk, int64_t d, const float *q, int64_t rows, float *s, int64_t lds,
-                        int64_t from);
+                        int64_t nk, int64_t end, int64_t d, const float *q, int64_t rows, float *s,
+                        int64_t lds, int64_t from);
 
 /* o[r * dv + e] += sum over j of p[r * ldp + j] times row j0 + j of v. */
 void attn__page_rows_pv(const struct attn__kernels *kern, const struct attn__rows *v, int64_t j0,
-                        int64_t nk, int64_t dv, const float *p, int64_t ldp, int64_t rows,
-                        float *o, int64_t from);
+                        int64_t nk, int64_t end, int64_t dv, const float *p, int64_t ldp,
+                        int64_t rows, float *o, int64_t from);
+
+/* Are the rows of v best read at four places in turns? Whether in pages or not. */
+bool attn__page_rows_turns(const struct attn__rows *v, int64_t dv, int64_t rows, int64_t from);
+
+/* Then the sums of four blocks of nk keys: block i from j0 + i * nk on, with the
+ * weights p[r * ldp + i * nk ..], is added to o[(i * rows + r) * dv ..]. */
+void attn__page_rows_pv_turns(const struct attn__kernels *kern, const struct attn__rows *v,
+                              int64_t j0, int64_t nk, int64_t end, int64_t dv, const float *p,
+                              int64_t ldp, int64_t rows, float *o);
 
 #endif /* ATTN_SOLVERS_PAGE_ROWS_H */

@@ -15,6 +15,7 @@ enum {
     RUN = ATTN__CHUNK,  /* keys between changes from K to V where the rows are few */
     RUN_ROWS = 4,
     RUN_LD = RUN + 16,  /* 4 KB apart would be in each other's way in L1 */
+    PLACES = 4,     /* blocks whose values are read in turns from RAM */
     NEAR = 2 << 20, /* bytes of K and V in all that stay near, */
     NEAR_PARTS = 4, /* and what part of L3 does: asking costs more than it brings */
     ALIGN = 16,     /* where a weight is summed goes by its key's number modulo
@@ -28,7 +29,7 @@ void attn__row_room_take(struct attn__scratch *s, const struct attn__problem *p,
     room->tq = attn__score_has_table(p) ? ATTN__TAKE(s, rows * p->d, float) : NULL;
     int64_t few = attn__min_i64(rows, RUN_ROWS);
     room->s = ATTN__TAKE(s, attn__max_i64(rows * SPAN, few * RUN_LD), float);
-    room->part = ATTN__TAKE(s, rows * p->dv, float);
+    room->part = ATTN__TAKE(s, attn__max_i64(rows, few * PLACES) * p->dv, float);
     room->k = ATTN__TAKE(s, SPAN * p->d, float);
     room->v = ATTN__TAKE(s, attn__block_keys(p) * p->dv, float);
     attn__score_work_take(s, p, 1, SPAN, &room->score);
@@ -85,6 +86,8 @@ void attn__row_pass_open(struct attn__row_pass *ps)
         ps->hi = ps->lo;
     ps->from = place_of(ps);
     ps->runs = ps->rows <= RUN_ROWS && !p->score.steps && reads_in_place(ps);
+    ps->turns =
+        ps->runs && !ps->careful && attn__page_rows_turns(&ps->v, p->dv, ps->rows, ps->from);
     ps->lds = ps->runs ? RUN_LD : SPAN;
 }
 
@@ -155,7 +158,9 @@ static void parts_qk(struct attn__row_pass *ps, int64_t j0, int64_t nk)
 static void row_qk(struct attn__row_pass *ps, int64_t j0, int64_t nk)
 {
     const struct attn__rows *k = &ps->k;
-    int64_t d = ps->c->p->d, ld, rows = ps->rows, lds = ps->lds, from = ps->from;
+    int64_t d = ps->c->p->d, ld, rows = ps->rows, lds = ps->lds;
+    const struct attn__source any = {.from = ps->from};
+    const struct attn__source *source = ps->from == ATTN__FROM_L2 ? NULL : &any;
     const float *q = ps->room->q;
     float *s = ps->room->s;
     bool changed = attn__qk_changes_k(ps->c->p);
@@ -168,17 +173,17 @@ static void row_qk(struct attn__row_pass *ps, int64_t j0, int64_t nk)
         return;
     }
     if (k->paged && !changed) {
-        attn__page_rows_qk(ps->kern, k, j0, nk, d, q, rows, s, lds, from);
+        attn__page_rows_qk(ps->kern, k, j0, nk, ps->hi, d, q, rows, s, lds, ps->from);
         return;
     }
     const void *at = attn__rows_at(k, j0);
     if (!changed && attn__rows_plain(k, ATTN_DTYPE_F16)) {
-        ps->kern->row_qk_f16(at, k->row, nk, d, q, d, rows, s, lds, from);
+        ps->kern->row_qk_f16(at, k->row, nk, d, q, d, rows, s, lds, source);
     } else if (!changed && attn__rows_plain(k, ATTN_DTYPE_BF16)) {
-        ps->kern->row_qk_bf16(at, k->row, nk, d, q, d, rows, s, lds, from);
+        ps->kern->row_qk_bf16(at, k->row, nk, d, q, d, rows, s, lds, source);
     } else {
         const float *f = attn__qk_k(&ps->qk, ps->kern, ps->h0, k, j0, nk, ps->room->k, &ld);
-        ps->kern->row_qk_f32(f, ld, nk, d, q, d, rows, s, lds, from);
+        ps->kern->row_qk_f32(f, ld, nk, d, q, d, rows, s, lds, source);
     }
 }
 
@@ -189,47 +194,66 @@ static void row_pv(const struct attn__row_pass *ps, int64_t j0, int64_t nk, cons
     const struct attn__rows *v = &ps->v;
     const struct attn__kernels *kern = ps->kern;
     int64_t dv = ps->c->p->dv, rows = ps->rows, lds = ps->lds, ld;
+    const struct attn__source any = {.from = ps->from};
+    const struct attn__source *source = ps->from == ATTN__FROM_L2 ? NULL : &any;
     if (v->paged) {
-        attn__page_rows_pv(kern, v, j0, nk, dv, p, lds, rows, o, ps->from);
+        attn__page_rows_pv(kern, v, j0, nk, ps->hi, dv, p, lds, rows, o, ps->from);
         return;
     }
     const void *first = attn__rows_at(v, j0);
     if (attn__rows_plain(v, ATTN_DTYPE_F16)) {
-        kern->row_pv_f16(first, v->row, nk, dv, p, lds, rows, o, dv, ps->from);
+        kern->row_pv_f16(first, v->row, nk, dv, p, lds, rows, o, dv, source);
     } else if (attn__rows_plain(v, ATTN_DTYPE_BF16)) {
-        kern->row_pv_bf16(first, v->row, nk, dv, p, lds, rows, o, dv, ps->from);
+        kern->row_pv_bf16(first, v->row, nk, dv, p, lds, rows, o, dv, source);
     } else {
         const float *f = attn__rows_f32(kern, v, j0, nk, dv, ps->room->v, &ld);
-        kern->row_pv_f32(f, ld, nk, dv, p, lds, rows, o, dv, ps->from);
+        kern->row_pv_f32(f, ld, nk, dv, p, lds, rows, o, dv, source);
     }
 }
 
-/* The block at j0, whose scores are s, into the state of the rows. */
-static void block(const struct attn__row_pass *ps, int64_t j0, int64_t nk, float *s, float *m,
-                  float *l, float *o)
+/* The scores s of a block become weights; f[r]: what the sums before it are
+ * multiplied by. False: no row has seen a key yet. */
+static bool weights(const struct attn__row_pass *ps, int64_t nk, float *s, float *m, float *l,
+                    float *f)
 {
-    int64_t dv = ps->c->p->dv, n = ps->rows * dv;
-    float *part = ps->room->part;
-    bool seen = false, shown[ATTN__BLOCK_MAX];
-    for (int64_t j = 0; j < nk && ps->careful; j++)
-        shown[j] = s[j] != -INFINITY;
+    bool seen = false;
     for (int64_t r = 0; r < ps->rows; r++) {
-        float f = 1;
+        f[r] = 1;
         if (ps->norm.kind < 0) {
-            f = ps->kern->row_softmax(s + r * ps->lds, nk, &m[r], &l[r]);
+            f[r] = ps->kern->row_softmax(s + r * ps->lds, nk, &m[r], &l[r]);
         } else {
             ps->kern->row_weights(ps->norm.kind, ps->norm.shift, s + r * ps->lds, nk, &l[r]);
             m[r] = l[r] == 0 ? -INFINITY : 0;
         }
-        if (f != 1)
-            ps->kern->vec_scale(o + r * dv, dv, f);
         seen = seen || m[r] != -INFINITY;
     }
-    if (!seen)
+    return seen;
+}
+
+/* o[r] = f[r] o[r] + part[r] */
+static void add_part(const struct attn__row_pass *ps, const float *f, const float *part, float *o)
+{
+    int64_t dv = ps->c->p->dv, n = ps->rows * dv;
+    for (int64_t r = 0; r < ps->rows; r++)
+        if (f[r] != 1)
+            ps->kern->vec_scale(o + r * dv, dv, f[r]);
+    for (int64_t e = 0; e < n; e++)
+        o[e] += part[e];
+}
+
+/* The block at j0, whose scores are s, into the state of the rows. Its values are
+ * summed by themselves: one chain of additions over all keys would gather an
+ * error that grows with their number. */
+static void block(const struct attn__row_pass *ps, int64_t j0, int64_t nk, float *s, float *m,
+                  float *l, float *o)
+{
+    float *part = ps->room->part, f[ATTN__ROW_PASS_MOST];
+    bool shown[ATTN__BLOCK_MAX];
+    for (int64_t j = 0; j < nk && ps->careful; j++)
+        shown[j] = s[j] != -INFINITY;
+    if (!weights(ps, nk, s, m, l, f))
         return;
-    /* By themselves: one chain of additions over all keys would gather an
-     * error that grows with their number. */
-    memset(part, 0, (size_t)n * sizeof *part);
+    memset(part, 0, (size_t)(ps->rows * ps->c->p->dv) * sizeof *part);
     if (!ps->careful)
         row_pv(ps, j0, nk, s, part);
     for (int64_t j = 0, end; j < nk && ps->careful; j = end) {
@@ -238,8 +262,28 @@ static void block(const struct attn__row_pass *ps, int64_t j0, int64_t nk, float
         if (shown[j])
             row_pv(ps, j0 + j, end - j, s + j, part);
     }
-    for (int64_t e = 0; e < n; e++)
-        o[e] += part[e];
+    add_part(ps, f, part, o);
+}
+
+/* The same of PLACES blocks, whose values are read in turns. */
+static void blocks(const struct attn__row_pass *ps, int64_t j0, int64_t nk, float *s, float *m,
+                   float *l, float *o)
+{
+    int64_t n = ps->rows * ps->c->p->dv;
+    float *part = ps->room->part, f[PLACES][RUN_ROWS];
+    bool seen[PLACES];
+    for (int b = 0; b < PLACES; b++)
+        seen[b] = weights(ps, nk, s + b * nk, m, l, f[b]);
+    memset(part, 0, (size_t)(PLACES * n) * sizeof *part);
+    if (seen[0]) /* then the others as well */
+        attn__page_rows_pv_turns(ps->kern, &ps->v, j0, nk, ps->hi, ps->c->p->dv, s, ps->lds,
+                                  ps->rows, part);
+    for (int b = 0; b < PLACES; b++) {
+        if (!seen[0] && seen[b])
+            row_pv(ps, j0 + b * nk, nk, s + b * nk, part + b * n);
+        if (seen[b])
+            add_part(ps, f[b], part + b * n, o);
+    }
 }
 
 static enum attn__tile class_of(const struct attn__row_pass *ps, int64_t j0, int64_t j1)
@@ -284,7 +328,12 @@ static void run(struct attn__row_pass *ps, enum attn__tile class, int64_t j0, in
         attn__row_tops_see(&ps->tops, ps->kern, r, s + r * ps->lds, j0, nk);
     for (int64_t j = j0, end; j < j1; j = end) {
         end = attn__min_i64(j1, j + block_keys - j % block_keys);
-        block(ps, j, end - j, s + (j - j0), m, l, o);
+        if (ps->turns && j % block_keys == 0 && j + PLACES * block_keys <= j1) {
+            end = j + PLACES * block_keys;
+            blocks(ps, j, block_keys, s + (j - j0), m, l, o);
+        } else {
+            block(ps, j, end - j, s + (j - j0), m, l, o);
+        }
     }
 }
 

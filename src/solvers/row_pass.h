@@ -19,6 +19,9 @@
 /* Keys that visibility looks at together. */
 enum { ATTN__ROW_SPAN = 256 };
 
+/* Most rows of a pass. */
+enum { ATTN__ROW_PASS_MOST = 32 };
+
 /* Memory of a pass; one for each worker. */
 struct attn__row_room {
     float *q;     /* [rows][d], scaled */
@@ -55,6 +58,7 @@ struct attn__row_pass {
     int64_t lo, hi;       /* no row sees a key outside */
     int64_t from;         /* ATTN__FROM_* */
     bool runs;            /* more than a span of K, then of V */
+    bool turns;           /* V of several blocks in turns */
     int64_t lds;          /* from a row of scores to the next */
     int64_t did_pairs, did_tiles; /* spans of keys; attn__row_pass_chunk adds */
 };

@@ -159,11 +159,25 @@ static int32_t fill_pieces(const struct attn__cache_rule *rule, struct attn__pie
     return 1 + window + sink;
 }
 
+/* Looked at once for each view: an execute asks for every head, of K and of V. */
+static int64_t straight_cells(const struct attn__paged_part *part)
+{
+    const struct attn__cache_cell *cell = part->cell;
+    int64_t n = 0, slot = 0;
+    while (n < part->stored && cell[n].pos == n && cell[n].slot == slot &&
+           (slot == 0 || cell[n].page == cell[n - 1].page)) {
+        slot = slot + 1 < part->page_size ? slot + 1 : 0;
+        n++;
+    }
+    return n;
+}
+
 /* The part that a table gives; true if keys are missing that its rule does not
  * hide from all who may ask. */
 static bool fill_part(const struct attn__cache_rule *rule, const struct attn__cache_table *t,
                       const struct attn__cache_seq *s, const struct attn__cache_item *item,
-                      bool written, int64_t end, struct attn__paged_part *part)
+                      bool written, int64_t end, int64_t page_size,
+                      struct attn__paged_part *part)
 {
     part->cell = t->cell;
     part->stored = t->n_cells - (item && written ? item->count : 0);
@@ -174,6 +188,8 @@ static bool fill_part(const struct attn__cache_rule *rule, const struct attn__ca
             part->stored--;
         part->past = end;
     }
+    part->page_size = page_size;
+    part->straight = straight_cells(part);
     if (t->lost_end > 0 && end < 0)
         return part->stored != rule->sink + s->next - t->lost_end;
     return part->stored != part->past;
@@ -221,7 +237,8 @@ static void fill_seq(const attn_cache *cache, struct attn_view *v, struct lists 
             p->part = part;
             p->parts = count;
             part[k].base = base;
-            p->odd |= fill_part(&cache->c.rule[n], &s->table[n], s, fresh, written, end, &part[k]);
+            p->odd |= fill_part(&cache->c.rule[n], &s->table[n], s, fresh, written, end,
+                                cache->c.page_size, &part[k]);
         }
         if (k + 1 < count)
             base += (end >= 0 ? end : s->next) + (fresh ? fresh->count : 0);

@@ -223,7 +223,8 @@ static void qk_case(struct ck *c, int32_t t, int64_t nr, int64_t nk, int64_t d)
     for (int64_t i = 0; i < (nr - 1) * lds + nk; i++)
         s[i] = want[i] = -77.0f;
     c->k->row_qk_f32(x, d, nk, d, q, ldq, nr, want, lds, 0);
-    qk_of(c->k, t)(k, ldk, nk, d, q, ldq, nr, s, lds, ck_range(c, ATTN__FROM_L2, ATTN__FROM_RAM));
+    const struct attn__source source = ck_source(c, q);
+    qk_of(c->k, t)(k, ldk, nk, d, q, ldq, nr, s, lds, &source);
     ck_same(c, "scores of widened rows", s, want, (size_t)((nr - 1) * lds + nk), true);
 }
 
@@ -239,7 +240,8 @@ static void pv_case(struct ck *c, int32_t t, int64_t nr, int64_t nk, int64_t dv)
     ck_fill(c, o, n, CK_RANDOM);
     memcpy(want, o, n * sizeof *o);
     c->k->row_pv_f32(x, dv, nk, dv, p, ldp, nr, want, ldo, 0);
-    pv_of(c->k, t)(v, ldv, nk, dv, p, ldp, nr, o, ldo, ck_range(c, ATTN__FROM_L2, ATTN__FROM_RAM));
+    const struct attn__source source = ck_source(c, p);
+    pv_of(c->k, t)(v, ldv, nk, dv, p, ldp, nr, o, ldo, &source);
     ck_same(c, "outputs of widened rows", o, want, n, true);
 }
 

@@ -45,25 +45,25 @@ static const void *at(enum type t, const void *p, int64_t i)
 static void run_qk(struct ck *c, enum type t, const void *k, int64_t ldk, int64_t nk, int64_t d,
                    const float *q, int64_t ldq, int64_t nr, float *s, int64_t lds)
 {
-    int64_t from = ck_range(c, ATTN__FROM_L2, ATTN__FROM_RAM);
+    const struct attn__source source = ck_source(c, q);
     if (t == F32)
-        c->k->row_qk_f32(k, ldk, nk, d, q, ldq, nr, s, lds, from);
+        c->k->row_qk_f32(k, ldk, nk, d, q, ldq, nr, s, lds, &source);
     else if (t == CHAIN)
-        c->k->row_chain(k, ldk, nk, d, q, ldq, nr, s, lds, from);
+        c->k->row_chain(k, ldk, nk, d, q, ldq, nr, s, lds, source.from);
     else
         (t == F16 ? c->k->row_qk_f16 : c->k->row_qk_bf16)(k, ldk, nk, d, q, ldq, nr, s, lds,
-                                                          from);
+                                                          &source);
 }
 
 static void run_pv(struct ck *c, enum type t, const void *v, int64_t ldv, int64_t nk, int64_t dv,
                    const float *p, int64_t ldp, int64_t nr, float *o, int64_t ldo)
 {
-    int64_t from = ck_range(c, ATTN__FROM_L2, ATTN__FROM_RAM);
+    const struct attn__source source = ck_source(c, p);
     if (t == F32)
-        c->k->row_pv_f32(v, ldv, nk, dv, p, ldp, nr, o, ldo, from);
+        c->k->row_pv_f32(v, ldv, nk, dv, p, ldp, nr, o, ldo, &source);
     else
         (t == F16 ? c->k->row_pv_f16 : c->k->row_pv_bf16)(v, ldv, nk, dv, p, ldp, nr, o, ldo,
-                                                          from);
+                                                          &source);
 }
 
 static void qk_case(struct ck *c, enum type t, int64_t nr, int64_t nk, int64_t d, int kind)
@@ -193,6 +193,69 @@ static void each_case(struct ck *c, enum type t, int64_t nr, int64_t nk, int64_t
     ck_same(c, "outputs of rows in a row", o1, o, no, true);
 }
 
+/* Four places in any order, and rows anywhere behind them: the bits of each place
+ * by itself. */
+static void places_case(struct ck *c, enum type t, int64_t nr, int64_t nk, int64_t d, int kind)
+{
+    int64_t ld = d + ck_range(c, 0, 2), apart = nk + ck_range(c, 0, 2), lds = 4 * apart;
+    size_t n = extent(4 * nk, ld, d), ns = (size_t)(nr * lds);
+    float *f = ck_floats(c, 1, n), *q = ck_floats(c, 2, (size_t)(nr * d));
+    float *s = ck_floats(c, 3, ns), *s1 = ck_floats(c, 4, ns);
+    const void *k = fill_typed(c, t, 0, f, n, kind), *place[4], *then[4];
+    const void *in = place, *behind = then;
+    if (d == 0)
+        return;
+    ck_fill(c, q, (size_t)(nr * d), CK_RANDOM);
+    for (int64_t i = 0, first = ck_range(c, 0, 3); i < 4; i++) {
+        place[i] = at(t, k, (first + i) % 4 * nk * ld);
+        then[i] = ck_range(c, 0, 1) ? place[i] : q;
+    }
+    for (size_t i = 0; i < ns; i++)
+        s[i] = s1[i] = -77.0f;
+    for (int i = 0; i < 4; i++)
+        run_qk(c, t, place[i], ld, nk, d, q, d, nr, s + i * apart, lds);
+    if (t == F32)
+        c->k->row_qk_places_f32(in, behind, ld, nk, d, q, d, nr, s1, lds, apart);
+    else
+        (t == F16 ? c->k->row_qk_places_f16 : c->k->row_qk_places_bf16)(in, behind, ld, nk, d, q,
+                                                                       d, nr, s1, lds, apart);
+    ck_same(c, "scores of places", s1, s, ns, true);
+}
+
+static void turns_case(struct ck *c, enum type t, int64_t nr, int64_t nk, int64_t dv, int kind)
+{
+    int64_t ld = dv + ck_range(c, 0, 2), apart = nk + ck_range(c, 0, 2), part = nr * dv + 3;
+    size_t n = extent(4 * nk, ld, dv), no = (size_t)(4 * part), np = (size_t)(nr * 4 * apart);
+    float *f = ck_floats(c, 1, n), *p = ck_floats(c, 2, np);
+    float *o = ck_floats(c, 3, no), *o1 = ck_floats(c, 4, no);
+    const void *v = fill_typed(c, t, 0, f, n, kind), *place[4], *then[4];
+    const void *in = place, *behind = then;
+    ck_fill(c, p, np, CK_RANDOM);
+    ck_fill(c, o, no, CK_RANDOM);
+    memcpy(o1, o, no * sizeof *o);
+    for (int64_t i = 0, first = ck_range(c, 0, 3); i < 4; i++) {
+        place[i] = at(t, v, (first + i) % 4 * nk * ld);
+        then[i] = ck_range(c, 0, 1) ? place[i] : p;
+    }
+    for (int i = 0; i < 4; i++)
+        run_pv(c, t, place[i], ld, nk, dv, p + i * apart, 4 * apart, nr, o + i * part, dv);
+    if (t == F32)
+        c->k->row_pv_turns_f32(in, behind, ld, nk, dv, p, apart, 4 * apart, nr, o1, dv, part);
+    else
+        (t == F16 ? c->k->row_pv_turns_f16 : c->k->row_pv_turns_bf16)(
+            in, behind, ld, nk, dv, p, apart, 4 * apart, nr, o1, dv, part);
+    ck_same(c, "outputs of places", o1, o, no, true);
+}
+
+static void check_turns(struct ck *c, enum type t)
+{
+    int n = 0;
+    for (int64_t nr = 1; nr <= 2; nr++)
+        for (int64_t nk = 0; nk <= 13; nk++)
+            for (int64_t dv = 64; dv <= 128; dv += 64)
+                turns_case(c, t, nr, nk, dv, n++ % CK_KINDS);
+}
+
 static void check_rows(struct ck *c, enum type t,
                        void (*run)(struct ck *, enum type, int64_t, int64_t, int64_t, int))
 {
@@ -220,4 +283,10 @@ void check_row_qk_each_bf16(struct ck *c) { check_rows(c, BF16, each_case); }
 void check_row_pv_each_f32(struct ck *c) { check_rows(c, F32, each_case); }
 void check_row_pv_each_f16(struct ck *c) { check_rows(c, F16, each_case); }
 void check_row_pv_each_bf16(struct ck *c) { check_rows(c, BF16, each_case); }
+void check_row_qk_places_f32(struct ck *c) { check_rows(c, F32, places_case); }
+void check_row_qk_places_f16(struct ck *c) { check_rows(c, F16, places_case); }
+void check_row_qk_places_bf16(struct ck *c) { check_rows(c, BF16, places_case); }
+void check_row_pv_turns_f32(struct ck *c) { check_turns(c, F32); }
+void check_row_pv_turns_f16(struct ck *c) { check_turns(c, F16); }
+void check_row_pv_turns_bf16(struct ck *c) { check_turns(c, BF16); }
 void check_row_chain(struct ck *c) { check_rows(c, CHAIN, chain_case); }

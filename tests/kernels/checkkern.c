@@ -57,6 +57,12 @@ int64_t ck_range(struct ck *c, int64_t lo, int64_t hi)
     return lo + (int64_t)(ck_u64(c) % (uint64_t)(hi - lo + 1));
 }
 
+struct attn__source ck_source(struct ck *c, const void *then)
+{
+    return (struct attn__source){ck_range(c, ATTN__FROM_L2, ATTN__FROM_RAM),
+                                 ck_range(c, 0, 1) ? then : NULL};
+}
+
 float ck_float(struct ck *c)
 {
     return (float)((double)(ck_u64(c) >> 40) * 0x1p-23 - 1.0);

@@ -34,6 +34,10 @@ float ck_float(struct ck *);                           /* in -1..1 */
 /* n floats of one kind; NaN and -inf are single elements among random ones */
 void ck_fill(struct ck *, float *p, size_t n, int kind);
 
+/* Rows of any place, and rows that are read next or none: those are only asked
+ * for, so that any memory will do. */
+struct attn__source ck_source(struct ck *, const void *then);
+
 /*
  * Memory of n * size bytes in slot 0..11, valid until the slot is asked for
  * again. A protected page touches its end, or its beginning, by chance.

@@ -279,9 +279,9 @@ static void decode(const struct attn__kernels *k, int bits, const char *kv, int6
     int64_t size = bits == 32 ? 4 : 2;
     /* as the decode solver does */
     int64_t bytes = 2 * heads * nk * d * size;
-    int64_t from = bytes <= 2 << 20    ? ATTN__FROM_L2
-                   : bytes <= 16 << 20 ? ATTN__FROM_L3
-                                       : ATTN__FROM_RAM;
+    const struct attn__source from = {.from = bytes <= 2 << 20    ? ATTN__FROM_L2
+                                              : bytes <= 16 << 20 ? ATTN__FROM_L3
+                                                                  : ATTN__FROM_RAM};
     for (int64_t h = 0; h < heads; h++) {
         const char *kh = kv + h * nk * d * size;
         const char *vh = kv + (heads + h) * nk * d * size;
@@ -289,14 +289,14 @@ static void decode(const struct attn__kernels *k, int bits, const char *kv, int6
             int64_t n = nk - j < KEYS_AT_ONCE ? nk - j : KEYS_AT_ONCE;
             const void *kj = kh + j * d * size, *vj = vh + j * d * size;
             if (bits == 32) {
-                k->row_qk_f32(kj, d, n, d, q, d, nr, s, KEYS_AT_ONCE, from);
-                k->row_pv_f32(vj, d, n, d, s, KEYS_AT_ONCE, nr, o, d, from);
+                k->row_qk_f32(kj, d, n, d, q, d, nr, s, KEYS_AT_ONCE, &from);
+                k->row_pv_f32(vj, d, n, d, s, KEYS_AT_ONCE, nr, o, d, &from);
             } else if (bits == 16) {
-                k->row_qk_f16(kj, d, n, d, q, d, nr, s, KEYS_AT_ONCE, from);
-                k->row_pv_f16(vj, d, n, d, s, KEYS_AT_ONCE, nr, o, d, from);
+                k->row_qk_f16(kj, d, n, d, q, d, nr, s, KEYS_AT_ONCE, &from);
+                k->row_pv_f16(vj, d, n, d, s, KEYS_AT_ONCE, nr, o, d, &from);
             } else {
-                k->row_qk_bf16(kj, d, n, d, q, d, nr, s, KEYS_AT_ONCE, from);
-                k->row_pv_bf16(vj, d, n, d, s, KEYS_AT_ONCE, nr, o, d, from);
+                k->row_qk_bf16(kj, d, n, d, q, d, nr, s, KEYS_AT_ONCE, &from);
+                k->row_pv_bf16(vj, d, n, d, s, KEYS_AT_ONCE, nr, o, d, &from);
             }
         }
     }
@@ -356,6 +356,7 @@ static void bench_stored(const struct attn__kernels *k)
                   { "e4m3", 32, k->row_qk_e4m3, k->row_pv_e4m3 },
                   { "e5m2", 32, k->row_qk_e5m2, k->row_pv_e5m2 } };
     enum { HEADS = 2, AT_ONCE = 256 };
+    const struct attn__source ram = {.from = ATTN__FROM_RAM};
     const size_t most = (size_t)512 << 20;
     char *kv = aligned(most);
     float *q = aligned(4 * DEPTH * sizeof *q), *s = aligned(4 * AT_ONCE * sizeof *s);
@@ -377,9 +378,9 @@ static void bench_stored(const struct attn__kernels *k)
                         for (int64_t j = 0; j < nk; j += AT_ONCE) {
                             int64_t m = nk - j < AT_ONCE ? nk - j : AT_ONCE;
                             const uint8_t *kj = at + (h * nk + j) * row;
-                            types[n].qk(kj, row, m, d, q, d, nr, s, AT_ONCE, ATTN__FROM_RAM);
+                            types[n].qk(kj, row, m, d, q, d, nr, s, AT_ONCE, &ram);
                             types[n].pv(kj + HEADS * nk * row, row, m, d, s, AT_ONCE, nr, o, d,
-                                        ATTN__FROM_RAM);
+                                        &ram);
                         }
                     t = (double)nk / (now() - t);
                     best[n] = t > best[n] ? t : best[n];
