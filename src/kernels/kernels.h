@@ -14,10 +14,9 @@
 /* Where rows of K and V lie, as far as a caller can tell. */
 enum { ATTN__FROM_L2, ATTN__FROM_L3, ATTN__FROM_RAM };
 
-/* How the row kernels ask for rows ahead of their use; where they have NULL,
- * the rows are in L2. */
+/* How the row kernels ask for rows ahead of their use; NULL: they are in L2. */
 struct attn__source {
-    int64_t from;     /* not L2 */
+    int64_t from;     /* ATTN__FROM_* */
     const void *then; /* rows of the same kind that are read next; NULL: those
                        * behind these ones */
 };

@@ -9,9 +9,9 @@
  *   ATTN__EACH         there are kernels of row_each.inc.c and row_turns.inc.c
  *                      as well
  *
- * Rows in L2 are not asked for ahead of their use, as that only costs. While
- * others are used, rows `lead` further on are asked for; behind the last of a
- * run those of the run that comes next, if the source tells (kernels.h).
+ * Rows in L2 are not asked for ahead of their use, as that only costs. Of others
+ * some further on are asked for while one is used, and near the end of a run
+ * those of the run that comes next, if the source tells (kernels.h).
  *
  * The result of a query row does not depend on the other rows: each score is
  * one vector chain over the columns and one fixed tree, each output one chain
@@ -54,7 +54,7 @@ ATTN__INLINE struct ATTN__NAME(asks) ATTN__NAME(asks_of)(const ATTN__T *run, int
                                                          int64_t lead,
                                                          const struct attn__source *source)
 {
-    if (!source)
+    if (!source || source->from == ATTN__FROM_L2)
         return (struct ATTN__NAME(asks)){0, n, 0};
     if (!source->then)
         return (struct ATTN__NAME(asks)){lead * ld, n, 0};
@@ -260,7 +260,7 @@ static void ATTN__NAME(row_qk)(const ATTN__T *restrict k, int64_t ldk, int64_t n
         j = ATTN__NAME(qk_apart)(k, nk, d, q, ldq, nr, s, lds);
     /* A branch in the inner loop shows, but for three rows, where gcc schedules
      * the loop better with it (0.82 of the peak against 0.63). */
-    for (; j + 4 <= nk && !source && nr != 3; j += 4)
+    for (; j + 4 <= nk && !a.ahead && nr != 3; j += 4)
         ATTN__NAME(qk_keys)(ATTN__NAME(four_of)(k + j * ldk, ldk, 4, 0), 4 * ldk, 4, 1, d, q, ldq,
                             nr, s + j, lds);
     for (; j < nk; j += 4) {

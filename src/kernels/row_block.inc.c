@@ -98,7 +98,7 @@ static void ATTN__NAME(row_qk)(const uint8_t *restrict k, int64_t ldk, int64_t n
                                float *restrict s, int64_t lds, const struct attn__source *source)
 {
     const int64_t bytes = d / 32 * ATTN__BYTES;
-    const int64_t fetch = source ? ATTN__AHEAD_BYTES : 0;
+    const int64_t fetch = source && source->from != ATTN__FROM_L2 ? ATTN__AHEAD_BYTES : 0;
     int64_t j = 0;
     for (; j + 4 <= nk; j += 4) {
         for (int i = 0; i < 4 && fetch; i++)
@@ -164,7 +164,7 @@ static void ATTN__NAME(row_pv)(const uint8_t *restrict v, int64_t ldv, int64_t n
 {
     if (dv <= 0)
         return;
-    const int64_t fetch = source ? ATTN__AHEAD_BYTES : 0;
+    const int64_t fetch = source && source->from != ATTN__FROM_L2 ? ATTN__AHEAD_BYTES : 0;
     int64_t blocks = dv / 32, step = ATTN__NEAR_BYTES / (blocks * ATTN__BYTES);
     step = step < 8 ? 8 : step;
     for (int64_t j = 0; j < nk; j += step) {

@@ -172,7 +172,8 @@ static void scaled_pv(const struct attn__kernels *kern, const struct attn__rows 
             for (int64_t i = 0; i < some; i++)
                 for (int64_t k = 0; k < keys; k++)
                     scaled[i * KEYS + k] = p[(r + i) * ldp + j + k] * v->scale;
-            stored_pv(kern, v->dtype)((const uint8_t *)run->at + j * v->row, v->row, keys, dv, scaled,
+            const uint8_t *at = (const uint8_t *)run->at + j * v->row;
+            stored_pv(kern, v->dtype)(at, v->row, keys, dv, scaled,
                                       KEYS, some, o + r * dv, dv, r ? NULL : &source);
         }
 }

@@ -159,8 +159,7 @@ static void row_qk(struct attn__row_pass *ps, int64_t j0, int64_t nk)
 {
     const struct attn__rows *k = &ps->k;
     int64_t d = ps->c->p->d, ld, rows = ps->rows, lds = ps->lds;
-    const struct attn__source any = {.from = ps->from};
-    const struct attn__source *source = ps->from == ATTN__FROM_L2 ? NULL : &any;
+    const struct attn__source source = {.from = ps->from};
     const float *q = ps->room->q;
     float *s = ps->room->s;
     bool changed = attn__qk_changes_k(ps->c->p);
@@ -178,12 +177,12 @@ static void row_qk(struct attn__row_pass *ps, int64_t j0, int64_t nk)
     }
     const void *at = attn__rows_at(k, j0);
     if (!changed && attn__rows_plain(k, ATTN_DTYPE_F16)) {
-        ps->kern->row_qk_f16(at, k->row, nk, d, q, d, rows, s, lds, source);
+        ps->kern->row_qk_f16(at, k->row, nk, d, q, d, rows, s, lds, &source);
     } else if (!changed && attn__rows_plain(k, ATTN_DTYPE_BF16)) {
-        ps->kern->row_qk_bf16(at, k->row, nk, d, q, d, rows, s, lds, source);
+        ps->kern->row_qk_bf16(at, k->row, nk, d, q, d, rows, s, lds, &source);
     } else {
         const float *f = attn__qk_k(&ps->qk, ps->kern, ps->h0, k, j0, nk, ps->room->k, &ld);
-        ps->kern->row_qk_f32(f, ld, nk, d, q, d, rows, s, lds, source);
+        ps->kern->row_qk_f32(f, ld, nk, d, q, d, rows, s, lds, &source);
     }
 }
 
@@ -194,20 +193,19 @@ static void row_pv(const struct attn__row_pass *ps, int64_t j0, int64_t nk, cons
     const struct attn__rows *v = &ps->v;
     const struct attn__kernels *kern = ps->kern;
     int64_t dv = ps->c->p->dv, rows = ps->rows, lds = ps->lds, ld;
-    const struct attn__source any = {.from = ps->from};
-    const struct attn__source *source = ps->from == ATTN__FROM_L2 ? NULL : &any;
+    const struct attn__source source = {.from = ps->from};
     if (v->paged) {
         attn__page_rows_pv(kern, v, j0, nk, ps->hi, dv, p, lds, rows, o, ps->from);
         return;
     }
     const void *first = attn__rows_at(v, j0);
     if (attn__rows_plain(v, ATTN_DTYPE_F16)) {
-        kern->row_pv_f16(first, v->row, nk, dv, p, lds, rows, o, dv, source);
+        kern->row_pv_f16(first, v->row, nk, dv, p, lds, rows, o, dv, &source);
     } else if (attn__rows_plain(v, ATTN_DTYPE_BF16)) {
-        kern->row_pv_bf16(first, v->row, nk, dv, p, lds, rows, o, dv, source);
+        kern->row_pv_bf16(first, v->row, nk, dv, p, lds, rows, o, dv, &source);
     } else {
         const float *f = attn__rows_f32(kern, v, j0, nk, dv, ps->room->v, &ld);
-        kern->row_pv_f32(f, ld, nk, dv, p, lds, rows, o, dv, source);
+        kern->row_pv_f32(f, ld, nk, dv, p, lds, rows, o, dv, &source);
     }
 }
 

@@ -17,7 +17,7 @@
 
 /* The last query of each head sees all keys but the hidden one; queries 0 and
  * 1 stand HIDDEN and one key further back. */
-enum { HEADS = 2, QUERIES = 2, KEYS = ATTN__CHUNK + 331, D = 20, DV = 12, ROWS = HEADS * QUERIES };
+enum { HEADS = 2, QUERIES = 2, KEYS = ATTN__CHUNK + 331, D = 20, DV = 64, ROWS = HEADS * QUERIES };
 
 /* So many groups of heads do not fit in any cache. */
 enum { FAR = 1 << 20 };
