@@ -49,8 +49,8 @@ static void lay_out(struct rows *r, int32_t dtype, int64_t n, int64_t size, int6
 {
     int64_t pages = (KEYS + size - 1) / size, turned = draw(pages), stored = 0;
     int64_t row = n * (int64_t)attn_dtype_size(dtype);
-    r->plain = (struct attn__rows){dtype == ATTN_DTYPE_F32 ? (char *)number : (char *)half,
-                                   n, 1, dtype, NULL, NULL, 0, 1};
+    r->plain = (struct attn__rows){.base = dtype == ATTN_DTYPE_F32 ? (char *)number : (char *)half,
+                                   .row = n, .col = 1, .dtype = dtype, .scale = 1};
     for (int64_t i = 0; i < pages; i++)
         r->page[i] = memory + (i * 13 + turned) % pages * size * row;
     for (int64_t j = 0; j < KEYS; j++) {
@@ -65,7 +65,8 @@ static void lay_out(struct rows *r, int32_t dtype, int64_t n, int64_t size, int6
     r->table = (struct attn__paged){.part = &r->part, .parts = 1};
     r->view = (struct attn__paged_view){.page = (const char *)r->page,
                                         .page_step = sizeof r->page[0]};
-    r->paged = (struct attn__rows){NULL, n, 1, dtype, &r->table, &r->view, 0, 1};
+    r->paged = (struct attn__rows){.row = n, .col = 1, .dtype = dtype, .paged = &r->table,
+                                   .view = &r->view, .scale = 1};
 }
 
 static void qk_of(const struct attn__kernels *kern, const struct attn__rows *k, int64_t j0,
