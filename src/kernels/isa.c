@@ -36,6 +36,7 @@
 #include "kernels/weights.inc.c"
 #include "kernels/score.inc.c"
 #include "kernels/pack.inc.c"
+#include "kernels/asks.h"
 #include "kernels/row_f32.inc.c"
 #include "kernels/row_chain.inc.c"
 #include "kernels/row_f16.inc.c"

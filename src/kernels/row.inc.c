@@ -21,7 +21,7 @@
 /* Asking for memory past the end is harmless, but such a pointer is not C. */
 ATTN__INLINE void ATTN__NAME(prefetch)(const ATTN__T *p, int64_t ahead)
 {
-    uintptr_t at = (uintptr_t)p + (uintptr_t)(ahead * (int64_t)sizeof *p);
+    uintptr_t at = (uintptr_t)p + (uintptr_t)ahead;
     __builtin_prefetch((const void *)at, 0, 2);
 }
 
@@ -36,32 +36,6 @@ ATTN__INLINE void ATTN__NAME(prefetch_near)(const ATTN__T *p, int64_t ahead)
 ATTN__INLINE int64_t ATTN__NAME(lead)(int64_t d, int64_t bytes)
 {
     return bytes / (d * (int64_t)sizeof(ATTN__T)) + 1;
-}
-
-/* Elements from p to q, which may be in another array. */
-ATTN__INLINE int64_t ATTN__NAME(distance)(const ATTN__T *p, const ATTN__T *q)
-{
-    return (int64_t)((uintptr_t)q - (uintptr_t)p) / (int64_t)sizeof *p;
-}
-
-/* What is asked for while row j of a run is used: `ahead` elements further on,
- * from row `turn` on `beyond`, which is in the run that comes next. */
-struct ATTN__NAME(asks) {
-    int64_t ahead, turn, beyond;
-};
-
-ATTN__INLINE struct ATTN__NAME(asks) ATTN__NAME(asks_of)(const ATTN__T *run, int64_t ld, int64_t n,
-                                                         int64_t lead,
-                                                         const struct attn__source *source)
-{
-    if (!source || source->from == ATTN__FROM_L2)
-        return (struct ATTN__NAME(asks)){0, n, 0};
-    if (!source->then)
-        return (struct ATTN__NAME(asks)){lead * ld, n, 0};
-    lead = lead < n ? lead : n;
-    return (struct ATTN__NAME(asks)){
-        lead * ld, n - lead,
-        lead * ld + ATTN__NAME(distance)(run + n * ld, source->then)};
 }
 
 /*
@@ -93,7 +67,7 @@ ATTN__INLINE bool ATTN__NAME(waits)(int64_t nr, int64_t ld, int64_t d,
 struct ATTN__NAME(four) {
     const ATTN__T *k, *k1, *k2, *k3;
     bool asks;
-    int64_t ahead, ahead1, ahead2, ahead3; /* elements from each to that */
+    int64_t ahead, ahead1, ahead2, ahead3; /* bytes from each to that */
 };
 
 /* n <= 4 neighbours; keys that do not exist repeat another */
@@ -210,14 +184,15 @@ ATTN__NAME(row_qk_places)(const ATTN__T *const *place, const ATTN__T *const *the
 {
     int64_t lead = ATTN__NAME(lead)(d, ATTN__WAIT_K_BYTES);
     lead = lead < nk ? lead : nk;
-    struct ATTN__NAME(four) f = {place[0],   place[1],   place[2],   place[3],  true,
-                                 lead * ldk, lead * ldk, lead * ldk, lead * ldk};
+    const int64_t ahead = lead * ldk * (int64_t)sizeof(ATTN__T);
+    struct ATTN__NAME(four) f = {place[0], place[1], place[2], place[3], true,
+                                 ahead,    ahead,    ahead,    ahead};
     for (int64_t j = 0; j < nk; j++) {
         if (j == nk - lead) {
-            f.ahead = ATTN__NAME(distance)(f.k, then[0]);
-            f.ahead1 = ATTN__NAME(distance)(f.k1, then[1]);
-            f.ahead2 = ATTN__NAME(distance)(f.k2, then[2]);
-            f.ahead3 = ATTN__NAME(distance)(f.k3, then[3]);
+            f.ahead = asks_distance(f.k, then[0]);
+            f.ahead1 = asks_distance(f.k1, then[1]);
+            f.ahead2 = asks_distance(f.k2, then[2]);
+            f.ahead3 = asks_distance(f.k3, then[3]);
         }
         ATTN__NAME(qk_keys)(f, ldk, 4, apart, d, q, ldq, nr, s + j, lds);
         f.k += ldk;
@@ -253,8 +228,8 @@ static void ATTN__NAME(row_qk)(const ATTN__T *restrict k, int64_t ldk, int64_t n
                 s[r * lds + j] = 0.0f;
         return;
     }
-    const struct ATTN__NAME(asks) a =
-        ATTN__NAME(asks_of)(k, ldk, nk, ATTN__NAME(lead)(d, ATTN__AHEAD_BYTES), source);
+    const struct asks a = asks_of(k, ldk * (int64_t)sizeof *k, nk,
+                                  ATTN__NAME(lead)(d, ATTN__AHEAD_BYTES), source);
     int64_t j = 0;
     if (ATTN__NAME(waits)(nr, ldk, d, source))
         j = ATTN__NAME(qk_apart)(k, nk, d, q, ldq, nr, s, lds);
@@ -401,8 +376,8 @@ static void ATTN__NAME(row_pv)(const ATTN__T *restrict v, int64_t ldv, int64_t n
     /* only the next row where reading goes straight on */
     const bool whole = VF_REGS >= 32 && dv <= 8 * VF_LANES;
     const int64_t bytes = !waits ? ATTN__AHEAD_BYTES : whole ? 0 : ATTN__WAIT_V_BYTES;
-    const struct ATTN__NAME(asks) a =
-        ATTN__NAME(asks_of)(v, ldv, nk, ATTN__NAME(lead)(dv, bytes), source);
+    const struct asks a =
+        asks_of(v, ldv * (int64_t)sizeof *v, nk, ATTN__NAME(lead)(dv, bytes), source);
     ATTN__NAME(pv_keys)(v, ldv, a.turn, dv, p, ldp, nr, o, ldo, waits, a.ahead);
     if (a.turn < nk)
         ATTN__NAME(pv_keys)(v + a.turn * ldv, ldv, nk - a.turn, dv, p + a.turn, ldp, nr, o, ldo,

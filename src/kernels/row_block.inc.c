@@ -98,11 +98,11 @@ static void ATTN__NAME(row_qk)(const uint8_t *restrict k, int64_t ldk, int64_t n
                                float *restrict s, int64_t lds, const struct attn__source *source)
 {
     const int64_t bytes = d / 32 * ATTN__BYTES;
-    const int64_t fetch = source && source->from != ATTN__FROM_L2 ? ATTN__AHEAD_BYTES : 0;
+    const struct asks a = asks_of(k, ldk, nk, ATTN__AHEAD_BYTES / ldk + 1, source);
     int64_t j = 0;
     for (; j + 4 <= nk; j += 4) {
-        for (int i = 0; i < 4 && fetch; i++)
-            ATTN__NAME(prefetch)(k + (j + i) * ldk, bytes, fetch);
+        for (int i = 0; i < 4 && a.ahead; i++)
+            ATTN__NAME(prefetch)(k + (j + i) * ldk, bytes, j < a.turn ? a.ahead : a.beyond);
         ATTN__NAME(qk_keys)(k + j * ldk, ldk, 4, d / 32, q, ldq, nr, s + j, lds);
     }
     if (j < nk)
@@ -157,14 +157,11 @@ ATTN__INLINE void ATTN__NAME(pv_cols)(int blocks, int most, const uint8_t *v, in
 /* Keys taken before the next columns and query rows; see row.inc.c. */
 #define ATTN__NEAR_BYTES 4096
 
-/* o[r*ldo + c] += sum_j p[r*ldp + j] * v[j][c] */
-static void ATTN__NAME(row_pv)(const uint8_t *restrict v, int64_t ldv, int64_t nk, int64_t dv,
-                               const float *restrict p, int64_t ldp, int64_t nr,
-                               float *restrict o, int64_t ldo, const struct attn__source *source)
+/* fetch: bytes from a row to the one that is asked for, 0: none is */
+static void ATTN__NAME(pv_keys)(const uint8_t *v, int64_t ldv, int64_t nk, int64_t dv,
+                                const float *p, int64_t ldp, int64_t nr, float *o, int64_t ldo,
+                                int64_t fetch)
 {
-    if (dv <= 0)
-        return;
-    const int64_t fetch = source && source->from != ATTN__FROM_L2 ? ATTN__AHEAD_BYTES : 0;
     int64_t blocks = dv / 32, step = ATTN__NEAR_BYTES / (blocks * ATTN__BYTES);
     step = step < 8 ? 8 : step;
     for (int64_t j = 0; j < nk; j += step) {
@@ -189,6 +186,19 @@ static void ATTN__NAME(row_pv)(const uint8_t *restrict v, int64_t ldv, int64_t n
 #endif
 #undef ATTN__COLS
     }
+}
+
+/* o[r*ldo + c] += sum_j p[r*ldp + j] * v[j][c] */
+static void ATTN__NAME(row_pv)(const uint8_t *restrict v, int64_t ldv, int64_t nk, int64_t dv,
+                               const float *restrict p, int64_t ldp, int64_t nr,
+                               float *restrict o, int64_t ldo, const struct attn__source *source)
+{
+    if (dv <= 0)
+        return;
+    const struct asks a = asks_of(v, ldv, nk, ATTN__AHEAD_BYTES / ldv + 1, source);
+    ATTN__NAME(pv_keys)(v, ldv, a.turn, dv, p, ldp, nr, o, ldo, a.ahead);
+    ATTN__NAME(pv_keys)(v + a.turn * ldv, ldv, nk - a.turn, dv, p + a.turn, ldp, nr, o, ldo,
+                        a.beyond);
 }
 
 #undef ATTN__NEAR_BYTES

@@ -109,7 +109,7 @@ static void row_chain(const float *restrict k, int64_t ldk, int64_t nk, int64_t 
     /* counted from the last of the keys that are used together */
     const int64_t lead =
         d > 0 && from != ATTN__FROM_L2 ? lead_f32(d, ATTN__AHEAD_BYTES) + ATTN__CHAIN_KEYS - 1 : 0;
-    const int64_t ahead = lead * ldk;
+    const int64_t ahead = lead * ldk * (int64_t)sizeof *k;
     int64_t j = 0;
     for (; j + ATTN__CHAIN_KEYS <= nk && ahead; j += ATTN__CHAIN_KEYS)
         chain_rows(true, k + j * ldk, ldk, ATTN__CHAIN_KEYS, d, q, ldq, nr, s + j, lds, ahead);

@@ -27,10 +27,10 @@ ATTN__INLINE void ATTN__NAME(pv_turns)(int rows, const int64_t dv, const ATTN__T
     int64_t j = 0;
     for (; j + ATTN__TURN < nk; j += ATTN__TURN)
         for (int64_t i = 0; i < 4; i++) {
-            ATTN__SUM(ATTN__TURN, ATTN__TURN * ldv)
+            ATTN__SUM(ATTN__TURN, ATTN__TURN * ldv * (int64_t)sizeof(ATTN__T))
         }
     for (int64_t i = 0; i < 4 && j < nk; i++) {
-        ATTN__SUM(nk - j, ATTN__NAME(distance)(place[i] + j * ldv, then[i]))
+        ATTN__SUM(nk - j, asks_distance(place[i] + j * ldv, then[i]))
     }
 #undef ATTN__SUM
 }

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* How far ahead of their use the row kernels ask for rows, in bytes. */
+#ifndef ATTN__KERNELS_ASKS_H
+#define ATTN__KERNELS_ASKS_H
+
+/* From p to q, which may be in another array. */
+ATTN__INLINE int64_t asks_distance(const void *p, const void *q)
+{
+    return (int64_t)((uintptr_t)q - (uintptr_t)p);
+}
+
+/* While row j of a run is used that is asked for which is `ahead` bytes further
+ * on, from row `turn` on `beyond`: in the run that comes next. */
+struct asks {
+    int64_t ahead, turn, beyond;
+};
+
+/* For a run of n rows of `bytes` each, asked for `lead` rows before their use. */
+ATTN__INLINE struct asks asks_of(const void *run, int64_t bytes, int64_t n, int64_t lead,
+                                 const struct attn__source *source)
+{
+    if (!source || source->from == ATTN__FROM_L2)
+        return (struct asks){0, n, 0};
+    if (!source->then)
+        return (struct asks){lead * bytes, n, 0};
+    lead = lead < n ? lead : n;
+    const char *end = (const char *)run + n * bytes;
+    return (struct asks){lead * bytes, n - lead, lead * bytes + asks_distance(end, source->then)};
+}
+
+#endif
