@@ -150,8 +150,8 @@ static void parts_qk(struct attn__row_pass *ps, int64_t j0, int64_t nk)
         ps->qk.base = base;
         for (int64_t r = 0; r < ps->rows && !turned; r++)
             load_row(ps, r);
-        attn__page_rows_qk(ps->kern, &ps->k, j0 + j, n, ps->c->p->d, ps->room->q, ps->rows, s + j,
-                           ps->lds, ps->from);
+        attn__page_rows_qk(ps->kern, &ps->k, j0 + j, n, ps->hi, ps->c->p->d, ps->room->q, ps->rows,
+                           s + j, ps->lds, ps->from);
     }
 }
 
