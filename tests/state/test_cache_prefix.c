@@ -16,6 +16,7 @@
 
 #include "../mech/rng.h"
 #include "../oracle/stored_types.h"
+#include "apart.h"
 #include "base/dtype.h"
 
 enum { HEADS = 2, TOKENS = 21, D = 96, DV = 64, TURNED = 20 };
@@ -243,14 +244,6 @@ static int32_t run_latent(struct latent *l, attn_plan *plan, int32_t with, int64
                               with ? (const void *)view : &rows},
                              {with ? ATTN_ROLE_LAYER : ATTN_ROLE_K_LEN, 0, with ? &at : &lens}};
     return attn_plan_execute(plan, args, sizeof args / sizeof args[0], NULL, 0);
-}
-
-static double apart_by(const float *a, const float *b, int64_t n)
-{
-    double most = 0;
-    for (int64_t i = 0; i < n; i++)
-        most = fmax(most, fabs((double)a[i] - (double)b[i]));
-    return most;
 }
 
 #define LATENT "mla b=2 h=4/1 q=40 k=inf d=24/12 causal mla_rank=48 mla_rope_dim=8"

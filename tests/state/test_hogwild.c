@@ -16,6 +16,7 @@
 #include <attn/attn.h>
 
 #include "../mech/rng.h"
+#include "apart.h"
 
 enum { HEADS = 4, KV = 2, D = 8, BLOCKS = 4, NEW = 4, MOST = 1500 };
 
@@ -97,9 +98,7 @@ static int32_t execute(const attn_plan *plan, const attn_view *view, int64_t rea
 
 static void compare(const float *out, const float *want, int64_t n, double most, const char *what)
 {
-    double off = 0;
-    for (int64_t i = 0; i < n; i++)
-        off = fmax(off, fabs((double)out[i] - (double)want[i]));
+    double off = apart_by(out, want, n);
     if (off <= most)
         return;
     fprintf(stderr, "error: %s: %g off\n", what, off);

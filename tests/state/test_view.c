@@ -19,6 +19,7 @@
 
 #include "../mech/rng.h"
 #include "../oracle/stored_types.h"
+#include "apart.h"
 
 enum { LAYERS = 3, ROWS = 2, HEADS = 3, MOST = 400, SEQS = 5, STEP = 40, D = 40 };
 
@@ -430,21 +431,12 @@ static bool same(const float *a, const float *b, int64_t n)
     return true;
 }
 
-static double far_apart(const float *a, const float *b, int64_t n)
-{
-    double most = 0;
-    for (int64_t i = 0; i < n; i++)
-        if (a[i] != b[i])
-            most = fmax(most, fabs((double)a[i] - (double)b[i]));
-    return most;
-}
-
 static void compare(struct setup *s, const struct batch *b, const struct run *r, int row)
 {
     int64_t heads = s->hk * s->ratio, n = heads * b->total;
     if (same(r->out, r->want, n * s->dv) && same(r->lse, r->want_lse, n))
         return;
-    double most = far_apart(r->out, r->want, n * s->dv), lse = far_apart(r->lse, r->want_lse, n);
+    double most = apart_by(r->out, r->want, n * s->dv), lse = apart_by(r->lse, r->want_lse, n);
     /* the automatic choice may be another solver for a masked problem */
     if (!strstr(r->options, "solver") && most < 1e-5 && lse < 1e-5)
         return;
