@@ -162,9 +162,9 @@ struct shape {
 /* Lengths such that key chunks are shared between workers, tiles are ragged
  * and classes differ inside a batch. */
 static const struct shape shapes[] = {
-    {4, 4, 2, 3, 5300, 16, {3, 1, 0, 2}, {5300, 2049, 700, 0}, "causal"},
+    {4, 4, 2, 3, 3300, 16, {3, 1, 0, 2}, {3300, 2049, 700, 0}, "causal"},
     {3, 6, 2, 70, 300, 20, {70, 17, 33}, {300, 120, 40}, "causal window=90,inf sink_tokens=3"},
-    {4, 8, 1, 1, 9000, 8, {1, 1, 1, 1}, {9000, 1024, 1025, 3000}, "alibi"},
+    {4, 8, 1, 1, 5000, 8, {1, 1, 1, 1}, {5000, 1024, 1025, 3000}, "alibi"},
     {2, 3, 3, 140, 200, 33, {140, 129}, {200, 7}, "softcap=8 prefix=5 causal"},
 };
 
