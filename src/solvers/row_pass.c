@@ -36,27 +36,18 @@ void attn__row_room_take(struct attn__scratch *s, const struct attn__problem *p,
     room->qk = attn__qk_room_take(s, p);
 }
 
-/* Of K and V; in double: sizes of views may be anything. */
-static double bytes_of(const struct attn__problem *p, double keys, int64_t n_seq)
-{
-    return keys * (double)(p->d + p->dv) * attn__dtype_bytes(p->kv_dtype) *
-           (double)p->n_groups * (double)n_seq;
-}
-
-bool attn__row_pass_near(const struct attn__problem *p, double keys, int64_t n_seq)
-{
-    double bytes = bytes_of(p, keys, n_seq);
-    return bytes <= NEAR || NEAR_PARTS * bytes <= (double)attn__cpu_get()->l3;
-}
-
-/* Where K and V are likely to be, if all of them were used a moment ago. */
+/* Where K and V are likely to be, if all of them were used a moment ago; in
+ * double: sizes of views may be anything. */
 static int64_t place_of(const struct attn__row_pass *ps)
 {
     const struct attn__problem *p = ps->c->p;
-    double keys = (double)(ps->hi - ps->lo), l3 = (double)attn__cpu_get()->l3;
-    if (attn__row_pass_near(p, keys, ps->c->n_seq))
+    double l3 = (double)attn__cpu_get()->l3;
+    double bytes = (double)(ps->hi - ps->lo) * (double)(p->d + p->dv) *
+                   attn__dtype_bytes(p->kv_dtype) * (double)p->n_groups *
+                   (double)ps->c->n_seq;
+    if (bytes <= NEAR || NEAR_PARTS * bytes <= l3)
         return ATTN__FROM_L2;
-    return 2 * bytes_of(p, keys, ps->c->n_seq) <= l3 ? ATTN__FROM_L3 : ATTN__FROM_RAM;
+    return 2 * bytes <= l3 ? ATTN__FROM_L3 : ATTN__FROM_RAM;
 }
 
 /* Is K used where it lies? */

@@ -63,10 +63,6 @@ struct attn__row_pass {
     int64_t did_pairs, did_tiles; /* spans of keys; attn__row_pass_chunk adds */
 };
 
-/* Would `keys` keys of n_seq sequences, used a moment ago, be so near that rows
- * compute longer than they wait for them? */
-bool attn__row_pass_near(const struct attn__problem *p, double keys, int64_t n_seq);
-
 /* c, kern, s, room, h0, heads, i0, rows, lines and careful are set: fills in the
  * rest and loads the queries. */
 void attn__row_pass_begin(struct attn__row_pass *ps);

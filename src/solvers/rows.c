@@ -11,12 +11,10 @@
 #include <stdio.h>
 
 #include "solvers/active.h"
-#include "solvers/blocks.h"
 #include "solvers/epilogue.h"
 #include "solvers/finish.h"
 #include "solvers/norm_pass.h"
 #include "solvers/qk_load.h"
-#include "solvers/row_pass.h"
 #include "solvers/score_row.h"
 #include "solvers/solvers.h"
 #include "solvers/units.h"
@@ -90,17 +88,12 @@ static double cost(const struct attn__problem *p, const struct attn__machine *m,
     double keys = attn__vis_share(p, q, k) * (double)k + (p->n_pieces ? item / 2 : 0);
     keys = keys > (double)k || attn__score_row_all_pairs(p) ? (double)k : keys;
     double rows = (double)p->hout * (double)q, passes = ceil(rows / item);
-    /* A few whole rows beat decode's blocks where no memory is waited for. Of more
-     * keys decode gives each thread some; which solver runs must not hang on how
-     * many threads there are, or sequences. */
-    bool near = item <= LEAST_ROWS && keys <= ATTN__CHUNK && attn__row_pass_near(p, keys, 1);
-    double score = (near ? 24 : 30) + attn__score_cost(p) + attn__score_row_cost(p) +
+    double score = 30 + attn__score_cost(p) + attn__score_row_cost(p) +
                    (p->mask || p->segments ? 15 : 0);
     double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 0.35 * width / rate;
     convert += attn__qk_cost_k(p) * (double)p->d / rate;
-    return rows * (keys * ((near ? 1.16 : 1.3) * width + score) / rate + 12.5 * width / rate +
-                   (near ? 165 : 300)) +
-           passes * (keys * convert + attn__stream_cost(p, k, keys, near ? 2.4 : 5) + 720);
+    return rows * (keys * (1.3 * width + score) / rate + 12.5 * width / rate + 300) +
+           passes * (keys * convert + attn__stream_cost(p, k, keys, 5) + 720);
 }
 
 static void carve(struct attn__scratch *s, const struct attn__problem *p,
