@@ -8,6 +8,7 @@
 #include "solvers/select_pick.h"
 #include "solvers/select_reps.h"
 #include "solvers/select_stripes.h"
+#include "solvers/select_tasks.h"
 #include "solvers/select_view.h"
 
 struct job {
@@ -69,11 +70,8 @@ void *attn__flex_room(struct attn__scratch *s, const struct attn__pooled_spec *s
 {
     struct attn__scratch one = {.ok = true};
     struct desk k;
-    int64_t bytes = 0;
     desk_take(&one, spec, z, &k);
-    s->ok = s->ok && one.ok && one.used <= PTRDIFF_MAX &&
-            attn__mul_i64((int64_t)one.used, threads, &bytes);
-    return attn__scratch_take(s, bytes, 1);
+    return attn__select_desks(s, &one, threads);
 }
 
 static void sum_blocks(const double *x, int64_t n, int64_t block, double *to)

@@ -90,11 +90,10 @@ bool attn__predict_per_row(const struct attn__pooled_spec *spec, const struct at
 void *attn__predict_room(struct attn__scratch *s, const struct attn__pooled_spec *spec,
                          const struct attn__pooled_size *z, int64_t threads)
 {
-    struct attn__scratch at = {.base = s->base ? s->base + s->used : NULL, .ok = s->ok};
+    struct attn__scratch at = attn__select_part_begin(s);
     struct made m;
     made_take(&at, spec, z, threads, &m);
-    s->ok = at.ok && at.used <= PTRDIFF_MAX;
-    return attn__scratch_take(s, (int64_t)at.used, 1);
+    return attn__select_part_end(s, &at);
 }
 
 static struct desk desk_of(const struct attn__select_tasks *x, char *memory)

@@ -10,6 +10,7 @@
 #include "solvers/rows_load.h"
 #include "solvers/select_pick.h"
 #include "solvers/select_reps.h"
+#include "solvers/select_tasks.h"
 #include "solvers/select_view.h"
 
 #define LOG2E 1.4426950408889634074
@@ -158,12 +159,9 @@ void *attn__stripes_room(struct attn__scratch *s, const struct attn__pooled_spec
 {
     struct attn__scratch one = {.ok = true};
     struct desk k;
-    int64_t bytes = 0;
     (void)spec;
     desk_take(&one, z, &k);
-    s->ok = s->ok && one.ok && one.used <= PTRDIFF_MAX &&
-            attn__mul_i64((int64_t)one.used, threads, &bytes);
-    return attn__scratch_take(s, bytes, 1);
+    return attn__select_desks(s, &one, threads);
 }
 
 /* Columns and runs of diagonals that start at the same place or later, in

@@ -7,6 +7,17 @@
 #include "solvers/rows_load.h"
 #include "solvers/select_view.h"
 
+struct attn__scratch attn__select_part_begin(const struct attn__scratch *s)
+{
+    return (struct attn__scratch){.base = s->base ? s->base + s->used : NULL, .ok = s->ok};
+}
+
+void *attn__select_part_end(struct attn__scratch *s, const struct attn__scratch *part)
+{
+    s->ok = part->ok && part->used <= PTRDIFF_MAX;
+    return attn__scratch_take(s, (int64_t)part->used, 1);
+}
+
 char *attn__select_desks(struct attn__scratch *s, const struct attn__scratch *one, int64_t threads)
 {
     int64_t bytes = 0;

@@ -32,6 +32,11 @@ typedef void attn__select_task_fn(const struct attn__select_tasks *x,
 char *attn__select_desks(struct attn__scratch *s, const struct attn__scratch *one,
                          int64_t threads);
 
+/* A part of the scratch that is taken as one piece: what is taken of the scratch
+ * returned, until the end, which returns where it is (NULL while measuring). */
+struct attn__scratch attn__select_part_begin(const struct attn__scratch *s);
+void *attn__select_part_end(struct attn__scratch *s, const struct attn__scratch *part);
+
 /* Calls fn for every sequence and head, `cut` of the `units` at a time. Which
  * parts there are does not hang on the number of threads. */
 void attn__select_tasks_run(const struct attn__select_tasks *x, int64_t heads, int64_t units,
