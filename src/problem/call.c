@@ -69,17 +69,19 @@ static struct attn__rows paged_rows(const struct attn__call *c, const struct att
 {
     const struct attn__paged_head *at = &c->view->head[head];
     const float *scale = keys ? c->view->k_scale : c->view->v_scale;
+    int32_t dtype = keys ? at->k_dtype : at->v_dtype;
+    bool scaled = scale && attn__dtype_fp8(dtype); /* of other groups nobody asks */
     const struct attn__paged_pool *pool = c->view->pool ? &c->view->pool[c->view_row] : NULL;
     const char *base = !pool ? NULL : keys ? pool->k : pool->v;
     return (struct attn__rows){.base = (char *)(uintptr_t)base,
                                .page = keys ? c->view->k_page : c->view->v_page,
                                .row = keys ? at->k_row : at->v_row,
                                .col = 1,
-                               .dtype = keys ? at->k_dtype : at->v_dtype,
+                               .dtype = dtype,
                                .paged = attn__call_paged(c, s, h),
                                .view = c->view,
                                .at = keys ? at->k_at : at->v_at,
-                               .scale = scale ? scale[c->view_row * c->p->hk + head] : 1.0f};
+                               .scale = scaled ? scale[c->view_row * c->p->hk + head] : 1.0f};
 }
 
 int64_t attn__rows_page_run(const struct attn__rows *r, int64_t i, int64_t n, char **at)

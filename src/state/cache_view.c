@@ -172,6 +172,19 @@ static int64_t straight_cells(const struct attn__paged_part *part)
     return n;
 }
 
+/* Of what a window that dropped all up to lost_end leaves to be seen: the sinks,
+ * and what stands behind. */
+static bool has_holes(const struct attn__cache_rule *rule, const struct attn__paged_part *part,
+                      int64_t lost_end)
+{
+    int64_t sinks = 0, tail = 0, from = attn__max_i64(rule->sink, lost_end);
+    while (sinks < part->stored && part->cell[sinks].pos < rule->sink)
+        sinks++;
+    while (tail < part->stored && part->cell[part->stored - 1 - tail].pos >= from)
+        tail++;
+    return sinks != attn__min_i64(rule->sink, part->past) || tail != part->past - from;
+}
+
 /* The part that a table gives; true if keys are missing that its rule does not
  * hide from all who may ask. */
 static bool fill_part(const struct attn__cache_rule *rule, const struct attn__cache_table *t,
@@ -191,7 +204,7 @@ static bool fill_part(const struct attn__cache_rule *rule, const struct attn__ca
     part->page_size = page_size;
     part->straight = straight_cells(part);
     if (t->lost_end > 0 && end < 0)
-        return part->stored != rule->sink + s->next - t->lost_end;
+        return has_holes(rule, part, t->lost_end);
     return part->stored != part->past;
 }
 
