@@ -238,6 +238,7 @@ int32_t model_truncate(struct model *m, int seq, int64_t next, int32_t flags)
         }
     s->next = next;
     s->last = least_of(s->last, next);
+    s->changes++;
     return ATTN_OK;
 }
 
@@ -261,6 +262,7 @@ int32_t model_remove(struct model *m, int seq, int64_t p0, int64_t p1)
                 t->lost_end = p0;
             sweep(m, t);
         }
+    s->changes++;
     return ATTN_OK;
 }
 
@@ -350,6 +352,7 @@ int32_t model_shift(struct model *m, int seq, int64_t p0, int64_t delta)
         }
     s->last += s->last >= p0 ? delta : 0;
     s->next += delta;
+    s->changes++;
     return ATTN_OK;
 }
 
@@ -379,6 +382,7 @@ int32_t model_prune(struct model *m, int seq, int row, int group, const int64_t 
     t->n_cells = kept;
     t->pruned_at = m->seq[seq].next;
     sweep(m, t);
+    m->seq[seq].changes++;
     return ATTN_OK;
 }
 
@@ -495,6 +499,7 @@ int32_t model_begin(struct model *m, int n, const int *seq, const int64_t *count
             for (int g = 0; g < m->groups; g++)
                 make_room(m, &m->seq[seq[i]].table[r][g], s->count[i]);
         m->seq[seq[i]].open = true;
+        m->seq[seq[i]].changes++;
     }
     return ATTN_OK;
 }
@@ -577,6 +582,7 @@ int32_t model_commit(struct model *m, int step, const int64_t *n_keep, const int
         q->last = q->next;
         q->next += n;
         q->open = false;
+        q->changes++;
         for (int r = 0; r < m->rows; r++)
             for (int g = 0; g < m->groups; g++) {
                 struct model_table *t = &q->table[r][g];
@@ -601,6 +607,7 @@ int32_t model_abort(struct model *m, int step)
         return ATTN_ERR_STATE;
     for (int i = 0; i < s->n; i++) {
         m->seq[s->seq[i]].open = false;
+        m->seq[s->seq[i]].changes++;
         for (int r = 0; r < m->rows; r++)
             for (int g = 0; g < m->groups; g++) {
                 struct model_table *t = &m->seq[s->seq[i]].table[r][g];
@@ -657,6 +664,7 @@ int32_t model_append(struct model *m, int seq, int from)
             sweep(m, t);
         }
     to->next += n;
+    to->changes++;
     return ATTN_OK;
 }
 

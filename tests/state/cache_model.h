@@ -56,6 +56,7 @@ struct model_table {
 struct model_seq {
     bool live, open;
     int64_t next, last;
+    int64_t changes; /* after each of which its views are old */
     struct model_table table[MODEL_ROWS][MODEL_GROUPS];
 };
 

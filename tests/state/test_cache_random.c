@@ -3,20 +3,17 @@
  * Random calls to a cache and to the model of one: the same statuses, and
  * after every call the same sequences, positions, rows and page counts. Some
  * calls run out of memory on the way and some are nonsense; what they leave
- * behind is compared byte by byte with what was there. Every call must have
- * met every status that it can have, and most calls must succeed.
+ * behind is compared byte by byte with what was there. Views are made on the
+ * way and executed, at once or when they are old. Every call must have met
+ * every status that it can have, and most calls must succeed.
  * usage: test_cache_random [--seed N|fresh] [--calls N]
  */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "../mech/rng.h"
-#include "../oracle/stored_types.h"
-#include "cache_exact_bounds.h"
-#include "cache_model.h"
+#include "cache_world.h"
 
 enum call {
     CREATE,
@@ -33,12 +30,15 @@ enum call {
     ABORT,
     LOAD, /* of what was just saved */
     APPEND,
+    VIEW,
+    EXECUTE,
     CALLS
 };
 
 static const char *const call_name[CALLS] = {
     "create",  "free",  "fork",  "truncate", "remove", "shift", "prune",
-    "reorder", "begin", "write", "commit",   "abort",  "load",  "append"};
+    "reorder", "begin", "write", "commit",   "abort",  "load",  "append",
+    "view",    "execute"};
 
 /* What each call must have said. */
 static const struct {
@@ -63,16 +63,14 @@ static const struct {
     {LOAD, ATTN_ERR_BAD_ID},      {LOAD, ATTN_ERR_BUSY},         {LOAD, ATTN_ERR_FULL},
     {LOAD, ATTN_ERR_NOMEM},       {APPEND, ATTN_ERR_BAD_ID},     {APPEND, ATTN_ERR_BUSY},
     {APPEND, ATTN_ERR_UNSUPPORTED}, {APPEND, ATTN_ERR_UNAVAILABLE},
-    {APPEND, ATTN_ERR_FULL},      {APPEND, ATTN_ERR_NOMEM},
+    {APPEND, ATTN_ERR_FULL},      {APPEND, ATTN_ERR_NOMEM},      {VIEW, ATTN_ERR_BAD_ID},
+    {VIEW, ATTN_ERR_INVALID},     {VIEW, ATTN_ERR_BUSY},         {VIEW, ATTN_ERR_UNSUPPORTED},
+    {VIEW, ATTN_ERR_NOMEM},       {EXECUTE, ATTN_ERR_STATE},     {EXECUTE, ATTN_ERR_RANGE},
+    {EXECUTE, ATTN_ERR_SHAPE},    {EXECUTE, ATTN_ERR_UNSUPPORTED},
+    {EXECUTE, ATTN_ERR_UNAVAILABLE},
 };
 
 /* ---- memory that runs out */
-
-struct memory {
-    int64_t calls, fail_at, live;
-    bool for_good;
-    int64_t hits;
-};
 
 static void *hook_alloc(void *user, size_t bytes, size_t align)
 {
@@ -98,233 +96,9 @@ static void hook_free(void *user, void *ptr, size_t bytes)
     free(ptr);
 }
 
-/* ---- one cache and its model */
-
-struct world {
-    struct rng *rng;
-    struct memory memory;
-    struct model m;
-    attn_cache *cache;
-    int64_t id[MODEL_SEQS]; /* handles of the model's sequences */
-    int64_t stale;          /* of one that is gone */
-    attn_step *step[MODEL_STEPS];
-    int owner_of[2 * MODEL_ROWS], layers;
-    int layer_of[MODEL_ROWS];
-    int heads_in[MODEL_GROUPS], dtype[MODEL_GROUPS];
-    bool stored[MODEL_GROUPS]; /* as fp8 or in blocks */
-    bool prefix;               /* values are the keys themselves */
-    bool bounds;               /* those of pages are kept */
-    int serial;
-    uint64_t hash; /* of all that can be seen */
-    char text[1024];
-};
-
 static int64_t counted[CALLS][64]; /* by -status */
 static int64_t n_calls, n_ok;
-static int failures;
-
-/* of fp8 */
-#define MODEL_SCALE 0.5f
-
-#define FAIL(...)                                                                                  \
-    do {                                                                                           \
-        fprintf(stderr, "error: " __VA_ARGS__);                                                    \
-        fputc('\n', stderr);                                                                       \
-        failures++;                                                                                \
-    } while (0)
-
-static void add_hash(uint64_t *hash, const void *data, size_t bytes)
-{
-    const unsigned char *at = data;
-    for (size_t i = 0; i < bytes; i++)
-        *hash = (*hash ^ at[i]) * UINT64_C(0x100000001B3);
-}
-
-/* What a row that was not turned must be read as. Rounding is slow here, and
- * most rows are asked for again after the next call. */
-static const float *want_row(const struct world *w, int g, int serial, int row, int head,
-                             bool values)
-{
-    enum { ROOM = 1 << 14 };
-    static struct {
-        bool there, values;
-        int dtype, width, serial, row, head;
-        float x[MODEL_WIDTH];
-    } known[ROOM], *k;
-    const int width = w->m.width, dtype = w->dtype[g];
-    k = &known[((serial * 3 + row) * 3 + head) * 2 % ROOM + values];
-    if (k->there && k->values == values && k->dtype == dtype && k->width == width &&
-        k->serial == serial && k->row == row && k->head == head)
-        return k->x;
-    k->there = true;
-    k->values = values;
-    k->dtype = dtype;
-    k->width = width;
-    k->serial = serial;
-    k->row = row;
-    k->head = head;
-    for (int e = 0; e < width; e++)
-        k->x[e] = (float)model_value(width, serial, row, head, values ? width + e : e, 0);
-    if (w->stored[g]) {
-        uint8_t bytes[2 * MODEL_WIDTH];
-        stored_encode(dtype, k->x, width, MODEL_SCALE, bytes);
-        stored_decode(dtype, bytes, width, MODEL_SCALE, k->x);
-    }
-    return k->x;
-}
-
-/* How far a turned key may be off: rounding adds up over many turns. */
-static double slack_of(int32_t dtype)
-{
-    switch (dtype) {
-    case ATTN_DTYPE_F32:
-        return 1e-5 * 256;
-    case ATTN_DTYPE_F16:
-        return 1e-2 * 256;
-    case ATTN_DTYPE_BF16:
-        return 6e-2 * 256;
-    default:
-        return 1e9; /* test_cache_types.c looks at these */
-    }
-}
-
-static void compare_rows(struct world *w, int s, int row, int g, uint64_t *hash)
-{
-    const struct model_table *t = &w->m.seq[s].table[row][g];
-    static float k[MODEL_HEADS * MODEL_CELLS * MODEL_WIDTH], v[sizeof k / sizeof *k];
-    const int width = w->m.width;
-    const int64_t shape[4] = {1, w->heads_in[g], t->n_cells, width};
-    attn_tensor tk, tv;
-    attn_tensor_init(&tk, k, ATTN_DTYPE_F32, 4, shape);
-    attn_tensor_init(&tv, v, ATTN_DTYPE_F32, 4, shape);
-    int32_t status = attn_cache_read(w->cache, w->id[s], w->layer_of[row], g, &tk, &tv);
-    if (status != ATTN_OK) {
-        FAIL("%s: read gives %s", w->text, attn_status_name(status));
-        return;
-    }
-    for (int h = 0, in = 0; h < w->m.heads; h++) {
-        if (w->m.group_of[h] != g)
-            continue;
-        for (int c = 0; c < t->n_cells; c++) {
-            const struct model_page *p = &w->m.page[t->cell[c].page];
-            int slot = t->cell[c].slot;
-            bool turned = p->turned[slot];
-            const float *want = want_row(w, g, p->serial[slot], row, h, !w->prefix);
-            int64_t at = ((int64_t)in * t->n_cells + c) * width;
-            if (memcmp(want, v + at, (size_t)width * sizeof *v) != 0 && failures < 5)
-                FAIL("%s: row %d group %d cell %d head %d: values differ", w->text, row, g, c, h);
-            want = want_row(w, g, p->serial[slot], row, h, false);
-            for (int e = 0; e < width; e++) {
-                double most = turned ? slack_of(w->dtype[g]) : 0, x = (double)want[e];
-                if (turned)
-                    x = model_value(width, p->serial[slot], row, h, e, p->turn[slot]);
-                if (!(fabs((double)k[at + e] - x) <= most) && failures < 5)
-                    FAIL("%s: row %d group %d cell %d head %d channel %d is %g, expected %g",
-                         w->text, row, g, c, h, e, (double)k[at + e], x);
-            }
-        }
-        in++;
-    }
-    if (w->bounds && !cache_exact_bounds(w->cache, w->id[s], w->layer_of[row], g, &tk))
-        FAIL("%s: row %d group %d: bounds are not those of the keys", w->text, row, g);
-    size_t bytes = (size_t)(w->heads_in[g] * t->n_cells * width) * sizeof *k;
-    add_hash(hash, k, bytes);
-    add_hash(hash, v, bytes);
-}
-
-static void compare_fold(struct world *w, int s, int row, int g, uint64_t *hash)
-{
-    const struct model_table *t = &w->m.seq[s].table[row][g];
-    double k[MODEL_HEADS * MODEL_WIDTH], v[MODEL_HEADS * MODEL_WIDTH];
-    const int width = w->m.width;
-    const int64_t shape[4] = {1, w->heads_in[g], 1, width};
-    int64_t n = -1;
-    attn_tensor tk, tv;
-    attn_tensor_init(&tk, k, ATTN_DTYPE_F64, 4, shape);
-    attn_tensor_init(&tv, v, ATTN_DTYPE_F64, 4, shape);
-    int32_t status = attn_cache_read_fold(w->cache, w->id[s], w->layer_of[row], g, &n, &tk, &tv);
-    if (status != ATTN_OK || n != t->folded) {
-        FAIL("%s: read_fold gives %s and %lld, expected %lld", w->text, attn_status_name(status),
-             (long long)n, (long long)t->folded);
-        return;
-    }
-    for (int h = 0, in = 0; h < w->m.heads; h++) {
-        if (w->m.group_of[h] != g)
-            continue;
-        for (int e = 0; e < 2 * width; e++) {
-            double got = (e < width ? k : v)[in * width + e % width];
-            double want = n > 0 ? t->fold[h][w->prefix ? e % width : e] / (double)n : 0;
-            if (!(fabs(got - want) <= (w->m.turns && w->m.knows_turn ? 16 : 1e-9)) && failures < 5)
-                FAIL("%s: folded head %d channel %d is %g, expected %g", w->text, h, e, got, want);
-        }
-        in++;
-    }
-    size_t bytes = (size_t)(w->heads_in[g] * width) * sizeof *k;
-    add_hash(hash, k, bytes);
-    add_hash(hash, v, bytes);
-}
-
-static void compare_seq(struct world *w, int s, uint64_t *hash)
-{
-    const struct model_seq *q = &w->m.seq[s];
-    const int64_t want[] = {q->next, q->last, -1, -1, q->open};
-    for (int i = 0; i < 5; i++) {
-        int64_t got = 0;
-        int32_t status = attn_cache_seq_get_i64(w->cache, w->id[s], ATTN_CACHE_SEQ_NEXT + i, &got);
-        add_hash(hash, &got, sizeof got);
-        if (status != ATTN_OK || (want[i] >= 0 && got != want[i]))
-            FAIL("%s: figure %d of sequence %d is %lld, expected %lld", w->text, i + 1, s,
-                 (long long)got, (long long)want[i]);
-    }
-    for (int row = 0; row < w->m.rows; row++)
-        for (int g = 0; g < w->m.groups; g++) {
-            const struct model_table *t = &q->table[row][g];
-            int64_t pos[MODEL_CELLS];
-            size_t n = 0;
-            attn_cache_positions(w->cache, w->id[s], w->layer_of[row], g, pos, MODEL_CELLS, &n);
-            bool same = n == (size_t)t->n_cells;
-            for (int c = 0; c < t->n_cells && same; c++)
-                same = pos[c] == t->cell[c].pos;
-            if (!same) {
-                FAIL("%s: positions of sequence %d row %d group %d differ", w->text, s, row, g);
-                continue;
-            }
-            add_hash(hash, pos, n * sizeof *pos);
-            compare_rows(w, s, row, g, hash);
-            if (w->m.rule[row][g].fold)
-                compare_fold(w, s, row, g, hash);
-        }
-}
-
-/* All that can be seen of the cache against the model. */
-static uint64_t compare(struct world *w)
-{
-    int64_t shared = 0, live = 0;
-    uint64_t hash = UINT64_C(0xCBF29CE484222325);
-    for (int p = 0; p < w->m.pages; p++)
-        shared += w->m.page[p].refs > 1;
-    for (int s = 0; s < MODEL_SEQS; s++)
-        live += w->m.seq[s].live;
-    const int64_t want[] = {w->m.pages, w->m.used, w->m.peak, shared, -1, live, -1, -1,
-                            w->m.copies};
-    for (int i = 0; i < 11; i++) {
-        int64_t got = 0;
-        attn_cache_get_i64(w->cache, i + 1, &got);
-        add_hash(&hash, &got, sizeof got);
-        if (i < 9 && want[i] >= 0 && got != want[i])
-            FAIL("%s: figure %d is %lld, expected %lld", w->text, i + 1, (long long)got,
-                 (long long)want[i]);
-    }
-    for (int s = 0; s < MODEL_SEQS; s++)
-        if (w->m.seq[s].live)
-            compare_seq(w, s, &hash);
-    if (attn_cache_check(w->cache) != ATTN_OK) {
-        char text[512];
-        attn_last_error(text, sizeof text);
-        FAIL("%s: check: %s", w->text, text);
-    }
-    return hash;
-}
+int failures;
 
 /* ---- calls */
 
@@ -340,6 +114,9 @@ struct args {
     int32_t list[MODEL_SEQS * MODEL_TOKENS];
     int64_t keep[MODEL_CELLS];
     int64_t made[MODEL_SEQS];
+    int place, layer; /* of an execute */
+    struct view_args view;
+    int32_t want;
 };
 
 static int any_seq(struct world *w)
@@ -467,6 +244,39 @@ static void choose_commit(struct world *w, struct args *a)
     }
 }
 
+static void choose_view(struct world *w, struct args *a)
+{
+    struct view_args *v = &a->view;
+    v->has_counts = rng_percent(w->rng, 25);
+    v->has_ends = rng_percent(w->rng, 15);
+    for (int want = (int)rng_int(w->rng, 1, 4); v->n < want; v->n++) {
+        int64_t count = v->has_counts ? rng_int(w->rng, !rng_percent(w->rng, 2), 2) : 1;
+        v->counts[v->n] = count;
+        for (int64_t c = 0; c < count; c++) {
+            int k = v->segments++;
+            v->seqs[k] = any_seq(w);
+            v->ids[k] = handle(w, &v->seqs[k]);
+            v->ends[k] = rng_percent(w->rng, 50) ? -1 : some_end(w, v->seqs[k]);
+        }
+    }
+}
+
+static bool has_views(const struct world *w)
+{
+    for (int i = 0; i < WORLD_VIEWS; i++)
+        if (w->view[i])
+            return true;
+    return false;
+}
+
+static void choose_execute(struct world *w, struct args *a)
+{
+    /* mostly one that is not old */
+    for (int n = 0; !w->view[a->place] || (n < 8 && world_view_is_old(w, a->place)); n++)
+        a->place = (int)rng_int(w->rng, 0, WORLD_VIEWS - 1);
+    a->layer = (int)rng_int(w->rng, 0, w->layers - 1 + rng_percent(w->rng, 2));
+}
+
 static int missing_layers(const struct world *w, int step)
 {
     int missing = 0;
@@ -477,7 +287,7 @@ static int missing_layers(const struct world *w, int step)
 
 static void choose(struct world *w, struct args *a)
 {
-    static const int weight[CALLS] = {7, 4, 9, 7, 6, 7, 6, 3, 22, 60, 14, 2, 6, 4};
+    static const int weight[CALLS] = {7, 4, 9, 7, 6, 7, 6, 3, 22, 60, 14, 2, 6, 4, 16, 16};
     int live = 0, pick, open[MODEL_STEPS], n_open = 0;
     memset(a, 0, sizeof *a);
     for (int s = 0; s < MODEL_STEPS; s++)
@@ -486,7 +296,7 @@ static void choose(struct world *w, struct args *a)
     for (int s = 0; s < MODEL_SEQS; s++)
         live += w->m.seq[s].live;
     do {
-        pick = (int)rng_int(w->rng, 0, 156);
+        pick = (int)rng_int(w->rng, 0, 188);
         for (a->call = 0; pick >= weight[a->call]; a->call++)
             pick -= weight[a->call];
         /* a step is for what has begun, nearly always */
@@ -494,6 +304,8 @@ static void choose(struct world *w, struct args *a)
             !(w->step[0] && rng_percent(w->rng, 6)))
             continue;
         if (a->call == BEGIN && n_open == MODEL_STEPS)
+            continue;
+        if (a->call == EXECUTE && !has_views(w))
             continue;
         bool makes = a->call == CREATE || a->call == FORK || a->call == LOAD;
         if (makes && live == w->m.seqs && !rng_percent(w->rng, 10))
@@ -535,6 +347,11 @@ static void choose(struct world *w, struct args *a)
     }
     if (a->call == COMMIT)
         choose_commit(w, a);
+    a->place = (int)rng_int(w->rng, 0, WORLD_VIEWS - 1);
+    if (a->call == VIEW)
+        choose_view(w, a);
+    if (a->call == EXECUTE)
+        choose_execute(w, a);
 }
 
 static int32_t write_layer(struct world *w, const struct args *a)
@@ -614,6 +431,10 @@ static int32_t call_cache(struct world *w, struct args *a)
         return attn_step_commit(w->step[a->step], a->has_counts ? a->counts : NULL, a->list);
     case LOAD:
         return save_and_load(w, a->id, a->made);
+    case VIEW:
+        return world_view_create(w, a->place, &a->view);
+    case EXECUTE:
+        return world_execute(w, a->place, a->layer, &a->want);
     default:
         return attn_step_abort(w->step[a->step]);
     }
@@ -657,6 +478,10 @@ static int32_t call_model(struct world *w, struct args *a)
         return model_commit(m, a->step, a->has_counts ? a->counts : NULL, a->list);
     case ABORT:
         return model_abort(m, a->step);
+    case VIEW:
+        return world_view_expected(w, &a->view);
+    case EXECUTE:
+        return a->want;
     default:
         status = model_load(m, a->seq, seq);
         break;
@@ -669,7 +494,7 @@ static int32_t call_model(struct world *w, struct args *a)
 static bool allocates(enum call call)
 {
     return call == CREATE || call == FORK || call == REORDER || call == BEGIN || call == SHIFT ||
-           call == LOAD || call == APPEND;
+           call == LOAD || call == APPEND || call == VIEW;
 }
 
 static void one_call(struct world *w)
@@ -689,7 +514,7 @@ static void one_call(struct world *w)
         n_calls++;
         if (w->memory.hits == 0)
             FAIL("%s: no memory, but the allocator gave some", w->text);
-        if (compare(w) != w->hash)
+        if (world_compare(w) != w->hash)
             FAIL("%s: running out of memory changed the cache", w->text);
         w->memory.hits = 0;
         status = call_cache(w, &a);
@@ -706,7 +531,7 @@ static void one_call(struct world *w)
     counted[a.call][-status < 64 ? -status : 63]++;
     n_calls++;
     n_ok += status == ATTN_OK;
-    uint64_t hash = compare(w);
+    uint64_t hash = world_compare(w);
     if (status != ATTN_OK && hash != w->hash)
         FAIL("%s: a call that failed changed the cache", w->text);
     w->hash = hash;
@@ -746,20 +571,24 @@ static void describe(struct world *w)
     struct model *m = &w->m;
     char *text = w->text;
     int at = sprintf(text,
-                     "cache h=%d d=%d cache_layers=%d cache_page=%d cache_pages=%d "
+                     "cache h=%d d=%d cache_layers=%d cache_pages=%d "
                      "cache_sequences=%d cache_max_position=%lld",
-                     m->heads, m->width, w->layers, MODEL_PAGE, m->pages, m->seqs,
+                     m->heads, m->width, w->layers, m->pages, m->seqs,
                      (long long)m->max_position);
     for (int l = 0; l < w->layers; l++)
         values[l] = w->owner_of[l];
     at += put_list(text + at, "cache_owner", values, w->layers);
+    char *told = w->told + sprintf(w->told, " cache_page=%d%s%s", MODEL_PAGE,
+                                   m->turns ? "" : " cache_keys=raw",
+                                   w->prefix ? " cache_v_prefix" : "");
     for (int h = 0; h < m->heads; h++)
         values[h] = m->group_of[h];
-    at += put_list(text + at, "cache_group", values, m->heads);
+    told += put_list(told, "cache_group", values, m->heads);
     for (int g = 0; g < m->groups; g++)
         values[g] = w->dtype[g];
-    at += put_list(text + at, "cache_k_dtype", values, m->groups);
-    at += put_list(text + at, "cache_v_dtype", values, m->groups);
+    told += put_list(told, "cache_k_dtype", values, m->groups);
+    (void)put_list(told, "cache_v_dtype", values, m->groups);
+    at += sprintf(text + at, "%s", w->told);
     for (int k = 0; k < 4; k++) {
         for (int i = 0; i < m->rows * m->groups; i++) {
             const struct model_rule *rule = &m->rule[i / m->groups][i % m->groups];
@@ -768,9 +597,7 @@ static void describe(struct world *w)
         }
         at += put_list(text + at, keys[k], values, m->rows * m->groups);
     }
-    if (!m->turns)
-        at += sprintf(text + at, " cache_keys=raw");
-    else if (m->knows_turn)
+    if (m->knows_turn)
         at += sprintf(text + at, " rope=half rope_dim=%d", MODEL_TURNED);
     for (int g = 0; g < m->groups; g++)
         if (w->dtype[g] == ATTN_DTYPE_FP8_E4M3 || w->dtype[g] == ATTN_DTYPE_FP8_E5M2) {
@@ -779,8 +606,6 @@ static void describe(struct world *w)
                 at += sprintf(text + at, " cache_v_scale=[%g]", (double)MODEL_SCALE);
             break;
         }
-    if (w->prefix)
-        at += sprintf(text + at, " cache_v_prefix");
     if (w->bounds)
         at += sprintf(text + at, " cache_summary=minmax");
     sprintf(text + at, " #");
@@ -831,7 +656,6 @@ static void choose_world(struct world *w)
 static void run_world(struct rng *rng, int calls)
 {
     static struct world w;
-    attn_ctx *ctx = NULL;
     attn_desc *desc = NULL;
     char text[1024];
     memset(&w, 0, sizeof w);
@@ -840,19 +664,18 @@ static void run_world(struct rng *rng, int calls)
     const attn_allocator hook = {sizeof hook, &w.memory, hook_alloc, hook_free};
     memcpy(text, w.text, sizeof text);
     *strrchr(text, '#') = '\0';
-    int32_t status = attn_ctx_create(&hook, &ctx);
+    int32_t status = attn_ctx_create(&hook, &w.ctx);
     if (status == ATTN_OK)
-        status = attn_desc_parse(ctx, text, &desc);
+        status = attn_desc_parse(w.ctx, text, &desc);
     if (status == ATTN_OK)
-        status = attn_cache_create(ctx, desc, &w.cache);
+        status = attn_cache_create(w.ctx, desc, &w.cache);
     attn_desc_destroy(desc);
-    attn_ctx_destroy(ctx);
     if (status != ATTN_OK) {
         attn_last_error(text, sizeof text);
         FAIL("%s: %s", w.text, text);
         exit(EXIT_FAILURE);
     }
-    w.hash = compare(&w);
+    w.hash = world_compare(&w);
     for (int i = 0; i < calls && failures == 0; i++)
         one_call(&w);
     attn_cache_destroy(w.cache);
@@ -861,6 +684,9 @@ static void run_world(struct rng *rng, int calls)
             FAIL("%s: a step outlived its cache", w.text);
         attn_step_destroy(w.step[s]);
     }
+    for (int i = 0; i < WORLD_VIEWS; i++)
+        world_view_destroy(&w, i);
+    attn_ctx_destroy(w.ctx);
     if (w.memory.live != 0)
         FAIL("%s: %lld blocks were not given back", w.text, (long long)w.memory.live);
 }

@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Executes that read a cache through views, against the model's attention in
+ * float64: who is seen follows from the positions, steps and rules of the
+ * model; the rows are those that attn_cache_read gives, which world_compare has
+ * looked at before.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache_world.h"
+
+enum {
+    QUERY_SEQS = MODEL_SEQS,
+    MOST_ROWS = QUERY_SEQS * MODEL_TOKENS,
+    RATIO = 2, /* most query heads of a KV head */
+    MOST_KEYS = MODEL_SEQS * MODEL_CELLS
+};
+
+struct world_view {
+    attn_view *view;
+    struct view_args is;
+    int64_t changes[MODEL_SEQS]; /* of the segments, when it was made */
+};
+
+/* ---- views ---- */
+
+static bool has_windows(const struct world *w)
+{
+    for (int r = 0; r < w->m.rows; r++)
+        for (int g = 0; g < w->m.groups; g++)
+            if (w->m.rule[r][g].window != ATTN_UNBOUNDED)
+                return true;
+    return false;
+}
+
+static int32_t segment_expected(const struct world *w, int seq, int64_t end, bool last)
+{
+    if (seq < 0)
+        return ATTN_ERR_BAD_ID;
+    if (end < -1 || end > w->m.seq[seq].next)
+        return ATTN_ERR_INVALID;
+    return w->m.seq[seq].open && (!last || end >= 0) ? ATTN_ERR_BUSY : ATTN_OK;
+}
+
+int32_t world_view_expected(const struct world *w, const struct view_args *a)
+{
+    bool several = false;
+    for (int i = 0, k = 0; i < a->n; i++) {
+        int64_t count = a->has_counts ? a->counts[i] : 1;
+        if (count < 1)
+            return ATTN_ERR_INVALID;
+        several = several || count > 1;
+        for (int64_t c = 0; c < count; c++, k++) {
+            int64_t end = a->has_ends ? a->ends[k] : -1;
+            int32_t status = segment_expected(w, a->seqs[k], end, c + 1 == count);
+            if (status != ATTN_OK)
+                return status;
+        }
+    }
+    return several && has_windows(w) ? ATTN_ERR_UNSUPPORTED : ATTN_OK;
+}
+
+void world_view_destroy(struct world *w, int place)
+{
+    if (w->view[place])
+        attn_view_destroy(w->view[place]->view);
+    free(w->view[place]);
+    w->view[place] = NULL;
+}
+
+int32_t world_view_create(struct world *w, int place, const struct view_args *a)
+{
+    attn_view *made;
+    int32_t status =
+        attn_view_create(w->cache, (size_t)a->n, a->has_counts ? a->counts : NULL, a->ids,
+                         a->has_ends ? a->ends : NULL, &made);
+    if (status != ATTN_OK) {
+        if (made)
+            FAIL("%s: a view that failed is not NULL", w->text);
+        return status;
+    }
+    world_view_destroy(w, place);
+    struct world_view *v = calloc(1, sizeof *v);
+    if (!v)
+        exit(EXIT_FAILURE);
+    v->view = made;
+    v->is = *a;
+    for (int k = 0; k < a->segments; k++)
+        v->changes[k] = a->seqs[k] < 0 ? 0 : w->m.seq[a->seqs[k]].changes;
+    w->view[place] = v;
+    return status;
+}
+
+bool world_view_is_old(const struct world *w, int place)
+{
+    const struct world_view *v = w->view[place];
+    for (int k = 0; k < v->is.segments; k++) {
+        int s = v->is.seqs[k];
+        if (!w->m.seq[s].live || w->id[s] != v->is.ids[k] ||
+            w->m.seq[s].changes != v->changes[k])
+            return true;
+    }
+    return false;
+}
+
+/* ---- what a query sequence reads ---- */
+
+struct key {
+    int64_t at;         /* its number */
+    int token;          /* of the open step; negative: from before */
+    const float *k, *v; /* of the first head of the group */
+    int64_t step;       /* floats from head to head */
+};
+
+/* One query sequence, layer and group. */
+struct reads {
+    const struct model_step *open; /* NULL: none */
+    int item;
+    int64_t total; /* numbers in front of the step, or all of them */
+    int n;
+    struct key key[MOST_KEYS];
+    float *room; /* of all rows */
+};
+
+static const struct model_step *step_of(const struct world *w, int seq, int *item)
+{
+    for (int s = 0; s < MODEL_STEPS; s++)
+        for (int i = 0; w->m.step[s].open && i < w->m.step[s].n; i++)
+            if (w->m.step[s].seq[i] == seq) {
+                *item = i;
+                return &w->m.step[s];
+            }
+    return NULL;
+}
+
+/* Segment k, whose numbers begin at `base`. */
+static void read_segment(struct world *w, const struct world_view *v, int k, int row, int g,
+                         int64_t base, float **room, struct reads *r)
+{
+    const int s = v->is.seqs[k], width = w->m.width;
+    const struct model_table *t = &w->m.seq[s].table[row][g];
+    const int64_t end = v->is.has_ends && v->is.ends[k] >= 0 ? v->is.ends[k] : INT64_MAX;
+    const int64_t shape[4] = {1, w->heads_in[g], t->n_cells, width};
+    const int64_t rows = (int64_t)w->heads_in[g] * t->n_cells * width;
+    int item = 0;
+    const struct model_step *open = step_of(w, s, &item);
+    int fresh = open && open->written[row] ? open->count[item] : 0;
+    attn_tensor tk, tv;
+    attn_tensor_init(&tk, *room, ATTN_DTYPE_F32, 4, shape);
+    attn_tensor_init(&tv, *room + rows, ATTN_DTYPE_F32, 4, shape);
+    if (attn_cache_read(w->cache, w->id[s], w->layer_of[row], g, &tk, &tv) != ATTN_OK)
+        FAIL("%s: read for an execute", w->text);
+    for (int c = 0; c < t->n_cells && t->cell[c].pos < end; c++)
+        r->key[r->n++] = (struct key){.at = base + t->cell[c].pos,
+                                      .token = c - (t->n_cells - fresh),
+                                      .k = *room + (int64_t)c * width,
+                                      .v = *room + rows + (int64_t)c * width,
+                                      .step = (int64_t)t->n_cells * width};
+    *room += 2 * rows;
+}
+
+static int64_t length_of(const struct world *w, const struct world_view *v, int k)
+{
+    int64_t end = v->is.has_ends ? v->is.ends[k] : -1;
+    return end >= 0 ? end : w->m.seq[v->is.seqs[k]].next;
+}
+
+/* Segments first to last are what the query sequence reads. */
+static void read_keys(struct world *w, const struct world_view *v, int first, int last, int row,
+                      int g, struct reads *r)
+{
+    float *room = r->room;
+    r->n = 0;
+    r->total = 0;
+    for (int k = first; k <= last; k++) {
+        read_segment(w, v, k, row, g, r->total, &room, r);
+        r->total += length_of(w, v, k);
+    }
+    r->open = step_of(w, v->is.seqs[last], &r->item);
+}
+
+static int64_t depth_of(const struct reads *r, int token)
+{
+    int64_t depth = 0;
+    for (int t = r->open->parent[r->item][token]; t >= 0; t = r->open->parent[r->item][t])
+        depth++;
+    return depth;
+}
+
+static bool descends(const struct reads *r, int token, int from)
+{
+    while (token > from)
+        token = r->open->parent[r->item][token];
+    return token == from;
+}
+
+static bool branches(const struct reads *r)
+{
+    for (int t = 0; r->open && t < r->open->count[r->item]; t++)
+        if (r->open->parent[r->item][t] != t - 1)
+            return true;
+    return false;
+}
+
+/* ---- attention in float64 ---- */
+
+struct run {
+    const char *solver;
+    bool turns_q, turns_k;
+    int ratio, rows[QUERY_SEQS];
+    int64_t total, offset[QUERY_SEQS + 1];
+    float *q, *out, *lse;
+};
+
+static void turn(double *x, int64_t pos)
+{
+    static const double freq[2] = {1, 0.01};
+    for (int c = 0; c < 2; c++) {
+        double a = (double)pos * freq[c], u = x[c], y = x[c + 2];
+        x[c] = u * cos(a) - y * sin(a);
+        x[c + 2] = u * sin(a) + y * cos(a);
+    }
+}
+
+/* A row's sums, as they grow. */
+struct row_sums {
+    double max, sum, top; /* of scores; top: the largest absolute one */
+    double o[MODEL_WIDTH], size[MODEL_WIDTH];
+};
+
+static void add_key(const struct world *w, double score, const double *v, struct row_sums *x)
+{
+    double max = fmax(x->max, score), old = exp(x->max - max), now = exp(score - max);
+    x->max = max;
+    x->sum = x->sum * old + now;
+    x->top = fmax(x->top, fabs(score));
+    for (int e = 0; e < w->m.width; e++) {
+        x->o[e] = x->o[e] * old + now * v[e];
+        x->size[e] = x->size[e] * old + now * fabs(v[e]);
+    }
+}
+
+static double product(const struct world *w, const double *q, const double *k)
+{
+    double sum = 0;
+    for (int e = 0; e < w->m.width; e++)
+        sum += q[e] * k[e];
+    return sum / sqrt(w->m.width);
+}
+
+/* The sums of what the cache dropped: of keys and of values; returns how many. */
+static double folded(struct world *w, int seq, int row, int g, int in, double *k, double *v)
+{
+    double keys[MODEL_HEADS * MODEL_WIDTH], values[MODEL_HEADS * MODEL_WIDTH];
+    const int width = w->m.width;
+    const int64_t shape[4] = {1, w->heads_in[g], 1, width};
+    attn_tensor tk, tv;
+    int64_t n = 0;
+    attn_tensor_init(&tk, keys, ATTN_DTYPE_F64, 4, shape);
+    attn_tensor_init(&tv, values, ATTN_DTYPE_F64, 4, shape);
+    if (attn_cache_read_fold(w->cache, w->id[seq], w->layer_of[row], g, &n, &tk, &tv) != ATTN_OK)
+        FAIL("%s: read_fold for an execute", w->text);
+    for (int e = 0; e < width; e++) {
+        k[e] = (double)n * keys[in * width + e];
+        v[e] = (double)n * values[in * width + e];
+    }
+    return (double)n;
+}
+
+static bool sees(const struct model_rule *rule, int64_t own, int64_t at)
+{
+    return rule->window == ATTN_UNBOUNDED || at < rule->sink || own - at < rule->window;
+}
+
+/* Query token t, at `own`, of head `in` of group g. */
+static struct row_sums attend(struct world *w, const struct run *run, const struct reads *r,
+                              int seq, int row, int g, int in, int t, int64_t own,
+                              const double *q)
+{
+    const struct model_rule *rule = &w->m.rule[row][g];
+    const int width = w->m.width;
+    struct row_sums x = {.max = -INFINITY};
+    double k_sum[MODEL_WIDTH], v_sum[MODEL_WIDTH], n = 0;
+    if (rule->fold)
+        n = folded(w, seq, row, g, in, k_sum, v_sum);
+    for (int c = 0; c < r->n; c++) {
+        const struct key *key = &r->key[c];
+        double k[MODEL_WIDTH], v[MODEL_WIDTH];
+        if (key->token >= 0 ? !descends(r, t, key->token) : key->at > own)
+            continue;
+        for (int e = 0; e < width; e++) {
+            k[e] = (double)key->k[in * key->step + e];
+            v[e] = (double)key->v[in * key->step + e];
+        }
+        if (run->turns_k)
+            turn(k, key->at);
+        if (sees(rule, own, key->at)) {
+            add_key(w, product(w, q, k), v, &x);
+            continue;
+        }
+        for (int e = 0; e < width && rule->fold; e++) {
+            k_sum[e] += k[e];
+            v_sum[e] += v[e];
+        }
+        n++;
+    }
+    if (!rule->fold || n == 0 || own < rule->sink)
+        return x;
+    for (int e = 0; e < width; e++) {
+        k_sum[e] /= n;
+        v_sum[e] /= n;
+    }
+    add_key(w, product(w, q, k_sum) + log(n), v_sum, &x);
+    return x;
+}
+
+/* ---- executes ---- */
+
+/* A window has dropped what a row at first to last would see. */
+static bool is_lost(const struct model_rule *rule, const struct model_table *t, int64_t first,
+                    int64_t last)
+{
+    for (int64_t i = first; i <= last && rule->window != ATTN_UNBOUNDED; i++)
+        for (int64_t j = i; j > i - rule->window && j >= rule->sink; j--)
+            if (j < t->lost_end)
+                return true;
+    return false;
+}
+
+/* What the rows of query sequence i must be told, r being read for group 0. */
+static int32_t rows_expected(const struct world *w, const struct reads *r, int seq, int rows,
+                             int row)
+{
+    int64_t first = r->open ? r->total : r->total - rows;
+    if (rows == 0)
+        return ATTN_OK;
+    if (r->open ? rows != r->open->count[r->item] : rows > r->total)
+        return ATTN_ERR_SHAPE;
+    if (r->open && !r->open->written[row])
+        return ATTN_ERR_STATE;
+    for (int g = 0; g < w->m.groups; g++) {
+        if (w->m.rule[row][g].fold && branches(r))
+            return ATTN_ERR_UNSUPPORTED;
+        if (is_lost(&w->m.rule[row][g], &w->m.seq[seq].table[row][g], first, first + rows - 1))
+            return ATTN_ERR_UNAVAILABLE;
+    }
+    return ATTN_OK;
+}
+
+static int row_of(const struct world *w, int layer)
+{
+    int row = 0;
+    while (w->layer_of[row] != w->owner_of[layer])
+        row++;
+    return row;
+}
+
+static bool folds(const struct world *w, int row)
+{
+    for (int g = 0; g < w->m.groups; g++)
+        if (w->m.rule[row][g].fold)
+            return true;
+    return false;
+}
+
+static int32_t execute(struct world *w, const struct world_view *v, const struct run *run,
+                       int64_t layer)
+{
+    const int64_t heads = (int64_t)w->m.heads * run->ratio, seqs = v->is.n + 1, one = 1;
+    const int64_t rows[4] = {1, heads, run->total, w->m.width};
+    char text[512];
+    attn_desc *desc = NULL;
+    attn_plan *plan = NULL;
+    attn_tensor q, out, lse, off, at;
+    sprintf(text, "softmax b=%d h=%d/%d q=%d k=inf d=%d packed view causal%s%s%s", QUERY_SEQS,
+            (int)heads, w->m.heads, MODEL_TOKENS + 1, w->m.width, w->told, run->solver,
+            !run->turns_q  ? ""
+            : run->turns_k ? " rope=half rope_dim=4"
+                           : " rope=half rope_dim=4 rope_apply=q");
+    attn_tensor_init(&q, run->q, ATTN_DTYPE_F32, 4, rows);
+    attn_tensor_init(&out, run->out, ATTN_DTYPE_F32, 4, rows);
+    attn_tensor_init(&lse, run->lse, ATTN_DTYPE_F32, 3, rows);
+    attn_tensor_init(&off, (void *)(uintptr_t)run->offset, ATTN_DTYPE_I64, 1, &seqs);
+    attn_tensor_init(&at, &layer, ATTN_DTYPE_I64, 1, &one);
+    int32_t status = attn_desc_parse(w->ctx, text, &desc);
+    if (status == ATTN_OK)
+        status = attn_plan_create(w->ctx, desc, &plan);
+    attn_desc_destroy(desc);
+    if (status != ATTN_OK) {
+        attn_last_error(text, sizeof text);
+        FAIL("%s: plan: %s", w->text, text);
+        return status;
+    }
+    const attn_arg args[] = {{ATTN_ROLE_Q, 0, &q},          {ATTN_ROLE_Q_OFFSETS, 0, &off},
+                             {ATTN_ROLE_VIEW, 0, v->view},  {ATTN_ROLE_LAYER, 0, &at},
+                             {ATTN_ROLE_OUT, 0, &out},      {ATTN_ROLE_LSE, 0, &lse}};
+    status = attn_plan_execute(plan, args, 6, NULL, 0);
+    attn_plan_destroy(plan);
+    return status;
+}
+
+/* Errors of an execute, and what they are relative to: as compare.c has it of
+ * few rows. */
+struct errors {
+    double error, reference, size, top, lse;
+};
+
+static void compare_row(const struct world *w, const struct row_sums *x, const float *out,
+                        float lse, struct errors *f)
+{
+    for (int e = 0; e < w->m.width; e++) {
+        double want = x->sum > 0 ? x->o[e] / x->sum : 0, off = (double)out[e] - want;
+        f->error += off * off;
+        f->reference += want * want;
+        f->size += x->sum > 0 ? x->size[e] * x->size[e] / (x->sum * x->sum) : 0;
+    }
+    double want = x->sum > 0 ? x->max + log(x->sum) : -INFINITY;
+    double off = want == (double)lse ? 0 : fabs((double)lse - want) / fmax(1, fabs(want));
+    f->lse = off <= f->lse ? f->lse : off; /* NaN too */
+    f->top = fmax(f->top, x->top);
+}
+
+static void compare_rows(struct world *w, const struct run *run, const struct reads *r, int seq,
+                         int i, int row, int g, struct errors *f)
+{
+    const int width = w->m.width;
+    for (int h = 0, in = 0; h < w->m.heads; h++) {
+        if (w->m.group_of[h] != g)
+            continue;
+        for (int n = 0; n < run->ratio * run->rows[i]; n++) {
+            int t = n / run->ratio;
+            int64_t at = (h * run->ratio + n % run->ratio) * run->total + run->offset[i] + t;
+            int64_t own = r->open ? r->total + depth_of(r, t) : r->total - run->rows[i] + t;
+            double q[MODEL_WIDTH];
+            for (int e = 0; e < width; e++)
+                q[e] = (double)run->q[at * width + e];
+            if (run->turns_q)
+                turn(q, own);
+            struct row_sums x = attend(w, run, r, seq, row, g, in, t, own, q);
+            compare_row(w, &x, run->out + at * width, run->lse[at], f);
+        }
+        in++;
+    }
+}
+
+static void compare_all(struct world *w, const struct world_view *v, const struct run *run,
+                        int row, struct reads *r)
+{
+    struct errors f = {0};
+    for (int g = 0; g < w->m.groups; g++)
+        for (int i = 0, first = 0; i < v->is.n; i++) {
+            int last = first + (v->is.has_counts ? (int)v->is.counts[i] : 1) - 1;
+            if (run->rows[i] > 0) {
+                read_keys(w, v, first, last, row, g, r);
+                compare_rows(w, run, r, v->is.seqs[last], i, row, g, &f);
+            }
+            first = last + 1;
+        }
+    double bound = 2 * 8 * 0x1p-23 * (1 + f.top / 4), scale = sqrt(fmax(f.reference, f.size));
+    if (!(sqrt(f.error) <= bound * scale) || !(f.lse <= bound))
+        FAIL("%s:%s%s: relative error %.3g, of lse %.3g, expected at most %.3g", w->text,
+             run->solver, run->turns_q ? " rope" : "", sqrt(f.error) / scale, f.lse, bound);
+}
+
+/* How many rows: a step has as many as tokens, others mostly few. */
+static void choose_rows(struct world *w, const struct world_view *v, struct run *run)
+{
+    for (int i = 0, last = -1; i < v->is.n; i++) {
+        last += v->is.has_counts ? (int)v->is.counts[i] : 1;
+        int item = 0, seq = v->is.seqs[last];
+        const struct model_step *open = step_of(w, seq, &item);
+        int64_t all = length_of(w, v, last), most = rng_percent(w->rng, 50) ? 1 : MODEL_TOKENS;
+        int64_t rows = open ? open->count[item] : rng_int(w->rng, 0, all < most ? all : most);
+        run->rows[i] = (int)(rng_percent(w->rng, 10) ? 0 : rows + rng_percent(w->rng, 1));
+        run->total += run->rows[i];
+        run->offset[i + 1] = run->total;
+    }
+}
+
+static int32_t expected(struct world *w, const struct world_view *v, const struct run *run,
+                        int layer, struct reads *r)
+{
+    if (layer < 0 || layer >= w->layers)
+        return ATTN_ERR_RANGE;
+    const int row = row_of(w, layer);
+    if (run->turns_k && folds(w, row))
+        return ATTN_ERR_UNSUPPORTED;
+    for (int i = 0, first = 0; i < v->is.n; i++) {
+        int last = first + (v->is.has_counts ? (int)v->is.counts[i] : 1) - 1;
+        read_keys(w, v, first, last, row, 0, r);
+        int32_t status = rows_expected(w, r, v->is.seqs[last], run->rows[i], row);
+        if (status != ATTN_OK)
+            return status;
+        first = last + 1;
+    }
+    return ATTN_OK;
+}
+
+int32_t world_execute(struct world *w, int place, int layer, int32_t *want)
+{
+    static const char *const solvers[] = {"", " solver=reference", " solver=decode",
+                                          " solver=flash", " solver=flash invariant=chunk",
+                                          " solver=decode invariant=chunk"};
+    static float q[MODEL_HEADS * RATIO * (MOST_ROWS + QUERY_SEQS) * MODEL_WIDTH];
+    static float out[sizeof q / sizeof *q], lse[sizeof q / sizeof *q];
+    static float room[2 * MODEL_HEADS * MOST_KEYS * MODEL_WIDTH];
+    static struct reads r = {.room = room};
+    const struct world_view *v = w->view[place];
+    struct run run = {.solver = solvers[rng_int(w->rng, 0, 5)],
+                      .turns_q = !w->prefix && rng_percent(w->rng, 40),
+                      .ratio = (int)rng_int(w->rng, 1, RATIO),
+                      .q = q, .out = out, .lse = lse};
+    run.turns_k = run.turns_q && !w->m.turns;
+    choose_rows(w, v, &run);
+    for (size_t i = 0; i < sizeof q / sizeof *q; i++)
+        q[i] = (float)rng_int(w->rng, -16, 16) / 128;
+    *want = world_view_is_old(w, place) ? ATTN_ERR_STATE : expected(w, v, &run, layer, &r);
+    int32_t status = execute(w, v, &run, layer);
+    if (status == ATTN_OK && *want == ATTN_OK)
+        compare_all(w, v, &run, row_of(w, layer), &r);
+    return status;
+}
