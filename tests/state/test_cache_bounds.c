@@ -13,21 +13,9 @@
 #include <attn/attn.h>
 
 #include "cache_exact_bounds.h"
+#include "check_that.h"
 
 enum { HEADS = 2, D = 6, PAGE = 8, MOST = 60 };
-
-static int failures;
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            char text_[512];                                                                       \
-            attn_last_error(text_, sizeof text_);                                                  \
-            fprintf(stderr, "error: line %d: %s (last error: %s)\n", __LINE__, #condition, text_); \
-            if (++failures > 20)                                                                   \
-                exit(EXIT_FAILURE);                                                                \
-        }                                                                                          \
-    } while (0)
 
 static attn_ctx *ctx;
 

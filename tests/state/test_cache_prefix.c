@@ -18,21 +18,9 @@
 #include "../oracle/stored_types.h"
 #include "apart.h"
 #include "base/dtype.h"
+#include "check_that.h"
 
 enum { HEADS = 2, TOKENS = 21, D = 96, DV = 64, TURNED = 20 };
-
-static int failures;
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            char text_[512];                                                                       \
-            attn_last_error(text_, sizeof text_);                                                  \
-            fprintf(stderr, "error: line %d: %s (last error: %s)\n", __LINE__, #condition, text_); \
-            if (++failures > 20)                                                                   \
-                exit(EXIT_FAILURE);                                                                \
-        }                                                                                          \
-    } while (0)
 
 static attn_ctx *ctx;
 

@@ -16,25 +16,13 @@
 #include "../mech/rng.h"
 #include "../unit/count_mem.h"
 #include "base/crc32.h"
+#include "check_that.h"
 
 #define COMMON "cache cache_layers=2 cache_owner=[0,0] h=3 d=2/3 cache_group=[0,1,1] "            \
                "cache_window=[inf,5] cache_sink=[0,2] cache_fold=[0,1] cache_k_dtype=[1,3] "      \
                "cache_v_dtype=[4,1] "
 
 enum { GROUPS = 2, MOST = 64, FRONT = 16, MIDDLE = 16 };
-
-static int failures;
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            char text_[512];                                                                       \
-            attn_last_error(text_, sizeof text_);                                                  \
-            fprintf(stderr, "error: line %d: %s (last error: %s)\n", __LINE__, #condition, text_); \
-            if (++failures > 20)                                                                   \
-                exit(EXIT_FAILURE);                                                                \
-        }                                                                                          \
-    } while (0)
 
 static attn_cache *make_in(const attn_allocator *memory, const char *more)
 {

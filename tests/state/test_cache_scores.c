@@ -15,21 +15,9 @@
 #include <attn/attn.h>
 
 #include "../unit/count_mem.h"
+#include "check_that.h"
 
 enum { MOST = 64 };
-
-static int failures;
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            char text_[512];                                                                       \
-            attn_last_error(text_, sizeof text_);                                                  \
-            fprintf(stderr, "error: line %d: %s (last error: %s)\n", __LINE__, #condition, text_); \
-            if (++failures > 20)                                                                   \
-                exit(EXIT_FAILURE);                                                                \
-        }                                                                                          \
-    } while (0)
 
 static int32_t try_make(const attn_allocator *memory, const char *text, attn_cache **cache)
 {

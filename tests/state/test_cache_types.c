@@ -16,6 +16,7 @@
 #include "../mech/rng.h"
 #include "../oracle/stored_types.h"
 #include "base/dtype.h"
+#include "check_that.h"
 #include "state/cache_object.h"
 
 enum { MOST = 128, TOKENS = 20, HEADS = 2 };
@@ -23,19 +24,7 @@ enum { MOST = 128, TOKENS = 20, HEADS = 2 };
 static const int32_t stored[] = {ATTN_DTYPE_FP8_E4M3, ATTN_DTYPE_FP8_E5M2, ATTN_DTYPE_Q8_0,
                                  ATTN_DTYPE_Q4_0};
 
-static int failures;
 static int turned_rows, other_rows;
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            char text_[512];                                                                       \
-            attn_last_error(text_, sizeof text_);                                                  \
-            fprintf(stderr, "error: line %d: %s (last error: %s)\n", __LINE__, #condition, text_); \
-            if (++failures > 20)                                                                   \
-                exit(EXIT_FAILURE);                                                                \
-        }                                                                                          \
-    } while (0)
 
 static int32_t try_make(const char *text, attn_cache **cache)
 {

@@ -15,21 +15,9 @@
 #include <attn/attn.h>
 
 #include "../mech/rng.h"
+#include "check_that.h"
 
 enum { D = 8, MOST = 1400, HEADS = 6, KV = 3, SEQS = 3 };
-
-static int failures;
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            char text_[512];                                                                       \
-            attn_last_error(text_, sizeof text_);                                                  \
-            fprintf(stderr, "error: line %d: %s (last error: %s)\n", __LINE__, #condition, text_); \
-            if (++failures > 20)                                                                   \
-                exit(EXIT_FAILURE);                                                                \
-        }                                                                                          \
-    } while (0)
 
 static attn_tensor dense(void *data, int32_t dtype, int32_t rank, const int64_t *shape)
 {
