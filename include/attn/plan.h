@@ -481,9 +481,9 @@ ATTN_API int32_t attn_role_is_output(int32_t role);
  * The shape of a role as text, such as "B,Hq,Nq,D" or "Hout | S?,Hout,Q?";
  * NULL for a number that is none. B: batch, 1 if packed; S: sequences; Hq Hk
  * Hv Hout D Dv: as in the descriptor; Nq Nk: all rows and keys of the
- * tensors; N2: keys of K2; R: entries of ROWS; Q K: those of the longest
- * sequence, or more if packed; a number; other letters: a size of the
- * mechanism; *: any. ? behind: or 1. Static string. Any thread. Since 0.1.
+ * tensors; N2: keys of K2, Nk if packed; R: entries of ROWS; Q K: those of
+ * the longest sequence, or more if packed; a number; other letters: a size of
+ * the mechanism; *: any. ? behind: or 1. Static string. Any thread. Since 0.1.
  */
 ATTN_API const char *attn_role_shape(int32_t role);
 

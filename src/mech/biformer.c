@@ -31,6 +31,7 @@ static int32_t stage(const struct attn__params *v, const struct attn__problem *w
 
 static const struct attn__recipe recipe = {
     .n_stages = 1,
+    .by_sequence = true,
     .stage = stage,
     .workspace = attn__select_attend_workspace,
     .select = attn__select_attend_select,

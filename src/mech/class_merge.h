@@ -40,7 +40,7 @@ void attn__class_attend(const struct attn__recipe_run *r, int32_t n, const attn_
  * sum, norms and mixes may not.
  */
 #define ATTN__CLASS_REFUSED                                                                        \
-    {ATTN_PARAM_PACKED, ATTN__REFUSED, 0, 0}, {ATTN_PARAM_MASK, ATTN__REFUSED, 0, 0},              \
+    {ATTN_PARAM_MASK, ATTN__REFUSED, 0, 0},                                                        \
         {ATTN_PARAM_SINK_LOGITS, ATTN__REFUSED, 0, 0}, {ATTN_PARAM_WANT, ATTN__REFUSED, 0, 0},     \
         {ATTN_PARAM_SOLVER, ATTN__REFUSED, 0, 0}, {ATTN_PARAM_NORMALIZER, ATTN__REFUSED, 0, 0},    \
         {ATTN_PARAM_OUT_NORM, ATTN__REFUSED, 0, 0}, {ATTN_PARAM_HEAD_MIX, ATTN__REFUSED, 0, 0},    \

@@ -102,7 +102,7 @@ int32_t attn__mech_complexformer(const struct attn__params *params, const struct
         return attn__error_set(ATTN_ERR_INVALID,
                                "rope is half, but complexformer's complex numbers are pairs of "
                                "neighbours: expected interleaved or none");
-    int32_t status = attn__one_attend(params, mem, settings, N_SETTINGS, &recipe, true, p);
+    int32_t status = attn__one_attend(params, mem, settings, N_SETTINGS, &recipe, p);
     if (status != ATTN_OK)
         return status;
     if (p->d % 2 != 0 || p->hk != p->hq) {

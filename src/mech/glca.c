@@ -71,6 +71,7 @@ static int32_t check(const struct attn__call *c)
 
 static const struct attn__recipe recipe = {
     .n_stages = 1,
+    .by_sequence = true,
     .stage = attn__preset_same,
     .workspace = workspace,
     .run = run,
@@ -87,7 +88,7 @@ int32_t attn__mech_glca(const struct attn__params *params, const struct attn__me
     p->check_call = check;
     p->takes[ATTN__SLOT_ROWS] = ATTN__TAKES_MUST;
     p->takes[ATTN__SLOT_Q_LEN] = ATTN__TAKES_NOT;
-    p->shape[ATTN__SLOT_OUT] = "B,Hout,R,Dv";
-    p->shape[ATTN__SLOT_LSE] = "B,Hout,R";
+    p->shape[ATTN__SLOT_OUT] = "S,Hout,R,Dv";
+    p->shape[ATTN__SLOT_LSE] = "S,Hout,R";
     return ATTN_OK;
 }

@@ -124,6 +124,7 @@ static void run(const struct attn__recipe_run *r)
 
 static const struct attn__recipe recipe = {
     .n_stages = 1,
+    .by_sequence = true,
     .stage = stage,
     .workspace = workspace,
     .run = run,
@@ -132,14 +133,15 @@ static const struct attn__recipe recipe = {
 int32_t attn__mech_lama(const struct attn__params *params, const struct attn__mem *mem,
                         struct attn__problem *p)
 {
-    static const int32_t known[] = {ATTN_PARAM_MASK, ATTN_PARAM_WANT, ATTN_PARAM_SOLVER};
+    static const int32_t known[] = {ATTN_PARAM_MASK, ATTN_PARAM_WANT, ATTN_PARAM_SOLVER,
+                                    ATTN_PARAM_PACKED};
     static const enum attn__slot rows[] = {ATTN__SLOT_LSE, ATTN__SLOT_ROWMAX, ATTN__SLOT_ENTROPY,
                                            ATTN__SLOT_ARGMAX};
     int32_t status = attn__preset_only(params, known, sizeof known / sizeof known[0]);
     if (status == ATTN_OK)
         status = attn__one_attend_biased(params);
     if (status == ATTN_OK)
-        status = attn__one_attend(params, mem, settings, N_SETTINGS, &recipe, false, p);
+        status = attn__one_attend(params, mem, settings, N_SETTINGS, &recipe, p);
     if (status != ATTN_OK)
         return status;
     if (p->dv != p->d) {
@@ -151,12 +153,13 @@ int32_t attn__mech_lama(const struct attn__params *params, const struct attn__me
         return status;
     }
     p->takes[ATTN__SLOT_Q] = p->takes[ATTN__SLOT_V] = p->takes[ATTN__SLOT_Q_LEN] = ATTN__TAKES_NOT;
+    p->takes[ATTN__SLOT_Q_OFFSETS] = ATTN__TAKES_NOT;
     p->takes[ATTN__SLOT_LAMA_P] = p->takes[ATTN__SLOT_LAMA_Q] = ATTN__TAKES_MUST;
-    p->shape[ATTN__SLOT_MASK] = "B?,1,1,Nk";
-    p->shape[ATTN__SLOT_OUT] = "B,Hout,1,Dv";
-    p->shape[ATTN__SLOT_PROBS] = p->shape[ATTN__SLOT_SCORES_BIASED] = "B,Hout,1,Nk";
-    p->shape[ATTN__SLOT_COLSUM] = "B,Hout,Nk";
+    p->shape[ATTN__SLOT_MASK] = "S?,1,1,K";
+    p->shape[ATTN__SLOT_OUT] = "S,Hout,1,Dv";
+    p->shape[ATTN__SLOT_PROBS] = p->shape[ATTN__SLOT_SCORES_BIASED] = "S,Hout,1,K";
+    p->shape[ATTN__SLOT_COLSUM] = "S,Hout,K";
     for (size_t n = 0; n < sizeof rows / sizeof rows[0]; n++)
-        p->shape[rows[n]] = "B,Hout,1";
+        p->shape[rows[n]] = "S,Hout,1";
     return ATTN_OK;
 }

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "problem/pieces.h"
 #include "problem/mech_list.h"
+#include "problem/sequences.h"
 
 static const struct {
     int32_t id;
@@ -85,6 +86,14 @@ static int32_t check_only(const struct attn__params *params, const struct attn__
                            attn__mech_list_name(params->mech));
 }
 
+static int32_t check_packed(const struct attn__mem *mem, struct attn__problem *p)
+{
+    int32_t status = attn__sequences_are(p) ? attn__sequences_allowed(p) : ATTN_OK;
+    if (status != ATTN_OK)
+        attn__problem_free(p, mem);
+    return status;
+}
+
 int32_t attn__mech_problem(const struct attn__params *params, const struct attn__mem *mem,
                            struct attn__problem *p)
 {
@@ -98,6 +107,8 @@ int32_t attn__mech_problem(const struct attn__params *params, const struct attn_
             status = check_view(params);
         if (status == ATTN_OK)
             status = mechs[n].problem(params, mem, p);
+        if (status == ATTN_OK)
+            status = check_packed(mem, p);
         return status == ATTN_OK ? check_only(params, mem, p) : status;
     }
     return attn__error_set(ATTN_ERR_UNKNOWN_MECH, "no mechanism has number %d", (int)params->mech);

@@ -149,6 +149,7 @@ static void run(const struct attn__recipe_run *r)
 
 static const struct attn__recipe recipe = {
     .n_stages = STAGES,
+    .by_sequence = true,
     .stage = stage,
     .workspace = workspace,
     .run = run,
@@ -161,7 +162,8 @@ static int32_t whole_problem(const struct attn__params *params, const struct att
                              struct attn__problem *p)
 {
     static const int32_t also[] = {ATTN_PARAM_CAUSAL, ATTN_PARAM_Q_HEAD, ATTN_PARAM_K_HEAD,
-                                   ATTN_PARAM_V_HEAD, ATTN_PARAM_SCALE,  ATTN_PARAM_SOFTCAP};
+                                   ATTN_PARAM_V_HEAD, ATTN_PARAM_SCALE,  ATTN_PARAM_SOFTCAP,
+                                   ATTN_PARAM_PACKED};
     struct attn__params copy;
     int32_t status = attn__preset_only(params, also, sizeof also / sizeof also[0]);
     if (status != ATTN_OK)

@@ -222,6 +222,7 @@ static void run(const struct attn__recipe_run *r)
 
 static const struct attn__recipe recipe = {
     .n_stages = PARTS,
+    .by_sequence = true,
     .stage = stage,
     .workspace = workspace,
     .select = select,
@@ -229,7 +230,8 @@ static const struct attn__recipe recipe = {
 };
 
 /* select=only: the choice of the selected part. */
-static const struct attn__recipe selecting = {.workspace = workspace, .select = select};
+static const struct attn__recipe selecting = {
+    .by_sequence = true, .workspace = workspace, .select = select};
 
 /* Padding rows as well. */
 static int32_t check_gates(const attn_tensor *t)
@@ -279,6 +281,10 @@ static int32_t check(const struct attn__problem *p)
                                "nsa_top is %" PRId64
                                ", expected at least the %" PRId64 " of nsa_first and nsa_last",
                                s->top, s->first + s->last);
+    if (p->packed && is_given(p))
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "packed and nsa_given are set, expected one of them: runs of "
+                               "keys have no offsets of their own");
     if (p->hq % p->hk != 0 || p->hout != p->hq || p->hv != p->hk)
         return attn__error_set(ATTN_ERR_INVALID,
                                "h=%" PRId64 "/%" PRId64 "/%" PRId64

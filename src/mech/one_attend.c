@@ -38,20 +38,17 @@ int32_t attn__one_attend_stage(const struct attn__params *user, const struct att
 
 int32_t attn__one_attend(const struct attn__params *user, const struct attn__mem *mem,
                          const struct attn__setting *settings, size_t n,
-                         const struct attn__recipe *recipe, bool packed, struct attn__problem *p)
+                         const struct attn__recipe *recipe, struct attn__problem *p)
 {
     int32_t status = attn__preset(user, mem, settings, n, p);
     if (status != ATTN_OK)
         return status;
     p->recipe = recipe;
-    const char *reason = p->k == ATTN_UNBOUNDED ? "k is inf, expected a number" : NULL;
-    if (p->packed && !packed)
-        reason = "packed is set, expected sequences in a batch";
-    if (!reason)
+    if (p->k != ATTN_UNBOUNDED)
         return ATTN_OK;
     attn__problem_free(p, mem);
-    return attn__error_set(ATTN_ERR_UNSUPPORTED, "%s: changed rows are kept in the workspace",
-                           reason);
+    return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                           "k is inf, expected a number: changed rows are kept in the workspace");
 }
 
 int32_t attn__one_attend_biased(const struct attn__params *user)

@@ -20,10 +20,10 @@ int32_t attn__one_attend_stage(const struct attn__params *user, const struct att
                                const struct attn__setting *settings, size_t n,
                                struct attn__problem *p);
 
-/* The whole, with k a number; packed: it takes packed batches. */
+/* The whole, with k a number. */
 int32_t attn__one_attend(const struct attn__params *user, const struct attn__mem *mem,
                          const struct attn__setting *settings, size_t n,
-                         const struct attn__recipe *recipe, bool packed, struct attn__problem *p);
+                         const struct attn__recipe *recipe, struct attn__problem *p);
 
 /* Where the scores are a bias of products that are 0: refuses the outputs that
  * have them before biases. */

@@ -29,13 +29,12 @@ static bool workspace(const struct attn__problem *p, const struct attn__machine 
     return s.ok;
 }
 
-/* Groups are even. Mean and deviation are those of all rows, so that every row
- * hangs on all of them: none is later, padding or another sequence's. */
+/* Groups are even. Mean and deviation are those of all rows of a sequence, so
+ * that every row hangs on all of them: none is later or padding. */
 static const struct attn__setting settings[] = {
     {ATTN_PARAM_Q_HEAD, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_K_HEAD, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_V_HEAD, ATTN__REFUSED, 0, 0},
-    {ATTN_PARAM_PACKED, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_CAUSAL, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_OUT_GATE, ATTN__REFUSED, 0, 0},
     {ATTN_PARAM_OUT_NORM, ATTN__REFUSED, 0, 0},
@@ -71,6 +70,7 @@ static void run(const struct attn__recipe_run *r)
 
 static const struct attn__recipe recipe = {
     .n_stages = 1,
+    .by_sequence = true,
     .stage = stage,
     .workspace = workspace,
     .run = run,

@@ -341,6 +341,7 @@ static int32_t check(const struct attn__call *c)
 
 static const struct attn__recipe recipe = {
     .n_stages = STAGES,
+    .by_sequence = true,
     .stage = stage,
     .workspace = workspace,
     .run = run,
@@ -354,14 +355,15 @@ static const struct attn__setting settings[] = {
 int32_t attn__mech_pine(const struct attn__params *params, const struct attn__mem *mem,
                         struct attn__problem *p)
 {
-    int32_t also[ROPE_PARAMS + 6] = {ATTN_PARAM_CAUSAL, ATTN_PARAM_Q_HEAD, ATTN_PARAM_K_HEAD,
-                                     ATTN_PARAM_V_HEAD, ATTN_PARAM_SCALE,  ATTN_PARAM_SOFTCAP};
+    int32_t also[7 + ROPE_PARAMS] = {ATTN_PARAM_CAUSAL, ATTN_PARAM_Q_HEAD, ATTN_PARAM_K_HEAD,
+                                     ATTN_PARAM_V_HEAD, ATTN_PARAM_SCALE,  ATTN_PARAM_SOFTCAP,
+                                     ATTN_PARAM_PACKED};
     struct attn__params copy;
     int64_t docs = attn__params_i64_or(params, ATTN_PARAM_PINE_DOCS, 0);
     if (docs == 0)
         return attn__error_set(ATTN_ERR_UNSET, "pine needs pine_docs (the most documents of a "
                                                "prompt), which was not set");
-    memcpy(also + 6, rope_params, sizeof rope_params);
+    memcpy(also + 7, rope_params, sizeof rope_params);
     int32_t status = attn__preset_only(params, also, sizeof also / sizeof also[0]);
     if (status != ATTN_OK)
         return status;

@@ -116,6 +116,7 @@ static void run(const struct attn__recipe_run *r)
 
 static const struct attn__recipe recipe = {
     .n_stages = 1,
+    .by_sequence = true,
     .stage = stage,
     .workspace = workspace,
     .run = run,
@@ -126,7 +127,7 @@ int32_t attn__mech_pointer(const struct attn__params *params, const struct attn_
 {
     int32_t status = attn__one_attend_biased(params);
     if (status == ATTN_OK)
-        status = attn__one_attend(params, mem, settings, N_SETTINGS, &recipe, false, p);
+        status = attn__one_attend(params, mem, settings, N_SETTINGS, &recipe, p);
     if (status != ATTN_OK)
         return status;
     p->takes[ATTN__SLOT_POINTER_W] = ATTN__TAKES_MUST;

@@ -123,7 +123,8 @@ int32_t attn__preset_plain(const struct attn__params *user, const struct attn__m
                            bool causal, struct attn__problem *p)
 {
     static const int32_t plain[] = {ATTN_PARAM_CAUSAL, ATTN_PARAM_Q_HEAD, ATTN_PARAM_K_HEAD,
-                                    ATTN_PARAM_V_HEAD, ATTN_PARAM_SCALE,  ATTN_PARAM_SOFTCAP};
+                                    ATTN_PARAM_V_HEAD, ATTN_PARAM_SCALE,  ATTN_PARAM_SOFTCAP,
+                                    ATTN_PARAM_PACKED};
     const int skip = causal ? 0 : 1;
     int32_t status =
         attn__preset_only(user, plain + skip, sizeof plain / sizeof plain[0] - (size_t)skip);

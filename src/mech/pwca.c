@@ -70,6 +70,7 @@ static void run(const struct attn__recipe_run *r)
 
 static const struct attn__recipe recipe = {
     .n_stages = SOURCES,
+    .by_sequence = true,
     .stage = attn__preset_same,
     .workspace = workspace,
     .run = run,

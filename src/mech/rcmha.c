@@ -84,6 +84,7 @@ static void run(const struct attn__recipe_run *r)
 
 static const struct attn__recipe recipe = {
     .n_stages = 1,
+    .by_sequence = true,
     .stage = stage,
     .workspace = workspace,
     .run = run,
@@ -92,7 +93,7 @@ static const struct attn__recipe recipe = {
 int32_t attn__mech_rcmha(const struct attn__params *params, const struct attn__mem *mem,
                          struct attn__problem *p)
 {
-    int32_t status = attn__one_attend(params, mem, settings, N_SETTINGS, &recipe, false, p);
+    int32_t status = attn__one_attend(params, mem, settings, N_SETTINGS, &recipe, p);
     if (status != ATTN_OK)
         return status;
     p->takes[ATTN__SLOT_CONV_Q] = p->takes[ATTN__SLOT_CONV_K] = p->takes[ATTN__SLOT_CONV_V] =

@@ -128,6 +128,7 @@ static void run(const struct attn__recipe_run *r)
 
 static const struct attn__recipe recipe = {
     .n_stages = 2,
+    .by_sequence = true,
     .stage = stage,
     .workspace = workspace,
     .run = run,

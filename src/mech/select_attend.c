@@ -321,6 +321,7 @@ static int32_t check_unasked(const struct attn__params *user)
 static void select_only(struct attn__problem *p)
 {
     static const struct attn__recipe recipe = {
+        .by_sequence = true,
         .workspace = attn__select_attend_workspace,
         .select = attn__select_attend_select,
     };
@@ -338,7 +339,7 @@ int32_t attn__select_attend(const struct attn__params *user, const struct attn__
         ATTN_PARAM_CAUSAL, ATTN_PARAM_ALIGN,  ATTN_PARAM_SCALE,   ATTN_PARAM_SOFTCAP,
         ATTN_PARAM_Q_HEAD, ATTN_PARAM_K_HEAD, ATTN_PARAM_V_HEAD,  ATTN_PARAM_KV_HEAD,
         ATTN_PARAM_SOLVER, ATTN_PARAM_WANT,   ATTN_PARAM_MASS_CLASSES,
-        ATTN_PARAM_SELECT,
+        ATTN_PARAM_SELECT, ATTN_PARAM_PACKED,
     };
     bool only = attn__params_i64_or(user, ATTN_PARAM_SELECT, 0) == ATTN_SELECT_ONLY;
     int32_t status = attn__preset_only(user, also, sizeof also / sizeof also[0]);

@@ -51,6 +51,7 @@ void attn__select_attend_run(const struct attn__recipe_run *r);
     }                                                                                             \
     static const struct attn__recipe recipe = {                                                   \
         .n_stages = 1,                                                                            \
+        .by_sequence = true,                                                                      \
         .stage = stage,                                                                           \
         .workspace = attn__select_attend_workspace,                                               \
         .select = attn__select_attend_select,                                                     \

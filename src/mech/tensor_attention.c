@@ -157,6 +157,7 @@ static int32_t check(const struct attn__call *c)
 
 static const struct attn__recipe recipe = {
     .n_stages = 1,
+    .by_sequence = true,
     .stage = stage,
     .workspace = workspace,
     .run = run,

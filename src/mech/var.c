@@ -94,6 +94,7 @@ static void run(const struct attn__recipe_run *r)
 
 static const struct attn__recipe recipe = {
     .n_stages = CLASSES,
+    .by_sequence = true,
     .stage = stage,
     .workspace = workspace,
     .run = run,

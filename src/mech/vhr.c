@@ -120,6 +120,7 @@ static void run(const struct attn__recipe_run *r)
 
 static const struct attn__recipe recipe = {
     .n_stages = STAGES,
+    .by_sequence = true,
     .stage = stage,
     .workspace = workspace,
     .run = run,

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/view.h"
 #include "problem/norm.h"
+#include "problem/sequences.h"
 
 /*
  * Views of empty tensors may hold anything, and NULL is legal. Solvers compute
@@ -135,19 +136,22 @@ static int32_t measure(struct attn__dims *d)
         q = first_of(c, q, k);
     int64_t b = extent_of(c, c->has[q] ? q : k, 0);
     d->b = p->packed ? 1 : b;
+    d->s = b; /* of a packed batch its offsets tell */
     /* where queries are made of tokens, those tell while there is no OUT */
     d->nq = c->has[q] ? extent_of(c, q, 2) : extent_of(c, ATTN__SLOT_ROUTER_X, 1);
     d->nk = extent_of(c, k, 2);
-    d->n2 = extent_of(c, ATTN__SLOT_K2, 2);
+    /* of a packed batch K_OFFSETS counts them, too */
+    d->n2 = p->packed ? d->nk : extent_of(c, ATTN__SLOT_K2, 2);
     d->picked = extent_of(c, ATTN__SLOT_ROWS, 1);
     if (attn__problem_tied(p) > 0 && __builtin_mul_overflow(d->nq, attn__problem_tied(p), &d->nk))
         d->nk = -1; /* fits no tensor */
-    int32_t status = c->has[q] ? attn__bind_shape(d, q) : ATTN_OK;
+    /* OUT in the place of Q may have a row a sequence, so it waits for the offsets */
+    bool early = c->has[q] && !(p->packed && attn__role_table[q].output);
+    int32_t status = early ? attn__bind_shape(d, q) : ATTN_OK;
     if (status == ATTN_OK && c->has[k])
         status = attn__bind_shape(d, k);
     if (status != ATTN_OK || p->packed)
         return status == ATTN_OK ? attn__bind_offsets(d) : status;
-    d->s = d->b;
     d->max_q = d->nq;
     d->max_k = d->nk;
     status = at_most(q, 0, d->b, p->b);
@@ -181,7 +185,7 @@ static int32_t bind(const struct attn__rules *rules, const attn_arg *args, size_
         status = attn__bind_score(&d);
     call->n_seq = d.s;
     if (status == ATTN_OK && p->check_call)
-        status = p->check_call(call);
+        status = attn__sequences_are(p) ? attn__sequences_check(call) : p->check_call(call);
     return status;
 }
 

@@ -47,8 +47,6 @@ struct attn__rules {
 int32_t attn__rules_make(const struct attn__problem *p, const struct attn__mem *mem,
                          struct attn__rules **rules);
 void attn__rules_free(struct attn__rules *rules, const struct attn__mem *mem);
-/* The shapes of a role, in words. */
-const char *attn__rules_shape(const struct attn__problem *p, enum attn__slot slot);
 
 /* What extents and types are checked against. */
 struct attn__dims {

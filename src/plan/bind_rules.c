@@ -7,24 +7,20 @@
 
 #include "base/error.h"
 #include "plan/bind.h"
+#include "problem/shape_words.h"
 
-static bool is_word(const char *text, size_t n, const char *word)
-{
-    return strlen(word) == n && memcmp(text, word, n) == 0;
-}
-
-static int64_t number(const char *text, size_t n)
+static int64_t number(const struct attn__word *w)
 {
     int64_t x = 0;
-    for (size_t i = 0; i < n; i++)
-        x = x * 10 + (text[i] - '0');
+    for (size_t i = 0; i < w->length; i++)
+        x = x * 10 + (w->text[i] - '0');
     return x;
 }
 
 #define LENGTH(name) offsetof(struct attn__dims, name)
 
-static struct attn__extent_rule extent_of(const struct attn__problem *p, const char *text,
-                                          size_t n)
+static struct attn__extent_rule extent_of(const struct attn__problem *p,
+                                          const struct attn__word *w)
 {
     const struct {
         const char *word;
@@ -41,18 +37,17 @@ static struct attn__extent_rule extent_of(const struct attn__problem *p, const c
         {"D", LENGTH(none), p->d, false},   {"Dv", LENGTH(none), p->dv, false},
         {"Hout", LENGTH(none), p->hout, false},
     };
-    struct attn__extent_rule e = {.of = LENGTH(none), .one_too = text[n - 1] == '?'};
-    n -= e.one_too;
-    if (text[0] == '*') {
+    struct attn__extent_rule e = {.of = LENGTH(none), .one_too = w->one_too};
+    if (w->text[0] == '*') {
         e.any = true;
         return e;
     }
-    if (text[0] >= '0' && text[0] <= '9') {
-        e.add = number(text, n);
+    if (w->text[0] >= '0' && w->text[0] <= '9') {
+        e.add = number(w);
         return e;
     }
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (is_word(text, n, words[i].word)) {
+        if (attn__word_is(w, words[i].word)) {
             e.of = words[i].of;
             e.add = words[i].add;
             e.at_least = words[i].longest && p->packed;
@@ -60,7 +55,7 @@ static struct attn__extent_rule extent_of(const struct attn__problem *p, const c
         }
     }
     for (int32_t i = 0; i < p->n_extents; i++)
-        if (is_word(text, n, p->extent[i].name))
+        if (attn__word_is(w, p->extent[i].name))
             e.add = p->extent[i].value;
     return e;
 }
@@ -69,11 +64,9 @@ static struct attn__extent_rule extent_of(const struct attn__problem *p, const c
 static const char *parse(const struct attn__problem *p, const char *text,
                          struct attn__shape_rule *s)
 {
-    while (*text && *text != ' ') {
-        size_t n = strcspn(text, ", ");
-        s->e[s->rank++] = extent_of(p, text, n);
-        text += n + (text[n] == ',');
-    }
+    struct attn__word w;
+    while (attn__word_next(&text, &w))
+        s->e[s->rank++] = extent_of(p, &w);
     return *text ? text + strlen(" | ") : text;
 }
 
@@ -94,11 +87,6 @@ static void types_of(const struct attn__problem *p, enum attn__types types, int3
     memcpy(of, table[types], 2 * sizeof *of);
 }
 
-const char *attn__rules_shape(const struct attn__problem *p, enum attn__slot slot)
-{
-    return p->shape[slot] ? p->shape[slot] : attn__role_table[slot].shape;
-}
-
 static size_t rules_bytes(int32_t n)
 {
     return sizeof(struct attn__rules) + (size_t)n * sizeof(struct attn__role_rule);
@@ -117,7 +105,7 @@ int32_t attn__rules_make(const struct attn__problem *p, const struct attn__mem *
     made->p = p;
     for (int slot = 0; slot < ATTN__ROLE_COUNT; slot++) {
         struct attn__role_rule *r = &made->rule[made->n];
-        const char *text = attn__rules_shape(p, (enum attn__slot)slot);
+        const char *text = attn__shape_words(p, (enum attn__slot)slot);
         if (p->takes[slot] == ATTN__TAKES_NOT)
             continue;
         made->at[slot] = (uint8_t)made->n++;

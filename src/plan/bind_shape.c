@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "plan/bind.h"
+#include "problem/shape_words.h"
 
 static const struct attn__role_rule *rule_of(const struct attn__dims *d, enum attn__slot slot)
 {
@@ -91,7 +92,7 @@ int32_t attn__bind_tell(const struct attn__dims *d, enum attn__slot slot, attn_t
         return attn__error_set(ATTN_ERR_ROLE,
                                "extent %d of role %s is the caller's to choose (shape %s)",
                                (int)free_extent(s), attn__role_table[slot].name,
-                               attn__rules_shape(d->p, slot));
+                               attn__shape_words(d->p, slot));
     for (int32_t n = 0; n < s->rank; n++)
         extents[n] = wanted(d, &s->e[n]);
     return attn_tensor_init(t, NULL, r->type[0], s->rank, extents);

@@ -54,26 +54,31 @@ static int32_t check_offsets(const struct attn__dims *d, enum attn__slot slot, i
 int32_t attn__bind_offsets(struct attn__dims *d)
 {
     const struct attn__problem *p = d->p;
-    const attn_tensor *offsets = &d->call->t[ATTN__SLOT_Q_OFFSETS];
-    if (!d->call->has[ATTN__SLOT_Q_OFFSETS])
-        return attn__error_set(ATTN_ERR_ROLE, "role q_offsets is missing");
+    const struct attn__call *c = d->call;
+    bool queries = p->takes[ATTN__SLOT_Q_OFFSETS] != ATTN__TAKES_NOT;
+    enum attn__slot first = queries ? ATTN__SLOT_Q_OFFSETS : ATTN__SLOT_K_OFFSETS;
+    const attn_tensor *offsets = &c->t[first];
+    if (!c->has[first])
+        return attn__error_set(ATTN_ERR_ROLE, "role %s is missing", name_of(first));
     d->s = offsets->rank == 1 ? offsets->shape[0] - 1 : 0;
     if (d->s < 0)
-        return attn__error_set(ATTN_ERR_SHAPE, "q_offsets is empty, expected one entry more than "
-                                               "there are sequences");
-    int32_t status = attn__bind_shape(d, ATTN__SLOT_Q_OFFSETS);
-    if (status == ATTN_OK && d->call->has[ATTN__SLOT_K_OFFSETS])
+        return attn__error_set(ATTN_ERR_SHAPE,
+                               "%s is empty, expected one entry more than there are sequences",
+                               name_of(first));
+    int32_t status = attn__bind_shape(d, first);
+    if (status == ATTN_OK && queries && c->has[ATTN__SLOT_K_OFFSETS])
         status = attn__bind_shape(d, ATTN__SLOT_K_OFFSETS);
     if (status == ATTN_OK && d->s > p->b)
         status = attn__error_set(ATTN_ERR_SHAPE,
-                                 "q_offsets has %" PRId64
+                                 "%s has %" PRId64
                                  " sequences, the plan was made for at most %" PRId64,
-                                 d->s, p->b);
-    if (status == ATTN_OK)
+                                 name_of(first), d->s, p->b);
+    d->max_q = p->q; /* of rows that are not the caller's */
+    if (status == ATTN_OK && queries)
         status = check_offsets(d, ATTN__SLOT_Q_OFFSETS, d->nq, p->q, &d->max_q);
     if (status == ATTN_OK)
         d->max_k = d->max_q * attn__problem_tied(p);
-    if (status == ATTN_OK && d->call->has[ATTN__SLOT_K_OFFSETS])
+    if (status == ATTN_OK && c->has[ATTN__SLOT_K_OFFSETS])
         status = check_offsets(d, ATTN__SLOT_K_OFFSETS, d->nk, p->k, &d->max_k);
     return status;
 }
@@ -83,7 +88,7 @@ static int32_t check_lengths(const struct attn__dims *d)
     const struct attn__call *c = d->call;
     for (int64_t i = 0; i < d->s; i++) {
         int64_t q_all = d->nq, k_all = d->nk, start = 0;
-        if (d->p->packed) {
+        if (d->p->packed && c->has[ATTN__SLOT_Q_OFFSETS]) {
             q_all = list_at(c, ATTN__SLOT_Q_OFFSETS, i + 1) - list_at(c, ATTN__SLOT_Q_OFFSETS, i);
         }
         if (d->p->packed && c->has[ATTN__SLOT_K_OFFSETS]) {

@@ -41,6 +41,11 @@ struct attn_plan {
      * begins; `choice` is not used then. */
     struct attn_plan **stage;
     size_t stage_ws;
+    /* In front of it: rooms of the recipe, so large each; one, or one for every
+     * sequence that is run by itself and has to keep what it selected. */
+    int64_t n_rooms;
+    size_t room_bytes;
+    struct attn__problem one; /* of such a sequence, see problem/sequences.h */
 };
 
 enum { ATTN__WS_ALIGN = 64 };

@@ -25,6 +25,7 @@ struct attn__score_tables {
 struct attn__call {
     const struct attn__problem *p;
     int64_t n_seq;
+    int64_t first_seq; /* what callbacks are told that sequence 0 is */
     struct attn__score_tables tables;
     const struct attn__paged_view *view; /* instead of K and V; NULL: none */
     int64_t view_row;                    /* of the layer */
@@ -39,7 +40,7 @@ struct attn__call {
 static inline void attn__call_begin(struct attn__call *c, const struct attn__problem *p)
 {
     c->p = p;
-    c->n_seq = 0;
+    c->n_seq = c->first_seq = 0;
     c->view = NULL;
     c->view_row = 0;
     c->tables = (struct attn__score_tables){0};

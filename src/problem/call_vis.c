@@ -82,7 +82,7 @@ struct attn__vis attn__call_vis(const struct attn__call *c, const struct attn__s
                           .h0 = h,
                           .group = group,
                           .user = (void *)(uintptr_t)c->object[ATTN__SLOT_USER],
-                          .seq = s->index};
+                          .seq = c->first_seq + s->index};
 
     if (c->view) {
         const struct attn__paged *t = attn__call_paged(c, s, h);

@@ -4,7 +4,7 @@
  */
 #include "problem/recipe.h"
 
-#include <string.h>
+#include "problem/shape_words.h"
 
 struct attn__call attn__recipe_call(const struct attn__recipe_run *r)
 {
@@ -14,6 +14,7 @@ struct attn__call attn__recipe_call(const struct attn__recipe_run *r)
     struct attn__call c;
     attn__call_begin(&c, NULL);
     c.n_seq = r->call->n_seq;
+    c.first_seq = r->call->first_seq;
     c.view = r->call->view;
     c.view_row = r->call->view_row;
     for (size_t n = 0; n < sizeof lengths / sizeof lengths[0]; n++)
@@ -27,12 +28,10 @@ struct attn__call attn__recipe_call(const struct attn__recipe_run *r)
 /* The dimension of a role's shape that rows (Nq, Nk) are along, or -1. */
 static int32_t place_of(const char *rows, const char *shape)
 {
-    for (int32_t n = 0; *shape && *shape != ' '; n++) {
-        size_t length = strcspn(shape, ", ");
-        if (length == 2 && memcmp(shape, rows, 2) == 0)
+    struct attn__word w;
+    for (int32_t n = 0; attn__word_next(&shape, &w); n++)
+        if (attn__word_is(&w, rows))
             return n;
-        shape += length + (shape[length] == ',');
-    }
     return -1;
 }
 
@@ -48,8 +47,7 @@ static void rebase(const char *rows, enum attn__slot given, int64_t *offsets,
     for (int64_t n = 0; n <= c->n_seq; n++)
         offsets[n] = attn__load_i64(from->data, n * from->stride[0], from->dtype) - first;
     for (int slot = 0; slot < ATTN__ROLE_COUNT; slot++) {
-        const char *shape = p->shape[slot] ? p->shape[slot] : attn__role_table[slot].shape;
-        int32_t n = place_of(rows, shape);
+        int32_t n = place_of(rows, attn__shape_words(p, (enum attn__slot)slot));
         attn_tensor *t = &c->t[slot];
         if (!c->has[slot] || n < 0)
             continue;

@@ -21,6 +21,7 @@ struct attn__recipe_run {
     const struct attn__machine *machine;
     struct attn__threads *threads;
     char *ws; /* what `workspace` asked for, 64-byte aligned */
+    char *stage_ws; /* of the stages, which have it one after another */
     /* Runs ATTEND stage n; call->p is set here. */
     void (*attend)(const struct attn__recipe_run *r, int32_t n, struct attn__call *call);
     const void *plan;
@@ -29,6 +30,9 @@ struct attn__recipe_run {
 
 struct attn__recipe {
     int32_t n_stages; /* ATTEND stages */
+    /* Packed batches come one sequence after another, each as a batch of one
+     * (problem/sequences.h); else they come as they are. */
+    bool by_sequence;
     /* The problem of stage n, from the parameters of the mechanism. Called in
      * order at planning; fails as attn__mech_problem does. */
     int32_t (*stage)(const struct attn__params *v, const struct attn__problem *whole, int32_t n,

@@ -11,7 +11,8 @@ static void call(const struct attn__call *c, const struct attn__seq *s, float *a
                  int64_t nk)
 {
     void *user = (void *)(uintptr_t)c->object[ATTN__SLOT_USER];
-    c->p->score.user(user, at, q_stride, k_stride, s->index, h, i0, nq, j0, nk);
+    c->p->score.user(user, at, q_stride, k_stride, c->first_seq + s->index, h, i0, nq, j0,
+                     nk);
 }
 
 void attn__score_user_tile(const struct attn__score *x, const struct attn__score_tile *t)

@@ -24,7 +24,6 @@ static const struct {
     {"pwca h=1 q=1 k=1 d=1 normalizer=relu", ATTN_ERR_INVALID, "normalizer is set, but pwca"},
     {"pwca h=1 q=1 k=1 d=1 row_scale", ATTN_ERR_INVALID, "row_scale is set, but pwca"},
     {"glca h=1 q=1 k=1 d=1 must=band[1,1,0,1]", ATTN_ERR_INVALID, "glca has no pieces"},
-    {"glca h=1 q=1 k=1 d=1 packed", ATTN_ERR_INVALID, "packed is set, but glca"},
     {"act h=2 q=4 k=4 d=1 act_heads=[0,2]", ATTN_ERR_INVALID, "act_heads[1] is 2"},
     {"act h=2 q=4 k=4 d=1 causal=0", ATTN_ERR_INVALID, "causal is 0, but act settles it as 1"},
     {"act h=2 q=4 k=inf d=1", ATTN_ERR_UNSUPPORTED, "k is inf"},

@@ -466,7 +466,6 @@ static const struct {
 } plans[] = {
     {"vhr h=2 q=4 k=4 d=4 vhr_alpha=2 head_factor", ATTN_ERR_INVALID, "head_factor is set"},
     {"vhr h=2 q=4 k=4 d=4 window=1,1", ATTN_ERR_INVALID, "window_left is set"},
-    {"vhr h=2 q=4 k=4 d=4 packed", ATTN_ERR_INVALID, "packed is set"},
     {"pine h=2 q=4 k=4 d=4", ATTN_ERR_UNSET, "pine needs pine_docs"},
     {"pine h=2 q=4 k=inf d=4 pine_docs=3", ATTN_ERR_UNSUPPORTED, "k is inf"},
     {"pine h=2 q=4 k=4 d=4 pine_docs=3 causal=0", ATTN_ERR_INVALID, "causal is 0"},

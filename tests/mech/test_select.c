@@ -322,7 +322,6 @@ START_TEST(refused)
         {"moba h=4 q=4 k=4 d=4 moba_top=2", ATTN_ERR_UNSET, "moba_block"},
         {"moba h=4 q=4 k=4 d=4 causal=0 moba_block=2 moba_top=1", ATTN_ERR_INVALID, "causal is 0"},
         {"moba h=4 q=4 k=inf d=4 moba_block=2 moba_top=1", ATTN_ERR_UNSUPPORTED, "k is inf"},
-        {"moba h=4 q=4 k=4 d=4 moba_block=2 moba_top=1 packed", ATTN_ERR_INVALID, "packed is set"},
         {"moba h=4 q=4 k=4 d=4 moba_block=2 moba_top=1 alibi", ATTN_ERR_INVALID, "alibi is set"},
         {"moba h=4 q=4 k=4 d=4 moba_block=2 moba_top=1 rope=half", ATTN_ERR_INVALID,
          "rope is set"},

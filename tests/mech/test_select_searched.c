@@ -398,7 +398,6 @@ START_TEST(refused)
         {"landmark " SMALL "landmark_blocks=2 causal=0", ATTN_ERR_INVALID, "causal is 0"},
         {"landmark " SMALL "landmark_blocks=2 landmark_over=heads", ATTN_ERR_INVALID,
          "landmark_over is set"},
-        {"landmark " SMALL "landmark_blocks=2 packed", ATTN_ERR_INVALID, "packed is set"},
         {"landmark h=4 q=4 k=inf d=8 landmark_blocks=2", ATTN_ERR_UNSUPPORTED, "k is inf"},
         {"sparsifiner " SMALL "causal", ATTN_ERR_INVALID, "causal is 1"},
         {"sparsifiner " SMALL "sparsifiner_given sparsifiner_top=2", ATTN_ERR_INVALID,
