@@ -30,13 +30,24 @@ static bool is_known(int32_t mech, int32_t param)
         ATTN_PARAM_VIEW,      ATTN_PARAM_OBSERVE,
         ATTN_PARAM_Q_HEAD,    ATTN_PARAM_K_HEAD,
         ATTN_PARAM_V_HEAD,    ATTN_PARAM_KV_HEAD,      ATTN_PARAM_CAUSAL,
+        ATTN_PARAM_WINDOW_LEFT, ATTN_PARAM_WINDOW_RIGHT, ATTN_PARAM_SINK_TOKENS,
         ATTN_PARAM_SCALE,     ATTN_PARAM_SOFTCAP,      ATTN_PARAM_ALIBI,
         ATTN_PARAM_ALIBI_SLOPES, ATTN_PARAM_SINK_LOGITS, ATTN_PARAM_HEAD_SCALE,
+        ATTN_PARAM_ROW_SCALE, ATTN_PARAM_LOGN_TRAIN,   ATTN_PARAM_SSMAX,
+        ATTN_PARAM_LOGN_COUNT, ATTN_PARAM_BIAS_TABLE,  ATTN_PARAM_TABLE_ZERO,
+        ATTN_PARAM_T5_BUCKETS, ATTN_PARAM_T5_MAX_DISTANCE, ATTN_PARAM_T5_BIDIRECTIONAL,
+        ATTN_PARAM_QUERY_TABLE, ATTN_PARAM_QUERY_TABLE_ZERO, ATTN_PARAM_QUERY_TABLE_BIAS,
+        ATTN_PARAM_Q_BIAS_CONTENT, ATTN_PARAM_Q_BIAS_TABLE, ATTN_PARAM_QK_NORM,
+        ATTN_PARAM_QK_NORM_EPS, ATTN_PARAM_QK_NORM_WEIGHT, ATTN_PARAM_QK_NORM_BIAS,
+        ATTN_PARAM_QK_NORM_PLUS_ONE,
         ATTN_PARAM_ROPE,      ATTN_PARAM_ROPE_DIM,     ATTN_PARAM_ROPE_BASE,
         ATTN_PARAM_ROPE_SCALING, ATTN_PARAM_ROPE_FACTOR, ATTN_PARAM_ROPE_ORIGINAL,
         ATTN_PARAM_ROPE_BETA_FAST, ATTN_PARAM_ROPE_BETA_SLOW, ATTN_PARAM_ROPE_TRUNCATE,
         ATTN_PARAM_ROPE_LOW,  ATTN_PARAM_ROPE_HIGH,    ATTN_PARAM_ROPE_APPLY,
         ATTN_PARAM_ROPE_ATTENTION, ATTN_PARAM_ROPE_MSCALE, ATTN_PARAM_ROPE_FREQS,
+        ATTN_PARAM_OUT_GATE,  ATTN_PARAM_OUT_NORM,     ATTN_PARAM_OUT_NORM_EPS,
+        ATTN_PARAM_OUT_NORM_WEIGHT, ATTN_PARAM_OUT_SCALE, ATTN_PARAM_HEAD_FACTOR,
+        ATTN_PARAM_HEAD_MIX,  ATTN_PARAM_HEAD_GATE,
         ATTN_PARAM_DTYPE,     ATTN_PARAM_KV_DTYPE,     ATTN_PARAM_WANT,
         ATTN_PARAM_SOLVER,    ATTN_PARAM_BLAS,         ATTN_PARAM_EXECUTORS,
         ATTN_PARAM_CHECK,     ATTN_PARAM_INVARIANT};
@@ -56,41 +67,107 @@ static int32_t check_known(const struct attn__params *v)
                                    "%s is set, which plans with a view do not know",
                                    attn_param_name(param));
     }
-    if (v->score_fn || v->mask_fn || v->pieces.n > 0)
-        return attn__error_set(ATTN_ERR_UNSUPPORTED,
-                               "plans with a view know no functions and no pieces of visibility; "
-                               "the rules of the cache say what is seen");
+    if (v->score_fn || v->mask_fn)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED, "plans with a view know no functions");
     return ATTN_OK;
 }
 
-/* Queries are turned again for each sequence: relative positions are all that
- * counts, and nothing but positions may turn. */
-static int32_t check_local(const struct attn__problem *p)
+/* Pieces that follow from the numbers of rows and keys alone. */
+static int32_t check_pieces(const struct attn__problem *p)
 {
-    const struct attn__rope *r = &p->rope;
-    if (r->pairing == ATTN_ROPE_NONE || !r->on_q || r->on_k)
-        return attn__error_set(ATTN_ERR_INVALID,
-                               "cache_keys=block_local, expected rope with rope_apply=q: queries "
-                               "are turned for each sequence that they read");
-    if (r->attention != 1)
-        return attn__error_set(ATTN_ERR_UNSUPPORTED,
-                               "cache_keys=block_local, expected a rope without rope_attention "
-                               "or rope_mscale");
-    if (p->invariant == ATTN_INVARIANT_CHUNK)
-        return attn__error_set(ATTN_ERR_UNSUPPORTED,
-                               "cache_keys=block_local, expected invariant=batch: some solvers "
-                               "turn queries and some keys");
+    for (int32_t n = 0; n < p->n_pieces; n++) {
+        int32_t kind = p->piece[n].kind;
+        bool numbers = kind == ATTN_PIECE_BAND || kind == ATTN_PIECE_PREFIX ||
+                       kind == ATTN_PIECE_STRIDE;
+        if (!numbers || p->piece[n].given)
+            return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                                   "plans with a view know of pieces band, stride and prefix with "
+                                   "its length; there is another one");
+    }
     return ATTN_OK;
 }
+
+static bool turns(const struct attn__problem *p)
+{
+    return p->rope.pairing != ATTN_ROPE_NONE;
+}
+
+static bool lacks_causal(const struct attn__problem *p)
+{
+    return p->view.own_pieces && !p->view.causal;
+}
+
+static bool wants_by_key(const struct attn__problem *p)
+{
+    return p->want &
+           ~(ATTN_WANT_ROWMAX | ATTN_WANT_ARGMAX | ATTN_WANT_COUNTS | ATTN_WANT_ENTROPY);
+}
+
+static bool normalises_changed_keys(const struct attn__problem *p)
+{
+    return p->qk_norm.kind != ATTN_QK_NORM_NONE && !p->view.raw;
+}
+
+static bool turns_values(const struct attn__problem *p)
+{
+    return turns(p) && p->view.v_prefix;
+}
+
+static bool observes_skipped_rows(const struct attn__problem *p)
+{
+    return p->view.observe && (p->epilogue.head_factor || p->epilogue.head_gate);
+}
+
+static bool local_without_turns(const struct attn__problem *p)
+{
+    return p->view.local && (!turns(p) || !p->rope.on_q || p->rope.on_k);
+}
+
+static bool local_with_factor(const struct attn__problem *p)
+{
+    return p->view.local && p->rope.attention != 1;
+}
+
+static bool local_by_chunk(const struct attn__problem *p)
+{
+    return p->view.local && p->invariant == ATTN_INVARIANT_CHUNK;
+}
+
+/* What is refused, in the order in which it is looked for. */
+static const struct {
+    bool (*is)(const struct attn__problem *p);
+    int32_t status;
+    const char *says;
+} conflicts[] = {
+    {lacks_causal, ATTN_ERR_UNSUPPORTED,
+     "windows or pieces are set without causal, expected it with a view: rows are tokens that see "
+     "nothing behind them"},
+    {wants_by_key, ATTN_ERR_UNSUPPORTED,
+     "want has outputs by key, which plans with a view do not make; expected rowmax, argmax, "
+     "counts or entropy"},
+    {normalises_changed_keys, ATTN_ERR_UNSUPPORTED,
+     "qk_norm is set, expected cache_keys=raw with it: keys are normalised before they are turned"},
+    {turns_values, ATTN_ERR_UNSUPPORTED,
+     "rope is set with cache_v_prefix, expected queries that are turned already: rope begins with "
+     "the first channels, which are values"},
+    {observes_skipped_rows, ATTN_ERR_UNSUPPORTED,
+     "observe is set with head_factor or head_gate, expected neither: rows that are not computed "
+     "have no weights"},
+    {local_without_turns, ATTN_ERR_INVALID,
+     "cache_keys=block_local, expected rope with rope_apply=q: queries are turned for each "
+     "sequence that they read"},
+    /* relative positions are all that counts, and nothing but positions may turn */
+    {local_with_factor, ATTN_ERR_UNSUPPORTED,
+     "cache_keys=block_local, expected a rope without rope_attention or rope_mscale"},
+    {local_by_chunk, ATTN_ERR_UNSUPPORTED,
+     "cache_keys=block_local, expected invariant=batch: some solvers turn queries and some keys"},
+};
 
 static int32_t check_meaning(const struct attn__problem *p)
 {
-    const int32_t outputs =
-        ATTN_WANT_ROWMAX | ATTN_WANT_ARGMAX | ATTN_WANT_COUNTS | ATTN_WANT_ENTROPY;
-    if (p->want & ~outputs)
-        return attn__error_set(ATTN_ERR_UNSUPPORTED,
-                               "want has outputs by key, which plans with a view do not make; "
-                               "expected rowmax, argmax, counts or entropy");
+    for (size_t n = 0; n < sizeof conflicts / sizeof conflicts[0]; n++)
+        if (conflicts[n].is(p))
+            return attn__error_set(conflicts[n].status, "%s", conflicts[n].says);
     if (p->hk != p->hv)
         return attn__error_set(ATTN_ERR_INVALID,
                                "hv is %" PRId64 ", expected the %" PRId64
@@ -102,14 +179,7 @@ static int32_t check_meaning(const struct attn__problem *p)
                                    "output head %" PRId64 " reads k_head %" PRId64
                                    " and v_head %" PRId64 ", expected the same with a view",
                                    h, p->k_head[h], p->v_head[h]);
-    bool turns = p->rope.pairing != ATTN_ROPE_NONE;
-    if (turns && p->view.v_prefix)
-        return attn__error_set(ATTN_ERR_UNSUPPORTED,
-                               "rope is set with cache_v_prefix, expected queries that are turned "
-                               "already: rope begins with the first channels, which are values");
-    if (p->view.local)
-        return check_local(p);
-    if (turns && (!p->rope.on_q || p->rope.on_k != p->view.raw))
+    if (!p->view.local && turns(p) && (!p->rope.on_q || p->rope.on_k != p->view.raw))
         return attn__error_set(ATTN_ERR_INVALID,
                                "rope_apply turns %s, expected %s with cache_keys=%s",
                                !p->rope.on_q ? "k" : p->rope.on_k ? "q and k" : "q",
@@ -172,6 +242,8 @@ size_t attn__view_room(const struct attn__params *v, const struct attn__problem 
 
 int32_t attn__view_fill(const struct attn__params *v, struct attn__problem *p, int64_t *room)
 {
+    const uint32_t by_distance = 1u << ATTN__STEP_ALIBI | 1u << ATTN__STEP_DISTANCE |
+                                 1u << ATTN__STEP_QUERY_TABLE;
     p->view.is = attn__params_i64_or(v, ATTN_PARAM_VIEW, 0) != 0;
     if (!p->view.is)
         return ATTN_OK;
@@ -183,7 +255,13 @@ int32_t attn__view_fill(const struct attn__params *v, struct attn__problem *p, i
     p->view.v_prefix = attn__params_i64_or(v, ATTN_PARAM_CACHE_V_PREFIX, 0) != 0;
     p->view.d = p->d;
     p->view.dv = p->dv;
+    p->view.causal = attn__params_i64_or(v, ATTN_PARAM_CAUSAL, 0) != 0;
+    p->view.own_pieces = p->n_pieces > p->view.causal;
+    p->view.by_number = p->view.own_pieces || p->slopes || (p->score.steps & by_distance) ||
+                        (p->score.logn != ATTN__LOGN_NONE && !p->score.logn_keys);
     int32_t status = check_known(v);
+    if (status == ATTN_OK)
+        status = check_pieces(p);
     if (status == ATTN_OK)
         status = check_meaning(p);
     return status == ATTN_OK ? fill_heads(v, p, room) : status;

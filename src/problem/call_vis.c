@@ -86,7 +86,7 @@ struct attn__vis attn__call_vis(const struct attn__call *c, const struct attn__s
 
     if (c->view) {
         const struct attn__paged *t = attn__call_paged(c, s, h);
-        if (c->p->n_pieces > 0) { /* causal */
+        if (c->p->view.causal && !c->p->view.own_pieces) {
             v.piece = t->piece;
             v.n_pieces = t->n_pieces;
         }

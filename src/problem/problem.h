@@ -95,6 +95,11 @@ struct attn__view_spec {
     bool raw, local; /* cache_keys */
     bool v_prefix;
     bool observe; /* weights go to the scores of its tokens */
+    bool causal;
+    bool own_pieces; /* besides causal: the plan hides keys, and the cache may not */
+    /* What a row does hangs on its number and those of keys, which are no places
+     * in a step that branches. */
+    bool by_number;
     int64_t page;
     int64_t d, dv; /* of its rows */
     /* [hk] each */

@@ -13,11 +13,14 @@
  * pass of its own has enough to do. */
 enum { QUERIES = 4 };
 
-/* What a row does with a key must not hang on which sequence it is of. */
+/* What a row does with a key must not hang on which sequence it is of, and all
+ * rows do something. */
 static bool can_share(const struct attn__problem *p)
 {
+    bool skips = p->epilogue.head_factor || p->epilogue.head_gate;
     bool by_length = p->rope.on_k && p->rope.scaling == ATTN_ROPE_SCALING_DYNAMIC_NTK;
-    return p->view.is && !p->view.local && !p->slopes && !p->score.own_rows && !by_length &&
+    return p->view.is && !p->view.local && !p->view.by_number && !p->score.own_rows &&
+           !by_length && !skips &&
            !(p->want & (ATTN_WANT_ROWMAX | ATTN_WANT_ARGMAX));
 }
 

@@ -452,17 +452,31 @@ static int32_t check_kind(const attn_cache *cache, const struct attn__problem *p
 static int32_t check_fold(const attn_cache *cache, const struct attn__problem *p, int64_t row)
 {
     const int32_t by_key = ATTN_WANT_ROWMAX | ATTN_WANT_ARGMAX | ATTN_WANT_ENTROPY;
+    const bool changes_k = p->rope.on_k || p->qk_norm.kind != ATTN_QK_NORM_NONE;
     const char *what = NULL;
     for (int64_t g = 0; g < cache->c.groups; g++)
         if (cache->c.rule[row * cache->c.groups + g].fold)
-            what = p->slopes            ? "alibi"
+            what = p->view.by_number  ? "terms or a factor by positions"
                    : p->want & by_key ? "want=rowmax, argmax or entropy"
-                   : p->rope.on_k     ? "keys that the plan turns"
+                   : changes_k        ? "keys that the plan turns or normalises"
                                       : what;
     if (!what)
         return ATTN_OK;
     return attn__error_set(ATTN_ERR_UNSUPPORTED,
                            "the plan has %s, expected none with a cache that has cache_fold", what);
+}
+
+/* Windows are the plan's or the cache's. */
+static int32_t check_rule(const attn_cache *cache, const struct attn__problem *p, int64_t row)
+{
+    for (int64_t g = 0; g < cache->c.groups && p->view.own_pieces; g++)
+        if (cache->c.rule[row * cache->c.groups + g].window != ATTN_UNBOUNDED)
+            return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                                   "group %" PRId64
+                                   " of the cache has a window, expected a plan without windows "
+                                   "and pieces of its own",
+                                   g);
+    return ATTN_OK;
 }
 
 int32_t attn__view_usable(const attn_view *view, const struct attn__problem *p, int64_t layer,
@@ -482,7 +496,8 @@ int32_t attn__view_usable(const attn_view *view, const struct attn__problem *p, 
                                "layer is %" PRId64 ", expected 0 to %" PRId64, layer,
                                view->cache->c.layers - 1);
     *row = view->cache->c.row[layer];
-    return check_fold(view->cache, p, *row);
+    status = check_rule(view->cache, p, *row);
+    return status == ATTN_OK ? check_fold(view->cache, p, *row) : status;
 }
 
 /* Rows that see all: those of no step, and no window hides keys from them. */
@@ -517,7 +532,7 @@ int32_t attn__view_usable_rows(const attn_view *view, const struct attn__problem
     int64_t keys = view->paged.keys[index];
     if (nq == 0)
         return ATTN_OK;
-    if (p->n_pieces == 0)
+    if (!p->view.causal)
         return check_all(view, s, row, index);
     if (step->tokens > 0 ? nq != step->tokens : nq > keys)
         return attn__error_set(ATTN_ERR_SHAPE,
@@ -534,10 +549,11 @@ int32_t attn__view_usable_rows(const attn_view *view, const struct attn__problem
                                    " of the view was not written yet",
                                    index);
     }
-    if (step->depth && p->slopes)
+    if (step->depth && p->view.by_number)
         return attn__error_set(ATTN_ERR_UNSUPPORTED,
                                "the step of sequence %" PRId64
-                               " of the view branches, expected no alibi then",
+                               " of the view branches, expected no windows, pieces, terms or "
+                               "factors by positions then",
                                index);
     for (int64_t g = 0; g < c->groups; g++) {
         int64_t n = row * c->groups + g, lost = s->table[n].lost_end;

@@ -315,7 +315,7 @@ int32_t attn__raw_view_usable_rows(const attn_view *view, const struct attn__pro
                                    int64_t index, int64_t nq)
 {
     int64_t keys = view->paged.keys[index];
-    if (nq <= keys || p->n_pieces == 0)
+    if (nq <= keys || !p->view.causal)
         return ATTN_OK;
     return attn__error_set(ATTN_ERR_SHAPE,
                            "sequence %" PRId64 " of the view has %" PRId64

@@ -17,7 +17,8 @@
 enum { H = 2, D = 4, MOST = 64 };
 
 #define CACHE "cache cache_layers=2 cache_pages=64 cache_page=8 h=2 d=4"
-#define PLAN "softmax b=4 h=4/2 q=16 k=inf d=4 packed view causal cache_page=8"
+#define ALL "softmax b=4 h=4/2 q=16 k=inf d=4 packed view cache_page=8"
+#define PLAN ALL " causal"
 
 struct bench {
     attn_ctx *ctx;
@@ -150,13 +151,17 @@ START_TEST(descriptors)
 {
     struct bench *b = begin(CACHE, NULL);
     refuses(b, PLAN " mask", ATTN_ERR_UNSUPPORTED, "mask");
-    refuses(b, PLAN " window=3,0", ATTN_ERR_UNSUPPORTED, "window");
-    refuses(b, PLAN " must=stride[1,2,0]", ATTN_ERR_UNSUPPORTED, "pieces");
+    refuses(b, PLAN " prefix=3", ATTN_ERR_UNSUPPORTED, "prefix");
+    refuses(b, PLAN " must=tree[8]", ATTN_ERR_UNSUPPORTED, "band, stride and prefix");
+    refuses(b, PLAN " any=prefix[]", ATTN_ERR_UNSUPPORTED, "its length");
+    refuses(b, ALL " window=3,0", ATTN_ERR_UNSUPPORTED, "without causal");
+    refuses(b, PLAN " qk_norm=rms", ATTN_ERR_UNSUPPORTED, "cache_keys=raw");
+    refuses(b, PLAN " bias", ATTN_ERR_UNSUPPORTED, "bias");
     refuses(b, PLAN " normalizer=sigmoid", ATTN_ERR_UNSUPPORTED, "normalizer");
     refuses(b, PLAN " want=probs", ATTN_ERR_UNSUPPORTED, "want");
     refuses(b, PLAN " effort=measure", ATTN_ERR_UNSUPPORTED, "effort");
     refuses(b, PLAN " compute=bf16", ATTN_ERR_UNSUPPORTED, "compute");
-    refuses(b, PLAN " head_gate", ATTN_ERR_UNSUPPORTED, "head_gate");
+    refuses(b, PLAN " head_gate observe", ATTN_ERR_UNSUPPORTED, "head_gate");
     refuses(b, PLAN " cache_group=[0]", ATTN_ERR_INVALID, "cache_group");
     refuses(b, PLAN " cache_k_dtype=[1,1]", ATTN_ERR_INVALID, "cache_k_dtype");
     refuses(b, PLAN " cache_v_dtype=[6]", ATTN_ERR_UNSUPPORTED, "i64");
@@ -199,8 +204,7 @@ END_TEST
 START_TEST(used)
 {
     struct bench *b = begin(CACHE, NULL);
-    attn_plan *plan = plan_of(b, PLAN), *all = plan_of(b, "softmax b=4 h=4/2 q=16 k=inf d=4 "
-                                                          "packed view cache_page=8");
+    attn_plan *plan = plan_of(b, PLAN), *all = plan_of(b, ALL);
     static const struct {
         const char *text, *says;
         int32_t status;
@@ -279,7 +283,7 @@ START_TEST(windows_and_trees)
 {
     struct bench *b = begin(CACHE " cache_window=[4]", NULL);
     attn_plan *plan = plan_of(b, PLAN), *alibi = plan_of(b, PLAN " alibi");
-    attn_plan *all = plan_of(b, "softmax b=4 h=4/2 q=16 k=inf d=4 packed view cache_page=8");
+    attn_plan *all = plan_of(b, ALL), *window = plan_of(b, PLAN " window=2,0");
     int64_t seq = sequence(b, 6), two = 2;
     const int32_t parents[] = {-1, -1};
     attn_view *view;
@@ -290,16 +294,26 @@ START_TEST(windows_and_trees)
     ok(run(b, plan, view, 1, 4));
     is(run(b, plan, view, 1, 7), ATTN_ERR_UNAVAILABLE, "dropped");
     is(run(b, all, view, 1, 1), ATTN_ERR_UNSUPPORTED, "window");
+    is(run(b, window, view, 1, 1), ATTN_ERR_UNSUPPORTED, "without windows");
     attn_view_destroy(view);
     ok(attn_step_begin(b->cache, 1, &seq, &two, parents, &b->step));
     write_from(b, 0, 2);
     ok(attn_view_create(b->cache, 1, NULL, &seq, NULL, &view));
     ok(run(b, plan, view, 1, 2));
-    is(run(b, alibi, view, 1, 2), ATTN_ERR_UNSUPPORTED, "alibi");
+    is(run(b, alibi, view, 1, 2), ATTN_ERR_UNSUPPORTED, "branches");
     attn_view_destroy(view);
     attn_plan_destroy(plan);
     attn_plan_destroy(alibi);
     attn_plan_destroy(all);
+    end(b);
+    b = begin(CACHE, NULL);
+    seq = sequence(b, 6);
+    ok(attn_step_begin(b->cache, 1, &seq, &two, parents, &b->step));
+    write_from(b, 0, 2);
+    ok(attn_view_create(b->cache, 1, NULL, &seq, NULL, &view));
+    is(run(b, window, view, 1, 2), ATTN_ERR_UNSUPPORTED, "branches");
+    attn_view_destroy(view);
+    attn_plan_destroy(window);
     end(b);
 }
 END_TEST
