@@ -252,10 +252,12 @@ static void ATTN__NAME(row_qk)(const ATTN__T *restrict k, int64_t ldk, int64_t n
 #define ATTN__FAR_BYTES 4096
 
 /* rows x vecs vectors of outputs, or rows x n columns when n > 0 (vecs is 1). Row
- * j of V is at v + j * ldv, or with `each` at each[j] + v0. */
+ * j of V is at v + j * ldv, or with `each` at each[j] + v0; then as much is asked for
+ * of ask[j], if there is any. */
 ATTN__INLINE void ATTN__NAME(pv_rows)(int rows, int vecs, int64_t n, const ATTN__T *restrict v,
-                                      int64_t ldv, const ATTN__T *const *each, int64_t v0,
-                                      int64_t nk, const float *restrict p, int64_t ldp,
+                                      int64_t ldv, const ATTN__T *const *each,
+                                      const ATTN__T *const *ask, int64_t v0, int64_t nk,
+                                      const float *restrict p, int64_t ldp,
                                       float *restrict o, int64_t ldo, int64_t ahead)
 {
     vf a[4][8];
@@ -286,6 +288,8 @@ ATTN__INLINE void ATTN__NAME(pv_rows)(int rows, int vecs, int64_t n, const ATTN_
             vf x = n ? ATTN__LOADN(v, n) : ATTN__LOAD(v + c * VF_LANES);                  \
             if (ahead && c * VF_LANES * sizeof *v % 64 == 0)                              \
                 ATTN__NAME(prefetch)(v + c * VF_LANES, ahead);                            \
+            if (ask && c * VF_LANES * sizeof *v % 64 == 0)                                \
+                ATTN__NAME(prefetch)(ask[j] + v0 + c * VF_LANES, 0);                      \
             ATTN__UNROLL4(ATTN__ROW, c)                                                   \
         }
         ATTN__INNER8(ATTN__COL, )
@@ -318,7 +322,7 @@ ATTN__INLINE void ATTN__NAME(pv_cols)(int vecs, int most, int64_t n, const ATTN_
     int64_t r = 0;
 #define ATTN__GROUP(rows)                                                                 \
     for (; most >= (rows) && r + (rows) <= nr; r += (rows))                               \
-        ATTN__NAME(pv_rows)(rows, vecs, n, v, ldv, NULL, 0, nk, p + r * ldp, ldp,         \
+        ATTN__NAME(pv_rows)(rows, vecs, n, v, ldv, NULL, NULL, 0, nk, p + r * ldp, ldp,   \
                             o + r * ldo, ldo, r ? 0 : ahead);
     ATTN__GROUP(4)
     ATTN__GROUP(3)

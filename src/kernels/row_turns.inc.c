@@ -22,7 +22,7 @@ ATTN__INLINE void ATTN__NAME(pv_turns)(int rows, const int64_t dv, const ATTN__T
     const int vecs = dv < most * VF_LANES ? (int)dv / VF_LANES : most;
 #define ATTN__SUM(n, ahead)                                                               \
     for (int64_t c = 0; c < dv; c += vecs * VF_LANES)                                     \
-        ATTN__NAME(pv_rows)(rows, vecs, 0, place[i] + j * ldv + c, ldv, NULL, 0, n,       \
+        ATTN__NAME(pv_rows)(rows, vecs, 0, place[i] + j * ldv + c, ldv, NULL, NULL, 0, n, \
                             p + i * apart + j, ldp, o + i * part + c, ldo, ahead);
     int64_t j = 0;
     for (; j + ATTN__TURN < nk; j += ATTN__TURN)

@@ -9,7 +9,7 @@
 #include "solvers/rows_load.h"
 
 /* Rows between the one that is asked for and the one that is used. */
-enum { LEAD = 8 };
+enum { LEAD = 16 };
 
 void attn__list_room_take(struct attn__scratch *s, const struct attn__problem *p,
                           const struct attn__machine *m, int64_t lines,
@@ -182,9 +182,9 @@ static void clear(const struct attn__list_sums *x, int64_t at, int64_t n, int64_
 
 static void tile_logits(const struct attn__list_block *b, int64_t w, float *st)
 {
-    for (int64_t k = 0; k < b->runs; k++) {
+    for (int64_t k = 0; k < b->runs && b->logits; k++) {
         const struct attn__list_run *run = &b->run[k];
-        for (int64_t e = run->at * w; e < (run->at + run->n) * w && run->logit != 0; e++)
+        for (int64_t e = run->at * w; e < (run->at + run->n) * w; e++)
             st[e] += run->logit;
     }
 }
@@ -301,12 +301,14 @@ static void row_scores(struct attn__list_pass *ps, const struct attn__list_block
                               s + b->run[k].at);
     if (steps && ps->norm.kind < 0)
         ps->kern->vec_scale(s, b->keys, (float)M_LOG2E);
-    for (int64_t k = 0; k < b->runs; k++) {
+    for (int64_t k = 0; k < b->runs && b->logits; k++) {
         const struct attn__list_run *run = &b->run[k];
-        for (int64_t j = run->at; j < run->at + run->n && run->logit != 0; j++)
+        for (int64_t j = run->at; j < run->at + run->n; j++)
             s[j] += run->logit;
-        if (!full)
-            attn__vis_hide(vis_of(ps, run), r, run->j0, run->j0 + run->n, s + run->at);
+    }
+    for (int64_t k = 0; k < b->runs && !full; k++) {
+        const struct attn__list_run *run = &b->run[k];
+        attn__vis_hide(vis_of(ps, run), r, run->j0, run->j0 + run->n, s + run->at);
     }
 }
 
@@ -340,7 +342,7 @@ static void tell_places(const struct attn__list_pass *ps, const struct attn__lis
 static void row_products(struct attn__list_pass *ps, const struct attn__list_block *b, int64_t n,
                          float *s, int64_t lds)
 {
-    int64_t d = ps->c->p->d, ldk, bytes = d * (int64_t)attn__dtype_size(ps->k.dtype);
+    int64_t d = ps->c->p->d, ldk;
     const float *q = ps->room->q;
     const void **at = ps->room->place, **ask = at + LEAD;
     if (!used_in_place(ps, b)) {
@@ -348,11 +350,10 @@ static void row_products(struct attn__list_pass *ps, const struct attn__list_blo
         ps->kern->row_qk_f32(k, ldk, b->keys, d, q, d, n, s, lds, 0);
     } else if (ps->k.dtype == ATTN_DTYPE_F32) {
         ps->kern->row_qk_each_f32(ATTN__PLACES(float, at), b->keys, d, q, d, n, s, lds,
-                                  ATTN__PLACES(float, ask), bytes);
+                                  ATTN__PLACES(float, ask));
     } else {
         (ps->k.dtype == ATTN_DTYPE_F16 ? ps->kern->row_qk_each_f16 : ps->kern->row_qk_each_bf16)(
-            ATTN__PLACES(uint16_t, at), b->keys, d, q, d, n, s, lds, ATTN__PLACES(uint16_t, ask),
-            bytes);
+            ATTN__PLACES(uint16_t, at), b->keys, d, q, d, n, s, lds, ATTN__PLACES(uint16_t, ask));
     }
 }
 
@@ -360,18 +361,18 @@ static void row_products(struct attn__list_pass *ps, const struct attn__list_blo
 static void row_values(struct attn__list_pass *ps, const struct attn__list_block *b, int64_t n,
                        const float *s, int64_t lds, float *o)
 {
-    int64_t dv = ps->c->p->dv, ldv, bytes = dv * (int64_t)attn__dtype_size(ps->v.dtype);
+    int64_t dv = ps->c->p->dv, ldv;
     const void **at = ps->room->place + b->keys, **ask = at + LEAD;
     if (!used_in_place(ps, b)) {
         const float *v = values_of(ps, b, &ldv);
         ps->kern->row_pv_f32(v, ldv, b->keys, dv, s, lds, n, o, dv, 0);
     } else if (ps->v.dtype == ATTN_DTYPE_F32) {
         ps->kern->row_pv_each_f32(ATTN__PLACES(float, at), b->keys, dv, s, lds, n, o, dv,
-                                  ATTN__PLACES(float, ask), bytes);
+                                  ATTN__PLACES(float, ask));
     } else {
         (ps->v.dtype == ATTN_DTYPE_F16 ? ps->kern->row_pv_each_f16 : ps->kern->row_pv_each_bf16)(
             ATTN__PLACES(uint16_t, at), b->keys, dv, s, lds, n, o, dv,
-            ATTN__PLACES(uint16_t, ask), bytes);
+            ATTN__PLACES(uint16_t, ask));
     }
 }
 

@@ -130,6 +130,7 @@ static void add(const struct attn__list_walk *w, struct attn__list_block *b, int
         b->key[b->keys + j] = (int32_t)(w->from + j);
     b->keys += n;
     b->listed += listed ? n : 0;
+    b->logits |= logit != 0;
 }
 
 /* Single keys that do not touch each other, the bulk of scattered lists, without
@@ -153,7 +154,7 @@ static void add_singles(struct attn__list_walk *w, struct attn__list_block *b)
 bool attn__list_walk_next(struct attn__list_walk *w, struct attn__list_block *b)
 {
     b->keys = b->runs = b->listed = 0;
-    b->alone = b->ends = false;
+    b->alone = b->ends = b->logits = false;
     while (b->keys < w->most && (w->from < w->to || next_stretch(w))) {
         int64_t room = w->most - b->keys, n = w->to - w->from;
         bool alone = is_alone(w);

@@ -30,6 +30,7 @@ struct attn__list_run {
 
 struct attn__list_block {
     int64_t keys, runs, listed; /* of all keys, those in entries */
+    bool logits;                /* some run has one */
     /* The block is of an entry that is normalised by itself, and its last. */
     bool alone, ends;
     float logit; /* of that, base 2 */

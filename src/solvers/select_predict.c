@@ -233,7 +233,7 @@ static void combine(const struct attn__select_tasks *x, int64_t n, const struct 
     }
     memset(k->narrow, 0, (size_t)n * sizeof *k->narrow);
     x->r->machine->kern->row_pv_each_f32(k->each, count, n, k->weight, basis, 1, k->narrow, n,
-                                         k->each, 0);
+                                         NULL);
     for (int64_t j = 0; j < n; j++)
         k->line[j] = k->narrow[j];
 }

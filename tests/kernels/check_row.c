@@ -173,21 +173,20 @@ static void each_case(struct ck *c, enum type t, int64_t nr, int64_t nk, int64_t
         each[j] = row = k + ck_range(c, 0, nk - 1) * ld * size;
         memcpy(copy + j * d * size, row, (size_t)(d * size));
     }
-    int64_t bytes = ck_range(c, 0, 1) * d * size;
-    const void *at = each;
+    const void *at = each, *ask = ck_range(c, 0, 1) ? each : NULL;
     run_qk(c, t, copy, d, nk, d, q, d, nr, s, nk);
     memset(o, 0, no * sizeof *o);
     memset(o1, 0, no * sizeof *o1);
     run_pv(c, t, copy, d, nk, d, q, nk, nr, o, d);
     if (t == F32) {
-        c->k->row_qk_each_f32(at, nk, d, q, d, nr, s1, nk, at, bytes);
-        c->k->row_pv_each_f32(at, nk, d, q, nk, nr, o1, d, at, bytes);
+        c->k->row_qk_each_f32(at, nk, d, q, d, nr, s1, nk, ask);
+        c->k->row_pv_each_f32(at, nk, d, q, nk, nr, o1, d, ask);
     } else if (t == F16) {
-        c->k->row_qk_each_f16(at, nk, d, q, d, nr, s1, nk, at, bytes);
-        c->k->row_pv_each_f16(at, nk, d, q, nk, nr, o1, d, at, bytes);
+        c->k->row_qk_each_f16(at, nk, d, q, d, nr, s1, nk, ask);
+        c->k->row_pv_each_f16(at, nk, d, q, nk, nr, o1, d, ask);
     } else {
-        c->k->row_qk_each_bf16(at, nk, d, q, d, nr, s1, nk, at, bytes);
-        c->k->row_pv_each_bf16(at, nk, d, q, nk, nr, o1, d, at, bytes);
+        c->k->row_qk_each_bf16(at, nk, d, q, d, nr, s1, nk, ask);
+        c->k->row_pv_each_bf16(at, nk, d, q, nk, nr, o1, d, ask);
     }
     ck_same(c, "scores of rows in a row", s1, s, ns, true);
     ck_same(c, "outputs of rows in a row", o1, o, no, true);
