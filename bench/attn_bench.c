@@ -13,6 +13,7 @@
 #include "bench_options.h"
 #include "cache_pairs.h"
 #include "callbacks.h"
+#include "gather.h"
 #include "measure.h"
 #include "random_shapes.h"
 #include "report.h"
@@ -104,6 +105,8 @@ static void measure_pairs(struct bench *m, const char *suite)
     int rc;
     if (strcmp(suite, BENCH_ROUTED) == 0) {
         rc = bench_routed(&m->options, m->threads, m->table);
+        if (rc == 0)
+            rc = bench_gather(&m->options, m->threads, m->table);
         if (rc == 0)
             rc = bench_selecting(&m->options, m->threads, m->table);
     } else if (strcmp(suite, BENCH_CALLBACKS) == 0) {

@@ -33,8 +33,7 @@ const bench_probe *bench_probe_find(const char *isa)
     return NULL;
 }
 
-/* Reading must not wait for arithmetic: the widest that runs here. */
-static const bench_probe *widest_probe(void)
+const bench_probe *bench_probe_widest(void)
 {
     const bench_probe *best = bench_probe_find("c");
     for (int32_t isa = 0; isa < 64; isa++) {
@@ -151,7 +150,7 @@ static void run_touch(void *arg, int64_t i)
 static double speed(const bench_limits *l, void (*fn)(void *, int64_t), float *data, size_t bytes,
                     int streams, int passes)
 {
-    struct reading r = {widest_probe(), data, bytes / sizeof(float) / (size_t)l->threads, streams};
+    struct reading r = {bench_probe_widest(), data, bytes / sizeof(float) / (size_t)l->threads, streams};
     double best = 0;
     for (int i = 0; i < passes; i++) {
         int64_t ns = bench_team(l->threads, fn, &r);

@@ -113,6 +113,30 @@ static float probe_read(const float *p, size_t n, int streams)
     return sum((a0 + a1) + (a2 + a3));
 }
 
+static float probe_gather(const float *k, const float *v, int64_t d, const int32_t *row, int64_t n,
+                          int64_t lead)
+{
+    vec a0 = {0}, a1 = a0, a2 = a0, a3 = a0;
+    for (int64_t t = 0; t < 2 * n; t++) {
+        const int64_t later = t + lead;
+        const float *ask = later < n       ? k + row[later] * d
+                           : later < 2 * n ? v + row[later - n] * d
+                                           : k + row[later - n] * d;
+        const float *at = t < n ? k + row[t] * d : v + row[t - n] * d;
+        for (int64_t c = 0; c < d; c += 64) {
+            for (int64_t line = 0; line < 64; line += 16)
+                __builtin_prefetch(ask + c + line, 0, 2);
+            for (int64_t e = c; e < c + 16; e += LANES) {
+                a0 += *(const vec_any *)(at + e);
+                a1 += *(const vec_any *)(at + e + 16);
+                a2 += *(const vec_any *)(at + e + 32);
+                a3 += *(const vec_any *)(at + e + 48);
+            }
+        }
+    }
+    return sum((a0 + a1) + (a2 + a3));
+}
+
 static void probe_update(float *p, size_t n, int streams)
 {
     enum { STEP_VECS = 4 };
@@ -138,4 +162,5 @@ const bench_probe NAME(BENCH_ISA) = {
     .fma = probe_fma,
     .read = probe_read,
     .update = probe_update,
+    .gather = probe_gather,
 };

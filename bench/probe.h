@@ -19,11 +19,19 @@ typedef struct bench_probe {
     float (*read)(const float *p, size_t n, int streams);
     /* changes them in place, in the same order */
     void (*update)(float *p, size_t n, int streams);
+    /* reads rows of d floats, a multiple of 64: row[0..n-1] of k and the same
+     * of v, asking for each `lead` rows before; row[n..n+lead-1] come next */
+    float (*gather)(const float *k, const float *v, int64_t d,
+                    const int32_t *row, int64_t n, int64_t lead);
 } bench_probe;
 
 enum { BENCH_STREAMS = 8 };
 
 /* The probe of an instruction set; NULL if there is none. */
 const bench_probe *bench_probe_find(const char *isa);
+
+/* The one with the widest vectors that runs here, for reading, which must not
+ * wait for arithmetic. */
+const bench_probe *bench_probe_widest(void);
 
 #endif

@@ -325,6 +325,14 @@ int bench_data_make(const attn_plan *plan, const bench_size *size, uint64_t seed
     return rc == 0 ? add_copies(size, huge, data) : rc;
 }
 
+const attn_tensor *bench_data_tensor(const bench_data *data, int32_t role)
+{
+    for (size_t i = 0; i < data->n_args; i++)
+        if (data->args[0][i].role == role)
+            return data->args[0][i].object;
+    return NULL;
+}
+
 void bench_data_free(bench_data *data)
 {
     for (size_t i = 0; i < BENCH_MOST_ARGS; i++)

@@ -32,6 +32,9 @@ int bench_data_make(const attn_plan *plan, const bench_size *size,
                     uint64_t seed, bool huge, bench_data *data);
 void bench_data_free(bench_data *data);
 
+/* The tensor of an input or output that the first copy binds; NULL: none. */
+const attn_tensor *bench_data_tensor(const bench_data *data, int32_t role);
+
 /* n numbers of a standard normal distribution. */
 void bench_data_normal(float *to, int64_t n, uint64_t *state);
 

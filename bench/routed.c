@@ -72,10 +72,7 @@ static void choose(uint64_t *state, int64_t n, int64_t some, uint8_t *chosen)
 /* Each token has as many heads as the density says. */
 static int fill_gates(const bench_data *data, double density, uint64_t *state)
 {
-    const attn_tensor *t = NULL;
-    for (size_t i = 0; i < data->n_args; i++)
-        if (data->args[0][i].role == ATTN_ROLE_GATE)
-            t = data->args[0][i].object;
+    const attn_tensor *t = bench_data_tensor(data, ATTN_ROLE_GATE);
     uint8_t *chosen = t ? malloc((size_t)t->shape[1]) : NULL;
     if (!chosen)
         return bench_failed(t ? "no memory for gates" : "the plan takes no gates");

@@ -125,10 +125,7 @@ static const void *object_of(const struct measured *m, int32_t role)
 {
     if (role == ATTN_ROLE_SELECTION || role == ATTN_ROLE_SELECTION_OUT)
         return m->selection;
-    for (size_t i = 0; i < m->data.n_args; i++)
-        if (m->data.args[0][i].role == role)
-            return m->data.args[0][i].object;
-    return NULL;
+    return bench_data_tensor(&m->data, role);
 }
 
 /* Of the data of the whole what a plan cannot do without. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The second part of the suite `routed`: mechanisms that select keys by content. */
+/* The third part of the suite `routed`: mechanisms that select keys by content. */
 #ifndef ATTN_BENCH_SELECTING_H
 #define ATTN_BENCH_SELECTING_H
 
