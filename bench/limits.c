@@ -150,7 +150,8 @@ static void run_touch(void *arg, int64_t i)
 static double speed(const bench_limits *l, void (*fn)(void *, int64_t), float *data, size_t bytes,
                     int streams, int passes)
 {
-    struct reading r = {bench_probe_widest(), data, bytes / sizeof(float) / (size_t)l->threads, streams};
+    struct reading r = {bench_probe_widest(), data, bytes / sizeof(float) / (size_t)l->threads,
+                        streams};
     double best = 0;
     for (int i = 0; i < passes; i++) {
         int64_t ns = bench_team(l->threads, fn, &r);

@@ -156,7 +156,7 @@ def cache_table(rows):
 
 
 def selecting_table(text):
-    """Of the second part of attn-bench's suite `routed`, which is no JSON; draws the plot too."""
+    """Of the third part of attn-bench's suite `routed`, which is no JSON; draws the plot too."""
     rows = re.findall(r"^(\S.*?) +(h=\S+ d=\d+) +(\d+) (\w+) +(%s)$" % " +".join([r"[\d.]+"] * 6),
                       text, re.M)
     lines, series = [], {}
@@ -171,6 +171,19 @@ def selecting_table(text):
         "times as fast as dense causal attention, selecting included, one thread", "N", "", series))
     return table(("problem", "data", "listed", "dense", "whole", "selecting", "attending",
                   "of dense"), lines)
+
+
+def gather_table(text):
+    """Of the second part of attn-bench's suite `routed`."""
+    rows = re.findall(r"^(lists h=\S+ .*?d=\d+) +(of \w+ (?:key )?head) +(%s)$"
+                      % " +".join([r"[\d.]+"] * 6), text, re.M)
+    lines = []
+    for problem, lists, numbers in rows:
+        full, listed, times, reached, limit, share = map(float, numbers.split())
+        lines.append(("`%s`" % problem, lists, time_of(full * 1e3), time_of(listed * 1e3),
+                      number(times, 1), number(reached, 1), number(limit, 1), number(share)))
+    return table(("problem", "lists", "in full", "lists", "times as fast", "GB/s", "gather",
+                  "of gather"), lines)
 
 
 TABLES = {"prefill": compute_table, "small": compute_table, "decode": memory_table,
@@ -221,6 +234,7 @@ def main(argv):
         load = os.getloadavg()[0]
         out, err = run([args.bench, "--seconds", args.seconds, "--suite", "routed"])
         replace("selecting", measured(selecting_table(out + err), load))
+        replace("gather", measured(gather_table(out + err), load))
     if "stream" in parts and args.stream:
         out, _ = run([args.stream, str(1 << 20)])
         replace("stream", "```\n%s```" % out)

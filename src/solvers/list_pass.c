@@ -77,15 +77,16 @@ static const float *keys_of(const struct attn__list_pass *ps, const struct attn_
     int64_t d = ps->c->p->d;
     float *to = ps->room->k;
     if (b->runs == 1)
-        return attn__qk_k(&ps->qk, ps->kern, ps->h0, &ps->k, b->run[0].j0, b->keys, to, ld);
+        return attn__qk_k(&ps->qk, ps->kern, ps->h0, &ps->k, b->key[0], b->keys, to, ld);
     *ld = d;
     if (!attn__qk_changes_k(ps->c->p) && attn__rows_plain(&ps->k, ATTN_DTYPE_F32)) {
         gather(b, &ps->k, d, to);
         return to;
     }
-    for (int64_t n = 0; n < b->runs; n++)
-        attn__qk_load_k(&ps->qk, ps->kern, ps->h0, &ps->k, b->run[n].j0, b->run[n].n,
-                        to + b->run[n].at * d, d);
+    for (int64_t n = 0; n < b->runs; n++) {
+        struct attn__list_run run = attn__list_run_at(b, n);
+        attn__qk_load_k(&ps->qk, ps->kern, ps->h0, &ps->k, run.j0, run.n, to + run.at * d, d);
+    }
     return to;
 }
 
@@ -95,15 +96,16 @@ static const float *values_of(const struct attn__list_pass *ps, const struct att
     int64_t dv = ps->c->p->dv;
     float *to = ps->room->v;
     if (b->runs == 1)
-        return attn__rows_f32(ps->kern, &ps->v, b->run[0].j0, b->keys, dv, to, ld);
+        return attn__rows_f32(ps->kern, &ps->v, b->key[0], b->keys, dv, to, ld);
     *ld = dv;
     if (attn__rows_plain(&ps->v, ATTN_DTYPE_F32)) {
         gather(b, &ps->v, dv, to);
         return to;
     }
-    for (int64_t n = 0; n < b->runs; n++)
-        attn__rows_to_f32(ps->kern, &ps->v, b->run[n].j0, b->run[n].n, 0, dv,
-                          to + b->run[n].at * dv, dv);
+    for (int64_t n = 0; n < b->runs; n++) {
+        struct attn__list_run run = attn__list_run_at(b, n);
+        attn__rows_to_f32(ps->kern, &ps->v, run.j0, run.n, 0, dv, to + run.at * dv, dv);
+    }
     return to;
 }
 
@@ -120,9 +122,8 @@ static const struct attn__vis *vis_of(const struct attn__list_pass *ps,
 static bool all_seen(const struct attn__list_pass *ps, const struct attn__list_block *b,
                      int64_t r0, int64_t n)
 {
-    const struct attn__list_run *last = &b->run[b->runs - 1];
     return b->listed == b->keys &&
-           attn__vis_tile(&ps->listed, r0, r0 + n, b->run[0].j0, last->j0 + last->n) ==
+           attn__vis_tile(&ps->listed, r0, r0 + n, b->key[0], (int64_t)b->key[b->keys - 1] + 1) ==
                ATTN__TILE_FULL;
 }
 
@@ -136,9 +137,11 @@ static enum attn__tile run_class(const struct attn__list_pass *ps,
 static bool any_seen(const struct attn__list_pass *ps, const struct attn__list_block *b,
                      int64_t r0, int64_t n)
 {
-    for (int64_t k = 0; k < b->runs; k++)
-        if (run_class(ps, &b->run[k], r0, n) != ATTN__TILE_EMPTY)
+    for (int64_t k = 0; k < b->runs; k++) {
+        struct attn__list_run run = attn__list_run_at(b, k);
+        if (run_class(ps, &run, r0, n) != ATTN__TILE_EMPTY)
             return true;
+    }
     return false;
 }
 
@@ -194,12 +197,12 @@ static void tile_hide(const struct attn__list_pass *ps, const struct attn__list_
 {
     uint64_t *bits = ps->room->bits;
     for (int64_t k = 0; k < b->runs; k++) {
-        const struct attn__list_run *run = &b->run[k];
-        enum attn__tile class = run_class(ps, run, t->r0, t->n);
+        struct attn__list_run run = attn__list_run_at(b, k);
+        enum attn__tile class = run_class(ps, &run, t->r0, t->n);
         if (class == ATTN__TILE_PARTIAL)
-            attn__vis_bits(vis_of(ps, run), t->r0, t->r0 + t->n, run->j0, run->j0 + run->n,
-                           bits + run->at);
-        for (int64_t j = run->at; j < run->at + run->n && class != ATTN__TILE_PARTIAL; j++)
+            attn__vis_bits(vis_of(ps, &run), t->r0, t->r0 + t->n, run.j0, run.j0 + run.n,
+                           bits + run.at);
+        for (int64_t j = run.at; j < run.at + run.n && class != ATTN__TILE_PARTIAL; j++)
             bits[j] = class == ATTN__TILE_FULL ? UINT64_MAX : 0;
     }
     ps->kern->tile_mask(ps->room->s, b->keys, t->w, bits);
@@ -221,8 +224,8 @@ static void tile_block(struct attn__list_pass *ps, const struct attn__list_block
     ps->score.tq = table_row(ps, t->at);
     ps->score.tq_r0 = t->r0;
     for (int64_t n = 0; n < b->runs && p->score.steps; n++) {
-        const struct attn__list_run *run = &b->run[n];
-        struct attn__score_tile at = {st + run->at * t->w, t->w, t->r0, t->n, run->j0, run->n};
+        struct attn__list_run run = attn__list_run_at(b, n);
+        struct attn__score_tile at = {st + run.at * t->w, t->w, t->r0, t->n, run.j0, run.n};
         attn__score_tile_steps(&ps->score, &at);
     }
     tile_logits(b, t->w, st);
@@ -296,9 +299,10 @@ static void row_scores(struct attn__list_pass *ps, const struct attn__list_block
                        bool full, float *s)
 {
     bool steps = ps->c->p->score.steps != 0;
-    for (int64_t k = 0; k < b->runs && steps; k++)
-        attn__score_row_steps(&ps->score, ATTN__STEPS_ALL, r, b->run[k].j0, b->run[k].n,
-                              s + b->run[k].at);
+    for (int64_t k = 0; k < b->runs && steps; k++) {
+        struct attn__list_run run = attn__list_run_at(b, k);
+        attn__score_row_steps(&ps->score, ATTN__STEPS_ALL, r, run.j0, run.n, s + run.at);
+    }
     if (steps && ps->norm.kind < 0)
         ps->kern->vec_scale(s, b->keys, (float)M_LOG2E);
     for (int64_t k = 0; k < b->runs && b->logits; k++) {
@@ -307,8 +311,8 @@ static void row_scores(struct attn__list_pass *ps, const struct attn__list_block
             s[j] += run->logit;
     }
     for (int64_t k = 0; k < b->runs && !full; k++) {
-        const struct attn__list_run *run = &b->run[k];
-        attn__vis_hide(vis_of(ps, run), r, run->j0, run->j0 + run->n, s + run->at);
+        struct attn__list_run run = attn__list_run_at(b, k);
+        attn__vis_hide(vis_of(ps, &run), r, run.j0, run.j0 + run.n, s + run.at);
     }
 }
 
@@ -320,19 +324,42 @@ static bool used_in_place(const struct attn__list_pass *ps, const struct attn__l
            attn__rows_plain(&ps->v, type);
 }
 
-/* Where the block's keys and values lie, then the first keys of the next one:
- * the order in which they are used. */
+/* The keys that are used behind those of a block: of the next block or, after the
+ * last, of the next list, which most often is that of the next pass. */
+struct later {
+    const int32_t *key;
+    int64_t n;
+};
+
+static struct later later_keys(const struct attn__list_walk *walk,
+                               const struct attn__list_block *next)
+{
+    if (next)
+        return (struct later){next->key, attn__min_i64(next->keys, LEAD)};
+    return (struct later){walk->rows->start + walk->end,
+                          attn__min_i64(walk->rows->n - walk->end, LEAD)};
+}
+
+static void places_of(const struct attn__rows *r, const int32_t *key, int64_t n,
+                      const void **place)
+{
+    const char *base = r->base;
+    int64_t step = r->row * (int64_t)attn__dtype_size(r->dtype);
+    for (int64_t j = 0; j < n; j++)
+        place[j] = r->paged ? attn__rows_at(r, key[j]) : base + key[j] * step;
+}
+
+/* Where the block's keys and values lie, then the keys behind them: the order in
+ * which they are used. */
 static void tell_places(const struct attn__list_pass *ps, const struct attn__list_block *b,
-                        const struct attn__list_block *next, const void **place)
+                        struct later later, const void **place)
 {
     int64_t n = b->keys;
-    for (int64_t j = 0; j < n; j++) {
-        place[j] = attn__rows_at(&ps->k, b->key[j]);
-        place[n + j] = attn__rows_at(&ps->v, b->key[j]);
-    }
-    for (int64_t j = 0; j < LEAD; j++)
-        place[2 * n + j] = next ? attn__rows_at(&ps->k, next->key[j < next->keys ? j : 0])
-                                : place[0];
+    places_of(&ps->k, b->key, n, place);
+    places_of(&ps->v, b->key, n, place + n);
+    places_of(&ps->k, later.key, later.n, place + 2 * n);
+    for (int64_t j = later.n; j < LEAD; j++)
+        place[2 * n + j] = place[0];
 }
 
 /* The cast of an array of places; what they lead to has the type. */
@@ -377,7 +404,7 @@ static void row_values(struct attn__list_pass *ps, const struct attn__list_block
 }
 
 static void rows_block(struct attn__list_pass *ps, const struct attn__list_block *b,
-                       const struct attn__list_block *next, int64_t r0, int64_t n)
+                       struct later later, int64_t r0, int64_t n)
 {
     const struct attn__problem *p = ps->c->p;
     const struct attn__list_sums *x = b->alone ? &ps->room->own : &ps->room->sum;
@@ -389,7 +416,7 @@ static void rows_block(struct attn__list_pass *ps, const struct attn__list_block
     ps->did_pairs += n * b->keys;
     ps->did_tiles++;
     if (used_in_place(ps, b))
-        tell_places(ps, b, next, ps->room->place);
+        tell_places(ps, b, later, ps->room->place);
     row_products(ps, b, n, s, lds);
     for (int64_t r = 0; r < n; r++) {
         float f = 1;
@@ -431,7 +458,7 @@ static void sum_rows(struct attn__list_pass *ps, struct attn__list_walk *walk, i
         if (b->alone && !open)
             clear(&room->own, 0, n, dv);
         open = b->alone && !b->ends;
-        rows_block(ps, b, more ? &block[at ^ 1] : NULL, r0, n);
+        rows_block(ps, b, later_keys(walk, more ? &block[at ^ 1] : NULL), r0, n);
         for (int64_t r = 0; r < n && b->alone && b->ends; r++)
             take_in(&room->sum, &room->own, b->logit, r, 0, r * dv, 1, dv);
     }

@@ -115,12 +115,22 @@ static float logit_of(const struct attn__list_walk *w)
     return w->of >= 0 && w->rows->logit ? w->rows->logit[w->of] * (float)M_LOG2E : 0;
 }
 
+/* Before a run of another kind is added. */
+static void write_runs(struct attn__list_block *b)
+{
+    for (int64_t n = 0; n < b->runs; n++)
+        b->run[n] = attn__list_run_at(b, n);
+    b->singles = false;
+}
+
 static void add(const struct attn__list_walk *w, struct attn__list_block *b, int64_t n,
                 float logit)
 {
     struct attn__list_run *last = b->runs > 0 ? &b->run[b->runs - 1] : NULL;
     bool listed = w->of >= 0;
 
+    if (b->singles)
+        write_runs(b);
     if (last && last->j0 + last->n == w->from && last->listed == listed && last->logit == logit)
         last->n += (int32_t)n;
     else
@@ -133,28 +143,48 @@ static void add(const struct attn__list_walk *w, struct attn__list_block *b, int
     b->logits |= logit != 0;
 }
 
-/* Single keys that do not touch each other, the bulk of scattered lists, without
- * the questions that other stretches ask. */
+/* Entries of single keys, without the questions that other stretches ask. In a
+ * block that begins with them they are runs even if they touch each other. */
 static void add_singles(struct attn__list_walk *w, struct attn__list_block *b)
 {
     const struct attn__select_rows *l = w->rows;
-    int64_t e = w->e, end = w->end - e < w->most - b->keys ? w->end : e + w->most - b->keys;
+    int64_t e = w->e, n = b->keys, j = w->j;
+    int64_t end = w->end - e < w->most - n ? w->end : e + w->most - n;
+    bool begins = n == 0;
     if (l->logit || w->n_spans > 0 || w->from < w->to)
         return;
-    for (; e < end && l->length[e] == 1 && l->start[e] > w->j && l->start[e] < w->hi; e++) {
-        w->j = l->start[e] + 1;
-        b->run[b->runs++] =
-            (struct attn__list_run){l->start[e], (int32_t)b->keys, 1, true, 0};
-        b->key[b->keys++] = l->start[e];
-        b->listed++;
+    for (; e < end && l->length[e] == 1 && l->start[e] < w->hi; e++) {
+        if (!begins && l->start[e] == j)
+            break;
+        j = (int64_t)l->start[e] + 1;
+        if (!begins)
+            b->run[b->runs + e - w->e] =
+                (struct attn__list_run){l->start[e], (int32_t)n, 1, true, 0};
+        b->key[n++] = l->start[e];
     }
+    b->singles = begins && n > 0;
+    b->runs += e - w->e;
+    b->listed += e - w->e;
+    b->keys = n;
     w->e = e;
+    w->j = j;
+}
+
+/* Runs that are one behind the other become one. */
+static void join_singles(struct attn__list_block *b)
+{
+    if (b->singles && b->key[b->keys - 1] - b->key[0] == b->keys - 1) {
+        b->run[0] = (struct attn__list_run){b->key[0], 0, (int32_t)b->keys, true, 0};
+        b->runs = 1;
+        b->singles = false;
+    }
 }
 
 bool attn__list_walk_next(struct attn__list_walk *w, struct attn__list_block *b)
 {
     b->keys = b->runs = b->listed = 0;
-    b->alone = b->ends = b->logits = false;
+    b->alone = b->ends = b->logits = b->singles = false;
+    add_singles(w, b);
     while (b->keys < w->most && (w->from < w->to || next_stretch(w))) {
         int64_t room = w->most - b->keys, n = w->to - w->from;
         bool alone = is_alone(w);
@@ -172,5 +202,6 @@ bool attn__list_walk_next(struct attn__list_walk *w, struct attn__list_block *b)
             break;
         }
     }
+    join_singles(b);
     return b->keys > 0;
 }

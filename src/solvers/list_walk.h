@@ -34,9 +34,17 @@ struct attn__list_block {
     /* The block is of an entry that is normalised by itself, and its last. */
     bool alone, ends;
     float logit; /* of that, base 2 */
+    /* The bulk of scattered lists: run n is key[n] alone, listed, without a
+     * logit, and is not written down. */
+    bool singles;
     struct attn__list_run run[ATTN__BLOCK_MAX];
     int32_t key[ATTN__BLOCK_MAX]; /* at each place */
 };
+
+static inline struct attn__list_run attn__list_run_at(const struct attn__list_block *b, int64_t n)
+{
+    return b->singles ? (struct attn__list_run){b->key[n], (int32_t)n, 1, true, 0} : b->run[n];
+}
 
 struct attn__list_walk {
     const struct attn__select_rows *rows;
