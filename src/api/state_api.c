@@ -34,23 +34,21 @@ static int32_t check_slot(const char *name, const attn_state *s, int64_t slot)
                            s->slots - 1);
 }
 
-/* Where the parts of a head begin and how many bytes it takes. */
+/* Where the parts of a head begin and how many bytes they take. */
 static bool lay_out(attn_state *s)
 {
     const struct attn__state_shape *e = &s->shape;
-    size_t rows = ((size_t)e->dk + 15) / 16 * 16, part;
+    size_t rows = ((size_t)e->dk + 15) / 16 * 16, heads, all, sides;
     s->values = (e->dv + 15) / 16 * 16;
     s->cols = s->values + (e->segment && e->erase ? (int64_t)rows : 0);
-    if (!attn__mul_size((size_t)e->dk, (size_t)s->cols, &part) ||
-        !attn__mul_size(part, sizeof(float), &part))
-        return false;
-    s->z_at = part;
-    s->lse_at = part + (e->sum ? rows * sizeof(float) : 0);
+    s->lse_at = e->sum ? rows * sizeof(float) : 0;
     s->log_at = s->lse_at + (e->lse ? rows * sizeof(double) : 0);
-    part = s->log_at + (e->segment && !e->erase ? rows * sizeof(double) : 0);
-    return part >= s->z_at && attn__align_up(part, 64, &s->head_bytes) &&
-           attn__mul_size(s->head_bytes, (size_t)e->hs, &s->slot_bytes) &&
-           attn__mul_size(s->slot_bytes, (size_t)s->slots, &s->bytes);
+    s->side_bytes = s->log_at + (e->segment && !e->erase ? rows * sizeof(double) : 0);
+    return attn__mul_size((size_t)s->slots, (size_t)e->hs, &heads) &&
+           attn__mul_size((size_t)e->dk, (size_t)s->cols, &s->s_bytes) &&
+           attn__mul_size(s->s_bytes, sizeof(float), &s->s_bytes) &&
+           attn__mul_size(s->s_bytes, heads, &all) &&
+           attn__mul_size(s->side_bytes, heads, &sides) && attn__add_size(all, sides, &s->bytes);
 }
 
 static int32_t create(attn_ctx *ctx, const attn_plan *plan, int64_t slots, bool segment,
@@ -76,6 +74,7 @@ static int32_t create(attn_ctx *ctx, const attn_plan *plan, int64_t slots, bool 
                                "%" PRId64 " slots of this plan do not fit in 64 bits", slots);
     }
     s->data = attn__mem_alloc(&ctx->mem, s->bytes, 64);
+    s->side = s->data ? s->data + (size_t)slots * (size_t)s->shape.hs * s->s_bytes : NULL;
     s->count = s->data ? attn__mem_alloc(&ctx->mem, count_bytes, 64) : NULL;
     if (!s->count) {
         attn__mem_free(&ctx->mem, s->data, s->bytes);
@@ -146,17 +145,21 @@ static int32_t check_pair(const char *a_name, const attn_state *a, int64_t a_slo
 static int32_t combine(attn_state *to, int64_t to_slot, const attn_state *first,
                        int64_t first_slot, const attn_state *second, int64_t second_slot)
 {
-    void *room = attn__mem_alloc(&to->ctx->mem, to->head_bytes, 64);
+    size_t bytes = to->s_bytes + to->side_bytes;
+    char *room = attn__mem_alloc(&to->ctx->mem, bytes, 64);
     if (!room)
         return ATTN_ERR_NOMEM;
     int64_t count = attn__segment_count(first, first_slot, second, second_slot);
     for (int64_t h = 0; h < to->shape.hs; h++) {
-        attn__segment_after(to, room, attn__state_head(first, first_slot, h), second,
-                            attn__state_head(second, second_slot, h));
-        memcpy(attn__state_head(to, to_slot, h), room, to->head_bytes);
+        const struct attn__state_head a = attn__state_head(first, first_slot, h),
+                                      b = attn__state_head(second, second_slot, h),
+                                      both = attn__state_head_at(to, room, room + to->s_bytes);
+        memset(room, 0, bytes);
+        attn__segment_after(to, &both, &a, second, &b);
+        attn__state_put(to, to_slot, h, room);
     }
     to->count[to_slot] = count;
-    attn__mem_free(&to->ctx->mem, room, to->head_bytes);
+    attn__mem_free(&to->ctx->mem, room, bytes);
     return ATTN_OK;
 }
 
@@ -239,9 +242,7 @@ int32_t attn_state_copy(attn_state *to, int64_t to_slot, const attn_state *from,
                                to->shape.hs, to->shape.dk, to->shape.dv, (int)to->shape.mech,
                                from->shape.hs, from->shape.dk, from->shape.dv,
                                (int)from->shape.mech);
-    memmove(attn__state_head(to, to_slot, 0), attn__state_head(from, from_slot, 0),
-            to->slot_bytes);
-    to->count[to_slot] = from->count[from_slot];
+    attn__state_copy(to, to_slot, from, from_slot);
     return ATTN_OK;
 }
 
@@ -329,13 +330,13 @@ static int64_t theirs(const attn_tensor *t, int64_t h, int64_t d, int64_t v)
 
 static void *ours(const attn_state *s, int64_t slot, int32_t part, int64_t h, int64_t *ld)
 {
-    char *head = attn__state_head(s, slot, h);
+    const struct attn__state_head head = attn__state_head(s, slot, h);
     *ld = is_matrix(part) ? s->cols : 1;
-    return part == ATTN_STATE_PART_S     ? (void *)head
-           : part == ATTN_STATE_PART_SUM ? (void *)attn__state_z(s, head)
-           : part == ATTN_STATE_PART_M   ? (void *)attn__state_m(s, head)
-           : part == ATTN_STATE_PART_LSE ? (void *)attn__state_lse(s, head)
-                                         : (void *)attn__state_log(s, head);
+    return part == ATTN_STATE_PART_S     ? (void *)head.S
+           : part == ATTN_STATE_PART_SUM ? (void *)head.z
+           : part == ATTN_STATE_PART_M   ? (void *)head.m
+           : part == ATTN_STATE_PART_LSE ? (void *)head.lse
+                                         : (void *)head.log;
 }
 
 static int32_t check_access(const attn_state *s, int64_t slot, int32_t part, const attn_tensor *t)

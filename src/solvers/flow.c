@@ -404,8 +404,7 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t h
     struct job j = {.c = c, .s = s, .kern = st->x->machine->kern, .r = &st->room[worker],
                     .head = head, .dv16 = attn__scan_round16(c->p->dv),
                     .state = attn__scan_state(c)};
-    j.S = j.state ? (float *)(void *)attn__state_head(j.state, attn__scan_slot(c, s->index), head)
-                  : j.r->S;
+    j.S = j.state ? attn__state_head(j.state, attn__scan_slot(c, s->index), head).S : j.r->S;
     begin(&j);
     if (!st->exact)
         attn__scan_load_start(&j.r->load, c, j.kern, s, head, false, CHUNK);

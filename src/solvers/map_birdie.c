@@ -77,8 +77,7 @@ static void move_state(const struct attn__call *c, struct strip *p, bool back)
     struct attn_state *state = attn__scan_state(c);
     if (!state || p->reverse)
         return;
-    char *head = attn__state_head(state, attn__scan_slot(c, p->s.index), p->h);
-    float *S = (float *)(void *)head + p->c;
+    float *S = attn__state_head(state, attn__scan_slot(c, p->s.index), p->h).S + p->c;
     for (int64_t e = 0; e < p->width; e++) {
         if (back)
             S[e] = (float)p->state[e];

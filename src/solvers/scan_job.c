@@ -76,17 +76,17 @@ void attn__scan_job_begin(struct attn__scan_job *j)
         j->kind.dv = j->dv16;
     if (state) {
         int64_t slot = attn__scan_slot(j->c, j->s->index);
-        char *head = attn__state_head(state, slot, j->head);
-        j->S = (float *)(void *)head;
-        j->z = attn__state_z(state, head);
-        j->lse = attn__state_lse(state, head);
-        j->log = attn__state_log(state, head);
+        const struct attn__state_head head = attn__state_head(state, slot, j->head);
+        j->S = head.S;
+        j->z = head.z;
+        j->lse = head.lse;
+        j->log = head.log;
         j->r->load.age = state->count[slot];
         struct attn__seq next;
         int64_t next_head;
         if (attn__scan_job_next(j, &next, &next_head)) {
             slot = attn__scan_slot(j->c, next.index);
-            j->next = (float *)(void *)attn__state_head(state, slot, next_head);
+            j->next = attn__state_head(state, slot, next_head).S;
         }
     } else {
         attn__scan_job_empty(j);

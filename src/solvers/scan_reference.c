@@ -211,25 +211,24 @@ static void move_state(const struct attn__call *c, const struct attn__seq *s, st
                        bool out)
 {
     struct attn_state *state = attn__scan_state(c);
-    char *head = attn__state_head(state, attn__scan_slot(c, s->index), r->t.head);
-    float *S = (float *)(void *)head, *z = attn__state_z(state, head);
-    double *lse = attn__state_lse(state, head);
+    const struct attn__state_head head =
+        attn__state_head(state, attn__scan_slot(c, s->index), r->t.head);
     for (int64_t d = 0; d < c->p->scan.dk; d++) {
         for (int64_t v = 0; v < c->p->dv; v++) {
             double *ours = &r->S[d * c->p->dv + v];
-            float *theirs = &S[d * state->cols + v];
+            float *theirs = &head.S[d * state->cols + v];
             if (out)
                 *theirs = (float)*ours;
             else
                 *ours = (double)*theirs;
         }
-        if (z && out)
-            z[d] = (float)r->z[d];
-        if (lse && out)
-            lse[d] = r->t.lse[d];
+        if (head.z && out)
+            head.z[d] = (float)r->z[d];
+        if (head.lse && out)
+            head.lse[d] = r->t.lse[d];
         if (!out) {
-            r->z[d] = z ? (double)z[d] : 0;
-            r->t.lse[d] = lse ? lse[d] : -INFINITY;
+            r->z[d] = head.z ? (double)head.z[d] : 0;
+            r->t.lse[d] = head.lse ? head.lse[d] : -INFINITY;
         }
     }
 }

@@ -6,7 +6,6 @@
 #include "state/scan_segment.h"
 
 #include <math.h>
-#include <string.h>
 
 /* [X | M] = M2 [X1 | M1] + [X2 | 0]; a state has no M1. */
 static void dense(const struct attn_state *like, float *to, const float *first,
@@ -25,16 +24,15 @@ static void dense(const struct attn_state *like, float *to, const float *first,
 }
 
 /* Factors of what came first and of what came second, for channel d. */
-static void weights(const struct attn_state *like, char *first,
-                    const struct attn_state *of_second, char *second, int64_t d, double f[2],
-                    double *lse)
+static void weights(const struct attn__state_head *first, const struct attn__state_head *second,
+                    int64_t d, double f[2], double *lse)
 {
-    double log = attn__state_log(of_second, second)[d];
+    double log = second->log[d];
     f[0] = exp(log);
     f[1] = 1;
-    if (!like->shape.lse)
+    if (!first->lse)
         return;
-    double a = attn__state_lse(like, first)[d], b = attn__state_lse(of_second, second)[d];
+    double a = first->lse[d], b = second->lse[d];
     if (log == -INFINITY)
         a = log; /* what came first is forgotten */
     double most = a > b ? a : b;
@@ -43,31 +41,26 @@ static void weights(const struct attn_state *like, char *first,
     f[1] = b == -INFINITY ? 0 : exp(b - *lse);
 }
 
-void attn__segment_after(const struct attn_state *like, char *to, char *first,
-                         const struct attn_state *of_second, char *second)
+void attn__segment_after(const struct attn_state *like, const struct attn__state_head *to,
+                         const struct attn__state_head *first, const struct attn_state *of_second,
+                         const struct attn__state_head *second)
 {
-    float *out = (float *)(void *)to;
-    const float *x1 = (const float *)(void *)first, *x2 = (const float *)(void *)second;
-    memset(to, 0, like->head_bytes);
     if (like->shape.erase) {
-        dense(like, out, x1, of_second, x2);
+        dense(like, to->S, first->S, of_second, second->S);
         return;
     }
     for (int64_t d = 0; d < like->shape.dk; d++) {
         double f[2], lse = 0;
-        weights(like, first, of_second, second, d, f, &lse);
+        weights(first, second, d, f, &lse);
         for (int64_t c = 0; c < like->values; c++)
-            out[d * like->cols + c] = (float)(f[0] * (double)x1[d * like->cols + c] +
-                                              f[1] * (double)x2[d * of_second->cols + c]);
-        if (like->shape.sum)
-            attn__state_z(like, to)[d] =
-                (float)(f[0] * (double)attn__state_z(like, first)[d] +
-                        (double)attn__state_z(of_second, second)[d]);
-        if (like->shape.lse)
-            attn__state_lse(like, to)[d] = lse;
-        if (like->shape.segment)
-            attn__state_log(like, to)[d] =
-                attn__state_log(like, first)[d] + attn__state_log(of_second, second)[d];
+            to->S[d * like->cols + c] = (float)(f[0] * (double)first->S[d * like->cols + c] +
+                                                f[1] * (double)second->S[d * of_second->cols + c]);
+        if (to->z)
+            to->z[d] = (float)(f[0] * (double)first->z[d] + (double)second->z[d]);
+        if (to->lse)
+            to->lse[d] = lse;
+        if (to->log)
+            to->log[d] = first->log[d] + second->log[d];
     }
 }
 

@@ -7,10 +7,11 @@
 
 #include "state/scan_state.h"
 
-/* One head: `to`, of the layout of like, becomes segment `second` after
+/* One head: `to`, zeros of the layout of like, becomes segment `second` after
  * `first`, which has the same layout: a segment, or a state. to is neither. */
-void attn__segment_after(const struct attn_state *like, char *to, char *first,
-                         const struct attn_state *of_second, char *second);
+void attn__segment_after(const struct attn_state *like, const struct attn__state_head *to,
+                         const struct attn__state_head *first, const struct attn_state *of_second,
+                         const struct attn__state_head *second);
 
 /* Its count after both. */
 int64_t attn__segment_count(const struct attn_state *first, int64_t first_slot,
