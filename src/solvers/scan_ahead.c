@@ -16,6 +16,33 @@ static void add(struct attn__ahead *a, struct attn__rows r, bool reverse, int64_
     attn__ahead_add(a, &r, i, m, width);
 }
 
+void attn__scan_ahead_wave(struct attn__ahead *a, const struct attn__call *c,
+                           const struct attn__seq *s, int64_t head, int64_t heads)
+{
+    const struct attn__problem *p = c->p;
+    const bool gates = c->has[ATTN__SLOT_G] && p->scan.decay == ATTN_DECAY_CHANNEL;
+    const struct {
+        enum attn__slot slot;
+        bool there;
+        int64_t first, width;
+    } rows[] = {
+        {ATTN__SLOT_K, true, s->k0, p->d},
+        {ATTN__SLOT_V, true, s->k0, p->dv},
+        {ATTN__SLOT_G, gates, s->q0, p->scan.dk},
+        {ATTN__SLOT_WRITE, c->has[ATTN__SLOT_WRITE], s->k0, p->d},
+        {ATTN__SLOT_ERASE, c->has[ATTN__SLOT_ERASE], s->k0, p->d},
+        {ATTN__SLOT_Q, true, s->q0, p->d},
+        {ATTN__SLOT_OUT, true, s->q0, p->dv},
+    };
+    for (size_t n = 0; n < sizeof rows / sizeof rows[0]; n++) {
+        if (!rows[n].there)
+            continue;
+        struct attn__rows r = attn__scan_rows_of(c, s, rows[n].slot, head, rows[n].first);
+        r.row = c->t[rows[n].slot].stride[1];
+        attn__ahead_add(a, &r, 0, heads, rows[n].width);
+    }
+}
+
 void attn__scan_ahead_tokens(struct attn__ahead *a, const struct attn__call *c,
                              const struct attn__seq *s, int64_t head, int64_t i, int64_t m,
                              bool reverse)

@@ -42,10 +42,10 @@ void attn__scan_load_take(struct attn__scratch *s, const struct attn__problem *p
     l->wk = ATTN__TAKE(s, p->d * e->columns, float);
     l->bq = ATTN__TAKE(s, e->columns, float);
     l->bk = ATTN__TAKE(s, e->columns, float);
-    l->bonus = ATTN__TAKE(s, l->dk16, float);
-    l->bias = ATTN__TAKE(s, l->dk16, float);
-    l->ks = ATTN__TAKE(s, l->d16, float);
-    l->km = ATTN__TAKE(s, l->d16, float);
+    l->bonus = ATTN__TAKE(s, ATTN__SCAN_WAVE * l->dk16, float);
+    l->bias = ATTN__TAKE(s, ATTN__SCAN_WAVE * l->dk16, float);
+    l->ks = ATTN__TAKE(s, ATTN__SCAN_WAVE * l->d16, float);
+    l->km = ATTN__TAKE(s, ATTN__SCAN_WAVE * l->d16, float);
 }
 
 /* One head of a tensor [heads,n] or [heads,d,n], or of one without heads, as
@@ -89,28 +89,52 @@ static void zero(float *x, int64_t n)
     memset(x, 0, (size_t)n * sizeof *x);
 }
 
-void attn__scan_load_start(struct attn__scan_load *l, const struct attn__call *c,
-                           const struct attn__kernels *kern, const struct attn__seq *s,
-                           int64_t head, bool reverse, int64_t rows)
+/* What state number n of those that are loaded together has for itself. */
+static void load_own(struct attn__scan_load *l, int64_t n)
 {
+    const struct attn__call *c = l->c;
     const struct attn__problem *p = c->p;
     const struct attn__scan_spec *e = &p->scan;
-    int64_t k_head = p->k_head[head * e->readers];
+    const attn_tensor *a = &c->t[ATTN__SLOT_GATE_A];
+    const int64_t head = l->head + n, k_head = p->k_head[head * e->readers];
+    const bool channel = e->decay == ATTN_DECAY_CHANNEL;
+    float *bonus = l->bonus + n * l->dk16, *bias = l->bias + n * l->dk16;
+    for (int64_t d = 0; d < e->dk && e->read_before; d++)
+        bonus[d] = 1;
+    if (e->bonus)
+        load_weights(l, ATTN__SLOT_BONUS, head, 2, 1, e->dk, bonus);
+    zero(bias, l->dk16);
+    if (e->gate_bias && channel)
+        load_weights(l, ATTN__SLOT_GATE_BIAS, head, 2, 1, e->dk, bias);
+    if (e->gate_bias && !channel)
+        bias[0] = (float)attn__load_f64(c->t[ATTN__SLOT_GATE_BIAS].data,
+                                        head * c->t[ATTN__SLOT_GATE_BIAS].stride[0],
+                                        c->t[ATTN__SLOT_GATE_BIAS].dtype);
+    if (c->has[ATTN__SLOT_GATE_A])
+        l->a[n] = (float)attn__load_f64(a->data, head * a->stride[0], a->dtype);
+    if (e->update == ATTN_UPDATE_RWKV7) {
+        load_weights(l, ATTN__SLOT_K_SCALE, k_head, 2, 1, p->d, l->ks + n * l->d16);
+        load_weights(l, ATTN__SLOT_K_MIX, k_head, 2, 1, p->d, l->km + n * l->d16);
+    }
+}
+
+/* For chunks of up to `rows` rows. */
+static void start(struct attn__scan_load *l, const struct attn__call *c,
+                  const struct attn__kernels *kern, const struct attn__seq *s, int64_t head,
+                  int64_t heads, int64_t rows)
+{
+    const struct attn__scan_spec *e = &c->p->scan;
     l->c = c;
     l->kern = kern;
     l->ahead = NULL;
     l->seq = *s;
     l->head = head;
-    l->reverse = reverse;
-    l->tokens = rows > 0 && rows < CHUNK ? rows : CHUNK;
-    if (e->steps > 1) /* with several keys each, fewer */
-        l->tokens = attn__max_i64(l->tokens / e->steps, 1);
+    l->heads = heads;
     l->age = 0;
     l->key_max = e->map_key_max;
     /* What is past the last element of a row stays 0. */
-    int64_t steps = attn__max_i64(e->steps, 1);
-    int64_t n = attn__min_i64(attn__max_i64(s->nq, s->nk), l->tokens) * steps;
-    int64_t keys = e->dk < l->dk16 ? n * l->dk16 : 0, values = p->dv < l->dv16 ? n * l->dv16 : 0;
+    int64_t keys = e->dk < l->dk16 ? rows * l->dk16 : 0;
+    int64_t values = c->p->dv < l->dv16 ? rows * l->dv16 : 0;
     zero(l->q, e->readers * keys);
     zero(l->k, keys);
     zero(l->v, values);
@@ -118,29 +142,40 @@ void attn__scan_load_start(struct attn__scan_load *l, const struct attn__call *c
         zero(l->w, keys);
     if (e->update != ATTN_UPDATE_ADD)
         zero(l->e, keys);
-    zero(l->g, e->decay == ATTN_DECAY_CHANNEL ? keys : n);
+    zero(l->g, e->decay == ATTN_DECAY_CHANNEL ? keys : rows);
     if (e->columns > 0)
         load_map(l);
-    for (int64_t d = 0; d < e->dk && e->read_before; d++)
-        l->bonus[d] = 1;
-    if (e->bonus)
-        load_weights(l, ATTN__SLOT_BONUS, head, 2, 1, e->dk, l->bonus);
-    zero(l->bias, l->dk16);
-    if (e->gate_bias)
-        load_weights(l, ATTN__SLOT_GATE_BIAS, head, e->decay == ATTN_DECAY_CHANNEL ? 2 : 1, 1,
-                     e->decay == ATTN_DECAY_CHANNEL ? e->dk : 1, l->bias);
-    if (e->gate_bias && e->decay != ATTN_DECAY_CHANNEL)
-        l->bias[0] = (float)attn__load_f64(c->t[ATTN__SLOT_GATE_BIAS].data,
-                                           head * c->t[ATTN__SLOT_GATE_BIAS].stride[0],
-                                           c->t[ATTN__SLOT_GATE_BIAS].dtype);
-    if (c->has[ATTN__SLOT_GATE_A])
-        l->a = (float)attn__load_f64(c->t[ATTN__SLOT_GATE_A].data,
-                                     head * c->t[ATTN__SLOT_GATE_A].stride[0],
-                                     c->t[ATTN__SLOT_GATE_A].dtype);
-    if (e->update == ATTN_UPDATE_RWKV7) {
-        load_weights(l, ATTN__SLOT_K_SCALE, k_head, 2, 1, p->d, l->ks);
-        load_weights(l, ATTN__SLOT_K_MIX, k_head, 2, 1, p->d, l->km);
-    }
+    for (int64_t n = 0; n < heads; n++)
+        load_own(l, n);
+}
+
+void attn__scan_load_start(struct attn__scan_load *l, const struct attn__call *c,
+                           const struct attn__kernels *kern, const struct attn__seq *s,
+                           int64_t head, bool reverse, int64_t rows)
+{
+    int64_t steps = attn__max_i64(c->p->scan.steps, 1);
+    l->reverse = reverse;
+    l->tokens = rows > 0 && rows < CHUNK ? rows : CHUNK;
+    if (steps > 1) /* with several keys each, fewer */
+        l->tokens = attn__max_i64(l->tokens / steps, 1);
+    start(l, c, kern, s, head, 1,
+          attn__min_i64(attn__max_i64(s->nq, s->nk), l->tokens) * steps);
+}
+
+bool attn__scan_load_together(const struct attn__problem *p)
+{
+    const struct attn__scan_spec *e = &p->scan;
+    return e->readers == 1 && e->steps <= 1 && e->columns == 0 && p->hk == e->hs &&
+           p->hv == e->hs && e->map != ATTN_FEATURE_COSFORMER && e->gate != ATTN_GATE_LIGHTNET;
+}
+
+void attn__scan_load_start_wave(struct attn__scan_load *l, const struct attn__call *c,
+                                const struct attn__kernels *kern, const struct attn__seq *s,
+                                int64_t head, int64_t heads)
+{
+    l->reverse = false; /* of one token no order */
+    l->tokens = 1;
+    start(l, c, kern, s, head, heads, heads);
 }
 
 struct attn__scan_kind attn__scan_load_kind(const struct attn__problem *p,
@@ -192,10 +227,25 @@ int64_t attn__scan_load_next(const struct attn__scan_load *l, int64_t i, bool *f
     return n;
 }
 
+/* Rows of a sequence, or with several states the first one of each. */
+static struct attn__rows in_wave(const struct attn__scan_load *l, enum attn__slot slot,
+                                 struct attn__rows r)
+{
+    if (l->heads > 1)
+        r.row = l->c->t[slot].stride[1];
+    return r;
+}
+
 static struct attn__rows rows_of(const struct attn__scan_load *l, enum attn__slot slot,
                                  int64_t head, int64_t first)
 {
-    return attn__scan_rows_of(l->c, &l->seq, slot, head, first);
+    return in_wave(l, slot, attn__scan_rows_of(l->c, &l->seq, slot, head, first));
+}
+
+/* Which of the states row j is of. */
+static int64_t state_of(const struct attn__scan_load *l, int64_t j)
+{
+    return l->heads > 1 ? j : 0;
 }
 
 /* m rows of n elements from number i of `all` on, ld apart. */
@@ -259,14 +309,14 @@ void attn__scan_load_key_max(struct attn__scan_load *l)
     l->key_max = (double)(most * attn__scan_map_favor_factor(p));
 }
 
-/* The gate's function of n numbers, without its clamp. bias: one for all, or
- * one each. */
-static void gate(const struct attn__scan_load *l, float *x, int64_t n, const float *bias,
-                 int64_t inc)
+/* The gate's function of n numbers of a state, without its clamp. inc: 0, one
+ * bias for all; 1, one each. */
+static void gate(const struct attn__scan_load *l, int64_t state, float *x, int64_t n, int64_t inc)
 {
     const struct attn__scan_spec *e = &l->c->p->scan;
     const struct attn__kernels *kern = l->kern;
-    float a = expf(l->a), least = (float)e->gate_min, most = (float)e->gate_max;
+    const float *bias = l->bias + state * l->dk16;
+    float a = expf(l->a[state]), least = (float)e->gate_min, most = (float)e->gate_max;
     switch (e->gate) {
     case ATTN_GATE_LOGSIGMOID:
         kern->vec_map(ATTN__MAP_log_sigmoid, x, n);
@@ -311,41 +361,60 @@ static float clamp(float g)
     return g < (float)ATTN__SCAN_LEAST_LOG ? (float)ATTN__SCAN_LEAST_LOG : g > 0 ? 0 : g;
 }
 
+/* g of a head, for any number of tokens. */
+static float head_decay(const struct attn__scan_load *l, int64_t head)
+{
+    const struct attn__problem *p = l->c->p;
+    const attn_tensor *t = &l->c->t[ATTN__SLOT_G];
+    double g = l->c->has[ATTN__SLOT_G] ? attn__load_f64(t->data, head * t->stride[0], t->dtype)
+               : p->scan.slopes        ? -p->slopes[head * p->scan.readers]
+                                       : 0;
+    return clamp((float)g);
+}
+
+/* l->token: the gates of m tokens, one each. */
+static void load_token_gates(struct attn__scan_load *l, int64_t i, int64_t m)
+{
+    const int64_t each = l->heads > 1 ? 1 : m; /* of one state */
+    load(l, rows_of(l, ATTN__SLOT_G, l->head, l->seq.q0), l->seq.nq, i, m, 1, l->token, 1);
+    for (int64_t j = 0; j < m; j += each)
+        gate(l, state_of(l, j), l->token + j, each, 0);
+}
+
 /* Log decays of the rows (of keys) of m tokens: those of a token's further
  * keys are 0. */
 static void load_gates(struct attn__scan_load *l, int64_t i, int64_t m)
 {
-    const struct attn__problem *p = l->c->p;
-    const struct attn__scan_spec *e = &p->scan;
-    int64_t steps = attn__max_i64(e->steps, 1), all = l->seq.nq, dk = e->dk;
-    const attn_tensor *t = &l->c->t[ATTN__SLOT_G];
+    const struct attn__scan_spec *e = &l->c->p->scan;
+    int64_t steps = attn__max_i64(e->steps, 1), dk = e->dk;
     if (e->decay == ATTN_DECAY_NONE || derived(e))
         return;
     if (e->decay == ATTN_DECAY_HEAD) {
-        double g = l->c->has[ATTN__SLOT_G]
-                       ? attn__load_f64(t->data, l->head * t->stride[0], t->dtype)
-                   : e->slopes ? -p->slopes[l->head * e->readers]
-                               : 0;
-        for (int64_t j = 0; j < m * steps; j++)
-            l->g[j] = j % steps == 0 ? clamp((float)g) : 0;
+        float g = head_decay(l, l->head);
+        for (int64_t j = 0; j < m * steps; j++) {
+            if (l->heads > 1)
+                g = head_decay(l, l->head + j);
+            l->g[j] = j % steps == 0 ? g : 0;
+        }
         return;
     }
     if (e->decay == ATTN_DECAY_TOKEN) {
-        load(l, rows_of(l, ATTN__SLOT_G, l->head, l->seq.q0), all, i, m, 1, l->token, 1);
-        gate(l, l->token, m, l->bias, 0);
-        float factor = e->gate == ATTN_GATE_MAMBA2 ? l->a : 1;
-        for (int64_t j = 0; j < m * steps; j++)
+        load_token_gates(l, i, m);
+        for (int64_t j = 0; j < m * steps; j++) {
+            float factor = e->gate == ATTN_GATE_MAMBA2 ? l->a[state_of(l, j)] : 1;
             l->g[j] = j % steps == 0 ? clamp(factor * l->token[j / steps]) : 0;
+        }
         return;
     }
-    load(l, rows_of(l, ATTN__SLOT_G, l->head, l->seq.q0), all, i, m, dk, l->g, steps * l->dk16);
+    load(l, rows_of(l, ATTN__SLOT_G, l->head, l->seq.q0), l->seq.nq, i, m, dk, l->g,
+         steps * l->dk16);
     for (int64_t j = 0; j < m * steps; j++) {
         float *g = l->g + j * l->dk16;
         if (j % steps != 0) {
             zero(g, dk);
             continue;
         }
-        gate(l, g, dk, l->bias, 1);
+        gate(l, state_of(l, j), g, dk, 1);
         for (int64_t d = 0; d < dk; d++)
             g[d] = clamp(g[d]);
     }
@@ -357,14 +426,15 @@ static void derive_hgrn2(struct attn__scan_load *l, int64_t m)
     const struct attn__scan_spec *e = &l->c->p->scan;
     for (int64_t j = 0; j < m; j++) {
         float *k = l->k + j * l->dk16, *g = l->g + j * l->dk16;
+        const float *low = l->bias + state_of(l, j) * l->dk16;
         memcpy(g, k, (size_t)e->dk * sizeof *g);
         l->kern->vec_map(ATTN__MAP_log_sigmoid, g, e->dk);
         for (int64_t d = 0; d < e->dk; d++)
             k[d] = -k[d];
         l->kern->vec_map(ATTN__MAP_sigmoid, k, e->dk);
         for (int64_t d = 0; d < e->dk; d++) {
-            k[d] *= 1.0f - l->bias[d];
-            g[d] = clamp(l->bias[d] > 0 ? log1pf(-k[d]) : g[d]);
+            k[d] *= 1.0f - low[d];
+            g[d] = clamp(low[d] > 0 ? log1pf(-k[d]) : g[d]);
         }
     }
 }
@@ -408,12 +478,13 @@ static void prepare_rwkv7(struct attn__scan_load *l, int64_t n)
     int64_t d = l->c->p->d;
     for (int64_t j = 0; j < n; j++) {
         float *k = l->k + j * l->dk16, *a = l->w + j * l->dk16, *e = l->e + j * l->dk16;
+        const float *ks = l->ks + state_of(l, j) * l->d16, *km = l->km + state_of(l, j) * l->d16;
         for (int64_t i = 0; i < d; i++)
-            e[i] = k[i] * l->ks[i];
+            e[i] = k[i] * ks[i];
         float length = sqrtf(l->kern->vec_sumsq(e, d, 0));
         l->kern->vec_scale(e, d, 1.0f / (length > 1e-12f ? length : 1e-12f));
         for (int64_t i = 0; i < d; i++) {
-            k[i] *= 1.0f + (a[i] - 1.0f) * l->km[i];
+            k[i] *= 1.0f + (a[i] - 1.0f) * km[i];
             a[i] *= e[i];
         }
     }
@@ -486,7 +557,8 @@ static void load_keys(struct attn__scan_load *l, int64_t i, int64_t m, bool in_p
     const struct attn__scan_spec *s = &p->scan;
     int64_t steps = attn__max_i64(s->steps, 1), n = m * steps, out = l->head * s->readers;
     int64_t all = l->seq.nk;
-    struct attn__rows k = attn__call_k(l->c, &l->seq, out), v = attn__call_v(l->c, &l->seq, out);
+    const struct attn__rows k = in_wave(l, ATTN__SLOT_K, attn__call_k(l->c, &l->seq, out)),
+                            v = in_wave(l, ATTN__SLOT_V, attn__call_v(l->c, &l->seq, out));
     in_place = in_place && !l->reverse;
     l->k_at = in_place && keeps_keys(s) ? attn__scan_load_rows(&k, i * steps, p->d, l->dk16) : NULL;
     l->v_at = in_place && keeps_values(s) ? attn__scan_load_rows(&v, i * steps, p->dv, l->dv16)
@@ -533,8 +605,9 @@ void attn__scan_load_queries(struct attn__scan_load *l, int64_t i, int64_t m)
         q += (steps - 1) * l->dk16;
         if (s->columns > 0 && s->readers > 1)
             load_query_map(l, l->head * s->readers + r);
-        load_mapped(l, attn__call_q(l->c, &l->seq, l->head * s->readers + r), true, l->seq.nq, i,
-                    m, l->age, q, ld);
+        const struct attn__rows rows =
+            in_wave(l, ATTN__SLOT_Q, attn__call_q(l->c, &l->seq, l->head * s->readers + r));
+        load_mapped(l, rows, true, l->seq.nq, i, m, l->age, q, ld);
         for (int64_t j = 0; j < m; j++) {
             float *x = q + j * ld;
             if (s->gate == ATTN_GATE_HGRN2)

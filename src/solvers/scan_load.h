@@ -17,12 +17,16 @@ static inline bool attn__scan_own_writer(const struct attn__scan_spec *e)
     return e->update == ATTN_UPDATE_GENERAL || e->update == ATTN_UPDATE_RWKV7;
 }
 
+/* Most states whose rows are loaded together. */
+enum { ATTN__SCAN_WAVE = 8 };
+
 /* The buffers of one worker. */
 struct attn__scan_load {
     const struct attn__call *c;
     const struct attn__kernels *kern;
     struct attn__seq seq;
     int64_t head; /* state */
+    int64_t heads; /* 1; more: row n is the only token of state head + n */
     bool reverse;
     int64_t tokens; /* most of a chunk */
     int64_t age; /* tokens since the state was 0, of those loaded */
@@ -36,9 +40,9 @@ struct attn__scan_load {
     float *y;                     /* [chunk][f16] behind the map's weights */
     float *wq, *wk;               /* [columns] rows of D: the weights, [d][columns] */
     float *bq, *bk;               /* [columns] */
-    float *bonus, *bias;          /* [dk] */
-    float *ks, *km;               /* [d]: K_SCALE, K_MIX */
-    float a;                      /* GATE_A */
+    float *bonus, *bias;          /* [heads][dk16] */
+    float *ks, *km;               /* [heads][d16]: K_SCALE, K_MIX */
+    float a[ATTN__SCAN_WAVE];     /* [heads]: GATE_A */
     struct attn__ahead *ahead;    /* what to fetch in between, or NULL */
     int64_t fetch;                /* rows of it at a time */
     float token[ATTN__SCAN_CHUNK];
@@ -53,6 +57,15 @@ void attn__scan_load_take(struct attn__scratch *s, const struct attn__problem *p
 void attn__scan_load_start(struct attn__scan_load *l, const struct attn__call *c,
                            const struct attn__kernels *kern, const struct attn__seq *s,
                            int64_t head, bool reverse, int64_t rows);
+
+/* Can rows of several states be loaded together? */
+bool attn__scan_load_together(const struct attn__problem *p);
+
+/* Begins the states from `head` on of a sequence with one token. A chunk's rows
+ * are theirs then, with the gain and bias of each. */
+void attn__scan_load_start_wave(struct attn__scan_load *l, const struct attn__call *c,
+                                const struct attn__kernels *kern, const struct attn__seq *s,
+                                int64_t head, int64_t heads);
 
 /* feature_max=all: l->key_max becomes the largest y of all keys. */
 void attn__scan_load_key_max(struct attn__scan_load *l);

@@ -12,6 +12,7 @@
 #include "solvers/rows_load.h"
 #include "solvers/scan_ahead.h"
 #include "solvers/scan_side.h"
+#include "solvers/scan_wave.h"
 #include "solvers/units.h"
 #include "state/scan_check.h"
 
@@ -206,8 +207,10 @@ static int64_t part_columns(const struct attn__problem *p, int64_t parts)
 static int64_t count(const struct attn__exec *x, const struct attn__seq *s)
 {
     const struct attn__problem *p = x->call->p;
-    int64_t parts = 1;
+    int64_t parts = 1, wave = attn__scan_wave_states(x);
     (void)s;
+    if (wave > 1)
+        return (p->scan.hs + wave - 1) / wave;
     /* What stands beside S is moved on by the worker of all columns; and where
      * OUT is Q's memory nobody else may still want to read Q. */
     const struct attn_state *state = attn__scan_state(x->call);
@@ -220,11 +223,27 @@ static int64_t count(const struct attn__exec *x, const struct attn__seq *s)
     return p->scan.hs * parts;
 }
 
+/* `states` states from j->head on. */
+static void run_states(struct attn__scan_job *j, int64_t states)
+{
+    if (j->s->nq == 1) {
+        attn__scan_wave_run(j, states);
+        return;
+    }
+    for (int64_t n = 0; n < states; n++) {
+        struct attn__scan_job own = *j;
+        own.head += n;
+        run_job(&own);
+    }
+}
+
 static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t index)
 {
     struct state *st = arg;
     const struct attn__problem *p = st->x->call->p;
-    int64_t parts = count(st->x, s) / p->scan.hs, columns = part_columns(p, parts);
+    int64_t wave = attn__scan_wave_states(st->x);
+    int64_t parts = wave > 1 ? 1 : count(st->x, s) / p->scan.hs;
+    int64_t columns = part_columns(p, parts);
     const struct attn_state *state = attn__scan_state(st->x->call);
     int64_t dv16 = attn__scan_load_columns(p, state && state->shape.segment);
     int64_t first = index % parts * columns;
@@ -234,14 +253,16 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
         .r = &st->room[worker],
         .core = st->core,
         .kern = st->x->machine->kern,
-        .head = index / parts,
+        .head = wave > 1 ? index * wave : index / parts,
         .rows = attn__exec_choice(st->x, s)->tiles.rows,
         .stride = st->x->machine->threads,
         .v_first = first,
         .v_n = parts > 1 ? attn__min_i64(columns, dv16 - first) : dv16,
         .dv16 = dv16,
     };
-    if (first < dv16)
+    if (wave > 1)
+        run_states(&j, attn__min_i64(wave, p->scan.hs - j.head));
+    else if (first < dv16)
         run_job(&j);
 }
 

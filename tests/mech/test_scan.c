@@ -2,7 +2,7 @@
 /*
  * Recurrences on random problems: the sequence whole by scan_reference in f64
  * against every other solver (scan_step, scan_chunk, scan_full), whole,
- * cut at random places with a state between the pieces, as two segments, and
+ * cut at random places with a state between the pieces, token by token, as two segments, and
  * with other numbers of threads; --side: few states of many tokens, whose
  * chunks go side by side on several threads (scan_side.c, scan_job.c). Below
  * the solvers: src/solvers/scan_run.c,
@@ -151,6 +151,8 @@ static void make(struct problem *p, struct rng *r, size_t kind)
     int64_t b = rng_int(r, 1, 2), hk = h, hv = h, hq = h;
     static const int64_t lengths[] = {1, 2, 15, 16, 17, 63, 64, 65, 127, 130, 200, 321};
     int64_t n = tokens > 0 ? tokens : lengths[rng_int(r, 0, 11)];
+    if (n <= 17 && rng_int(r, 0, 1))
+        h = hs = hk = hv = hq = 9; /* more than a wave, scan_wave.c, has */
     if (templates[kind].wide)
         d = rng_int(r, 1, 6);
     bool reset = rng_int(r, 0, 3) == 0;
@@ -307,6 +309,23 @@ static void same_bytes(const struct problem *p, const char *what, const attn_ten
     same_numbers(p, what, a->data, b->data, elements(a));
 }
 
+/* Token by token, as decoding has it, several states at once (scan_wave.c): the
+ * first tokens have the bits that they have in the whole. */
+static void one_by_one(attn_plan *plan, const struct problem *p, const attn_tensor *whole,
+                       attn_tensor *room, attn_state *state, const int64_t *slots)
+{
+    enum { FIRST = 17 };
+    memcpy(room->data, whole->data, (size_t)elements(whole) * sizeof(float));
+    attn_state_zero(state, 0, attn_state_slots(state));
+    for (int64_t at = 0; at < p->n && at < FIRST; at++) {
+        attn_tensor row = cut(room, 2, at, 1);
+        for (int64_t i = 0; i < p->b * p->hout; i++)
+            memset((float *)row.data + i * row.stride[1], 0xff, (size_t)p->dv * sizeof(float));
+        execute(plan, p, room, at, 1, state, slots);
+    }
+    same_bytes(p, "one by one", whole, room);
+}
+
 /* S of all slots. */
 static float *read_state(const attn_state *state, const int64_t *slots, int64_t b, int64_t *n)
 {
@@ -421,6 +440,8 @@ static void run(struct rng *r, size_t kind)
         same_numbers(&p, "state of threads", b, c, n);
         free(c);
         compare(&p, "state", b, a, n);
+        if (strcmp(solver, "scan_step") == 0)
+            one_by_one(plan, &p, &got, &again, third, slots);
         /* in pieces, with a snapshot that is gone back to */
         attn_state_zero(other, 0, 4);
         for (int64_t at = 0; at < p.n;) {
