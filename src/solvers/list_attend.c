@@ -7,17 +7,18 @@
  * the gathering. list_walk.c says which keys, list_pass.c does the sums.
  *
  * A unit is up to PASS_ROWS lines of one list, or as many short lists, of which
- * equal ones are passed as one; lines that head gates leave out are passed
- * over, and the others close up. The long list of a single query is cut into
- * several units, whose sums are joined in order. How units are cut follows from
- * the selection and the lengths alone.
+ * equal ones are passed as one; or some thousand lines of lists that fill no tiles
+ * by themselves but may have keys in common, gathered by these (list_by_keys.c).
+ * Lines that head gates leave out are passed over, and the others close up. The
+ * long list of a single query is cut into several units, whose sums are joined in
+ * order. How units are cut follows from the selection and the lengths alone.
  */
 #include <stdio.h>
 
 #include "solvers/active.h"
 #include "solvers/epilogue.h"
 #include "solvers/flash_cost.h"
-#include "solvers/list_pass.h"
+#include "solvers/list_by_keys.h"
 #include "solvers/solvers.h"
 #include "solvers/units.h"
 
@@ -30,6 +31,7 @@ struct state {
     struct attn__list_rules rules;
     struct attn__list_room *room; /* of each worker */
     struct attn__active active;
+    struct attn__by_keys_room *by_keys; /* of each worker */
     struct attn__list_sums part; /* rows [b][parts][hout], of single queries */
 };
 
@@ -85,6 +87,13 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
         if (st->room)
             st->room[n] = room;
     }
+    st->by_keys = ATTN__TAKE(s, m->threads, struct attn__by_keys_room);
+    for (int64_t n = 0; n < m->threads; n++) {
+        struct attn__by_keys_room room;
+        attn__by_keys_take(s, p, &room);
+        if (st->by_keys)
+            st->by_keys[n] = room;
+    }
     int64_t rows = 0, all = 0;
     s->ok = s->ok && attn__mul_i64(p->b, p->hout, &rows) &&
             attn__mul_i64(rows, most_parts(p) > 1 ? most_parts(p) : 0, &rows) &&
@@ -129,6 +138,7 @@ static struct strip strip_at(const struct attn__problem *p, const struct attn__s
  * `slices` units; and with a single query its list into `parts`, unit after unit. */
 struct cut {
     int64_t blocks, slices, parts, units;
+    bool by_keys; /* lists of a unit are gone over together, see list_by_keys.c */
 };
 
 /* About so many keys are in the list, by a few of its entries. */
@@ -151,27 +161,34 @@ static int64_t parts_of(const struct attn__problem *p, const struct attn__select
     return attn__max_i64(attn__min_i64(n, l->row_ptr[row + 1] - l->row_ptr[row]), 1);
 }
 
-static struct cut cut_of(const struct attn__problem *p, const struct attn__select_rows *l,
-                         const struct attn__seq *s, const struct strip *t)
-{
-    int64_t block = attn__min_i64(l->q_block, attn__max_i64(s->nq, 1));
-    int64_t n = attn__max_i64((s->nq + block - 1) / block, 1), lines;
-    struct cut c = {.blocks = 1, .slices = 1, .parts = parts_of(p, l, s, t)};
-    if (!attn__mul_i64(block, t->heads, &lines))
-        lines = INT64_MAX - PASS_ROWS;
-    if (lines > PASS_ROWS)
-        c.slices = (lines + PASS_ROWS - 1) / PASS_ROWS;
-    else
-        c.blocks = PASS_ROWS / lines;
-    c.units = c.slices > 1 ? n * c.slices : (n + c.blocks - 1) / c.blocks;
-    c.units *= c.parts;
-    return c;
-}
-
 static const struct attn__select_rows *rows_of(const struct attn__exec *x)
 {
     const struct attn__select *sel = x->call->object[ATTN__SLOT_SELECTION];
     return &sel->rows;
+}
+
+static struct cut cut_of(const struct attn__exec *x, const struct attn__seq *s,
+                         const struct strip *t)
+{
+    const struct attn__problem *p = x->call->p;
+    const struct attn__select_rows *l = rows_of(x);
+    int64_t block = attn__min_i64(l->q_block, attn__max_i64(s->nq, 1));
+    int64_t n = attn__max_i64((s->nq + block - 1) / block, 1), lines, most = PASS_ROWS;
+    struct cut c = {.blocks = 1, .slices = 1, .parts = parts_of(p, l, s, t)};
+    if (!attn__mul_i64(block, t->heads, &lines))
+        lines = INT64_MAX - PASS_ROWS;
+    c.by_keys = s->nq > 0 && attn__by_keys_serves(p) &&
+                attn__by_keys_pays(l, attn__select_row(l, s->index, t->h0, 0), n, lines,
+                                   x->machine->kern->lanes);
+    if (c.by_keys)
+        most = ATTN__BY_KEYS_ROWS;
+    if (lines > most)
+        c.slices = (lines + most - 1) / most;
+    else
+        c.blocks = most / lines;
+    c.units = c.slices > 1 ? n * c.slices : (n + c.blocks - 1) / c.blocks;
+    c.units *= c.parts;
+    return c;
 }
 
 static int64_t count(const struct attn__exec *x, const struct attn__seq *s)
@@ -181,7 +198,7 @@ static int64_t count(const struct attn__exec *x, const struct attn__seq *s)
     for (int64_t g = 0; g < x->call->p->n_groups; g++)
         for (int64_t n = 0; n < strips_of(x->call->p, l, g); n++) {
             struct strip t = strip_at(x->call->p, l, g, n);
-            units += cut_of(x->call->p, l, s, &t).units;
+            units += cut_of(x, s, &t).units;
         }
     return units;
 }
@@ -194,7 +211,7 @@ static struct strip find_strip(const struct attn__exec *x, const struct attn__se
     for (int64_t g = 0;; g++)
         for (int64_t n = 0; n < strips_of(x->call->p, l, g); n++) {
             struct strip t = strip_at(x->call->p, l, g, n);
-            *c = cut_of(x->call->p, l, s, &t);
+            *c = cut_of(x, s, &t);
             if (*index < c->units)
                 return t;
             *index -= c->units;
@@ -223,8 +240,9 @@ static int64_t alike(const struct attn__select_rows *l, int64_t row, int64_t mos
 }
 
 static void begin(const struct state *st, int64_t worker, const struct attn__seq *s,
-                  const struct strip *t, struct attn__list_pass *ps)
+                  const struct strip *t, bool by_keys, struct attn__list_pass *ps)
 {
+    bool lines = by_keys || st->x->call->p->epilogue.head_gate;
     *ps = (struct attn__list_pass){.c = st->x->call,
                                    .kern = st->x->machine->kern,
                                    .s = s,
@@ -232,7 +250,7 @@ static void begin(const struct state *st, int64_t worker, const struct attn__seq
                                    .room = &st->room[worker],
                                    .h0 = t->h0,
                                    .heads = t->heads};
-    attn__list_pass_begin(ps, st->x->call->p->epilogue.head_gate ? ps->room->lines : NULL);
+    attn__list_pass_begin(ps, lines ? ps->room->lines : NULL);
 }
 
 /* What is to be computed of lines *r0..r1-1: how many rows of the pass, from *r0
@@ -293,7 +311,7 @@ static void join_parts(const struct state *st, const struct attn__seq *s, const 
                        const struct cut *cut)
 {
     struct attn__list_pass ps;
-    begin(st, 0, s, t, &ps);
+    begin(st, 0, s, t, false, &ps);
     for (int64_t slice = 0; slice < cut->slices; slice++) {
         int64_t r0 = slice * PASS_ROWS, h = t->h0 + r0;
         int64_t rows = active_lines(&ps, &r0, slice_end(s, t, slice));
@@ -316,7 +334,7 @@ static void join_all(const struct state *st)
         for (int64_t g = 0; g < c->p->n_groups && attn__exec_mine(st->x, &s); g++)
             for (int64_t n = 0; n < strips_of(c->p, l, g); n++) {
                 struct strip t = strip_at(c->p, l, g, n);
-                struct cut cut = cut_of(c->p, l, &s, &t);
+                struct cut cut = cut_of(st->x, &s, &t);
                 if (cut.parts > 1)
                     join_parts(st, &s, &t, &cut);
             }
@@ -349,6 +367,19 @@ static void pass_blocks(const struct state *st, struct attn__list_pass *ps, cons
     attn__exec_did(st->x, 0, 0, all_tiles);
 }
 
+/* Unit number `index` of a strip whose lists are gone over together. */
+static void pass_by_keys(const struct state *st, int64_t worker, struct attn__list_pass *ps,
+                         const struct strip *t, const struct cut *cut, int64_t index)
+{
+    const struct attn__select_rows *l = rows_of(st->x);
+    int64_t b0 = index * cut->blocks, i0 = b0 * l->q_block;
+    int64_t b1 = attn__min_i64(b0 + cut->blocks, (ps->s->nq - 1) / l->q_block + 1);
+    int64_t i1 = attn__min_i64(b1 * l->q_block, ps->s->nq);
+    attn__by_keys_run(ps, &st->by_keys[worker], attn__select_row(l, ps->s->index, t->h0, i0), b0,
+                      b1, PASS_ROWS);
+    attn__exec_did(st->x, 0, 0, attn__list_pass_tiles(ps, (i1 - i0) * t->heads));
+}
+
 static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t index)
 {
     const struct state *st = arg;
@@ -360,9 +391,11 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
     if (s->nq == 0)
         return;
     struct attn__list_pass ps;
-    begin(st, worker, s, &t, &ps);
+    begin(st, worker, s, &t, cut.by_keys, &ps);
     if (cut.parts > 1)
         pass_part(st, &ps, &t, &cut, index / cut.parts, index % cut.parts);
+    else if (cut.by_keys)
+        pass_by_keys(st, worker, &ps, &t, &cut, index);
     else
         pass_blocks(st, &ps, &t, &cut, index);
     if (cut.parts > 1 && index == 0)

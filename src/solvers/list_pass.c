@@ -158,17 +158,23 @@ static float *table_row(const struct attn__list_pass *ps, int64_t at)
     return ps->room->tq ? ps->room->tq + at * ps->c->p->d : NULL;
 }
 
+/* Queries of lines r0..r0+n-1, with `lines` set each by itself. */
+static void load_queries(struct attn__list_pass *ps, int64_t r0, int64_t n, float *to)
+{
+    int64_t d = ps->c->p->d, step;
+    bool lines = ps->vis.lines;
+    for (int64_t r = 0, run = 1; r < n && (lines || r < ps->heads); r += lines ? run : 1) {
+        run = attn__score_run(&ps->score, r0 + r, n - r, &step);
+        attn__qk_load_q(&ps->qk, ps->kern, attn__vis_head(&ps->vis, r0 + r),
+                        attn__vis_query(&ps->vis, r0 + r), run, to + r * d, step * d);
+    }
+}
+
 static void begin_tile(struct attn__list_pass *ps, const struct tile *t)
 {
     const struct attn__problem *p = ps->c->p;
     float *rows = ps->room->rows;
-    int64_t step;
-    bool lines = ps->vis.lines;
-    for (int64_t n = 0, run = 1; n < t->n && (lines || n < ps->heads); n += lines ? run : 1) {
-        run = attn__score_run(&ps->score, t->r0 + n, t->n - n, &step);
-        attn__qk_load_q(&ps->qk, ps->kern, attn__vis_head(&ps->vis, t->r0 + n),
-                        attn__vis_query(&ps->vis, t->r0 + n), run, rows + n * p->d, step * p->d);
-    }
+    load_queries(ps, t->r0, t->n, rows);
     for (int64_t n = 0; n < t->n && p->score.own_rows; n++)
         attn__score_query(&ps->score, t->r0 + n, rows + n * p->d, table_row(ps, t->at + n));
     ps->kern->tile_pack_q(rows, p->d, t->n, p->d, ps->scale, t->w, ps->room->q + t->at * p->d);
@@ -482,6 +488,18 @@ static struct tile tile_at(int64_t r0, int64_t n, int64_t w, int64_t i)
     return (struct tile){r0 + i * w, attn__min_i64(w, n - i * w), i * w, w};
 }
 
+/* A block for all tiles of lines r0..r0+n-1. */
+static void block_for_tiles(struct attn__list_pass *ps, const struct attn__list_block *b,
+                            int64_t r0, int64_t n, int64_t w)
+{
+    int64_t ldk, ldv;
+    const float *k = keys_of(ps, b, &ldk), *v = values_of(ps, b, &ldv);
+    for (int64_t i = 0; i * w < n; i++) {
+        struct tile t = tile_at(r0, n, w, i);
+        tile_block(ps, b, &t, k, ldk, v, ldv);
+    }
+}
+
 static void sum_tiles(struct attn__list_pass *ps, struct attn__list_walk *walk, int64_t r0,
                       int64_t n, int64_t w)
 {
@@ -495,15 +513,10 @@ static void sum_tiles(struct attn__list_pass *ps, struct attn__list_walk *walk, 
         clear(&room->sum, i * w, w, dv);
     }
     while (attn__list_walk_next(walk, &b)) {
-        int64_t ldk, ldv;
         if (b.alone && !open)
             clear(&room->own, 0, tiles * w, dv);
         open = b.alone && !b.ends;
-        const float *k = keys_of(ps, &b, &ldk), *v = values_of(ps, &b, &ldv);
-        for (int64_t i = 0; i < tiles; i++) {
-            struct tile t = tile_at(r0, n, w, i);
-            tile_block(ps, &b, &t, k, ldk, v, ldv);
-        }
+        block_for_tiles(ps, &b, r0, n, w);
         for (int64_t r = 0; r < tiles * w && b.alone && b.ends; r++)
             take_in(&room->sum, &room->own, b.logit, r, r / w * w * dv, r % w, w, dv);
     }
@@ -610,4 +623,110 @@ void attn__list_pass_finish(struct attn__list_pass *ps, int64_t r0, int64_t n,
                             const struct attn__list_sums *sum)
 {
     finish_rows(ps, r0, n, sum);
+}
+
+/* ---- lines that bring their sums along ---- */
+
+/* A row number at[r] for each row r of a tile, put together. */
+static const float *collect(const struct attn__list_pass *ps, const float *from,
+                            const int64_t *at, int64_t n, int64_t width)
+{
+    for (int64_t r = 0; r < n; r++)
+        memcpy(ps->room->rows + r * width, from + at[r] * width, (size_t)width * sizeof *from);
+    return ps->room->rows;
+}
+
+static void tile_in(const struct attn__list_pass *ps, const struct tile *t, const int64_t *at,
+                    const float *q, const struct attn__list_sums *sum)
+{
+    const struct attn__list_room *room = ps->room;
+    int64_t d = ps->c->p->d, dv = ps->c->p->dv;
+    ps->kern->tile_pack_q(collect(ps, q, at, t->n, d), d, t->n, d, ps->scale, t->w,
+                          room->q + t->at * d);
+    ps->kern->tile_pack_q(collect(ps, sum->o, at, t->n, dv), dv, t->n, dv, 1, t->w,
+                          room->sum.o + t->at * dv);
+    for (int64_t r = 0; r < t->w; r++) {
+        room->sum.m[t->at + r] = r < t->n ? sum->m[at[r]] : -INFINITY;
+        room->sum.l[t->at + r] = r < t->n ? sum->l[at[r]] : 0;
+    }
+}
+
+/* What n rows have summed up goes where it came from. */
+static void put_back(const struct attn__list_sums *sum, const int64_t *at, int64_t n, int64_t dv,
+                     const float *o, const float *m, const float *l)
+{
+    for (int64_t r = 0; r < n; r++) {
+        memcpy(sum->o + at[r] * dv, o + r * dv, (size_t)dv * sizeof *o);
+        sum->m[at[r]] = m[r];
+        sum->l[at[r]] = l[r];
+    }
+}
+
+static void tile_out(const struct attn__list_pass *ps, const struct tile *t, const int64_t *at,
+                     const struct attn__list_sums *sum)
+{
+    const struct attn__list_room *room = ps->room;
+    int64_t dv = ps->c->p->dv;
+    ps->kern->tile_unpack_o(room->sum.o + t->at * dv, t->w, t->n, dv, room->f, room->rows, dv);
+    put_back(sum, at, t->n, dv, room->rows, room->sum.m + t->at, room->sum.l + t->at);
+}
+
+static void rows_in(const struct attn__list_pass *ps, const int64_t *at, int64_t n,
+                    const float *q, const struct attn__list_sums *sum)
+{
+    const struct attn__list_room *room = ps->room;
+    int64_t d = ps->c->p->d, dv = ps->c->p->dv;
+    for (int64_t r = 0; r < n; r++) {
+        memcpy(room->q + r * d, q + at[r] * d, (size_t)d * sizeof *q);
+        memcpy(room->sum.o + r * dv, sum->o + at[r] * dv, (size_t)dv * sizeof *q);
+        room->sum.m[r] = sum->m[at[r]];
+        room->sum.l[r] = sum->l[at[r]];
+    }
+    ps->kern->vec_scale(room->q, n * d, ps->scale);
+}
+
+void attn__list_pass_queries(struct attn__list_pass *ps, int64_t n, float *q)
+{
+    load_queries(ps, 0, n, q);
+}
+
+/* Keys j0..j1-1, which are all in entries, for the n lines of a pass. */
+static void stretch(struct attn__list_pass *ps, int64_t n, int64_t w, int64_t j0, int64_t j1)
+{
+    int64_t most = attn__block_keys(ps->c->p);
+    struct attn__list_block b;
+    for (int64_t j = j0; j < j1; j += most) {
+        int64_t keys = attn__min_i64(most, j1 - j);
+        b.keys = b.listed = keys;
+        b.runs = 1;
+        b.alone = b.ends = false;
+        b.run[0] = (struct attn__list_run){j, 0, (int32_t)keys, true, 0};
+        if (w == 0)
+            rows_block(ps, &b, NULL, 0, n);
+        else
+            block_for_tiles(ps, &b, 0, n, w);
+    }
+}
+
+void attn__list_pass_along(struct attn__list_pass *ps, const int64_t *at, int64_t n, int64_t j0,
+                           int64_t j1, const float *q, const struct attn__list_sums *sum)
+{
+    int64_t w = lanes_of(ps, n);
+    if (w == 0) {
+        rows_in(ps, at, n, q, sum);
+        stretch(ps, n, w, j0, j1);
+        put_back(sum, at, n, ps->c->p->dv, ps->room->sum.o, ps->room->sum.m, ps->room->sum.l);
+        return;
+    }
+    for (int64_t r = 0; r < w; r++)
+        ps->room->f[r] = 1;
+    for (int64_t i = 0; i * w < n; i++) {
+        struct tile t = tile_at(0, n, w, i);
+        tile_in(ps, &t, at + t.at, q, sum);
+    }
+    stretch(ps, n, w, j0, j1);
+    for (int64_t i = 0; i * w < n; i++) {
+        struct tile t = tile_at(0, n, w, i);
+        tile_out(ps, &t, at + t.at, sum);
+    }
 }

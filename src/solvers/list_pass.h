@@ -81,6 +81,16 @@ void attn__list_pass_join(const struct attn__list_sums *to, const struct attn__l
 void attn__list_pass_finish(struct attn__list_pass *ps, int64_t r0, int64_t n,
                             const struct attn__list_sums *sum);
 
+/*
+ * For lines that meet keys in turns, of softmax and lists without logits whose rows are
+ * the caller's (not own_rows), in a pass that began with room->lines: the queries of n
+ * lines, and keys j0..j1-1, all of them listed, with queries and sums so far in rows
+ * at[0..n-1] of q and sum.
+ */
+void attn__list_pass_queries(struct attn__list_pass *ps, int64_t n, float *q);
+void attn__list_pass_along(struct attn__list_pass *ps, const int64_t *at, int64_t n, int64_t j0,
+                           int64_t j1, const float *q, const struct attn__list_sums *sum);
+
 /* Blocks of keys against tiles that n lines would be without a list. */
 int64_t attn__list_pass_tiles(const struct attn__list_pass *ps, int64_t n);
 

@@ -21,11 +21,17 @@ static void drop_pieces(struct attn__problem *p, bool any_too)
     attn__pieces_settle(p);
 }
 
+bool attn__list_rules_add(const struct attn__problem *p)
+{
+    bool add = false;
+    for (int32_t n = 0; n < p->n_pieces; n++)
+        add |= p->piece[n].kind == ATTN__PIECE_ROWS && p->piece[n].any;
+    return add;
+}
+
 void attn__list_rules_of(const struct attn__problem *p, struct attn__list_rules *rules)
 {
-    rules->adds = false;
-    for (int32_t n = 0; n < p->n_pieces; n++)
-        rules->adds |= p->piece[n].kind == ATTN__PIECE_ROWS && p->piece[n].any;
+    rules->adds = attn__list_rules_add(p);
     rules->listed = rules->others = *p;
     /* With lists=or a listed key needs no other piece of those of which one is
      * enough. */

@@ -18,6 +18,9 @@ struct attn__list_rules {
     bool adds; /* lists=or: others may be visible */
 };
 
+/* lists=or: may rules show keys that no list has? */
+bool attn__list_rules_add(const struct attn__problem *p);
+
 void attn__list_rules_of(const struct attn__problem *p, struct attn__list_rules *rules);
 
 /* Keys j0..j0+n-1 at places at..at+n-1 of the block. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Attention along index lists (src/mech/lists.c, src/problem/vis_rows.c,
- * src/solvers/list_attend.c, list_pass.c, list_walk.c): random selections
+ * src/solvers/list_attend.c, list_by_keys.c, list_pass.c, list_walk.c): random selections
  * against their definition in double and against the same visibility as a
  * mask, by every solver; what lists must not change; and what is refused.
  */
@@ -13,6 +13,10 @@
 #include "../unit/unit.h"
 #include "dense.h"
 #include "rng.h"
+
+/* Entries up to LONG are most often longer than all keys: lines of many lists then
+ * go over them together. */
+enum { LONG = 200 };
 
 enum { B = 2, H = 4, HK = 2, NQ = 37, NK = 90, D = 16, DV = 12 };
 
@@ -205,11 +209,12 @@ static const struct rules RULES[] = {{false, false, -1, 0}, {true, false, -1, 0}
 /* Random lists and rules, with and without logits. */
 START_TEST(as_defined)
 {
+    static const int64_t longest[] = {24, 1, LONG};
     struct rng r = {21};
     attn_ctx *ctx = dense_ctx(2);
-    for (int round = 0; round < 21; round++) {
+    for (int round = 0; round < 27; round++) {
         bool logit = round % 3 > 0, replace = round % 3 > 1;
-        struct lists *l = random_lists(&r, round % 2 ? 1 : 24, 40, logit, replace);
+        struct lists *l = random_lists(&r, longest[round / 3 % 3], 60, logit, replace);
         const struct rules *u = &RULES[rng_int(&r, 0, 6)];
         attn_selection *sel = import(ctx, l);
         struct dense x;
@@ -263,8 +268,9 @@ START_TEST(same_as_a_mask)
     static const int64_t shape[4] = {B, H, NQ, NK};
     struct rng r = {5};
     attn_ctx *ctx = dense_ctx(2);
-    for (size_t n = 0; n < sizeof options / sizeof options[0]; n++) {
-        struct lists *l = random_lists(&r, 9, 50, false, false);
+    for (size_t turn = 0; turn < 2 * sizeof options / sizeof options[0]; turn++) {
+        size_t n = turn / 2;
+        struct lists *l = random_lists(&r, turn % 2 ? LONG : 9, 50, false, false);
         attn_selection *sel = import(ctx, l);
         struct dense masked, x;
         char text[300];
@@ -302,11 +308,12 @@ END_TEST
 /* Keys and values in bf16, which rows and tiles load in other ways. */
 START_TEST(half_keys)
 {
+    static const int64_t longest[] = {LONG, 1, 20, 20};
     static uint16_t half[2][B * HK * NK * D];
     struct rng r = {15};
     attn_ctx *ctx = dense_ctx(1);
     for (int round = 0; round < 4; round++) {
-        struct lists *l = random_lists(&r, round < 2 ? 1 : 20, 50, round % 2, false);
+        struct lists *l = random_lists(&r, longest[round], 50, round % 2, false);
         attn_selection *sel = import(ctx, l);
         struct dense a, b;
         dense_make(&a, B, H, HK, NQ, NK, D, DV);
@@ -425,7 +432,7 @@ START_TEST(poison)
     struct rng r = {77};
     attn_ctx *ctx = dense_ctx(1);
     for (int round = 0; round < 4; round++) {
-        struct lists *l = random_lists(&r, 5, 40, round % 2, round % 2);
+        struct lists *l = random_lists(&r, round < 2 ? 5 : LONG, 40, round % 2, round % 2);
         struct dense a, b;
         attn_selection *sel = import(ctx, l);
         dense_make(&a, B, H, HK, NQ, NK, D, DV);
@@ -464,7 +471,9 @@ START_TEST(any_number_of_threads)
 {
     struct rng r = {3};
     for (int round = 0; round < 4; round++) {
-        struct lists *l = random_lists(&r, 12, 50, round % 2, round % 2);
+        struct lists *l = random_lists(&r, round < 2 ? 12 : LONG, 50, round % 2, round % 2);
+        const char *text = round % 2 ? "lists " SIZES "causal lists_logits blas=never"
+                                     : "lists " SIZES "causal blas=never";
         struct dense a, b;
         dense_make(&a, B, H, HK, NQ, NK, D, DV);
         dense_make(&b, B, H, HK, NQ, NK, D, DV);
@@ -473,7 +482,7 @@ START_TEST(any_number_of_threads)
             struct dense *x = threads == 1 ? &a : &b;
             attn_selection *sel = import(ctx, l);
             give(x, sel);
-            ck_assert(dense_run(ctx, "lists " SIZES "causal lists_logits blas=never", NULL, x));
+            ck_assert(dense_run(ctx, text, NULL, x));
             dense_drop(x, 1);
             ck_assert(memcmp(a.out, x->out, a.n_out * sizeof *a.out) == 0);
             ck_assert(memcmp(a.lse, x->lse, a.n_lse * sizeof *a.lse) == 0);
@@ -652,5 +661,55 @@ START_TEST(long_lists)
 }
 END_TEST
 
+/* More lists than one unit takes, of blocks that neighbours do not share: what the
+ * same lists give as a mask, with the same bits for any number of threads. */
+START_TEST(many_lists)
+{
+    enum { QUERIES = 1500, BLOCKS = 4, BLOCK = 40, KEYS = BLOCKS * BLOCK };
+    static int64_t ptr[QUERIES + 1];
+    static int32_t start[QUERIES * BLOCKS], length[QUERIES * BLOCKS];
+    struct rng r = {8};
+    struct dense x[2], by_pairs;
+    for (int i = 0; i < QUERIES; i++) {
+        int64_t n = ptr[i];
+        for (int32_t j = 0, end = -1; j < KEYS; j += BLOCK) {
+            if (!rng_percent(&r, 40))
+                continue;
+            if (end == j) {
+                length[n - 1] += BLOCK;
+            } else {
+                start[n] = j;
+                length[n++] = BLOCK;
+            }
+            end = j + BLOCK;
+        }
+        ptr[i + 1] = n;
+    }
+    for (int t = 0; t < 3; t++) {
+        attn_ctx *ctx = dense_ctx(1 + t);
+        attn_tensor part[3] = {vector(ptr, ATTN_DTYPE_I64, QUERIES + 1),
+                               vector(start, ATTN_DTYPE_I32, ptr[QUERIES]),
+                               vector(length, ATTN_DTYPE_I32, ptr[QUERIES])};
+        const attn_arg args[3] = {{1, 0, &part[0]}, {2, 0, &part[1]}, {3, 0, &part[2]}};
+        struct dense *y = t < 2 ? &x[t] : &by_pairs;
+        attn_selection *sel;
+        ck_assert_int_eq(attn_selection_import_rows(ctx, 1, 2, 2, QUERIES, 1, KEYS, 0, args, 3,
+                                                    &sel), ATTN_OK);
+        dense_make(y, 1, 2, 1, QUERIES, KEYS, 8, 8);
+        give(y, sel);
+        ck_assert(dense_run(ctx, "lists h=2/1 q=1500 k=160 d=8 causal align=top_left",
+                            t < 2 ? "lists" : "gemm", y));
+        attn_selection_destroy(sel);
+        attn_ctx_destroy(ctx);
+    }
+    ck_assert(memcmp(x[0].out, x[1].out, x[0].n_out * sizeof(float)) == 0);
+    ck_assert_double_lt(dense_distance(by_pairs.out, x[0].out, x[0].n_out), 3e-6);
+    ck_assert_double_lt(dense_distance(by_pairs.lse, x[0].lse, x[0].n_lse), 3e-6);
+    for (int t = 0; t < 2; t++)
+        dense_free(&x[t]);
+    dense_free(&by_pairs);
+}
+END_TEST
+
 UNIT_MAIN("lists", as_defined, same_as_a_mask, half_keys, properties, poison,
-          any_number_of_threads, long_lists, outputs, refused)
+          any_number_of_threads, long_lists, many_lists, outputs, refused)
