@@ -696,13 +696,9 @@ static void stretch(struct attn__list_pass *ps, int64_t n, int64_t w, int64_t j0
     int64_t most = attn__block_keys(ps->c->p);
     struct attn__list_block b;
     for (int64_t j = j0; j < j1; j += most) {
-        int64_t keys = attn__min_i64(most, j1 - j);
-        b.keys = b.listed = keys;
-        b.runs = 1;
-        b.alone = b.ends = false;
-        b.run[0] = (struct attn__list_run){j, 0, (int32_t)keys, true, 0};
+        attn__list_block_of(j, attn__min_i64(most, j1 - j), &b);
         if (w == 0)
-            rows_block(ps, &b, NULL, 0, n);
+            rows_block(ps, &b, (struct later){NULL, 0}, 0, n);
         else
             block_for_tiles(ps, &b, 0, n, w);
     }

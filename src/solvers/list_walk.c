@@ -186,6 +186,16 @@ static void join_singles(struct attn__list_block *b)
     }
 }
 
+void attn__list_block_of(int64_t j0, int64_t n, struct attn__list_block *b)
+{
+    b->keys = b->listed = n;
+    b->runs = 1;
+    b->alone = b->ends = b->logits = b->singles = false;
+    b->run[0] = (struct attn__list_run){j0, 0, (int32_t)n, true, 0};
+    for (int64_t j = 0; j < n; j++)
+        b->key[j] = (int32_t)(j0 + j);
+}
+
 bool attn__list_walk_next(struct attn__list_walk *w, struct attn__list_block *b)
 {
     b->keys = b->runs = b->listed = 0;

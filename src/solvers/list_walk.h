@@ -71,6 +71,9 @@ void attn__list_walk_begin(struct attn__list_walk *w, const struct attn__list_ru
 /* Of a walk that has begun only keys j0..j1-1. */
 void attn__list_walk_within(struct attn__list_walk *w, int64_t j0, int64_t j1);
 
+/* A block of keys j0..j0+n-1, all of them listed. */
+void attn__list_block_of(int64_t j0, int64_t n, struct attn__list_block *b);
+
 /* The next block; false after the last. */
 bool attn__list_walk_next(struct attn__list_walk *w, struct attn__list_block *b);
 

@@ -100,18 +100,21 @@ static void probabilities(const struct attn__pooled_job *x, const struct attn__p
             top = s[j] * x->spec->scale > top || isnan(s[j]) ? s[j] * x->spec->scale : top;
         for (int64_t j = lo; j < hi && !isnan(top) && fabs(top) < INFINITY; j++)
             sum += line[j] = exp(s[j] * x->spec->scale - top);
+        for (int64_t j = lo; j < hi && sum > 0; j++)
+            line[j] /= sum;
     } else {
         float *s = (float *)k->s + i * x->columns + lo;
         kern->vec_scale(s, hi - lo, (float)(x->spec->scale * LOG2E));
         top = kern->row_max(s, hi - lo);
         if (!isnan(top) && fabs(top) < INFINITY)
             sum = kern->row_exp2(s, hi - lo, (float)top);
+        double factor = sum > 0 ? 1 / sum : 0;
         for (int64_t j = lo; j < hi && sum > 0; j++)
-            line[j] = s[j - lo];
+            line[j] = s[j - lo] * factor;
     }
-    bool bad = isnan(top) || top == INFINITY;
-    for (int64_t j = lo; j < hi; j++)
-        line[j] = bad ? NAN : sum > 0 ? line[j] / sum : 0;
+    if (isnan(top) || top == INFINITY)
+        for (int64_t j = lo; j < hi; j++)
+            line[j] = NAN;
 }
 
 /* line[j] = what the product of row i and block j becomes, j < units. */
@@ -158,24 +161,42 @@ static void add_line(const struct attn__pooled_job *x, const struct attn__pooled
             for (int64_t j = attn__pooled_offset(x, v->s.index, c); j < end; j++)
                 sum[j] += line[c];
         }
-    } else if (spec->rep == ATTN__REP_WINDOWS) {
-        /* each run of `stride` keys of a block counts for all windows it is in */
-        int64_t runs = spec->k_block / spec->stride, over = spec->window / spec->stride;
-        for (int64_t j = 0; j < w->open_end; j++)
-            for (int64_t m = 0; m < runs; m++)
-                for (int64_t n = 0; n < over; n++) {
-                    int64_t c = runs * j + m - n;
-                    if (c >= 0 && c < units)
-                        sum[j] += line[c];
-                }
     } else if (spec->reduce == ATTN__REDUCE_MAX) {
         for (int64_t j = 0; j < units; j++)
             if (first || line[j] > sum[j] || isnan(line[j]))
                 sum[j] = line[j];
+    } else if (per == 1) {
+        for (int64_t c = 0; c < units; c++)
+            sum[c] += line[c];
     } else {
         for (int64_t c = 0; c < units; c++)
             sum[c / per] += line[c];
     }
+}
+
+/*
+ * From scores of windows to scores of blocks: each run of `stride` keys of a block
+ * counts for all windows that it is in, so those that cover several of its runs count
+ * so often.
+ */
+static void windows_to_blocks(const struct attn__pooled_spec *spec, int64_t units, int64_t blocks,
+                              double *line, double *sum)
+{
+    int64_t runs = spec->k_block / spec->stride, over = spec->window / spec->stride;
+    for (int64_t c = 0; c < units; c++)
+        line[c] = sum[c];
+    for (int64_t j = 0; j < blocks; j++) {
+        int64_t first = runs * j - (over - 1), end = attn__min_i64(runs * (j + 1), units);
+        double all = 0;
+        for (int64_t c = attn__max_i64(first, 0); c < end; c++) {
+            int64_t at = c - runs * j; /* runs max(at, 0) to min(at + over, runs) - 1 */
+            int64_t times = attn__min_i64(at + over, runs) - attn__max_i64(at, 0);
+            all += (double)times * line[c];
+        }
+        sum[j] = all;
+    }
+    for (int64_t j = blocks; j < units; j++)
+        sum[j] = 0;
 }
 
 void attn__pooled_score(const struct attn__pooled_job *x, const struct attn__pooled_view *v,
@@ -207,4 +228,7 @@ void attn__pooled_score(const struct attn__pooled_job *x, const struct attn__poo
             add_line(x, v, &w, k->line, own[i], m == 0, k->sum + i * x->columns);
         }
     }
+    for (int64_t i = 0; i < n && spec->rep == ATTN__REP_WINDOWS; i++)
+        windows_to_blocks(spec, units[i], attn__pooled_row_of(x, v, t0 + i).open_end, k->line,
+                          k->sum + i * x->columns);
 }
