@@ -37,6 +37,15 @@ static int64_t stride_of(const attn_tensor *t, int32_t n)
     return t->shape[n] == 1 ? 0 : t->stride[n];
 }
 
+static void selected(const struct attn__call *c, const struct attn__seq *s, struct attn__vis *v)
+{
+    if (!c->has[ATTN__SLOT_SELECTION])
+        return;
+    const struct attn__select *sel = c->object[ATTN__SLOT_SELECTION];
+    v->rows = sel->layout == ATTN_SELECTION_ROWS ? &sel->rows : NULL;
+    v->rows_b = s->index;
+}
+
 /* What pieces have no values for. */
 static void given(const struct attn__call *c, const struct attn__seq *s, struct attn__vis *v)
 {
@@ -57,11 +66,7 @@ static void given(const struct attn__call *c, const struct attn__seq *s, struct 
         v->list_head = stride_of(&t[ATTN__SLOT_LIST_OFFSETS], 1);
         v->list_index = (struct attn__vis_ids){x->data, x->dtype, 0, x->stride[0]};
     }
-    if (c->has[ATTN__SLOT_SELECTION]) {
-        const struct attn__select *sel = c->object[ATTN__SLOT_SELECTION];
-        v->rows = sel->layout == ATTN_SELECTION_ROWS ? &sel->rows : NULL;
-        v->rows_b = s->index;
-    }
+    selected(c, s, v);
     v->tree = part(c, ATTN__SLOT_TREE_BITS, s);
     if (v->tree.data) {
         v->tree_row = stride_of(&t[ATTN__SLOT_TREE_BITS], 1);
@@ -90,6 +95,7 @@ struct attn__vis attn__call_vis(const struct attn__call *c, const struct attn__s
             v.piece = t->piece;
             v.n_pieces = t->n_pieces;
         }
+        selected(c, s, &v);
         v.odd = t->odd ? t : NULL;
         return v;
     }

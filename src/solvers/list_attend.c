@@ -418,6 +418,7 @@ static void run(const struct attn__exec *x)
 const struct attn__solver attn__solver_lists = {
     .name = "lists",
     .verb = ATTN__VERB_ATTEND,
+    .reads_pages = true,
     .applicable = applicable,
     .tiles = tiles,
     .cost = cost,

@@ -57,6 +57,12 @@ void attn__list_pass_begin(struct attn__list_pass *ps, const int64_t *lines)
 
 /* ---- keys and values of a block ---- */
 
+/* Rows that stand one behind the other in a tensor, as `type`. */
+static bool is_dense(const struct attn__rows *r, int32_t type)
+{
+    return !r->paged && attn__rows_plain(r, type);
+}
+
 /* Dense f32 rows, which need nothing but to be put together. */
 static void gather(const struct attn__list_block *b, const struct attn__rows *r, int64_t width,
                    float *to)
@@ -79,7 +85,7 @@ static const float *keys_of(const struct attn__list_pass *ps, const struct attn_
     if (b->runs == 1)
         return attn__qk_k(&ps->qk, ps->kern, ps->h0, &ps->k, b->key[0], b->keys, to, ld);
     *ld = d;
-    if (!attn__qk_changes_k(ps->c->p) && attn__rows_plain(&ps->k, ATTN_DTYPE_F32)) {
+    if (!attn__qk_changes_k(ps->c->p) && is_dense(&ps->k, ATTN_DTYPE_F32)) {
         gather(b, &ps->k, d, to);
         return to;
     }
@@ -98,7 +104,7 @@ static const float *values_of(const struct attn__list_pass *ps, const struct att
     if (b->runs == 1)
         return attn__rows_f32(ps->kern, &ps->v, b->key[0], b->keys, dv, to, ld);
     *ld = dv;
-    if (attn__rows_plain(&ps->v, ATTN_DTYPE_F32)) {
+    if (is_dense(&ps->v, ATTN_DTYPE_F32)) {
         gather(b, &ps->v, dv, to);
         return to;
     }
@@ -322,12 +328,14 @@ static void row_scores(struct attn__list_pass *ps, const struct attn__list_block
     }
 }
 
-/* Are keys and values used where they lie, wherever that is? */
+/* Are keys and values used where they lie, wherever that is? In pages they may
+ * be missing. */
 static bool used_in_place(const struct attn__list_pass *ps, const struct attn__list_block *b)
 {
-    int32_t type = ps->c->p->kv_dtype;
-    return b->runs > 1 && !attn__qk_changes_k(ps->c->p) && attn__rows_plain(&ps->k, type) &&
-           attn__rows_plain(&ps->v, type);
+    int32_t type = ps->k.dtype;
+    bool floats = type == ATTN_DTYPE_F32 || type == ATTN_DTYPE_F16 || type == ATTN_DTYPE_BF16;
+    return b->runs > 1 && floats && !ps->vis.odd && !attn__qk_changes_k(ps->c->p) &&
+           attn__rows_plain(&ps->k, type) && attn__rows_plain(&ps->v, type);
 }
 
 /* The keys that are used behind those of a block: of the next block or, after the
@@ -337,13 +345,31 @@ struct later {
     int64_t n;
 };
 
-static struct later later_keys(const struct attn__list_walk *walk,
+static struct later later_keys(const struct attn__list_pass *ps,
+                               const struct attn__list_walk *walk,
                                const struct attn__list_block *next)
 {
     if (next)
         return (struct later){next->key, attn__min_i64(next->keys, LEAD)};
+    if (ps->k.paged) /* the next list may be of another sequence, which has other pages */
+        return (struct later){NULL, 0};
     return (struct later){walk->rows->start + walk->end,
                           attn__min_i64(walk->rows->n - walk->end, LEAD)};
+}
+
+/* Neighbours are looked for together: in pages that takes a while. */
+static void places_in_pages(const struct attn__rows *r, const int32_t *key, int64_t n,
+                            const void **place)
+{
+    int64_t step = r->row * (int64_t)attn__dtype_size(r->dtype);
+    for (int64_t j = 0, run; j < n; j += run) {
+        char *at;
+        for (run = 1; j + run < n && key[j + run] == key[j] + run;)
+            run++;
+        run = attn__rows_run(r, key[j], run, &at);
+        for (int64_t i = 0; i < run; i++)
+            place[j + i] = at + i * step;
+    }
 }
 
 static void places_of(const struct attn__rows *r, const int32_t *key, int64_t n,
@@ -351,8 +377,12 @@ static void places_of(const struct attn__rows *r, const int32_t *key, int64_t n,
 {
     const char *base = r->base;
     int64_t step = r->row * (int64_t)attn__dtype_size(r->dtype);
+    if (r->paged) {
+        places_in_pages(r, key, n, place);
+        return;
+    }
     for (int64_t j = 0; j < n; j++)
-        place[j] = r->paged ? attn__rows_at(r, key[j]) : base + key[j] * step;
+        place[j] = base + key[j] * step;
 }
 
 /* Where the block's keys and values lie, then the keys behind them: the order in
@@ -464,7 +494,7 @@ static void sum_rows(struct attn__list_pass *ps, struct attn__list_walk *walk, i
         if (b->alone && !open)
             clear(&room->own, 0, n, dv);
         open = b->alone && !b->ends;
-        rows_block(ps, b, later_keys(walk, more ? &block[at ^ 1] : NULL), r0, n);
+        rows_block(ps, b, later_keys(ps, walk, more ? &block[at ^ 1] : NULL), r0, n);
         for (int64_t r = 0; r < n && b->alone && b->ends; r++)
             take_in(&room->sum, &room->own, b->logit, r, 0, r * dv, 1, dv);
     }

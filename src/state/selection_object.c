@@ -126,10 +126,19 @@ static const char *name_of(int32_t layout)
     return layout == ATTN_SELECTION_GROUPS ? "groups" : "rows";
 }
 
+static int64_t longest(const struct attn__paged_view *v)
+{
+    int64_t keys = 0;
+    for (int64_t i = 0; i < v->n_seq; i++)
+        keys = attn__max_i64(keys, v->keys[i]);
+    return keys;
+}
+
 int32_t attn__selection_check_call(const struct attn__call *c)
 {
     const struct attn__select *s = attn__selection_of(c);
-    int64_t b = c->t[ATTN__SLOT_Q].shape[0], nk = c->t[ATTN__SLOT_K].shape[2];
+    int64_t b = c->t[ATTN__SLOT_Q].shape[0];
+    int64_t nk = c->view ? longest(c->view) : c->t[ATTN__SLOT_K].shape[2];
     int32_t status = check_object(s, "selection");
     if (status != ATTN_OK)
         return status;
