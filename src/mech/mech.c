@@ -62,9 +62,12 @@ static int32_t check_view(const struct attn__params *params)
     bool view = attn__params_i64_or(params, ATTN_PARAM_VIEW, 0) != 0;
     if (mech == ATTN_MECH_CACHE)
         return ATTN_OK;
-    if (view && mech != ATTN_MECH_SOFTMAX && mech != ATTN_MECH_MLA)
+    bool reads = mech == ATTN_MECH_SOFTMAX || mech == ATTN_MECH_MLA ||
+                 mech == ATTN_MECH_LISTS || mech == ATTN_MECH_QUEST;
+    if (view && !reads)
         return attn__error_set(ATTN_ERR_UNSUPPORTED,
-                               "view is set, which %s does not read, expected softmax or mla",
+                               "view is set, which %s does not read, expected softmax, mla, lists "
+                               "or quest",
                                attn__mech_list_name(mech));
     if ((!view || mech != ATTN_MECH_SOFTMAX) && attn__params_i64_or(params, ATTN_PARAM_OBSERVE, 0))
         return attn__error_set(ATTN_ERR_INVALID,

@@ -145,11 +145,13 @@ static const attn_tensor *given(const struct attn__call *c, enum attn__slot slot
 static struct attn__pooled pooled_of(const struct attn__call *c, const struct attn__pooled_size *z)
 {
     const struct attn__problem *p = c->p;
+    const attn_tensor *k = given(c, c->has[ATTN__SLOT_SELECT_K] ? ATTN__SLOT_SELECT_K
+                                                                : ATTN__SLOT_K);
     bool own = p->pooled.heads > 0;
     return (struct attn__pooled){
         .spec = &p->pooled,
         .q = c->t[c->has[ATTN__SLOT_SELECT_Q] ? ATTN__SLOT_SELECT_Q : ATTN__SLOT_Q],
-        .k = c->t[c->has[ATTN__SLOT_SELECT_K] ? ATTN__SLOT_SELECT_K : ATTN__SLOT_K],
+        .k = k ? *k : (attn_tensor){0}, /* none of a view */
         .heads = z->heads,
         .q_head = own ? NULL : p->q_head,
         .k_head = own ? NULL : p->k_head,
@@ -280,6 +282,22 @@ static int32_t check_blocks(const struct attn__call *c)
     return ATTN_OK;
 }
 
+/* What stands for a block is of all its keys. */
+static int32_t check_view(const struct attn__call *c)
+{
+    for (int64_t n = 0; n < c->n_seq; n++) {
+        struct attn__seq s = attn__call_seq(c, n);
+        for (int64_t h = 0; h < c->p->hk; h++)
+            if (attn__call_paged_kv(c, &s, h)->odd)
+                return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                                       "keys of sequence %" PRId64
+                                       " of the view were removed or pruned, expected all of them "
+                                       "with %s",
+                                       n, attn__mech_list_name(c->p->mech));
+    }
+    return ATTN_OK;
+}
+
 int32_t attn__select_attend_check_out(const struct attn__call *c)
 {
     struct attn__select_rows rows;
@@ -297,6 +315,8 @@ static int32_t check_call(const struct attn__call *c)
         return status;
     if (selectors[c->p->pooled.form].tied)
         return check_tied(c);
+    if (c->view)
+        return check_view(c);
     return c->p->pooled.form == ATTN__FORM_POOLED ? check_blocks(c) : ATTN_OK;
 }
 
@@ -339,7 +359,10 @@ int32_t attn__select_attend(const struct attn__params *user, const struct attn__
         ATTN_PARAM_CAUSAL, ATTN_PARAM_ALIGN,  ATTN_PARAM_SCALE,   ATTN_PARAM_SOFTCAP,
         ATTN_PARAM_Q_HEAD, ATTN_PARAM_K_HEAD, ATTN_PARAM_V_HEAD,  ATTN_PARAM_KV_HEAD,
         ATTN_PARAM_SOLVER, ATTN_PARAM_WANT,   ATTN_PARAM_MASS_CLASSES,
-        ATTN_PARAM_SELECT, ATTN_PARAM_PACKED,
+        ATTN_PARAM_SELECT, ATTN_PARAM_PACKED, ATTN_PARAM_VIEW,    ATTN_PARAM_CACHE_PAGE,
+        ATTN_PARAM_CACHE_GROUP,               ATTN_PARAM_CACHE_KEYS,
+        ATTN_PARAM_CACHE_K_DTYPE,             ATTN_PARAM_CACHE_V_DTYPE,
+        ATTN_PARAM_CACHE_V_PREFIX,
     };
     bool only = attn__params_i64_or(user, ATTN_PARAM_SELECT, 0) == ATTN_SELECT_ONLY;
     int32_t status = attn__preset_only(user, also, sizeof also / sizeof also[0]);
@@ -351,15 +374,20 @@ int32_t attn__select_attend(const struct attn__params *user, const struct attn__
         return status;
     p->recipe = recipe;
     p->check_call = check_call;
+    p->view.own_pieces = p->view.by_number = p->view.is; /* the lists are pieces */
     p->pooled = (struct attn__pooled_spec){
         .rule = ATTN__PICK_TOP, .scale = 1, .head_group = 1, .q_block = 1, .k_block = 1};
     if (only)
         select_only(p);
-    if (p->k != ATTN_UNBOUNDED)
+    const char *reason = NULL;
+    if (p->k == ATTN_UNBOUNDED)
+        reason = "k is inf, expected a number: there is room for what is selected";
+    else if (p->view.is && p->packed)
+        reason = "packed is set with view, expected sequences of a view in a batch";
+    if (!reason)
         return ATTN_OK;
     attn__problem_free(p, mem);
-    return attn__error_set(ATTN_ERR_UNSUPPORTED,
-                           "k is inf, expected a number: %s has room for what it selects",
+    return attn__error_set(ATTN_ERR_UNSUPPORTED, "%s, with %s", reason,
                            attn__mech_list_name(user->mech));
 }
 

@@ -32,6 +32,7 @@ static bool is_known(int32_t mech, int32_t param)
         ATTN_PARAM_V_HEAD,    ATTN_PARAM_KV_HEAD,      ATTN_PARAM_CAUSAL,
         ATTN_PARAM_WINDOW_LEFT, ATTN_PARAM_WINDOW_RIGHT, ATTN_PARAM_SINK_TOKENS,
         ATTN_PARAM_LISTS,     ATTN_PARAM_LISTS_LOGITS, ATTN_PARAM_LISTS_LAYOUT,
+        ATTN_PARAM_SELECT,
         ATTN_PARAM_SCALE,     ATTN_PARAM_SOFTCAP,      ATTN_PARAM_ALIBI,
         ATTN_PARAM_ALIBI_SLOPES, ATTN_PARAM_SINK_LOGITS, ATTN_PARAM_HEAD_SCALE,
         ATTN_PARAM_ROW_SCALE, ATTN_PARAM_LOGN_TRAIN,   ATTN_PARAM_SSMAX,
@@ -55,7 +56,7 @@ static bool is_known(int32_t mech, int32_t param)
     for (size_t n = 0; n < sizeof known / sizeof known[0]; n++)
         if (known[n] == param)
             return true;
-    return attn__view_param(param) || (mech == ATTN_MECH_MLA && attn__mech_owns(mech, param));
+    return attn__view_param(param) || attn__mech_owns(mech, param);
 }
 
 static int32_t check_known(const struct attn__params *v)
@@ -79,8 +80,8 @@ static int32_t check_pieces(const struct attn__problem *p)
     for (int32_t n = 0; n < p->n_pieces; n++) {
         int32_t kind = p->piece[n].kind;
         bool numbers = kind == ATTN_PIECE_BAND || kind == ATTN_PIECE_PREFIX ||
-                       kind == ATTN_PIECE_STRIDE || kind == ATTN__PIECE_ROWS;
-        if (!numbers || p->piece[n].given)
+                       kind == ATTN_PIECE_STRIDE;
+        if (kind != ATTN__PIECE_ROWS && (!numbers || p->piece[n].given))
             return attn__error_set(ATTN_ERR_UNSUPPORTED,
                                    "plans with a view know of pieces band, stride and prefix with "
                                    "its length; there is another one");

@@ -65,7 +65,7 @@ struct attn__rows attn__call_q(const struct attn__call *c, const struct attn__se
 }
 
 static struct attn__rows paged_rows(const struct attn__call *c, const struct attn__seq *s,
-                                    int64_t h, int64_t head, bool keys)
+                                    int64_t head, bool keys)
 {
     const struct attn__paged_head *at = &c->view->head[head];
     const float *scale = keys ? c->view->k_scale : c->view->v_scale;
@@ -78,7 +78,7 @@ static struct attn__rows paged_rows(const struct attn__call *c, const struct att
                                .row = keys ? at->k_row : at->v_row,
                                .col = 1,
                                .dtype = dtype,
-                               .paged = attn__call_paged(c, s, h),
+                               .paged = attn__call_paged_kv(c, s, head),
                                .view = c->view,
                                .at = keys ? at->k_at : at->v_at,
                                .scale = scaled ? scale[c->view_row * c->p->hk + head] : 1.0f};
@@ -103,17 +103,23 @@ char *attn__rows_in_page(const struct attn__rows *r, int64_t i)
     return at;
 }
 
-struct attn__rows attn__call_k(const struct attn__call *c, const struct attn__seq *s, int64_t h)
+struct attn__rows attn__call_k_head(const struct attn__call *c, const struct attn__seq *s,
+                                     int64_t head)
 {
     if (c->view)
-        return paged_rows(c, s, h, c->p->k_head[h], true);
-    return rows_of(&c->t[ATTN__SLOT_K], s->b, c->p->k_head[h], s->k0);
+        return paged_rows(c, s, head, true);
+    return rows_of(&c->t[ATTN__SLOT_K], s->b, head, s->k0);
+}
+
+struct attn__rows attn__call_k(const struct attn__call *c, const struct attn__seq *s, int64_t h)
+{
+    return attn__call_k_head(c, s, c->p->k_head[h]);
 }
 
 struct attn__rows attn__call_v(const struct attn__call *c, const struct attn__seq *s, int64_t h)
 {
     if (c->view)
-        return paged_rows(c, s, h, c->p->v_head[h], false);
+        return paged_rows(c, s, c->p->v_head[h], false);
     return rows_of(&c->t[ATTN__SLOT_V], s->b, c->p->v_head[h], s->k0);
 }
 

@@ -107,6 +107,9 @@ static inline bool attn__rows_plain(const struct attn__rows *r, int32_t dtype)
 /* h is an output head; the head maps are applied here. */
 struct attn__rows attn__call_q(const struct attn__call *c, const struct attn__seq *s, int64_t h);
 struct attn__rows attn__call_k(const struct attn__call *c, const struct attn__seq *s, int64_t h);
+/* Keys of a KV head. */
+struct attn__rows attn__call_k_head(const struct attn__call *c, const struct attn__seq *s,
+                                     int64_t head);
 struct attn__rows attn__call_v(const struct attn__call *c, const struct attn__seq *s, int64_t h);
 struct attn__rows attn__call_out(const struct attn__call *c, const struct attn__seq *s,
                                  int64_t h);
@@ -138,13 +141,20 @@ struct attn__rows attn__call_colsum(const struct attn__call *c, const struct att
 int64_t attn__call_pos_q(const struct attn__call *c, const struct attn__seq *s, int64_t i);
 int64_t attn__call_pos_k(const struct attn__call *c, const struct attn__seq *s, int64_t j);
 
-/* What a view gives to output head h. */
+/* What a view gives to a KV head, and to output head h. */
+static inline const struct attn__paged *attn__call_paged_kv(const struct attn__call *c,
+                                                            const struct attn__seq *s,
+                                                            int64_t head)
+{
+    const struct attn__paged_view *v = c->view;
+    int64_t group = v->head[head].group;
+    return &v->table[s->index * v->seq_tables + c->view_row * v->row_tables + group];
+}
+
 static inline const struct attn__paged *attn__call_paged(const struct attn__call *c,
                                                          const struct attn__seq *s, int64_t h)
 {
-    const struct attn__paged_view *v = c->view;
-    int64_t group = v->head[c->p->k_head[h]].group;
-    return &v->table[s->index * v->seq_tables + c->view_row * v->row_tables + group];
+    return attn__call_paged_kv(c, s, c->p->k_head[h]);
 }
 
 /* The sink logit of a row; -inf where the problem has none. */

@@ -4,6 +4,8 @@
  */
 #include "problem/paged.h"
 
+#include <string.h>
+
 #include "base/checked.h"
 #include "problem/vis_piece.h"
 
@@ -139,4 +141,17 @@ bool attn__paged_all(const struct attn__paged *p, int64_t j0, int64_t j1, bool *
     }
     bool windowed = p->window != ATTN_UNBOUNDED;
     return all && (!p->step->depth || (!windowed && j1 <= p->step->first));
+}
+
+const float *attn__paged_low(const struct attn__paged *p, int64_t head, int64_t j0, int64_t j1)
+{
+    const struct attn__paged_bounds *b = &p->bounds;
+    const struct attn__paged_part *t = p->part;
+    int64_t n = j0 / t->page_size, cells;
+    if (!b->data || p->parts > 1 || j0 % t->page_size != 0 || j1 > t->straight || n >= b->pages ||
+        t->cell[j0].page != b->page[n])
+        return NULL;
+    const char *of = b->data + (size_t)n * b->bytes;
+    memcpy(&cells, of, sizeof cells);
+    return cells == j1 - j0 ? (const float *)(const void *)(of + sizeof cells) + head : NULL;
 }

@@ -41,6 +41,17 @@ struct attn__paged_part {
     int64_t straight;
 };
 
+/* Bounds of the keys of pages, kept by a cache: page n of the list has how many
+ * cells they are of, an int64_t, then the smallest numbers of all heads of the
+ * group, and then the largest. */
+struct attn__paged_bounds {
+    const char *data; /* NULL: none */
+    size_t bytes;     /* of a page */
+    const int32_t *page;
+    int64_t pages;
+    int64_t numbers; /* of the smallest */
+};
+
 /* The open step of a sequence. */
 struct attn__paged_step {
     int64_t first;        /* number of its first token */
@@ -63,6 +74,7 @@ struct attn__paged {
      * n_folded keys of all heads of the group, then of values. NULL: none. */
     const double *fold;
     int64_t n_folded;
+    struct attn__paged_bounds bounds;
     /* Keys are missing that the rule does not hide, or the step branches: each
      * pair is to be looked up. */
     bool odd;
@@ -75,6 +87,7 @@ struct attn__paged_head {
     int32_t k_dtype, v_dtype;
     int64_t k_at, v_at, k_row, v_row;
     int64_t fold_k, fold_v; /* where its sums begin */
+    int64_t bounds;         /* and its bounds */
 };
 
 /* The first page of a caller's pools of one layer. */
@@ -146,5 +159,9 @@ uint64_t attn__paged_word(const struct attn__paged *p, int64_t i, int64_t j0, in
 /* True if all of keys j0..j1-1 are stored and before any step that branches;
  * *none: none is. */
 bool attn__paged_all(const struct attn__paged *p, int64_t j0, int64_t j1, bool *none);
+
+/* The smallest numbers of keys j0..j1-1 in a head that has its bounds at `head`,
+ * if bounds are kept that are of these keys alone; else NULL. */
+const float *attn__paged_low(const struct attn__paged *p, int64_t head, int64_t j0, int64_t j1);
 
 #endif /* ATTN_PROBLEM_PAGED_H */

@@ -109,6 +109,32 @@ static struct attn__pooled_desk desk_of(const struct attn__pooled_job *x, int64_
     return k;
 }
 
+/* Keys of a head; those of a view are rows of K. */
+static struct attn__rows key_rows(const struct attn__pooled_job *x,
+                                  const struct attn__pooled_view *v, int64_t h)
+{
+    if (x->r->call->view)
+        return attn__call_k_head(x->r->call, &v->s, h);
+    return attn__pooled_head(&x->m->k, v->s.b, h, v->s.k0);
+}
+
+/* False: nobody has kept the bounds of keys lo..hi-1. */
+static bool kept_bounds(const struct attn__pooled_job *x, const struct attn__pooled_view *v,
+                        int64_t h, int64_t lo, int64_t hi, float *to)
+{
+    const struct attn__paged_view *view = x->r->call->view;
+    if (x->spec->rep != ATTN__REP_BOUNDS || !view)
+        return false;
+    const struct attn__paged *p = attn__call_paged_kv(x->r->call, &v->s, h);
+    const float *low = attn__paged_low(p, view->head[h].bounds, lo, hi);
+    if (!low)
+        return false;
+    size_t bytes = (size_t)x->z->d * sizeof *low;
+    memcpy(to, low + p->bounds.numbers, bytes);
+    memcpy(to + x->z->d, low, bytes);
+    return true;
+}
+
 /* h: a head of k, or a set whose heads are averaged. */
 static void rep_block(const struct attn__pooled_job *x, const struct attn__pooled_view *v,
                       int64_t h, int64_t j, const struct attn__pooled_desk *k)
@@ -118,13 +144,14 @@ static void rep_block(const struct attn__pooled_job *x, const struct attn__poole
     char *to = attn__pooled_reps(x, v->s.index, h);
     attn__pooled_block(x, v, j, &lo, &hi);
     if (x->spec->reduce != ATTN__REDUCE_MEAN) {
-        struct attn__rows one = attn__pooled_head(&x->m->k, v->s.b, h, v->s.k0);
+        if (kept_bounds(x, v, h, lo, hi, (float *)(void *)to + j * x->width))
+            return;
+        struct attn__rows one = key_rows(x, v, h);
         attn__reps_block(kern, x->spec, &one, d, lo, hi, x->z->exact, to, j * x->width, k->rep);
         return;
     }
     for (int64_t g = 0; g < group; g++) {
-        struct attn__rows one =
-            attn__pooled_head(&x->m->k, v->s.b, attn__pooled_k_head(x, h * group + g), v->s.k0);
+        struct attn__rows one = key_rows(x, v, attn__pooled_k_head(x, h * group + g));
         attn__reps_sum(kern, &one, d, lo, hi, g == 0, k->rep);
     }
     attn__reps_mean(x->spec, d, group, hi - lo, x->z->exact, to, j * x->width, k->rep);

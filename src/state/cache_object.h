@@ -76,6 +76,7 @@ struct attn__cache_page {
 };
 
 /* Of the keys that a table has in a page. */
+/* As struct attn__paged_bounds has it. */
 struct attn__cache_bound {
     int64_t cells; /* how many they are; another number: to be made anew */
     float x[];     /* [heads][d] smallest numbers, then largest */

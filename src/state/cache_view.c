@@ -232,6 +232,17 @@ static void fill_step(const struct attn__cache_seq *s, const struct attn__cache_
     l->see += n * words;
 }
 
+static struct attn__paged_bounds bounds_of(const attn_cache *cache,
+                                           const struct attn__cache_table *t)
+{
+    return (struct attn__paged_bounds){
+        .data = t->bounds,
+        .bytes = t->bound_bytes,
+        .page = t->page,
+        .pages = t->n_pages,
+        .numbers = attn__cache_group_of(cache, t->number)->n_heads * cache->c.d};
+}
+
 /* Query sequence i, whose segments begin at `first`. */
 static void fill_seq(const attn_cache *cache, struct attn_view *v, struct lists *l, int64_t i,
                      int64_t first, int64_t count, const int64_t *ends)
@@ -270,6 +281,7 @@ static void fill_seq(const attn_cache *cache, struct attn_view *v, struct lists 
         p->n_pieces = l->step[i].depth ? 1 : fill_pieces(rule, &l->piece[n * 3]);
         p->window = rule->window;
         p->sink = rule->sink;
+        p->bounds = bounds_of(cache, &own->table[n]);
         p->fold = own->table[n].fold;
         p->n_folded = own->table[n].n_folded;
     }
@@ -289,6 +301,7 @@ static void fill_heads(const attn_cache *cache, struct attn__paged_head *head)
                 .k_row = (int64_t)of->k_row / attn__dtype_step(of->k_dtype),
                 .v_row = (int64_t)of->v_row / attn__dtype_step(of->v_dtype),
                 .fold_k = n * cache->c.d,
+                .bounds = n * cache->c.d,
                 .fold_v = of->n_heads * cache->c.d + n * cache->c.dv,
             };
     }
@@ -473,8 +486,8 @@ static int32_t check_rule(const attn_cache *cache, const struct attn__problem *p
         if (cache->c.rule[row * cache->c.groups + g].window != ATTN_UNBOUNDED)
             return attn__error_set(ATTN_ERR_UNSUPPORTED,
                                    "group %" PRId64
-                                   " of the cache has a window, expected a plan without windows "
-                                   "and pieces of its own",
+                                   " of the cache has a window, expected a plan without windows, "
+                                   "pieces and lists of its own",
                                    g);
     return ATTN_OK;
 }

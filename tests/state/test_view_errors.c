@@ -169,6 +169,12 @@ START_TEST(descriptors)
     refuses(b, PLAN " rope=half rope_apply=qk", ATTN_ERR_INVALID, "rope_apply");
     refuses(b, PLAN " rope=half rope_apply=q cache_keys=raw", ATTN_ERR_INVALID, "rope_apply");
     refuses(b, PLAN " k_head=[0,0,1,1] v_head=[0,1,1,1]", ATTN_ERR_UNSUPPORTED, "v_head");
+    refuses(b, "quest b=4 h=4/2 q=16 k=64 d=4 packed view cache_page=8 quest_budget=2",
+            ATTN_ERR_UNSUPPORTED, "packed");
+    refuses(b, "moba b=4 h=4/2 q=16 k=64 d=4 view cache_page=8 moba_block=8 moba_top=2",
+            ATTN_ERR_UNSUPPORTED, "lists or quest");
+    refuses(b, "lists b=4 h=4/2 q=16 k=64 d=4 view cache_page=8", ATTN_ERR_UNSUPPORTED,
+            "causal");
     refuses(b, PLAN " solver=gemm", ATTN_ERR_UNSUPPORTED, "view");
     refuses(b, "softmax h=4/2/4 q=1 k=8 d=4 view", ATTN_ERR_INVALID, "hv");
     refuses(b, "softmax h=4/2 q=1 k=8 d=4 cache_page=8", ATTN_ERR_INVALID, "cache_page");
