@@ -119,10 +119,10 @@ ATTN_API int32_t attn_desc_clear_pieces(attn_desc *desc);
  * thread: does query q0..q0+nq-1 of output head h in sequence b see key
  * k0..k0+nk-1 (all counted as rect counts them)? Returns 0 if none of the
  * pairs is visible, 1 if all are, else 2, and then, unless visible is NULL,
- * visible[q * q_stride + k * k_stride] is 0 or not for each. A NULL asks only
- * for the class of the tile: good classes are what makes a rule fast. user is
- * the object of role USER. It must not fail, and its answer about a pair must
- * not depend on the tile. Since 0.1.
+ * visible[q * q_stride + k * k_stride] is 0 or not for each. A NULL, with
+ * strides of 0, asks only for the class of the tile: good classes are what
+ * makes a rule fast. user is the object of role USER. It must not fail, and
+ * its answer about a pair must not depend on the tile. Since 0.1.
  */
 typedef int32_t (*attn_mask_fn)(void *user, uint8_t *visible,
                                 int64_t q_stride, int64_t k_stride, int64_t b,

@@ -98,6 +98,34 @@ def test_all_sorts_of_pointers(ctx, qkv):
         attn.attention(q, k, v, score_fn=halve, user="me", ctx=ctx)
 
 
+def test_compiled_by_numba(ctx, qkv):
+    """Their objects have an `address`; the functions they hold run without Python."""
+    numba = pytest.importorskip("numba")
+    n = numba.types
+    places = [n.int64] * 6
+    places_and_strides = [n.int64] * 2 + places
+
+    @numba.cfunc(n.void(n.voidptr, n.CPointer(n.float32), *places_and_strides))
+    def alibi(user, s, q_stride, k_stride, b, h, q0, nq, k0, nk):
+        for i in range(nq):
+            for j in range(nk):
+                s[i * q_stride + j * k_stride] -= 0.25 * abs(q0 + i - k0 - j)
+
+    @numba.cfunc(n.int32(n.voidptr, n.CPointer(n.uint8), *places_and_strides))
+    def window(user, visible, q_stride, k_stride, b, h, q0, nq, k0, nk):
+        if k_stride > 0:  # both are 0 with NULL, which numba cannot ask for
+            for i in range(nq):
+                for j in range(nk):
+                    back = q0 + i - k0 - j
+                    visible[i * q_stride + j * k_stride] = 0 <= back and back <= 1
+        return 2
+
+    q, k, v = qkv(nq=19, nk=19)
+    assert close(attn.attention(q, k, v, score_fn=alibi, mask_fn=window, ctx=ctx),
+                 attn.attention(q, k, v, alibi=True, alibi_slopes=[0.25] * 4,
+                                window=(1, 0), ctx=ctx))
+
+
 def test_a_plan_keeps_its_functions(ctx, qkv):
     q, k, v = qkv()
     plan = ctx.plan("softmax b=2 h=4/2 q=7 k=19 d=16",
