@@ -29,17 +29,19 @@ static void find_used(struct attn_plan *plan)
 }
 
 /* Enough for each of the solvers: they run one after another. */
-static int32_t size_workspace(struct attn_plan *plan)
+static int32_t size_workspace(struct attn_plan *plan, const struct attn__machine *m,
+                              size_t *ws_bytes)
 {
     const struct attn__problem *p = &plan->problem;
+    *ws_bytes = 0;
     for (int32_t n = 0; n < plan->n_used; n++) {
         size_t bytes;
-        if (!plan->used[n]->workspace(p, &plan->machine, &bytes))
+        if (!plan->used[n]->workspace(p, m, &bytes))
             return attn__error_set(ATTN_ERR_OVERFLOW,
                                    "the workspace of solver %s does not fit in 64 bits",
                                    plan->used[n]->name);
-        if (bytes > plan->ws_bytes)
-            plan->ws_bytes = bytes;
+        if (bytes > *ws_bytes)
+            *ws_bytes = bytes;
     }
     struct attn__scratch s = {.ok = true};
     struct attn__score_tables tables;
@@ -48,11 +50,11 @@ static int32_t size_workspace(struct attn_plan *plan)
     /* what comes after the solvers has their room */
     struct attn__scratch after = {.ok = true};
     struct attn__skip_room skip;
-    attn__skip_bound_take(&after, &plan->problem, plan->machine.threads, &skip);
-    (void)attn__observe_take(&after, &plan->problem, plan->machine.threads);
-    s.ok = s.ok && after.ok && attn__add_size(plan->ws_bytes, s.used, &plan->ws_bytes);
-    if (plan->ws_bytes < after.used)
-        plan->ws_bytes = after.used;
+    attn__skip_bound_take(&after, p, m->threads, &skip);
+    (void)attn__observe_take(&after, p, m->threads);
+    s.ok = s.ok && after.ok && attn__add_size(*ws_bytes, s.used, ws_bytes);
+    if (*ws_bytes < after.used)
+        *ws_bytes = after.used;
     if (!s.ok)
         return attn__error_set(ATTN_ERR_OVERFLOW, "the workspace does not fit in 64 bits");
     return ATTN_OK;
@@ -64,7 +66,8 @@ static int32_t choose(struct attn_plan *plan)
     if (status != ATTN_OK)
         return status;
     find_used(plan);
-    return size_workspace(plan);
+    status = size_workspace(plan, &plan->machine, &plan->ws_bytes);
+    return status == ATTN_OK ? size_workspace(plan, &plan->alone, &plan->alone_bytes) : status;
 }
 
 static int32_t make_executors(struct attn_plan *plan)
@@ -103,6 +106,8 @@ int32_t attn__plan_make(struct attn_ctx *ctx, struct attn__threads *threads, int
         .threads = n_threads,
         .blas_threads = attn__blas_threads(),
     };
+    plan->alone = plan->machine;
+    plan->alone.threads = 1;
     int32_t status = attn__rules_make(&plan->problem, &plan->mem, &plan->rules);
     if (status == ATTN_OK)
         status = plan->problem.recipe ? attn__staged_make(plan, params) : choose(plan);
@@ -164,7 +169,8 @@ static int32_t solve_and_count(const struct attn_plan *plan, const struct attn__
     atomic_init(&did.pairs, 0);
     atomic_init(&did.tiles, 0);
     atomic_init(&did.all_tiles, 0);
-    attn__plan_solve(plan, call, ws, wanted ? &did : NULL);
+    const struct attn__team all = {&plan->machine, plan->threads};
+    attn__plan_solve(plan, &all, call, ws, wanted ? &did : NULL);
     const int64_t counts[] = {atomic_load(&did.pairs), did.all_pairs, atomic_load(&did.tiles),
                               atomic_load(&did.all_tiles)};
     for (int n = 0; n < 4 && wanted; n++)
@@ -172,14 +178,14 @@ static int32_t solve_and_count(const struct attn_plan *plan, const struct attn__
     return ATTN_OK;
 }
 
-static void run_solvers(const struct attn_plan *plan, const struct attn__call *call, char *ws,
-                        struct attn__did *did)
+static void run_solvers(const struct attn_plan *plan, const struct attn__team *team,
+                        const struct attn__call *call, char *ws, struct attn__did *did)
 {
     struct attn__call with_tables;
     struct attn__exec x = {
         .call = plan->table_bytes > 0 ? &with_tables : call,
-        .machine = &plan->machine,
-        .threads = plan->threads,
+        .machine = team->machine,
+        .threads = team->threads,
         .choice = plan->choice,
         .ws = ws + plan->table_bytes,
         .did = did,
@@ -200,8 +206,8 @@ static void run_solvers(const struct attn_plan *plan, const struct attn__call *c
 }
 
 /* SKIP_BOUND is made of LSE, whose place it takes if the caller has none. */
-static void run_and_bound(const struct attn_plan *plan, const struct attn__call *call, char *ws,
-                          struct attn__did *did)
+static void run_and_bound(const struct attn_plan *plan, const struct attn__team *team,
+                          const struct attn__call *call, char *ws, struct attn__did *did)
 {
     struct attn__scratch s = {.base = ws, .ok = true};
     struct attn__skip_room room;
@@ -209,31 +215,31 @@ static void run_and_bound(const struct attn_plan *plan, const struct attn__call 
     if (!own.has[ATTN__SLOT_LSE])
         own.t[ATTN__SLOT_LSE] = own.t[ATTN__SLOT_SKIP_BOUND];
     own.has[ATTN__SLOT_LSE] = true;
-    run_solvers(plan, &own, ws, did);
-    attn__skip_bound_take(&s, &plan->problem, plan->machine.threads, &room);
-    attn__skip_bound(&own, &plan->machine, plan->threads, &room);
+    run_solvers(plan, team, &own, ws, did);
+    attn__skip_bound_take(&s, &plan->problem, team->machine->threads, &room);
+    attn__skip_bound(&own, team->machine, team->threads, &room);
 }
 
-static void run_and_observe(const struct attn_plan *plan, const struct attn__call *call, char *ws,
-                            struct attn__did *did)
+static void run_and_observe(const struct attn_plan *plan, const struct attn__team *team,
+                            const struct attn__call *call, char *ws, struct attn__did *did)
 {
     struct attn__scratch s = {.base = ws, .ok = true};
-    run_solvers(plan, call, ws, did);
-    attn__observe(call, &plan->machine, plan->threads,
-                  attn__observe_take(&s, &plan->problem, plan->machine.threads));
+    run_solvers(plan, team, call, ws, did);
+    attn__observe(call, team->machine, team->threads,
+                  attn__observe_take(&s, &plan->problem, team->machine->threads));
 }
 
-void attn__plan_solve(const struct attn_plan *plan, const struct attn__call *call, char *ws,
-                      struct attn__did *did)
+void attn__plan_solve(const struct attn_plan *plan, const struct attn__team *team,
+                      const struct attn__call *call, char *ws, struct attn__did *did)
 {
     if (plan->problem.recipe)
         attn__staged_run(plan, call, ws, did);
     else if (call->has[ATTN__SLOT_SKIP_BOUND])
-        run_and_bound(plan, call, ws, did);
+        run_and_bound(plan, team, call, ws, did);
     else if (plan->problem.view.observe)
-        run_and_observe(plan, call, ws, did);
+        run_and_observe(plan, team, call, ws, did);
     else
-        run_solvers(plan, call, ws, did);
+        run_solvers(plan, team, call, ws, did);
 }
 
 int32_t attn__plan_run(const struct attn_plan *plan, const struct attn__call *call, char *ws)

@@ -22,30 +22,36 @@ struct attn__executor {
     char *ws;
 };
 
+/* Who works on an execute. */
+struct attn__team {
+    const struct attn__machine *machine; /* as they see it */
+    struct attn__threads *threads;       /* NULL: the calling thread alone */
+};
+
 struct attn_plan {
     struct attn_ctx *ctx; /* a reference */
     struct attn__mem mem;
     struct attn__problem problem;
     struct attn__rules *rules;
-    struct attn__machine machine;
+    struct attn__machine machine, alone; /* as all threads see it, or one */
     struct attn__threads *threads;
     struct attn__choice choice[ATTN__Q_CLASSES][ATTN__K_CLASSES];
     bool wise[ATTN__Q_CLASSES][ATTN__K_CLASSES]; /* chosen by wisdom */
     /* The solvers that some class chose, in order of preference. */
     const struct attn__solver *used[ATTN__SOLVERS_MAX];
     int32_t n_used;
-    size_t ws_bytes;
+    size_t ws_bytes, alone_bytes; /* for all threads, for one */
     size_t table_bytes; /* of those, in front: tables made of arguments */
     struct attn__executor *executor; /* [problem.executors] */
     /* With a recipe: the plans of its stages and where their workspace
      * begins; `choice` is not used then. */
     struct attn_plan **stage;
     size_t stage_ws;
-    /* In front of it: rooms of the recipe, so large each; one, or one for every
-     * sequence that is run by itself and has to keep what it selected. */
-    int64_t n_rooms;
-    size_t room_bytes;
-    struct attn__problem one; /* of such a sequence, see problem/sequences.h */
+    /* Of a packed batch whose sequences are run by themselves: what one is, how
+     * many are run at the same time, and what is between their rooms. */
+    struct attn__problem one;
+    int64_t n_teams;
+    size_t room_bytes, stage_bytes;
 };
 
 enum { ATTN__WS_ALIGN = 64 };
@@ -59,8 +65,8 @@ void attn__plan_free(struct attn_plan *plan);
 int32_t attn__plan_run(const struct attn_plan *plan, const struct attn__call *call, char *ws);
 
 /* Runs a plan in a workspace that is there, adding to *did (NULL: not). */
-void attn__plan_solve(const struct attn_plan *plan, const struct attn__call *call, char *ws,
-                      struct attn__did *did);
+void attn__plan_solve(const struct attn_plan *plan, const struct attn__team *team,
+                      const struct attn__call *call, char *ws, struct attn__did *did);
 
 /* staged.c: the same for plans whose problem has a recipe. */
 int32_t attn__staged_make(struct attn_plan *plan, const struct attn__params *params);
@@ -69,6 +75,20 @@ void attn__staged_free(struct attn_plan *plan);
 int32_t attn__staged_select(const struct attn_plan *plan, const struct attn__call *call, char *ws);
 void attn__staged_run(const struct attn_plan *plan, const struct attn__call *call, char *ws,
                       struct attn__did *did);
+
+/* staged_each.c: the same where sequences are run by themselves. */
+bool attn__staged_is_each(const struct attn_plan *plan);
+/* How many may be at work at the same time; its stages are there. */
+int64_t attn__staged_each_teams(const struct attn_plan *plan);
+int32_t attn__staged_each_select(const struct attn_plan *plan, const struct attn__call *call,
+                                 char *ws);
+void attn__staged_each_run(const struct attn_plan *plan, const struct attn__call *call, char *ws,
+                           struct attn__did *did);
+/* A run with a room at `ws` and another for its stages. */
+struct attn__recipe_run attn__staged_run_of(const struct attn_plan *plan,
+                                            const struct attn__team *team,
+                                            const struct attn__call *call, char *ws,
+                                            char *stage_ws, struct attn__did *did);
 
 /* The longest lengths of each class that the problem has; -1 if none. */
 int32_t attn__plan_last_q_class(const struct attn__problem *p);

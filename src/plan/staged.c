@@ -8,16 +8,15 @@
 #include "plan/plan.h"
 #include "problem/sequences.h"
 
-/* Does the plan run the recipe once for each sequence of a packed batch? */
-static bool by_sequence(const struct attn_plan *plan)
-{
-    return attn__sequences_are(&plan->problem);
-}
-
 /* What the recipe is run with. */
 static const struct attn__problem *problem_of(const struct attn_plan *plan)
 {
-    return by_sequence(plan) ? &plan->one : &plan->problem;
+    return attn__staged_is_each(plan) ? &plan->one : &plan->problem;
+}
+
+static size_t max_size(size_t a, size_t b)
+{
+    return a > b ? a : b;
 }
 
 static int32_t make_stages(struct attn_plan *plan, const struct attn__params *params)
@@ -37,22 +36,37 @@ static int32_t make_stages(struct attn_plan *plan, const struct attn__params *pa
     return ATTN_OK;
 }
 
-/* Stages run one after another, so that one room serves them all; so do
- * sequences, but that all of them select before the first one goes on. */
-static int32_t size_workspace(struct attn_plan *plan)
+/* What the recipe and its stages need if all threads run them, or one. Stages
+ * run one after another, so that one room serves them all. */
+static bool sizes_of(const struct attn_plan *plan, bool alone, size_t *room, size_t *stages)
 {
     const struct attn__recipe *recipe = plan->problem.recipe;
     size_t bytes, most = 0;
     for (int32_t n = 0; n < recipe->n_stages; n++)
-        most = plan->stage[n]->ws_bytes > most ? plan->stage[n]->ws_bytes : most;
-    plan->n_rooms = by_sequence(plan) && recipe->select ? plan->problem.b : 1;
-    if (!recipe->workspace(problem_of(plan), &plan->machine, &bytes) ||
-        !attn__align_up(bytes, ATTN__WS_ALIGN, &plan->room_bytes) ||
-        !attn__mul_size((size_t)plan->n_rooms, plan->room_bytes, &plan->stage_ws) ||
-        !attn__add_size(plan->stage_ws, most, &plan->ws_bytes))
-        return attn__error_set(ATTN_ERR_OVERFLOW, "the workspace of %s does not fit in 64 bits",
-                               plan->problem.text);
-    return ATTN_OK;
+        most = max_size(most, alone ? plan->stage[n]->alone_bytes : plan->stage[n]->ws_bytes);
+    return recipe->workspace(problem_of(plan), alone ? &plan->alone : &plan->machine, &bytes) &&
+           attn__align_up(bytes, ATTN__WS_ALIGN, room) &&
+           attn__align_up(most, ATTN__WS_ALIGN, stages);
+}
+
+/* Rooms for one run by all threads or, in the same place, for one by each of
+ * them; where all select before the first goes on, each has a room to keep. */
+static bool lay_out(struct attn_plan *plan)
+{
+    bool each = attn__staged_is_each(plan), keep = each && plan->problem.recipe->select;
+    size_t room, stages, rooms, more_stages;
+    plan->n_teams = each ? attn__staged_each_teams(plan) : 1;
+    if (!sizes_of(plan, false, &room, &stages) ||
+        !sizes_of(plan, true, &plan->room_bytes, &plan->stage_bytes))
+        return false;
+    if (keep)
+        plan->room_bytes = max_size(room, plan->room_bytes);
+    if (!attn__mul_size((size_t)(keep ? plan->problem.b : plan->n_teams), plan->room_bytes,
+                        &rooms) ||
+        !attn__mul_size((size_t)plan->n_teams, plan->stage_bytes, &more_stages))
+        return false;
+    plan->stage_ws = max_size(room, rooms);
+    return attn__add_size(plan->stage_ws, max_size(stages, more_stages), &plan->ws_bytes);
 }
 
 /* The parameters that stages are made from. */
@@ -60,7 +74,7 @@ static int32_t copy_params(struct attn_plan *plan, const struct attn__params *pa
                            struct attn__params *copy)
 {
     int32_t status = attn__params_copy(copy, &plan->mem, params);
-    if (!by_sequence(plan))
+    if (!attn__staged_is_each(plan))
         return status;
     attn__sequences_problem(&plan->problem, &plan->one);
     if (status == ATTN_OK)
@@ -79,7 +93,10 @@ int32_t attn__staged_make(struct attn_plan *plan, const struct attn__params *par
     if (status == ATTN_OK)
         status = make_stages(plan, &copy);
     attn__params_destroy(&copy);
-    return status == ATTN_OK ? size_workspace(plan) : status;
+    if (status == ATTN_OK && !lay_out(plan))
+        status = attn__error_set(ATTN_ERR_OVERFLOW, "the workspace of %s does not fit in 64 bits",
+                                 plan->problem.text);
+    return status;
 }
 
 void attn__staged_free(struct attn_plan *plan)
@@ -96,37 +113,34 @@ void attn__staged_free(struct attn_plan *plan)
 static void attend(const struct attn__recipe_run *r, int32_t n, struct attn__call *call)
 {
     const struct attn_plan *plan = r->plan;
+    const struct attn__team team = {r->machine, r->threads};
     call->p = &plan->stage[n]->problem;
-    attn__plan_solve(plan->stage[n], call, r->stage_ws, r->did);
+    attn__plan_solve(plan->stage[n], &team, call, r->stage_ws, r->did);
 }
 
-/* A run in room n of the workspace. */
-static struct attn__recipe_run run_of(const struct attn_plan *plan, const struct attn__call *call,
-                                      char *ws, int64_t n, struct attn__did *did)
+struct attn__recipe_run attn__staged_run_of(const struct attn_plan *plan,
+                                            const struct attn__team *team,
+                                            const struct attn__call *call, char *ws,
+                                            char *stage_ws, struct attn__did *did)
 {
     return (struct attn__recipe_run){
         .call = call,
-        .machine = &plan->machine,
-        .threads = plan->threads,
-        .ws = ws + (size_t)n * plan->room_bytes,
-        .stage_ws = ws + plan->stage_ws,
+        .machine = team->machine,
+        .threads = team->threads,
+        .ws = ws,
+        .stage_ws = stage_ws,
         .attend = attend,
         .plan = plan,
         .did = did,
     };
 }
 
-static int32_t select_each(const struct attn_plan *plan, const struct attn__call *call, char *ws)
+/* Everything at once, by all threads. */
+static struct attn__recipe_run run_of(const struct attn_plan *plan, const struct attn__call *call,
+                                      char *ws, struct attn__did *did)
 {
-    for (int64_t n = 0; n < call->n_seq; n++) {
-        struct attn__call one;
-        attn__sequences_call(call, &plan->one, n, &one);
-        const struct attn__recipe_run r = run_of(plan, &one, ws, n, NULL);
-        int32_t status = plan->problem.recipe->select(&r);
-        if (status != ATTN_OK)
-            return attn__sequences_error(status, n);
-    }
-    return ATTN_OK;
+    const struct attn__team all = {&plan->machine, plan->threads};
+    return attn__staged_run_of(plan, &all, call, ws, ws + plan->stage_ws, did);
 }
 
 int32_t attn__staged_select(const struct attn_plan *plan, const struct attn__call *call, char *ws)
@@ -134,22 +148,10 @@ int32_t attn__staged_select(const struct attn_plan *plan, const struct attn__cal
     const struct attn__recipe *recipe = plan->problem.recipe;
     if (!recipe || !recipe->select)
         return ATTN_OK;
-    if (by_sequence(plan))
-        return select_each(plan, call, ws);
-    const struct attn__recipe_run r = run_of(plan, call, ws, 0, NULL);
+    if (attn__staged_is_each(plan))
+        return attn__staged_each_select(plan, call, ws);
+    const struct attn__recipe_run r = run_of(plan, call, ws, NULL);
     return recipe->select(&r);
-}
-
-static void run_each(const struct attn_plan *plan, const struct attn__call *call, char *ws,
-                     struct attn__did *did)
-{
-    for (int64_t n = 0; n < call->n_seq; n++) {
-        struct attn__call one;
-        attn__sequences_call(call, &plan->one, n, &one);
-        const struct attn__recipe_run r =
-            run_of(plan, &one, ws, plan->n_rooms > 1 ? n : 0, did);
-        plan->problem.recipe->run(&r);
-    }
 }
 
 void attn__staged_run(const struct attn_plan *plan, const struct attn__call *call, char *ws,
@@ -158,10 +160,10 @@ void attn__staged_run(const struct attn_plan *plan, const struct attn__call *cal
     const struct attn__recipe *recipe = plan->problem.recipe;
     if (!recipe->run)
         return;
-    if (by_sequence(plan)) {
-        run_each(plan, call, ws, did);
+    if (attn__staged_is_each(plan)) {
+        attn__staged_each_run(plan, call, ws, did);
         return;
     }
-    const struct attn__recipe_run r = run_of(plan, call, ws, 0, did);
+    const struct attn__recipe_run r = run_of(plan, call, ws, did);
     recipe->run(&r);
 }

@@ -38,7 +38,8 @@ int64_t attn__threads_count(const struct attn__threads *t);
 /* Calls fn(arg, i) once for each 0 <= i < n in any order and returns when all
  * are done. The calling thread takes part. If another run is under way this
  * one happens on the calling thread alone, at once. Allocates nothing, except
- * that the first run in a forked child starts that process's workers. */
+ * that the first run in a forked child starts that process's workers. t may be
+ * NULL: on the calling thread alone. */
 void attn__threads_run(struct attn__threads *t, int64_t n, attn__task_fn *fn,
                        void *arg);
 

@@ -346,7 +346,7 @@ static void run_shared(struct attn__threads *t, int64_t workers, const struct jo
 
 void attn__threads_run(struct attn__threads *t, int64_t n, attn__task_fn *fn, void *arg)
 {
-    if (n <= 1 || t->count == 1) {
+    if (n <= 1 || !t || t->count == 1) {
         run_serial(n, fn, arg);
         return;
     }

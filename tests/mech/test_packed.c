@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Recipes of several stages with packed batches (src/mech/packed.h for those that
- * take one whole, src/problem/sequences.h and src/plan/staged.c for those that
+ * take one whole, src/problem/sequences.h and src/plan/staged_each.c for those that
  * run one sequence after another): rows begin and end anywhere in their tensors,
  * sequences are empty, of one row and as long as the plan allows, and each has
  * the bits that it has alone, in every output. Rows of no sequence stay as they
@@ -511,4 +511,61 @@ START_TEST(callbacks_know_the_sequence)
 }
 END_TEST
 
-UNIT_MAIN("packed", packed_is_alone, not_packed, one_is_wrong, callbacks_know_the_sequence)
+/* Sequences that all threads share, beside others that have one each; with
+ * counts, which are added up in turn, all are shared. */
+START_TEST(large_beside_small)
+{
+    enum { ROWS = 600, HEADS = 2, D = 64, ALL = HEADS * ROWS * D };
+    static const int64_t offsets[] = {0, 5, 261, 261, 270, 590, 600}, ends = 7, four = 4;
+    static const int64_t shape[4] = {1, HEADS, ROWS, D};
+    static const char *const texts[] = {"pwca", "moba moba_block=16 moba_top=3",
+                                        "pwca want=counts"};
+    static const int32_t roles[] = {ATTN_ROLE_Q, ATTN_ROLE_K, ATTN_ROLE_V, ATTN_ROLE_K2,
+                                    ATTN_ROLE_V2};
+    attn_tensor t[5], out[2], at, count[2];
+    int64_t counts[2][4] = {{0}};
+    attn_tensor_init(&at, (void *)(uintptr_t)offsets, ATTN_DTYPE_I64, 1, &ends);
+    for (int i = 0; i < 5; i++) {
+        attn_tensor_init(&t[i], malloc(ALL * sizeof(float)), ATTN_DTYPE_F32, 4, shape);
+        ck_assert_ptr_nonnull(t[i].data);
+        fill(roles[i], &t[i], ALL);
+    }
+    for (int i = 0; i < 2; i++) {
+        attn_tensor_init(&out[i], calloc(ALL, sizeof(float)), ATTN_DTYPE_F32, 4, shape);
+        ck_assert_ptr_nonnull(out[i].data);
+        attn_tensor_init(&count[i], counts[i], ATTN_DTYPE_I64, 1, &four);
+    }
+    for (size_t n = 0; n < sizeof texts / sizeof texts[0]; n++) {
+        for (int64_t threads = 1; threads <= 2; threads++) {
+            attn_ctx *ctx;
+            attn_arg arg[9] = {{ATTN_ROLE_Q_OFFSETS, 0, &at}, {ATTN_ROLE_K_OFFSETS, 0, &at},
+                               {ATTN_ROLE_OUT, 0, &out[threads - 1]}};
+            size_t args = 3;
+            char text[256];
+            snprintf(text, sizeof text, "%s h=%d d=%d b=6 n=320 packed blas=never", texts[n], HEADS,
+                     D);
+            for (int i = 0; i < (texts[n][0] == 'p' ? 5 : 3); i++)
+                arg[args++] = (attn_arg){roles[i], 0, &t[i]};
+            if (strstr(text, "counts"))
+                arg[args++] = (attn_arg){ATTN_ROLE_COUNTS, 0, &count[threads - 1]};
+            ck_assert_int_eq(attn_ctx_create(NULL, &ctx), ATTN_OK);
+            ck_assert_int_eq(attn_ctx_set_i64(ctx, ATTN_CTX_THREADS, threads), ATTN_OK);
+            attn_plan *plan = make_plan(ctx, text);
+            execute(plan, arg, args, text);
+            attn_plan_destroy(plan);
+            attn_ctx_destroy(ctx);
+        }
+        ck_assert_msg(memcmp(out[0].data, out[1].data, ALL * sizeof(float)) == 0,
+                      "%s: other bits by two threads", texts[n]);
+    }
+    ck_assert_mem_eq(counts[0], counts[1], sizeof counts[0]);
+    ck_assert_int_gt(counts[0][0], 0);
+    for (int i = 0; i < 5; i++)
+        free(t[i].data);
+    free(out[0].data);
+    free(out[1].data);
+}
+END_TEST
+
+UNIT_MAIN("packed", packed_is_alone, large_beside_small, not_packed, one_is_wrong,
+          callbacks_know_the_sequence)
