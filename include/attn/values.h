@@ -69,7 +69,7 @@ enum {
 enum { ATTN_MINFERENCE_VERTICAL_SLASH = 0, ATTN_MINFERENCE_BLOCK_SPARSE = 1 };
 
 /* Values of `compute`: what the factors of products may be rounded to. */
-enum { ATTN_COMPUTE_F32 = 0, ATTN_COMPUTE_BF16 = 1 };
+enum { ATTN_COMPUTE_F32 = 0, ATTN_COMPUTE_BF16 = 1, ATTN_COMPUTE_INT8 = 2 };
 /* Values of `qk_norm`. */
 enum {
     ATTN_QK_NORM_NONE = 0,

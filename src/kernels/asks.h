@@ -28,4 +28,12 @@ ATTN__INLINE struct asks asks_of(const void *run, int64_t bytes, int64_t n, int6
     return (struct asks){lead * bytes, n - lead, lead * bytes + asks_distance(end, source->then)};
 }
 
+/* Asks for the `bytes` that are `ahead` bytes further on than p. */
+ATTN__INLINE void asks_for(const uint8_t *p, int64_t bytes, int64_t ahead)
+{
+    uintptr_t at = (uintptr_t)p + (uintptr_t)ahead;
+    for (int64_t i = 0; i < bytes; i += 64)
+        __builtin_prefetch((const void *)(at + (uintptr_t)i), 0, 2);
+}
+
 #endif

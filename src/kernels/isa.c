@@ -23,10 +23,17 @@
 #define ATTN__SLOT(name) NULL
 #define ATTN__SLOT_BF16(name) name
 #include "kernels/softmax_base.h"
+#define ATTN__SLOT_INT8(name) name
 #include "simd/pairs.h"
+#include "simd/codes.h"
 #include "kernels/tile_bf16.inc.c"
+#include "kernels/asks.h"
+#include "kernels/row_int8_q8_0.inc.c"
+#include "kernels/row_int8_q4_0.inc.c"
 #else
 #define ATTN__SLOT(name) name
+#define ATTN__SLOT_INT8(name) name
+#include "simd/codes.h"
 #include "kernels/softmax_base.h"
 
 #include "kernels/tile_mm.inc.c"
@@ -56,6 +63,8 @@
 #include "kernels/row_q4_0.inc.c"
 #include "kernels/row_e4m3.inc.c"
 #include "kernels/row_e5m2.inc.c"
+#include "kernels/row_int8_q8_0.inc.c"
+#include "kernels/row_int8_q4_0.inc.c"
 #if defined ATTN__ISA_C
 #define ATTN__SLOT_BF16(name) name
 #include "simd/pairs.h"
@@ -78,5 +87,6 @@ const struct attn__kernels ATTN__TABLE_OF(ATTN__TAG) = {
     .lanes = VF_LANES,
 #define KERNEL(ret, name, args) .name = ATTN__SLOT(name),
 #define KERNEL_BF16(ret, name, args) .name = ATTN__SLOT_BF16(name),
+#define KERNEL_INT8(ret, name, args) .name = ATTN__SLOT_INT8(name),
 #include "kernels/kernels.def"
 };

@@ -9,13 +9,6 @@
  * infinities and factors beyond a half become is bytes without a meaning.
  */
 
-ATTN__INLINE uint16_t load_half(const uint8_t *p)
-{
-    uint16_t h;
-    memcpy(&h, p, sizeof h);
-    return h;
-}
-
 ATTN__INLINE void store_half(uint8_t *p, float f)
 {
     uint16_t h[VF_LANES];
@@ -37,7 +30,19 @@ ATTN__INLINE float largest(const vf *x)
     return m;
 }
 
-/* d is the largest magnitude / 127, a code x / d, halves away from zero */
+/* the codes of a block, halves away from zero; inverse is 1 / d, 0 for d = 0 */
+ATTN__INLINE void codes_q8(uint8_t *to, const vf *x, float inverse)
+{
+    for (int b = 0; b < VF_BLOCK; b++) {
+        vf y = v_mul(x[b], v_set1(inverse));
+        vf mag = v_min(v_abs(y), v_set1(127.0f)), near = v_round(mag);
+        vm below = v_lt(v_sub(mag, near), v_set1(0.5f));
+        near = v_select(below, near, v_add(near, v_set1(1.0f)));
+        v_store_8(to + b * VF_LANES, v_copysign(near, y));
+    }
+}
+
+/* d is the largest magnitude / 127, a code x / d */
 static void cvt_f32_q8_0(uint8_t *restrict dst, int64_t ldd, const float *restrict src,
                          int64_t lds, int64_t rows, int64_t n)
 {
@@ -47,16 +52,32 @@ static void cvt_f32_q8_0(uint8_t *restrict dst, int64_t ldd, const float *restri
             vf x[VF_BLOCK];
             for (int b = 0; b < VF_BLOCK; b++)
                 x[b] = v_load(src + i + b * VF_LANES);
-            float d = largest(x) / 127.0f, inverse = d != 0.0f ? 1.0f / d : 0.0f;
+            float d = largest(x) / 127.0f;
             store_half(to, d);
-            for (int b = 0; b < VF_BLOCK; b++) {
-                vf y = v_mul(x[b], v_set1(inverse));
-                vf mag = v_min(v_abs(y), v_set1(127.0f)), near = v_round(mag);
-                vm below = v_lt(v_sub(mag, near), v_set1(0.5f));
-                near = v_select(below, near, v_add(near, v_set1(1.0f)));
-                v_store_8(to + 2 + b * VF_LANES, v_copysign(near, y));
-            }
+            codes_q8(to + 2, x, d != 0.0f ? 1.0f / d : 0.0f);
         }
+    }
+}
+
+/* The same with factors in float, f of them for each row, which hold NaN where
+ * a block has a number that is none or infinite. Blocks below 2^-100 are 0. */
+static void row_codes_int8(const float *restrict q, int64_t rows, int64_t d, int8_t *restrict to,
+                           float *restrict f, int64_t ldf)
+{
+    for (int64_t r = 0; r < rows; r++, f += ldf) {
+        for (int64_t i = 0; i < d; i += 32, q += 32, to += 32) {
+            vf x[VF_BLOCK], none = v_zero();
+            for (int b = 0; b < VF_BLOCK; b++) {
+                x[b] = v_load(q + b * VF_LANES);
+                none = v_fma(x[b], v_zero(), none);
+            }
+            float most = largest(x);
+            most = most < 0x1p-100f ? 0.0f : most;
+            f[i / 32] = most / 127.0f + v_hsum(none);
+            codes_q8((uint8_t *)to, x, most > 0.0f ? 127.0f / most : 0.0f);
+        }
+        for (int64_t b = d / 32; b < ldf; b++)
+            f[b] = 0.0f;
     }
 }
 
@@ -112,7 +133,7 @@ static void cvt_f32_q4_0(uint8_t *restrict dst, int64_t ldd, const float *restri
             const uint8_t *from = src;                                                            \
             for (int64_t i = 0; i < n; i += 32, from += (bytes)) {                                \
                 vf x[VF_BLOCK];                                                                   \
-                BLOCK(from + 2, v_set1_f16(load_half(from)), x);                                  \
+                BLOCK(from + 2, v_set1_f16(half_at(from)), x);                                  \
                 for (int b = 0; b < VF_BLOCK; b++)                                                \
                     v_store(dst + i + b * VF_LANES, x[b]);                                        \
             }                                                                                     \

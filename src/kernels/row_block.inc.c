@@ -12,17 +12,9 @@
  * ldk and ldv are in bytes; d and dv are multiples of 32.
  */
 
-/* Asks for `bytes` of a row, `ahead` bytes further on. */
-ATTN__INLINE void ATTN__NAME(prefetch)(const uint8_t *p, int64_t bytes, int64_t ahead)
-{
-    uintptr_t at = (uintptr_t)p + (uintptr_t)ahead;
-    for (int64_t i = 0; i < bytes; i += 64)
-        __builtin_prefetch((const void *)(at + (uintptr_t)i), 0, 2);
-}
-
 ATTN__INLINE void ATTN__NAME(widen)(const uint8_t *p, vf *x)
 {
-    ATTN__BLOCK(p + 2, v_set1_f16(load_half(p)), x);
+    ATTN__BLOCK(p + 2, v_set1_f16(half_at(p)), x);
 }
 
 /* query rows at once */
@@ -102,7 +94,7 @@ static void ATTN__NAME(row_qk)(const uint8_t *restrict k, int64_t ldk, int64_t n
     int64_t j = 0;
     for (; j + 4 <= nk; j += 4) {
         for (int i = 0; i < 4 && a.ahead; i++)
-            ATTN__NAME(prefetch)(k + (j + i) * ldk, bytes, j < a.turn ? a.ahead : a.beyond);
+            asks_for(k + (j + i) * ldk, bytes, j < a.turn ? a.ahead : a.beyond);
         ATTN__NAME(qk_keys)(k + j * ldk, ldk, 4, d / 32, q, ldq, nr, s + j, lds);
     }
     if (j < nk)
@@ -123,7 +115,7 @@ ATTN__INLINE void ATTN__NAME(pv_rows)(int rows, int blocks, const uint8_t *restr
         for (int r = 0; r < rows; r++)
             y[r] = v_set1(p[r * ldp + j]);
         if (fetch)
-            ATTN__NAME(prefetch)(v, blocks * ATTN__BYTES, fetch);
+            asks_for(v, blocks * ATTN__BYTES, fetch);
         for (int b = 0; b < blocks; b++) {
             vf x[VF_BLOCK];
             ATTN__NAME(widen)(v + b * ATTN__BYTES, x);

@@ -65,6 +65,10 @@ static int32_t sizes(const struct attn__params *v, struct attn__problem *p)
         return attn__error_set(ATTN_ERR_INVALID,
                                "compute=bf16 with dtype=f64: expected compute=f32, f64 data are "
                                "computed in f64");
+    if (p->compute == ATTN_COMPUTE_INT8 && !i64_or(v, ATTN_PARAM_VIEW, 0))
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "compute=int8 without view: expected keys of a cache in q8_0 or "
+                               "q4_0");
     size_t n;
     const int64_t *q_head = attn__params_i64s(v, ATTN_PARAM_Q_HEAD, &n);
     p->hout = q_head ? (int64_t)n : p->hq;

@@ -52,7 +52,7 @@ static bool is_known(int32_t mech, int32_t param)
         ATTN_PARAM_HEAD_MIX,  ATTN_PARAM_HEAD_GATE,
         ATTN_PARAM_DTYPE,     ATTN_PARAM_KV_DTYPE,     ATTN_PARAM_WANT,
         ATTN_PARAM_SOLVER,    ATTN_PARAM_BLAS,         ATTN_PARAM_EXECUTORS,
-        ATTN_PARAM_CHECK,     ATTN_PARAM_INVARIANT};
+        ATTN_PARAM_CHECK,     ATTN_PARAM_INVARIANT,    ATTN_PARAM_COMPUTE};
     for (size_t n = 0; n < sizeof known / sizeof known[0]; n++)
         if (known[n] == param)
             return true;
@@ -211,6 +211,23 @@ static int32_t type_of(const struct attn__params *v, const struct attn__problem 
                            group, attn__dtype_name((int32_t)*dtype));
 }
 
+/* What the factors of products may be rounded to is a matter of keys. */
+static int32_t check_compute(const struct attn__problem *p)
+{
+    if (p->compute == ATTN_COMPUTE_BF16)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "compute=bf16 with a view, expected compute=f32 or int8");
+    for (int64_t h = 0; h < p->hk && p->compute == ATTN_COMPUTE_INT8; h++) {
+        int64_t type = p->view.k_dtype[h];
+        if (type != ATTN_DTYPE_Q8_0 && type != ATTN_DTYPE_Q4_0)
+            return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                                   "compute=int8 with %s keys of head %" PRId64
+                                   ", expected q8_0 or q4_0",
+                                   attn__dtype_name((int32_t)type), h);
+    }
+    return ATTN_OK;
+}
+
 static int32_t fill_heads(const struct attn__params *v, struct attn__problem *p, int64_t *room)
 {
     size_t n;
@@ -266,7 +283,9 @@ int32_t attn__view_fill(const struct attn__params *v, struct attn__problem *p, i
         status = check_pieces(p);
     if (status == ATTN_OK)
         status = check_meaning(p);
-    return status == ATTN_OK ? fill_heads(v, p, room) : status;
+    if (status == ATTN_OK)
+        status = fill_heads(v, p, room);
+    return status == ATTN_OK ? check_compute(p) : status;
 }
 
 void attn__view_roles(struct attn__problem *p)

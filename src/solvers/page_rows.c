@@ -158,6 +158,29 @@ void attn__page_rows_qk(const struct attn__kernels *kern, const struct attn__row
     }
 }
 
+bool attn__page_rows_int8(int32_t dtype)
+{
+    return dtype == ATTN_DTYPE_Q8_0 || dtype == ATTN_DTYPE_Q4_0;
+}
+
+void attn__page_rows_qk_int8(const struct attn__kernels *kern, const struct attn__rows *k,
+                             int64_t j0, int64_t nk, int64_t end, int64_t d,
+                             const struct attn__int8_rows *q, int64_t rows, float *s, int64_t lds,
+                             int64_t from)
+{
+    attn__row_qk_int8_q8_0_fn *qk =
+        k->dtype == ATTN_DTYPE_Q8_0 ? kern->row_qk_int8_q8_0 : kern->row_qk_int8_q4_0;
+    for (int64_t j = 0; j < nk;) {
+        const struct run run = run_at(k, j0 + j, nk - j, end, from);
+        if (run.at)
+            qk((const uint8_t *)run.at, k->row, run.n, d, q->code, q->factor, q->ld, rows, s + j,
+               lds, &run.source);
+        for (int64_t r = 0; r < rows && !run.at; r++)
+            memset(s + r * lds + j, 0, (size_t)run.n * sizeof *s);
+        j += run.n;
+    }
+}
+
 /* Weights times the scale of fp8, a few rows and keys at a time. */
 static void scaled_pv(const struct attn__kernels *kern, const struct attn__rows *v,
                       const struct run *run, int64_t dv, const float *p, int64_t ldp, int64_t rows,

@@ -16,6 +16,27 @@ void attn__page_rows_qk(const struct attn__kernels *kern, const struct attn__row
                         int64_t nk, int64_t end, int64_t d, const float *q, int64_t rows, float *s,
                         int64_t lds, int64_t from);
 
+/* Query rows as codes, which row_codes_int8 makes of d numbers each. */
+struct attn__int8_rows {
+    const int8_t *code;  /* [rows][d] */
+    const float *factor; /* [rows][ld], one for each block of 32 */
+    int64_t ld;          /* attn__int8_factors(d) */
+};
+
+static inline int64_t attn__int8_factors(int64_t d)
+{
+    return (d / 32 + 3) / 4 * 4;
+}
+
+/* Are there products of codes for keys of this type? */
+bool attn__page_rows_int8(int32_t dtype);
+
+/* The scores of attn__page_rows_qk from codes, for such keys. */
+void attn__page_rows_qk_int8(const struct attn__kernels *kern, const struct attn__rows *k,
+                             int64_t j0, int64_t nk, int64_t end, int64_t d,
+                             const struct attn__int8_rows *q, int64_t rows, float *s, int64_t lds,
+                             int64_t from);
+
 /* o[r * dv + e] += sum over j of p[r * ldp + j] times row j0 + j of v. */
 void attn__page_rows_pv(const struct attn__kernels *kern, const struct attn__rows *v, int64_t j0,
                         int64_t nk, int64_t end, int64_t dv, const float *p, int64_t ldp,

@@ -27,6 +27,9 @@ void attn__row_room_take(struct attn__scratch *s, const struct attn__problem *p,
 {
     room->q = ATTN__TAKE(s, rows * p->d, float);
     room->tq = attn__score_has_table(p) ? ATTN__TAKE(s, rows * p->d, float) : NULL;
+    bool int8 = p->compute == ATTN_COMPUTE_INT8;
+    room->code = int8 ? ATTN__TAKE(s, rows * p->d, int8_t) : NULL;
+    room->factor = int8 ? ATTN__TAKE(s, rows * attn__int8_factors(p->d), float) : NULL;
     int64_t few = attn__min_i64(rows, RUN_ROWS);
     room->s = ATTN__TAKE(s, attn__max_i64(rows * SPAN, few * RUN_LD), float);
     room->part = ATTN__TAKE(s, attn__max_i64(rows, few * PLACES) * p->dv, float);
@@ -76,6 +79,8 @@ void attn__row_pass_open(struct attn__row_pass *ps)
     if (attn__epilogue_skips(ps->c, ps->s, ps->h0, ps->heads))
         ps->hi = ps->lo;
     ps->from = place_of(ps);
+    ps->int8 = p->compute == ATTN_COMPUTE_INT8 && p->invariant == ATTN_INVARIANT_BATCH &&
+               attn__page_rows_int8(ps->k.dtype) && (p->view.local || !attn__qk_changes_k(p));
     ps->runs = ps->rows <= RUN_ROWS && !p->score.steps && reads_in_place(ps);
     ps->turns =
         ps->runs && !ps->careful && attn__page_rows_turns(&ps->v, p->dv, ps->rows, ps->from);
@@ -97,6 +102,10 @@ void attn__row_pass_query(const struct attn__row_pass *ps, const struct attn__se
         attn__score_query(&ps->score, ps->r0 + r, row,
                           ps->room->tq ? ps->room->tq + r * p->d : NULL);
     ps->kern->vec_scale(row, p->d, (float)scale);
+    int64_t ld = attn__int8_factors(p->d);
+    if (ps->int8)
+        ps->kern->row_codes_int8(row, 1, p->d, ps->room->code + r * p->d,
+                                 ps->room->factor + r * ld, ld);
 }
 
 static void load_row(const struct attn__row_pass *ps, int64_t r)
@@ -129,6 +138,20 @@ static void row_chain(const struct attn__row_pass *ps, int64_t j0, int64_t nk)
     }
 }
 
+/* Scores of stored keys as they lie, into s. */
+static void pages_qk(const struct attn__row_pass *ps, int64_t j0, int64_t nk, float *s)
+{
+    int64_t d = ps->c->p->d;
+    if (ps->int8) {
+        const struct attn__int8_rows q = {ps->room->code, ps->room->factor, attn__int8_factors(d)};
+        attn__page_rows_qk_int8(ps->kern, &ps->k, j0, nk, ps->hi, d, &q, ps->rows, s, ps->lds,
+                                ps->from);
+    } else {
+        attn__page_rows_qk(ps->kern, &ps->k, j0, nk, ps->hi, d, ps->room->q, ps->rows, s, ps->lds,
+                           ps->from);
+    }
+}
+
 /* block_local: queries are turned back by where a part of the view begins, as
  * its keys were turned without regard to that. */
 static void parts_qk(struct attn__row_pass *ps, int64_t j0, int64_t nk)
@@ -141,8 +164,7 @@ static void parts_qk(struct attn__row_pass *ps, int64_t j0, int64_t nk)
         ps->qk.base = base;
         for (int64_t r = 0; r < ps->rows && !turned; r++)
             load_row(ps, r);
-        attn__page_rows_qk(ps->kern, &ps->k, j0 + j, n, ps->hi, ps->c->p->d, ps->room->q, ps->rows,
-                           s + j, ps->lds, ps->from);
+        pages_qk(ps, j0 + j, n, s + j);
     }
 }
 
@@ -163,7 +185,7 @@ static void row_qk(struct attn__row_pass *ps, int64_t j0, int64_t nk)
         return;
     }
     if (k->paged && !changed) {
-        attn__page_rows_qk(ps->kern, k, j0, nk, ps->hi, d, q, rows, s, lds, ps->from);
+        pages_qk(ps, j0, nk, s);
         return;
     }
     const void *at = attn__rows_at(k, j0);

@@ -26,6 +26,8 @@ enum { ATTN__ROW_PASS_MOST = 32 };
 struct attn__row_room {
     float *q;     /* [rows][d], scaled */
     float *tq;    /* [rows][d], for QUERY_TABLE; NULL without */
+    int8_t *code; /* [rows][d], q as codes with compute=int8; NULL without */
+    float *factor; /* [rows][attn__int8_factors(d)], theirs */
     float *s;     /* [rows][lds of the pass] */
     float *part;  /* [rows][dv], sums of a block */
     float *k, *v; /* [SPAN][d], [block][dv]: for odd strides, changed rows */
@@ -59,6 +61,7 @@ struct attn__row_pass {
     int64_t from;         /* ATTN__FROM_* */
     bool runs;            /* more than a span of K, then of V */
     bool turns;           /* V of several blocks in turns */
+    bool int8;            /* K times codes of the queries */
     int64_t lds;          /* from a row of scores to the next */
     int64_t did_pairs, did_tiles; /* spans of keys; attn__row_pass_chunk adds */
 };

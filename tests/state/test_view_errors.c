@@ -162,6 +162,10 @@ START_TEST(descriptors)
     refuses(b, PLAN " effort=measure", ATTN_ERR_UNSUPPORTED, "effort");
     refuses(b, PLAN " compute=bf16", ATTN_ERR_UNSUPPORTED, "compute");
     refuses(b, PLAN " head_gate observe", ATTN_ERR_UNSUPPORTED, "head_gate");
+    refuses(b, PLAN " compute=int8", ATTN_ERR_UNSUPPORTED, "f32 keys of head 0");
+    refuses(b, "softmax h=4/2 q=1 k=8 d=32 compute=int8", ATTN_ERR_UNSUPPORTED, "view");
+    refuses(b, "softmax h=4/2 q=1 k=8 d=32 view cache_page=8 compute=int8 cache_group=[0,1] "
+               "cache_k_dtype=[32,1]", ATTN_ERR_UNSUPPORTED, "head 1");
     refuses(b, PLAN " cache_group=[0]", ATTN_ERR_INVALID, "cache_group");
     refuses(b, PLAN " cache_k_dtype=[1,1]", ATTN_ERR_INVALID, "cache_k_dtype");
     refuses(b, PLAN " cache_v_dtype=[6]", ATTN_ERR_UNSUPPORTED, "i64");
