@@ -27,7 +27,7 @@ static const struct pair {
     int64_t q, k;        /* of each sequence */
     struct {
         enum bench_cache_form form;
-        const char *type;
+        const char *type; /* and more options */
     } side[BOTH];
 } pairs[] = {
     {ALONE, {{BENCH_IN_TENSORS, "f32"}, {PAGES("f32")}}},
@@ -42,6 +42,8 @@ static const struct pair {
     {GROUP, {{PAGES("f32")}, {PAGES("fp8_e4m3")}}},
     {GROUP, {{PAGES("f32")}, {PAGES("q8_0")}}},
     {GROUP, {{PAGES("f32")}, {PAGES("q4_0")}}},
+    {GROUP, {{PAGES("f32")}, {PAGES("q8_0 compute=int8")}}},
+    {GROUP, {{PAGES("f32")}, {PAGES("q4_0 compute=int8")}}},
     {"softmax b=64 h=8/2 d=128", 1, 32768,
      {{BENCH_RAGGED_SINGLY, "f32"}, {BENCH_RAGGED, "f32"}}},
     {"softmax b=32 h=8 d=128", 1, 4160,

@@ -148,7 +148,7 @@ typedef struct attn_desc attn_desc;
  * |     |                 |        | cache: fp8_e4m3   |                    |
  * |     |                 |        | fp8_e5m2 q8_0     |                    |
  * |     |                 |        | q4_0, no f64      |                    |
- * | 402 | compute         | enum   | f32 bf16          | f32                |
+ * | 402 | compute         | enum   | f32 bf16 int8     | f32                |
  * | 500 | want            | set    | probs scores_raw  | nothing            |
  * |     |                 |        | scores_capped     |                    |
  * |     |                 |        | scores_biased     |                    |
@@ -419,7 +419,12 @@ typedef struct attn_desc attn_desc;
  * compute=bf16 allows solvers to round queries and softmax weights to bf16
  * where the processor multiplies that faster and K and V are bf16 (relative
  * RMS error of OUT up to 2^-8 * (1 + max|logit|/4)); sums stay f32, and
- * elsewhere it changes nothing.
+ * elsewhere it changes nothing. compute=int8, with a view whose keys are all
+ * q8_0 or q4_0 (else ATTN_ERR_UNSUPPORTED), allows solvers to round queries
+ * that are ready for the product with keys to multiples of max|q|/127 by
+ * blocks of 32 channels, so that a logit is off by at most scale/254 * the sum
+ * over blocks of max|q| * sum|k|; the products of codes are summed exactly in
+ * a block, V and all other sums stay f32.
  *
  * Rows of Q and K are first normalised (qk_norm: each row of D channels by
  * itself, rms x / sqrt(mean x^2 + eps), layer also less its mean, l2

@@ -25,7 +25,7 @@ ATTN__INLINE void ATTN__NAME(int8_rows)(int rows, const uint8_t *const *k, int64
                                         const float *restrict f, int64_t ldf, float *restrict s,
                                         int64_t lds)
 {
-    vd a[4][4];
+    v_sums a[4][4];
 #define ATTN__INIT(r, _)                                                                  \
     if (r < rows)                                                                         \
         a[r][0] = a[r][1] = a[r][2] = a[r][3] = d_zero();
@@ -35,13 +35,13 @@ ATTN__INLINE void ATTN__NAME(int8_rows)(int rows, const uint8_t *const *k, int64
         float w[4][4][4]; /* the factors of key i, query row r and block b0 + b */
         some = blocks - b0 < 4 ? blocks - b0 : 4;
         for (int i = 0; i < 4; i++) {
-            const v4 of = v4_halves(k[i] + b0 * ATTN__BYTES, ATTN__BYTES, some);
+            const v_four of = v4_halves(k[i] + b0 * ATTN__BYTES, ATTN__BYTES, some);
             for (int r = 0; r < rows; r++)
                 v4_scaled(w[i][r], of, f + r * ldf + b0);
         }
         for (int64_t b = 0; b < some; b++) {
-            vb y[4];
-            vt t[4];
+            v_codes y[4];
+            v_bias t[4];
 #define ATTN__QUERY(r, _)                                                                 \
             if (r < rows) {                                                               \
                 y[r] = b_row(q + (r * blocks + b0 + b) * 32);                             \
@@ -54,7 +54,7 @@ ATTN__INLINE void ATTN__NAME(int8_rows)(int rows, const uint8_t *const *k, int64
                 a[r][i] = d_fma(d_dot(x, y[r], t[r]), w[i][r][b], a[r][i]);
 #define ATTN__KEY(i, _)                                                                   \
             {                                                                             \
-                const vb x = ATTN__CODES(k[i] + (b0 + b) * ATTN__BYTES + 2);              \
+                const v_codes x = ATTN__CODES(k[i] + (b0 + b) * ATTN__BYTES + 2);         \
                 ATTN__INNER4(ATTN__ROW, i)                                                \
             }
             ATTN__UNROLL4(ATTN__KEY, )

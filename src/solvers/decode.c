@@ -66,6 +66,7 @@ static double cost(const struct attn__problem *p, const struct attn__machine *m,
                    int64_t k)
 {
     double rate = attn__machine_rate(m), width = (double)(p->d + p->dv);
+    double products = width - (p->compute == ATTN_COMPUTE_INT8 ? 0.5 * (double)p->d : 0);
     /* What an item computes: what its rows see, and the edge between them. */
     double queries = (double)attn__min_i64(q, MAX_ROWS / attn__min_i64(p->max_group, MAX_ROWS));
     double keys = attn__vis_share(p, q, k) * (double)k + (p->n_pieces ? queries / 2 : 0);
@@ -78,7 +79,7 @@ static double cost(const struct attn__problem *p, const struct attn__machine *m,
                    (p->want & (ATTN_WANT_ROWMAX | ATTN_WANT_ARGMAX) ? 0.3 : 0);
     double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 0.35 * width / rate;
     convert += attn__qk_cost_k(p) * (double)p->d / rate;
-    return rows * (keys * (1.16 * width / rate + score) + 12.5 * width / rate + 150) +
+    return rows * (keys * (1.16 * products / rate + score) + 12.5 * width / rate + 150) +
            passes * (keys * convert + attn__stream_cost(p, k, keys, 2.5) + 720);
 }
 

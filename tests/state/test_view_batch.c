@@ -266,7 +266,8 @@ static int64_t shared(struct setup *s, uint64_t seed)
     static const char *const types[] = {"f32", "f16", "q8_0"};
     static const char *const options[] = {"causal", "causal solver=decode", "causal softcap=5",
                                           "causal solver=decode invariant=chunk",
-                                          "causal solver=decode alibi", "solver=decode"};
+                                          "causal solver=decode alibi", "solver=decode",
+                                          "causal solver=decode compute=int8"};
     int64_t ids[SEQS], read[2 * SEQS], segments[SEQS], counts[SEQS];
     int32_t parents[SEQS * 48];
     s->rng.state = seed;
@@ -277,7 +278,9 @@ static int64_t shared(struct setup *s, uint64_t seed)
     s->type = types[draw(s, 3)];
     s->raw = draw(s, 3) == 0;
     s->groups = s->hk == 2 && draw(s, 2) ? 2 : 1;
-    struct batch b = {.n = 2 + draw(s, 8), .options = options[draw(s, 6)]};
+    struct batch b = {.n = 2 + draw(s, 8), .options = options[draw(s, 7)]};
+    if (strstr(b.options, "int8"))
+        s->type = draw(s, 2) ? "q8_0" : "q4_0";
     bool all = !strstr(b.options, "causal"), memory = s->groups == 1 && draw(s, 4) == 0;
     bool single = draw(s, 3) == 0;
     if (all)

@@ -109,6 +109,18 @@ def test_types_against_numpy(ctx, rng, kind):
     close(out, attend(q, k, v, causal=True).out, {"f16": 2e-5, "q8_0": 2e-4, "q4_0": 2e-3}[kind])
 
 
+@pytest.mark.parametrize("kind", ["q8_0", "q4_0"])
+def test_products_of_codes(ctx, rng, kind):
+    rig = Rig(ctx, rng, plan="causal compute=int8 solver=decode", kv_dtype=kind)
+    [seq] = rig.grown(50)
+    [(q, out)], _ = rig.run([seq], [4])
+    rows = q.reshape(-1, D)
+    factor = np.abs(rows).max(1, keepdims=True) / 127
+    rounded = (np.rint(rows / factor) * factor).reshape(q.shape)
+    close(out, attend(rounded, *stored(seq), causal=True).out, 2e-5)
+    assert np.abs(out - attend(q, *stored(seq), causal=True).out).max() > 1e-5
+
+
 def test_prompts_tokens_and_guesses_in_one_step(ctx, rng):
     rig = Rig(ctx, rng)
     a, b, c = rig.grown(20, 33, 0)
