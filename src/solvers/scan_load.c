@@ -316,7 +316,7 @@ static void gate(const struct attn__scan_load *l, int64_t state, float *x, int64
     const struct attn__scan_spec *e = &l->c->p->scan;
     const struct attn__kernels *kern = l->kern;
     const float *bias = l->bias + state * l->dk16;
-    float a = expf(l->a[state]), least = (float)e->gate_min, most = (float)e->gate_max;
+    float least = (float)e->gate_min, most = (float)e->gate_max;
     switch (e->gate) {
     case ATTN_GATE_LOGSIGMOID:
         kern->vec_map(ATTN__MAP_log_sigmoid, x, n);
@@ -329,11 +329,12 @@ static void gate(const struct attn__scan_load *l, int64_t state, float *x, int64
         for (int64_t i = 0; i < n; i++)
             x[i] += bias[i * inc];
         kern->vec_map(ATTN__MAP_softplus, x, n);
-        kern->vec_scale(x, n, -a);
+        kern->vec_scale(x, n, -expf(l->a[state]));
         break;
     case ATTN_GATE_SAFE:
         for (int64_t i = 0; i < n; i++)
-            x[i] = a * (x[i] + bias[i * inc]);
+            x[i] += bias[i * inc];
+        kern->vec_scale(x, n, expf(l->a[state]));
         kern->vec_map(ATTN__MAP_sigmoid, x, n);
         kern->vec_scale(x, n, least);
         break;
@@ -359,6 +360,24 @@ static void gate(const struct attn__scan_load *l, int64_t state, float *x, int64
 static float clamp(float g)
 {
     return g < (float)ATTN__SCAN_LEAST_LOG ? (float)ATTN__SCAN_LEAST_LOG : g > 0 ? 0 : g;
+}
+
+/* Logs of decays for each channel as they are given, from where they lie; false: they
+ * are something else. */
+static bool load_logs(struct attn__scan_load *l, struct attn__rows r, int64_t i, int64_t m)
+{
+    const struct attn__scan_spec *e = &l->c->p->scan;
+    if (e->gate != ATTN_GATE_LOG || e->steps > 1 || !attn__rows_plain(&r, ATTN_DTYPE_F32))
+        return false;
+    if (l->reverse)
+        r = attn__scan_flip(r, l->seq.nq);
+    for (int64_t j = 0; j < m; j++) {
+        const float *from = (const float *)(const void *)attn__rows_at(&r, i + j);
+        float *restrict g = l->g + j * l->dk16;
+        for (int64_t d = 0; d < e->dk; d++)
+            g[d] = clamp(from[d]);
+    }
+    return true;
 }
 
 /* g of a head, for any number of tokens. */
@@ -406,8 +425,10 @@ static void load_gates(struct attn__scan_load *l, int64_t i, int64_t m)
         }
         return;
     }
-    load(l, rows_of(l, ATTN__SLOT_G, l->head, l->seq.q0), l->seq.nq, i, m, dk, l->g,
-         steps * l->dk16);
+    const struct attn__rows r = rows_of(l, ATTN__SLOT_G, l->head, l->seq.q0);
+    if (load_logs(l, r, i, m))
+        return;
+    load(l, r, l->seq.nq, i, m, dk, l->g, steps * l->dk16);
     for (int64_t j = 0; j < m * steps; j++) {
         float *g = l->g + j * l->dk16;
         if (j % steps != 0) {
@@ -593,6 +614,25 @@ void attn__scan_load_keys(struct attn__scan_load *l, int64_t i, int64_t m)
     load_keys(l, i, m, false);
 }
 
+/* Queries that are multiplied by the scale and nothing else, from where they lie;
+ * false: there is more to do. */
+static bool load_scaled(const struct attn__scan_load *l, struct attn__rows r, int64_t i, int64_t m,
+                        float *q, int64_t ld)
+{
+    const struct attn__problem *p = l->c->p;
+    float f[CHUNK];
+    if (p->scan.map != ATTN_FEATURE_IDENTITY || p->scan.l2norm || p->scan.gate == ATTN_GATE_HGRN2 ||
+        p->d % 16 != 0 || !attn__rows_plain(&r, ATTN_DTYPE_F32))
+        return false;
+    if (l->reverse)
+        r = attn__scan_flip(r, l->seq.nq);
+    for (int64_t j = 0; j < m; j++)
+        f[j] = (float)p->scale;
+    l->kern->scan_scale((const float *)(const void *)attn__rows_at(&r, i), r.row, m, p->d, f, q,
+                        ld);
+    return true;
+}
+
 void attn__scan_load_queries(struct attn__scan_load *l, int64_t i, int64_t m)
 {
     const struct attn__problem *p = l->c->p;
@@ -607,8 +647,10 @@ void attn__scan_load_queries(struct attn__scan_load *l, int64_t i, int64_t m)
             load_query_map(l, l->head * s->readers + r);
         const struct attn__rows rows =
             in_wave(l, ATTN__SLOT_Q, attn__call_q(l->c, &l->seq, l->head * s->readers + r));
-        load_mapped(l, rows, true, l->seq.nq, i, m, l->age, q, ld);
-        for (int64_t j = 0; j < m; j++) {
+        const bool done = load_scaled(l, rows, i, m, q, ld);
+        if (!done)
+            load_mapped(l, rows, true, l->seq.nq, i, m, l->age, q, ld);
+        for (int64_t j = 0; j < m && !done; j++) {
             float *x = q + j * ld;
             if (s->gate == ATTN_GATE_HGRN2)
                 l->kern->vec_map(ATTN__MAP_silu, x, s->dk);
