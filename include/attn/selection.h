@@ -20,6 +20,9 @@
  * sequence: aligned blocks, ragged chunks, unaligned ranges and single tokens
  * alike. Entries of a row rise and do not overlap.
  *
+ * Of a packed batch b counts the sequences, and there are lists for at least as
+ * many queries as the longest sequence has.
+ *
  * LOGIT[e] is added to the scores of entry e: log w makes each of its keys
  * count w times, -inf leaves them out. With REPLACE[e] the entry is normalised
  * by itself and LOGIT[e] stands in place of its log-sum-exp: the softmax of two

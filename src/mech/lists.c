@@ -29,6 +29,8 @@ static const char *clash_of_groups(const struct attn__params *v, const struct at
         return "want is set, expected counts at most";
     if (p->invariant == ATTN_INVARIANT_CHUNK)
         return "invariant is chunk, expected batch";
+    if (p->packed)
+        return "packed is set, expected a batch";
     return NULL;
 }
 
@@ -38,6 +40,8 @@ static const char *clash_of_rows(const struct attn__problem *p)
         return "lists_logits is set, expected a softmax: they are parts of its log-sum-exp";
     if (p->select.logits && p->invariant == ATTN_INVARIANT_CHUNK)
         return "lists_logits is set, expected another value of invariant than chunk";
+    if (p->packed && p->view.is)
+        return "packed and view are set, expected one of them";
     return NULL;
 }
 
@@ -52,8 +56,6 @@ int32_t attn__mech_lists(const struct attn__params *v, const struct attn__mem *m
     p->check_call = attn__selection_check_call;
     bool groups = p->select.layout == ATTN_SELECTION_GROUPS;
     const char *reason = groups ? clash_of_groups(v, p) : clash_of_rows(p);
-    if (p->packed)
-        reason = "packed is set, expected a batch: a selection is counted in one sequence length";
     if (!reason)
         return ATTN_OK;
     attn__problem_free(p, mem);

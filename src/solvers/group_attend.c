@@ -7,7 +7,7 @@
  *
  * A unit is a run of queries of one head, with all groups that have some of
  * them, so that no two units write to the same row. How queries are cut into
- * runs follows from their number alone.
+ * runs follows from their number and that of heads alone.
  */
 #include <math.h>
 #include <stdio.h>
@@ -20,9 +20,12 @@
 #include "solvers/units.h"
 #include "state/selection_groups.h"
 
-/* Queries of a unit, and of a pass over the keys of a group: so many that to
- * gather a key is little beside what is done with it. */
-enum { UNIT_ROWS = 4096, PASS_ROWS = 256 };
+/* Most and fewest queries of a unit, and those of a pass over the keys of a group:
+ * so many that to gather a key is little beside what is done with it. */
+enum { UNIT_ROWS = 4096, LEAST_ROWS = 1024, PASS_ROWS = 256 };
+
+/* Units that a sequence should have, for threads to share. */
+enum { UNITS = 8 };
 
 /* Memory of a worker. */
 struct desk {
@@ -67,15 +70,18 @@ static struct attn__tiles tiles(const struct attn__problem *p, const struct attn
         .rows = w, .keys = attn__block_keys(p), .pass = PASS_ROWS / w};
 }
 
-static int64_t unit_rows(const struct attn__problem *p)
+/* Of a sequence of nq queries. */
+static int64_t unit_rows(const struct attn__problem *p, int64_t nq)
 {
-    return attn__min_i64(attn__max_i64(p->q, 1), UNIT_ROWS);
+    int64_t each = attn__min_i64(nq, UNITS * UNIT_ROWS) * p->hout / UNITS;
+    each = (each + PASS_ROWS - 1) / PASS_ROWS * PASS_ROWS;
+    return attn__min_i64(attn__max_i64(each, LEAST_ROWS), UNIT_ROWS);
 }
 
 static void carve(struct attn__scratch *s, const struct attn__problem *p,
                   const struct attn__machine *m, struct state *st, int64_t **start)
 {
-    int64_t rows = unit_rows(p);
+    int64_t rows = attn__min_i64(attn__max_i64(p->q, 1), UNIT_ROWS);
     attn__units_take(s, p, start);
     st->desk = ATTN__TAKE(s, m->threads, struct desk);
     for (int64_t n = 0; n < m->threads; n++) {
@@ -275,23 +281,25 @@ static void finish(struct unit *u, int64_t i)
     }
 }
 
-static int64_t units_of_head(const struct attn__seq *s)
+static int64_t units_of_head(const struct attn__problem *p, const struct attn__seq *s)
 {
-    return attn__max_i64((s->nq + UNIT_ROWS - 1) / UNIT_ROWS, 1);
+    return attn__max_i64((s->nq - 1) / unit_rows(p, s->nq) + 1, 1);
 }
 
 static int64_t count(const struct attn__exec *x, const struct attn__seq *s)
 {
-    return x->call->p->hout * units_of_head(s);
+    return x->call->p->hout * units_of_head(x->call->p, s);
 }
 
 static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t index)
 {
     const struct state *st = arg;
     const struct attn__select *sel = st->sel;
-    int64_t i0 = index % units_of_head(s) * UNIT_ROWS, h = index / units_of_head(s);
+    const struct attn__problem *p = st->x->call->p;
+    int64_t units = units_of_head(p, s), h = index / units;
+    int64_t each = unit_rows(p, s->nq), i0 = index % units * each;
     struct unit u = {.st = st, .s = s, .desk = &st->desk[worker], .h = h, .i0 = i0,
-                     .i1 = attn__min_i64(i0 + UNIT_ROWS, s->nq)};
+                     .i1 = attn__min_i64(i0 + each, s->nq)};
     if (i0 == 0)
         attn__rows_pad(st->x->call, s, h);
     if (u.i0 == u.i1)

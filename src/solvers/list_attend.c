@@ -157,8 +157,7 @@ static int64_t parts_of(const struct attn__problem *p, const struct attn__select
     if (s->nq != 1 || most_parts(p) == 1)
         return 1;
     int64_t row = attn__select_row(l, s->index, t->h0, 0);
-    int64_t n = attn__min_i64(keys_about(l, row) / PART_KEYS, most_parts(p));
-    return attn__max_i64(attn__min_i64(n, l->row_ptr[row + 1] - l->row_ptr[row]), 1);
+    return attn__max_i64(attn__min_i64(keys_about(l, row) / PART_KEYS, most_parts(p)), 1);
 }
 
 static const struct attn__select_rows *rows_of(const struct attn__exec *x)
@@ -284,13 +283,16 @@ static struct attn__list_sums part_at(const struct state *st, const struct attn_
     return (struct attn__list_sums){st->part.o + at * p->dv, st->part.m + at, st->part.l + at};
 }
 
-/* The first key of part n, or the end of the keys. */
+/* The first key of part n, or the end of the keys. Parts have as many entries, one
+ * that reaches over several of them being cut by its keys. */
 static int64_t part_begin(const struct attn__select_rows *l, const struct attn__seq *s,
                           int64_t row, int64_t n, int64_t parts)
 {
     int64_t first = l->row_ptr[row], entries = l->row_ptr[row + 1] - first;
-    int64_t each = entries / parts, more = entries % parts;
-    return n == 0 ? 0 : n == parts ? s->nk : l->start[first + each * n + attn__min_i64(n, more)];
+    if (n == 0 || n == parts)
+        return n == 0 ? 0 : s->nk;
+    int64_t e = first + entries * n / parts, within = entries * n % parts;
+    return l->start[e] + l->length[e] * within / parts;
 }
 
 /* Part n of the list. */

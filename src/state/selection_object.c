@@ -126,19 +126,37 @@ static const char *name_of(int32_t layout)
     return layout == ATTN_SELECTION_GROUPS ? "groups" : "rows";
 }
 
-static int64_t longest(const struct attn__paged_view *v)
+/* Of a packed batch lists may be for longer sequences than there are now. */
+static int32_t check_queries(const struct attn__call *c, int64_t made, int64_t longest)
 {
-    int64_t keys = 0;
-    for (int64_t i = 0; i < v->n_seq; i++)
-        keys = attn__max_i64(keys, v->keys[i]);
-    return keys;
+    if (!c->p->packed)
+        return check_number("queries", made, longest);
+    if (made >= longest)
+        return ATTN_OK;
+    return attn__error_set(ATTN_ERR_SHAPE,
+                           "selection was made for %" PRId64
+                           " queries, expected at least the %" PRId64
+                           " of the longest sequence",
+                           made, longest);
+}
+
+/* Rows of queries and keys of the longest sequence. */
+static void longest_of(const struct attn__call *c, int64_t *nq, int64_t *nk)
+{
+    bool differ = c->p->packed || c->view;
+    *nq = c->p->packed ? 0 : c->t[ATTN__SLOT_Q].shape[2];
+    *nk = differ ? 0 : c->t[ATTN__SLOT_K].shape[2];
+    for (int64_t n = 0; n < c->n_seq && differ; n++) {
+        struct attn__seq s = attn__call_seq(c, n);
+        *nq = attn__max_i64(*nq, s.q_all);
+        *nk = attn__max_i64(*nk, s.k_all);
+    }
 }
 
 int32_t attn__selection_check_call(const struct attn__call *c)
 {
     const struct attn__select *s = attn__selection_of(c);
-    int64_t b = c->t[ATTN__SLOT_Q].shape[0];
-    int64_t nk = c->view ? longest(c->view) : c->t[ATTN__SLOT_K].shape[2];
+    int64_t b = c->n_seq, nq, nk;
     int32_t status = check_object(s, "selection");
     if (status != ATTN_OK)
         return status;
@@ -152,6 +170,7 @@ int32_t attn__selection_check_call(const struct attn__call *c)
         return attn__error_set(ATTN_ERR_UNSUPPORTED,
                                "selection has logits, expected none or a plan with "
                                "lists_logits=1");
+    longest_of(c, &nq, &nk);
     if (s->rows.n_batch != 1 && s->rows.n_batch != b)
         return attn__error_set(ATTN_ERR_SHAPE,
                                "selection was made for a batch of %" PRId64
@@ -164,7 +183,7 @@ int32_t attn__selection_check_call(const struct attn__call *c)
                                "no log-sum-exp");
     status = check_number("output heads", s->heads, c->p->hout);
     if (status == ATTN_OK)
-        status = check_number("queries", s->rows.n_queries, c->t[ATTN__SLOT_Q].shape[2]);
+        status = check_queries(c, s->rows.n_queries, nq);
     if (status != ATTN_OK || s->end_key <= nk)
         return status;
     return attn__error_set(ATTN_ERR_RANGE,

@@ -56,6 +56,7 @@ void gen_pair_shape(struct maker *m, int64_t *shape);
 void gen_pieces(struct maker *m);
 void gen_norm(struct maker *m);
 void gen_rule(struct maker *m); /* when the types are known */
+void gen_lists(struct maker *m); /* for a problem that has some */
 void gen_score(struct maker *m);
 void gen_score_tensors(struct maker *m); /* when types are known */
 /* CLASS_K, which may be there already. */

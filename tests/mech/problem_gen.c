@@ -544,7 +544,9 @@ bool gen_make(struct gen_problem *p, uint64_t seed)
     offsets(&m);
     lengths(&m);
     int64_t b = m.n_seq > 0 ? m.n_seq : 1;
-    gen_say(p, "softmax b=%" PRId64 " h=%" PRId64, b + rng_int(&m.rng, 0, 1), m.hq);
+    o->lists = rng_percent(&m.rng, 10) ? &p->lists : NULL;
+    gen_say(p, "%s b=%" PRId64 " h=%" PRId64, o->lists ? "lists" : "softmax",
+            b + rng_int(&m.rng, 0, 1), m.hq);
     if (o->hk != m.hq || o->hv != o->hk || rng_percent(&m.rng, 30))
         gen_say(p, "/%" PRId64, o->hk);
     if (o->hv != o->hk)
@@ -563,6 +565,7 @@ bool gen_make(struct gen_problem *p, uint64_t seed)
         gen_say(p, " packed");
     heads(&m);
     visibility(&m);
+    gen_lists(&m);
     gen_pieces(&m);
     segments(&m);
     mask(&m);
@@ -597,6 +600,10 @@ void gen_free(struct gen_problem *p)
         free(p->tensor[i].before);
         p->tensor[i] = (struct gen_tensor){0};
     }
+    free(p->lists.row_ptr);
+    free(p->lists.start);
+    free(p->lists.length);
+    p->lists = (struct oracle_lists){0};
 }
 
 struct gen_tensor *gen_find(struct gen_problem *p, int32_t role)

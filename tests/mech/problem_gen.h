@@ -8,7 +8,7 @@
 
 #include "oracle.h"
 
-enum { GEN_ROLES = 50, GEN_HEADS = 12, GEN_PIECES = 4 };
+enum { GEN_ROLES = 51, GEN_HEADS = 12, GEN_PIECES = 4 };
 
 /* One tensor and the block of memory that it is a view of. */
 struct gen_tensor {
@@ -29,6 +29,7 @@ struct gen_problem {
     double rope_freqs[160];
     double slopes[GEN_HEADS], head_scale[GEN_HEADS];
     struct oracle_piece piece[GEN_PIECES];
+    struct oracle_lists lists; /* of role SELECTION, if options.lists is set */
     int64_t piece_value[GEN_PIECES][4 * GEN_HEADS];
     int64_t table_entries; /* of BIAS_TABLE; 0: none */
     bool row_scale, q_bias_content, q_bias_table, query_table_bias;
@@ -55,8 +56,13 @@ void gen_free(struct gen_problem *p);
 
 struct gen_tensor *gen_find(struct gen_problem *p, int32_t role);
 
-/* Fills args with every tensor, in random-looking order; returns how many. */
+/* Fills args with every tensor, in random-looking order; returns how many. There
+ * is room for one more. */
 size_t gen_args(const struct gen_problem *p, attn_arg args[GEN_ROLES]);
+
+/* The selection of a problem that has lists, to be destroyed; NULL if it could
+ * not be made. */
+attn_selection *gen_selection(const struct gen_problem *p, attn_ctx *ctx);
 
 /* Outputs get a pattern that is no result. */
 void gen_reset_outputs(struct gen_problem *p);

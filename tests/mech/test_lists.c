@@ -549,6 +549,81 @@ static void run_refuses(attn_ctx *ctx, const char *text, struct dense *x, int32_
     attn_plan_destroy(plan);
 }
 
+/* One entry that is nearly all of a long list, with a short one before it: it is
+ * cut for threads too. */
+START_TEST(long_entry)
+{
+    enum { MANY = 20000, HEADS = 4 };
+    static const char text[] = "lists h=4/1 q=1 k=20000 d=8 causal";
+    int64_t ptr[2] = {0, 2};
+    int32_t start[2] = {3, 17}, length[2] = {4, MANY - 30};
+    struct dense x[3];
+    for (int64_t t = 0; t < 3; t++) {
+        attn_ctx *ctx = dense_ctx(t + 1);
+        attn_tensor part[3] = {vector(ptr, ATTN_DTYPE_I64, 2), vector(start, ATTN_DTYPE_I32, 2),
+                               vector(length, ATTN_DTYPE_I32, 2)};
+        const attn_arg args[3] = {{1, 0, &part[0]}, {2, 0, &part[1]}, {3, 0, &part[2]}};
+        attn_selection *sel;
+        ck_assert_int_eq(attn_selection_import_rows(ctx, 1, HEADS, HEADS, 1, 1, MANY, 0, args, 3,
+                                                    &sel), ATTN_OK);
+        dense_make(&x[t], 1, HEADS, 1, 1, MANY, 8, 8);
+        give(&x[t], sel);
+        ck_assert(dense_run(ctx, text, t < 2 ? "lists" : "reference", &x[t]));
+        attn_selection_destroy(sel);
+        attn_ctx_destroy(ctx);
+    }
+    ck_assert(memcmp(x[0].out, x[1].out, x[0].n_out * sizeof(float)) == 0);
+    ck_assert_double_lt(dense_distance(x[2].out, x[0].out, x[0].n_out), 2e-6);
+    for (int t = 0; t < 3; t++)
+        dense_free(&x[t]);
+}
+END_TEST
+
+/* Both sequences of a batch one behind the other: the same bits, and lists for
+ * fewer queries or more keys than a sequence has are refused. */
+START_TEST(packed)
+{
+    static const char text[] = "lists b=2 h=4/2 q=40 k=100 d=16/12 packed causal";
+    struct rng r = {19};
+    attn_ctx *ctx = dense_ctx(2);
+    struct lists *l = random_lists(&r, 7, 40, false, false);
+    attn_selection *sel = import(ctx, l);
+    struct dense a, b;
+    dense_make(&a, B, H, HK, NQ, NK, D, DV);
+    dense_make(&b, 1, H, HK, B * NQ, B * NK, D, DV);
+    for (int64_t h = 0; h < H; h++)
+        for (int64_t n = 0; n < B; n++) {
+            memcpy(b.q + (h * B + n) * NQ * D, a.q + (n * H + h) * NQ * D, NQ * D * sizeof *a.q);
+            if (h >= HK)
+                continue;
+            memcpy(b.k + (h * B + n) * NK * D, a.k + (n * HK + h) * NK * D, NK * D * sizeof *a.k);
+            memcpy(b.v + (h * B + n) * NK * DV, a.v + (n * HK + h) * NK * DV,
+                   NK * DV * sizeof *a.v);
+        }
+    give(&a, sel);
+    give(&b, sel);
+    int32_t *q = dense_list(&b, ATTN_ROLE_Q_OFFSETS, (int32_t[]){0, NQ, B * NQ}, 3)->data;
+    int32_t *k = dense_list(&b, ATTN_ROLE_K_OFFSETS, (int32_t[]){0, NK, B * NK}, 3)->data;
+    ck_assert(dense_run(ctx, "lists " SIZES "causal", "lists", &a));
+    ck_assert(dense_run(ctx, text, "lists", &b));
+    for (int64_t at = 0; at < B * H; at++) /* [B,H] and [H,B] */
+        ck_assert(memcmp(a.out + at * NQ * DV, b.out + (at % H * B + at / H) * NQ * DV,
+                         NQ * DV * sizeof *a.out) == 0);
+    q[1]++;
+    run_refuses(ctx, text, &b, ATTN_ERR_SHAPE,
+                "made for 37 queries, expected at least the 38 of the longest sequence");
+    q[1]--;
+    k[1] = NK / 2;
+    k[2] = NK;
+    run_refuses(ctx, text, &b, ATTN_ERR_RANGE, "expected at most");
+    dense_free(&a);
+    dense_free(&b);
+    attn_selection_destroy(sel);
+    free(l);
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
 START_TEST(refused)
 {
     attn_ctx *ctx = dense_ctx(1);
@@ -582,8 +657,9 @@ START_TEST(refused)
     attn_selection_destroy(sel);
     attn_selection_destroy(with);
     attn_selection_destroy(others);
-    static const char *const plans[] = {"packed", "lists_logits normalizer=sigmoid",
-                                        "lists_logits invariant=chunk", "lists=or prefix=3"};
+    static const char *const plans[] = {"lists_logits normalizer=sigmoid",
+                                        "lists_logits invariant=chunk", "lists=or prefix=3",
+                                        "lists_layout=groups packed", "packed view causal"};
     for (size_t n = 0; n < sizeof plans / sizeof plans[0]; n++) {
         attn_desc *desc;
         attn_plan *plan;
@@ -712,4 +788,4 @@ START_TEST(many_lists)
 END_TEST
 
 UNIT_MAIN("lists", as_defined, same_as_a_mask, half_keys, properties, poison,
-          any_number_of_threads, long_lists, many_lists, outputs, refused)
+          any_number_of_threads, long_lists, long_entry, many_lists, outputs, packed, refused)

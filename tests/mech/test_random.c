@@ -78,19 +78,31 @@ static struct tally *tally_of(struct test *t, const char *name)
 }
 
 /* Executes with a workspace of exactly the promised size, full of NaN. */
-static int32_t execute(const attn_plan *plan, struct gen_problem *p)
+static int32_t execute_args(const attn_plan *plan, const attn_arg *args, size_t n)
 {
-    attn_arg args[GEN_ROLES];
-    size_t n = gen_args(p, args), bytes, align;
+    size_t bytes, align;
     void *ws = NULL;
-    if (p->own_workspace)
-        return attn_plan_execute(plan, args, n, NULL, 0);
     attn_plan_workspace(plan, &bytes, &align);
     if (posix_memalign(&ws, align, bytes > 0 ? bytes : 1) != 0)
         return ATTN_ERR_NOMEM;
     memset(ws, WS_FILL, bytes);
     int32_t status = attn_plan_execute(plan, args, n, ws, bytes);
     free(ws);
+    return status;
+}
+
+static int32_t execute(attn_ctx *ctx, const attn_plan *plan, struct gen_problem *p)
+{
+    attn_arg args[GEN_ROLES];
+    size_t n = gen_args(p, args);
+    attn_selection *sel = NULL;
+    if (p->options.lists) {
+        sel = gen_selection(p, ctx);
+        args[n++] = (attn_arg){.role = ATTN_ROLE_SELECTION, .object = sel};
+    }
+    int32_t status = p->own_workspace ? attn_plan_execute(plan, args, n, NULL, 0)
+                                      : execute_args(plan, args, n);
+    attn_selection_destroy(sel);
     return status;
 }
 
@@ -118,7 +130,7 @@ static void run_solver(struct test *t, int64_t index, struct gen_problem *p,
         return;
     gen_reset_outputs(p);
     if (status == ATTN_OK)
-        status = execute(plan, p);
+        status = execute(ctx, plan, p);
     attn_plan_destroy(plan);
     if (status != ATTN_OK) {
         report(t, index, p, name, NULL, last_error());

@@ -219,11 +219,16 @@ static bool pair_visible(const struct oracle_options *o, const struct oracle_inp
             must &= shows;
         }
     }
+    if (o->lists) {
+        bool listed = oracle_listed(o->lists, s->n, h, i, key);
+        any = any || (o->lists_or && listed);
+        must = must && (o->lists_or || listed);
+    }
     if (o->prefix > 0) {
         bool narrow = o->causal || is_window;
         any_seen |= narrow;
         any |= (narrow && causal && left && right) || key < o->prefix;
-    } else if (o->sink_tokens > 0 && (is_window || added)) {
+    } else if (o->lists_or || (o->sink_tokens > 0 && (is_window || added))) {
         must &= causal;
         any_seen = true;
         any |= (is_window && left && right) || key < o->sink_tokens;

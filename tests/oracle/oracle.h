@@ -26,6 +26,8 @@ struct oracle_options {
     int64_t sink_tokens, prefix;
     int64_t n_pieces; /* added ones */
     const struct oracle_piece *pieces;
+    const struct oracle_lists *lists; /* NULL: none */
+    bool lists_or;
     bool no_segments; /* SEG_Q and SEG_K are for a piece alone */
     /* the rule of attn_desc_set_mask_fn for one pair, or NULL */
     bool (*mask_fn)(int64_t n, int64_t h, int64_t i, int64_t j);

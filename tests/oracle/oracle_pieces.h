@@ -16,6 +16,20 @@ struct oracle_piece {
     const int64_t *v;
 };
 
+/*
+ * Lists of role SELECTION: row (b * heads / head_group + h / head_group) *
+ * ceil(queries / q_block) + i / q_block, b being 0 if batch is 1, is entries
+ * row_ptr[row] to row_ptr[row + 1] - 1 of keys start to start + length - 1.
+ */
+struct oracle_lists {
+    int64_t batch, heads, head_group, queries, q_block;
+    int64_t *row_ptr;
+    int32_t *start, *length;
+};
+
+/* Is key j listed for query i of head h in sequence n? */
+bool oracle_listed(const struct oracle_lists *l, int64_t n, int64_t h, int64_t i, int64_t j);
+
 /* What execute brings for them; NULL where there is none. */
 struct oracle_piece_inputs {
     const attn_tensor *pos_q, *pos_k, *class_q, *class_k, *rects, *prefix_len;
