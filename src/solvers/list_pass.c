@@ -353,8 +353,11 @@ static struct later later_keys(const struct attn__list_pass *ps,
         return (struct later){next->key, attn__min_i64(next->keys, LEAD)};
     if (ps->k.paged) /* the next list may be of another sequence, which has other pages */
         return (struct later){NULL, 0};
-    return (struct later){walk->rows->start + walk->end,
-                          attn__min_i64(walk->rows->n - walk->end, LEAD)};
+    const int32_t *key = walk->rows->start + walk->end;
+    int64_t left = attn__min_i64(walk->rows->n - walk->end, LEAD), n = 0;
+    while (n < left && key[n] < ps->s->nk) /* ... or of a longer one */
+        n++;
+    return (struct later){key, n};
 }
 
 /* Neighbours are looked for together: in pages that takes a while. */
