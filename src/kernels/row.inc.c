@@ -44,16 +44,20 @@ ATTN__INLINE int64_t ATTN__NAME(lead)(int64_t d, int64_t bytes)
  * time if each is read in order: four keys at once come from the four quarters
  * of all, and rows of V are read in whole. Asking for each line by an
  * instruction, as for more rows and for rows that do not follow each other, is
- * limited by the misses that L1 can have under way, and waits where it is.
+ * limited by the misses that L1 can have under way, and waits where it is. So
+ * only one line of K in eight is asked for, which leads into the next page.
  */
-#define ATTN__WAIT_K_BYTES 2048
+#define ATTN__WAIT_K_BYTES 4096
+#define ATTN__WAIT_K_EVERY 512
 #define ATTN__WAIT_V_BYTES 4096
+#define ATTN__WAIT_ROWS 4
 #define ATTN__LEAST_APART 16
 
 ATTN__INLINE bool ATTN__NAME(waits)(int64_t nr, int64_t ld, int64_t d,
                                     const struct attn__source *source)
 {
-    return source && source->from == ATTN__FROM_RAM && ld == d && nr <= (int64_t)sizeof(ATTN__T);
+    return source && source->from == ATTN__FROM_RAM && ld == d && nr <= (int64_t)sizeof(ATTN__T) &&
+           nr <= ATTN__WAIT_ROWS;
 }
 
 /* query rows at once */
@@ -79,12 +83,11 @@ ATTN__INLINE struct ATTN__NAME(four) ATTN__NAME(four_of)(const ATTN__T *k, int64
                                      ahead, ahead, ahead, ahead};
 }
 
-/* `rows` query rows x n <= 4 keys, whose scores are `apart` from each other. near:
- * elements to the row that comes next in this place, or 0. */
+/* `rows` query rows x n <= 4 keys. near: elements to the row that comes next in
+ * this place, or 0. */
 ATTN__INLINE void ATTN__NAME(qk_rows)(int rows, struct ATTN__NAME(four) f, int64_t near,
-                                      int64_t n, int64_t apart, int64_t d,
-                                      const float *restrict q, int64_t ldq, float *restrict s,
-                                      int64_t lds)
+                                      int64_t n, int64_t d, const float *restrict q, int64_t ldq,
+                                      float *restrict s, int64_t lds)
 {
     const ATTN__T *restrict k = f.k, *restrict k1 = f.k1, *restrict k2 = f.k2,
                   *restrict k3 = f.k3;
@@ -141,29 +144,28 @@ ATTN__INLINE void ATTN__NAME(qk_rows)(int rows, struct ATTN__NAME(four) f, int64
 #undef ATTN__STEP
 #define ATTN__OUT(r, _)                                                                   \
     if (r < rows) {                                                                       \
-        if (n == 4 && apart == 1) {                                                       \
+        if (n == 4) {                                                                     \
             v_hsum4(s + r * lds, a[r][0], a[r][1], a[r][2], a[r][3]);                     \
         } else {                                                                          \
             float t[4];                                                                   \
             v_hsum4(t, a[r][0], a[r][1], a[r][2], a[r][3]);                               \
             for (int64_t i = 0; i < n; i++)                                               \
-                s[r * lds + i * apart] = t[i];                                            \
+                s[r * lds + i] = t[i];                                                    \
         }                                                                                 \
     }
     ATTN__UNROLL4(ATTN__OUT, )
 #undef ATTN__OUT
 }
 
-/* all query rows x n <= 4 keys, whose scores are `apart` from each other */
+/* all query rows x n <= 4 keys */
 ATTN__INLINE void ATTN__NAME(qk_keys)(struct ATTN__NAME(four) f, int64_t near, int64_t n,
-                                      int64_t apart, int64_t d, const float *restrict q,
-                                      int64_t ldq, int64_t nr, float *restrict s, int64_t lds)
+                                      int64_t d, const float *restrict q, int64_t ldq, int64_t nr,
+                                      float *restrict s, int64_t lds)
 {
     int64_t r = 0;
 #define ATTN__GROUP(rows)                                                                 \
     for (; r + (rows) <= nr; r += (rows)) {                                               \
-        ATTN__NAME(qk_rows)(rows, f, near, n, apart, d, q + r * ldq, ldq, s + r * lds,    \
-                            lds);                                                         \
+        ATTN__NAME(qk_rows)(rows, f, near, n, d, q + r * ldq, ldq, s + r * lds, lds);     \
         f.asks = false;                                                                   \
     }
 #if ATTN__ROWS >= 4
@@ -175,30 +177,62 @@ ATTN__INLINE void ATTN__NAME(qk_keys)(struct ATTN__NAME(four) f, int64_t near, i
 #undef ATTN__GROUP
 }
 
-/* s[r*lds + i*apart + j] = sum_c place[i][j*ldk + c] * q[r*ldq + c] for i < 4 and
- * j < nk, d > 0; behind its rows each place goes on at then[i]. */
+/* s[r*lds + i*apart + j] = t[r*ldt + 4*j + i] for i < 4, j < n and r < nr */
+ATTN__INLINE void ATTN__NAME(spread)(const float *t, int64_t ldt, int64_t n, int64_t nr,
+                                     float *restrict s, int64_t lds, int64_t apart)
+{
+    for (int64_t r = 0; r < nr; r++, t += ldt, s += lds) {
+        int64_t j = 0;
+        for (; j + VF_LANES <= n; j += VF_LANES) {
+            vf x[4];
+            v_columns4(x, t + 4 * j, 4);
+            for (int i = 0; i < 4; i++)
+                v_store(s + i * apart + j, x[i]);
+        }
+        for (; j < n; j++)
+            for (int i = 0; i < 4; i++)
+                s[i * apart + j] = t[4 * j + i];
+    }
+}
+
+/*
+ * s[r*lds + i*apart + j] = sum_c place[i][j*ldk + c] * q[r*ldq + c] for i < 4,
+ * j < nk and r < nr <= 4, d > 0; behind its rows each place goes on at then[i].
+ *
+ * Four scores of each of four rows in their own places would be sixteen lines
+ * written at a time, which K drives out of L1 again and again, and sixteen more
+ * places for the processor to follow. So they are gathered first.
+ */
 static __attribute__((noinline)) void
 ATTN__NAME(row_qk_places)(const ATTN__T *const *place, const ATTN__T *const *then, int64_t ldk,
                           int64_t nk, int64_t d, const float *restrict q, int64_t ldq, int64_t nr,
                           float *restrict s, int64_t lds, int64_t apart)
 {
-    int64_t lead = ATTN__NAME(lead)(d, ATTN__WAIT_K_BYTES);
-    lead = lead < nk ? lead : nk;
-    const int64_t ahead = lead * ldk * (int64_t)sizeof(ATTN__T);
-    struct ATTN__NAME(four) f = {place[0], place[1], place[2], place[3], true,
-                                 ahead,    ahead,    ahead,    ahead};
-    for (int64_t j = 0; j < nk; j++) {
-        if (j == nk - lead) {
-            f.ahead = asks_distance(f.k, then[0]);
-            f.ahead1 = asks_distance(f.k1, then[1]);
-            f.ahead2 = asks_distance(f.k2, then[2]);
-            f.ahead3 = asks_distance(f.k3, then[3]);
+    enum { PART = 256, LDT = 4 * PART };
+    const int64_t bytes = d * (int64_t)sizeof(ATTN__T);
+    const int64_t lead = ATTN__NAME(lead)(d, ATTN__WAIT_K_BYTES);
+    const int64_t turn = lead < nk ? nk - lead : 0;
+    const int64_t straight = (nk - turn) * ldk * (int64_t)sizeof(ATTN__T);
+    /* Of vectors so short few lines are in the processor's view: ask for all. */
+    const bool all = VF_LANES * sizeof(ATTN__T) < 32 && nr == 2;
+    const ATTN__T *k[4] = {place[0], place[1], place[2], place[3]};
+    int64_t ahead[4] = {straight, straight, straight, straight};
+    float t[ATTN__WAIT_ROWS * LDT];
+    for (int64_t j0 = 0; j0 < nk; j0 += PART) {
+        const int64_t n = nk - j0 < PART ? nk - j0 : PART;
+        for (int64_t j = 0; j < n; j++) {
+            for (int i = 0; i < 4 && j0 + j == turn; i++)
+                ahead[i] = asks_distance(k[i], then[i]);
+            const struct ATTN__NAME(four) f = {k[0], k[1], k[2], k[3], all,
+                                               ahead[0], ahead[1], ahead[2], ahead[3]};
+            for (int64_t b = 0; b < bytes && !all; b += ATTN__WAIT_K_EVERY)
+                for (int i = 0; i < 4; i++)
+                    ATTN__NAME(prefetch)(k[i], ahead[i] + b);
+            ATTN__NAME(qk_keys)(f, 0, 4, d, q, ldq, nr, t + 4 * j, LDT);
+            for (int i = 0; i < 4; i++)
+                k[i] += ldk;
         }
-        ATTN__NAME(qk_keys)(f, ldk, 4, apart, d, q, ldq, nr, s + j, lds);
-        f.k += ldk;
-        f.k1 += ldk;
-        f.k2 += ldk;
-        f.k3 += ldk;
+        ATTN__NAME(spread)(t, LDT, n, nr, s + j0, lds, apart);
     }
 }
 
@@ -236,13 +270,13 @@ static void ATTN__NAME(row_qk)(const ATTN__T *restrict k, int64_t ldk, int64_t n
     /* A branch in the inner loop shows, but for three rows, where gcc schedules
      * the loop better with it (0.82 of the peak against 0.63). */
     for (; j + 4 <= nk && !a.ahead && nr != 3; j += 4)
-        ATTN__NAME(qk_keys)(ATTN__NAME(four_of)(k + j * ldk, ldk, 4, 0), 4 * ldk, 4, 1, d, q, ldq,
-                            nr, s + j, lds);
+        ATTN__NAME(qk_keys)(ATTN__NAME(four_of)(k + j * ldk, ldk, 4, 0), 4 * ldk, 4, d, q, ldq, nr,
+                            s + j, lds);
     for (; j < nk; j += 4) {
         const int64_t n = nk - j < 4 ? nk - j : 4;
         ATTN__NAME(qk_keys)(ATTN__NAME(four_of)(k + j * ldk, ldk, n,
                                                 j < a.turn ? a.ahead : a.beyond),
-                            4 * ldk, n, 1, d, q, ldq, nr, s + j, lds);
+                            4 * ldk, n, d, q, ldq, nr, s + j, lds);
     }
 }
 
@@ -253,12 +287,13 @@ static void ATTN__NAME(row_qk)(const ATTN__T *restrict k, int64_t ldk, int64_t n
 
 /* rows x vecs vectors of outputs, or rows x n columns when n > 0 (vecs is 1). Row
  * j of V is at v + j * ldv, or with `each` at each[j] + v0; then as much is asked for
- * of ask[j], if there is any. */
+ * of ask[j], if there is any. ahead: bytes from a row to that which is asked for, once
+ * in `every` bytes of it, or 0. */
 ATTN__INLINE void ATTN__NAME(pv_rows)(int rows, int vecs, int64_t n, const ATTN__T *restrict v,
                                       int64_t ldv, const ATTN__T *const *each,
                                       const ATTN__T *const *ask, int64_t v0, int64_t nk,
-                                      const float *restrict p, int64_t ldp,
-                                      float *restrict o, int64_t ldo, int64_t ahead)
+                                      const float *restrict p, int64_t ldp, float *restrict o,
+                                      int64_t ldo, int64_t ahead, int every)
 {
     vf a[4][8];
 #define ATTN__COL(c, r)                                                                   \
@@ -286,7 +321,7 @@ ATTN__INLINE void ATTN__NAME(pv_rows)(int rows, int vecs, int64_t n, const ATTN_
 #define ATTN__COL(c, _)                                                                   \
         if (c < vecs) {                                                                   \
             vf x = n ? ATTN__LOADN(v, n) : ATTN__LOAD(v + c * VF_LANES);                  \
-            if (ahead && c * VF_LANES * sizeof *v % 64 == 0)                              \
+            if (ahead && c * VF_LANES * (int)sizeof *v % every == 0)                      \
                 ATTN__NAME(prefetch)(v + c * VF_LANES, ahead);                            \
             if (ask && c * VF_LANES * sizeof *v % 64 == 0)                                \
                 ATTN__NAME(prefetch)(ask[j] + v0 + c * VF_LANES, 0);                      \
@@ -323,7 +358,7 @@ ATTN__INLINE void ATTN__NAME(pv_cols)(int vecs, int most, int64_t n, const ATTN_
 #define ATTN__GROUP(rows)                                                                 \
     for (; most >= (rows) && r + (rows) <= nr; r += (rows))                               \
         ATTN__NAME(pv_rows)(rows, vecs, n, v, ldv, NULL, NULL, 0, nk, p + r * ldp, ldp,   \
-                            o + r * ldo, ldo, r ? 0 : ahead);
+                            o + r * ldo, ldo, r ? 0 : ahead, 64);
     ATTN__GROUP(4)
     ATTN__GROUP(3)
     ATTN__GROUP(2)
@@ -395,7 +430,9 @@ static void ATTN__NAME(row_pv)(const ATTN__T *restrict v, int64_t ldv, int64_t n
 #endif
 
 #undef ATTN__WAIT_K_BYTES
+#undef ATTN__WAIT_K_EVERY
 #undef ATTN__WAIT_V_BYTES
+#undef ATTN__WAIT_ROWS
 #undef ATTN__LEAST_APART
 #undef ATTN__NEAR_BYTES
 #undef ATTN__FAR_BYTES

@@ -34,7 +34,7 @@ static void ATTN__NAME(row_qk_each)(const ATTN__T *const *each, int64_t nk, int6
 {
     for (int64_t j = 0; j < nk; j += 4) {
         int64_t n = nk - j < 4 ? nk - j : 4;
-        ATTN__NAME(qk_keys)(ATTN__NAME(each_four)(each + j, n, ask ? ask + j : NULL), 0, n, 1, d,
+        ATTN__NAME(qk_keys)(ATTN__NAME(each_four)(each + j, n, ask ? ask + j : NULL), 0, n, d,
                             q, ldq, nr, s + j, lds);
         ATTN__NAME(ask_ends)(ask ? ask + j : NULL, n, d);
     }
@@ -52,7 +52,7 @@ static void ATTN__NAME(row_pv_each)(const ATTN__T *const *each, int64_t nk, int6
 #define ATTN__GROUP(most, rows, vecs, n)                                                  \
     for (; most >= (rows) && r + (rows) <= nr; r += (rows))                               \
         ATTN__NAME(pv_rows)(rows, vecs, n, NULL, 0, each + j, r ? NULL : later, c, m,     \
-                            p + r * ldp + j, ldp, o + r * ldo + c, ldo, 0);
+                            p + r * ldp + j, ldp, o + r * ldo + c, ldo, 0, 64);
 #define ATTN__COLS(vecs, most)                                                            \
     for (; c + (vecs) * VF_LANES <= dv; c += (vecs) * VF_LANES) {                         \
         int64_t r = 0;                                                                    \

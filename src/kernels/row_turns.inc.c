@@ -20,10 +20,12 @@ ATTN__INLINE void ATTN__NAME(pv_turns)(int rows, const int64_t dv, const ATTN__T
 {
     const int most = VF_REGS >= 32 || rows == 1 ? 8 : 4;
     const int vecs = dv < most * VF_LANES ? (int)dv / VF_LANES : most;
+    /* Two rows of sums that fill the registers are held up by asking for every line. */
+    const int every = rows * vecs == 16 && VF_LANES * sizeof(ATTN__T) == 64 ? 128 : 64;
 #define ATTN__SUM(n, ahead)                                                               \
     for (int64_t c = 0; c < dv; c += vecs * VF_LANES)                                     \
         ATTN__NAME(pv_rows)(rows, vecs, 0, place[i] + j * ldv + c, ldv, NULL, NULL, 0, n, \
-                            p + i * apart + j, ldp, o + i * part + c, ldo, ahead);
+                            p + i * apart + j, ldp, o + i * part + c, ldo, ahead, every);
     int64_t j = 0;
     for (; j + ATTN__TURN < nk; j += ATTN__TURN)
         for (int64_t i = 0; i < 4; i++) {

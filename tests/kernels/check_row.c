@@ -202,7 +202,7 @@ static void places_case(struct ck *c, enum type t, int64_t nr, int64_t nk, int64
     float *s = ck_floats(c, 3, ns), *s1 = ck_floats(c, 4, ns);
     const void *k = fill_typed(c, t, 0, f, n, kind), *place[4], *then[4];
     const void *in = place, *behind = then;
-    if (d == 0)
+    if (d == 0 || nr > 4)
         return;
     ck_fill(c, q, (size_t)(nr * d), CK_RANDOM);
     for (int64_t i = 0, first = ck_range(c, 0, 3); i < 4; i++) {
