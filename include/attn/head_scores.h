@@ -83,6 +83,40 @@ ATTN_API int32_t attn_moa_span_rule(size_t n_heads, const double *alpha,
                                     int64_t *spans, int64_t *bands);
 
 /*
+ * How many heads keep all under Task-KV (He et al., 2025) in layer 0 to
+ * layers - 1, and how many tokens the others keep in the middle, of a prompt
+ * of n tokens and a budget of `budget` tokens over all heads of the layer:
+ *
+ *     x = heads share - (heads share - least) / max(layers - 1, 1) layer
+ *     full = floor(x + 1/2), at least 0 and at most heads
+ *     middle = trunc((budget - n full) / (heads - full)) - sink - recent
+ *
+ * middle is at least 0, and 0 if all heads keep all. heads >= 1, layers >= 1,
+ * share 0 to 1, 0 <= least <= heads, n, budget, sink and recent >= 0.
+ * ATTN_ERR_OVERFLOW (n heads, sink + recent). Since 0.1.
+ */
+ATTN_API int32_t attn_task_kv_rule(int64_t heads, int64_t layer, int64_t layers,
+                                   double share, double least, int64_t n,
+                                   int64_t budget, int64_t sink, int64_t recent,
+                                   int64_t *full, int64_t *middle);
+
+/*
+ * Which heads these are. weights [H,N] floats: what each key head gets from the
+ * prompt's last rows, the mean of attn_cache_scores over rows and query heads
+ * that share it; v [H,N,Dv] floats. vectors[h]: the sum of weights[h,j] v[h,j]
+ * over the `top` largest weights (among equal ones the first; all if there are
+ * fewer); distances[h]: from the mean of all vectors; full[h]: true for the
+ * n_full - 1 heads farthest from it and the nearest one, or the farthest one if
+ * n_full is 1. vectors [H,Dv] and distances [H]: f32 or f64; full [H]: i32 or
+ * i64, 1 or 0. top >= 1, 0 <= n_full <= H. Since 0.1.
+ */
+ATTN_API int32_t attn_task_kv_heads(const attn_tensor *weights,
+                                    const attn_tensor *v, int64_t top,
+                                    int64_t n_full, const attn_tensor *vectors,
+                                    const attn_tensor *distances,
+                                    const attn_tensor *full);
+
+/*
  * Vision-aware head divergence (VHR, He et al., 2025): the distance of head
  * outputs with and without the image,
  *

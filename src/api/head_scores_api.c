@@ -12,6 +12,7 @@
 #include "base/dtype.h"
 #include "base/view.h"
 #include "solvers/head_scores.h"
+#include "solvers/task_kv.h"
 
 /* What a tensor may hold, as bits of 1 << dtype. */
 enum {
@@ -177,6 +178,94 @@ int32_t attn_moa_span_rule(size_t n_heads, const double *alpha, const double *be
         if (bands)
             bands[h] = band_of(alpha[h], beta[h], n, unit);
     }
+    return status;
+}
+
+/* Budgets of heads that keep all; x is between two of their numbers. */
+static int64_t full_heads(int64_t heads, int64_t layer, int64_t layers, double share, double least)
+{
+    double most = (double)heads * share;
+    double x = most - (most - least) / (double)attn__max_i64(layers - 1, 1) * (double)layer;
+    return (int64_t)fmin(fmax(floor(x + 0.5), 0), (double)heads);
+}
+
+int32_t attn_task_kv_rule(int64_t heads, int64_t layer, int64_t layers, double share, double least,
+                          int64_t n, int64_t budget, int64_t sink, int64_t recent, int64_t *full,
+                          int64_t *middle)
+{
+    const struct {
+        const char *name;
+        int64_t value, least;
+    } numbers[] = {{"heads", heads, 1}, {"layers", layers, 1}, {"layer", layer, 0}, {"n", n, 0},
+                   {"budget", budget, 0}, {"sink", sink, 0}, {"recent", recent, 0}};
+    int64_t all, edges;
+    ATTN__CHECK_POINTER(full);
+    ATTN__CHECK_POINTER(middle);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        int32_t status = check_least(numbers[i].name, numbers[i].value, numbers[i].least);
+        if (status != ATTN_OK)
+            return status;
+    }
+    if (layer >= layers)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "layer is %" PRId64 ", expected less than layers=%" PRId64, layer,
+                               layers);
+    if (!(share >= 0 && share <= 1))
+        return attn__error_set(ATTN_ERR_INVALID, "share is %g, expected 0 to 1", share);
+    if (!(least >= 0 && least <= (double)heads))
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "least is %g, expected 0 to the %" PRId64 " heads", least, heads);
+    if (!attn__mul_i64(n, heads, &all) || !attn__add_i64(sink, recent, &edges))
+        return attn__error_set(ATTN_ERR_OVERFLOW,
+                               "n times heads or sink + recent does not fit in 64 bits");
+    *full = full_heads(heads, layer, layers, share, least);
+    *middle = *full == heads
+                  ? 0
+                  : attn__max_i64((budget - n * *full) / (heads - *full) - edges, 0);
+    return ATTN_OK;
+}
+
+/* vectors [H,Dv], distances [H] and full [H] as weights and v have them. */
+static int32_t check_task_kv_results(const attn_tensor *v, const attn_tensor *vectors,
+                                     const attn_tensor *distances, const attn_tensor *full)
+{
+    int32_t status = check_tensor("vectors", vectors, RESULTS, 2);
+    if (status == ATTN_OK)
+        status = check_tensor("distances", distances, RESULTS, 1);
+    if (status == ATTN_OK)
+        status = check_tensor("full", full, INDICES, 1);
+    if (status == ATTN_OK)
+        status = attn__view_check_output("full", full);
+    if (status == ATTN_OK)
+        status = check_extent("vectors", vectors, 0, v->shape[0], "v");
+    if (status == ATTN_OK)
+        status = check_extent("vectors", vectors, 1, v->shape[2], "v");
+    if (status == ATTN_OK)
+        status = check_extent("distances", distances, 0, v->shape[0], "v");
+    return status == ATTN_OK ? check_extent("full", full, 0, v->shape[0], "v") : status;
+}
+
+int32_t attn_task_kv_heads(const attn_tensor *weights, const attn_tensor *v, int64_t top,
+                           int64_t n_full, const attn_tensor *vectors,
+                           const attn_tensor *distances, const attn_tensor *full)
+{
+    int32_t status = check_tensor("weights", weights, FLOATS, 2);
+    if (status == ATTN_OK)
+        status = check_tensor("v", v, FLOATS, 3);
+    for (int32_t i = 0; i < 2 && status == ATTN_OK; i++)
+        status = check_extent("v", v, i, weights->shape[i], "weights");
+    if (status == ATTN_OK)
+        status = check_task_kv_results(v, vectors, distances, full);
+    if (status == ATTN_OK)
+        status = check_least("top", top, 1);
+    if (status == ATTN_OK)
+        status = check_least("n_full", n_full, 0);
+    if (status == ATTN_OK && n_full > weights->shape[0])
+        status = attn__error_set(ATTN_ERR_INVALID,
+                                 "n_full is %" PRId64 ", expected at most the %" PRId64 " heads",
+                                 n_full, weights->shape[0]);
+    if (status == ATTN_OK)
+        attn__task_kv_heads(weights, v, top, n_full, vectors, distances, full);
     return status;
 }
 

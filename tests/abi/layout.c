@@ -720,6 +720,10 @@ FUNCTION(attn_razor_head_scores, int32_t (*)(const attn_tensor *, int64_t, int64
          const attn_tensor *, const attn_tensor *));
 FUNCTION(attn_moa_span_rule, int32_t (*)(size_t, const double *, const double *, int64_t,
          int64_t, int64_t, int64_t *, int64_t *));
+FUNCTION(attn_task_kv_rule, int32_t (*)(int64_t, int64_t, int64_t, double, double, int64_t,
+         int64_t, int64_t, int64_t, int64_t *, int64_t *));
+FUNCTION(attn_task_kv_heads, int32_t (*)(const attn_tensor *, const attn_tensor *, int64_t,
+         int64_t, const attn_tensor *, const attn_tensor *, const attn_tensor *));
 FUNCTION(attn_vhd, int32_t (*)(const attn_tensor *, const attn_tensor *, const attn_tensor *));
 FUNCTION(attn_rollout, int32_t (*)(const attn_tensor *, double, const attn_tensor *,
          const attn_tensor *));

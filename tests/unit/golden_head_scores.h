@@ -155,4 +155,25 @@ static const int64_t golden_moa_bands[] = {
     16, 32, 1, 6, 6, 1, 2, 32,
 };
 
+static const double golden_task_kv_distances[] = {
+    3.64808843016941, 6.20410994620577, 3.8328253191031, 6.93628983673684, 7.19695802641535,
+};
+
+static const int64_t golden_task_kv_full[] = {
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1,
+};
+
+static const double golden_task_kv_rules[] = {
+    32, 0, 32, 0.25, 4, 1000, 12800, 32, 31, 32, 0.25, 4, 1000, 12800, 8, 3, 7, 0.3, 1, 100, 500,
+    8, 0, 1, 1, 0, 50, 400, 8, 2, 4, 0.5, 3, 90, 100,
+};
+
+static const int64_t golden_task_kv_fulls[] = {
+    8, 4, 2, 8, 3,
+};
+
+static const int64_t golden_task_kv_middles[] = {
+    187, 301, 37, 0, 0,
+};
+
 #endif /* ATTN_UNIT_GOLDEN_HEAD_SCORES_H */

@@ -280,6 +280,94 @@ START_TEST(bad_spans)
 }
 END_TEST
 
+START_TEST(task_kv)
+{
+    enum { HEADS = 5 };
+    static const int64_t w_shape[] = {HEADS, N}, v_shape[] = {HEADS, N, D}, to_shape[] = {HEADS, D};
+    for (int64_t gap = 1; gap <= 3; gap += 2) {
+        attn_tensor w = make(ATTN_DTYPE_F32, 2, w_shape, gap);
+        attn_tensor v = make(ATTN_DTYPE_F64, 3, v_shape, gap);
+        attn_tensor vectors = make(ATTN_DTYPE_F64, 2, to_shape, gap);
+        attn_tensor distances = make(ATTN_DTYPE_F64, 1, w_shape, gap);
+        attn_tensor full = make(gap == 1 ? ATTN_DTYPE_I32 : ATTN_DTYPE_I64, 1, w_shape, gap);
+        for (int64_t i = 0; i < HEADS * N; i++)
+            put(&w, i, fabs(input(i, 4)));
+        for (int64_t i = 0; i < HEADS * N * D; i++)
+            put(&v, i, input(i, 5));
+        for (int64_t n = 0; n <= HEADS; n++) {
+            ck_assert_int_eq(attn_task_kv_heads(&w, &v, 6, n, &vectors, &distances, &full),
+                             ATTN_OK);
+            for (int64_t h = 0; h < HEADS; h++) {
+                int64_t found = attn__load_i64(full.data, h * full.stride[0], full.dtype);
+                double far = attn__load_f64(distances.data, h * gap, ATTN_DTYPE_F64);
+                ck_assert_int_eq(found, golden_task_kv_full[n * HEADS + h]);
+                ck_assert_double_eq_tol(far, golden_task_kv_distances[h], 1e-12);
+            }
+        }
+        /* weights beyond the last count for nothing: all are in */
+        ck_assert_int_eq(attn_task_kv_heads(&w, &v, INT64_MAX, 1, &vectors, &distances, &full),
+                         ATTN_OK);
+        double sum = 0;
+        for (int64_t j = 0; j < N; j++)
+            sum += fabs(input(j, 4)) * input(j * D, 5);
+        ck_assert_double_eq_tol(attn__load_f64(vectors.data, 0, ATTN_DTYPE_F64), sum, 1e-12);
+        free(w.data);
+        free(v.data);
+        free(vectors.data);
+        free(distances.data);
+        free(full.data);
+    }
+}
+END_TEST
+
+START_TEST(task_kv_rules)
+{
+    for (size_t n = 0; n < sizeof golden_task_kv_fulls / sizeof *golden_task_kv_fulls; n++) {
+        const double *r = golden_task_kv_rules + 7 * n;
+        int64_t full, middle;
+        ck_assert_int_eq(attn_task_kv_rule((int64_t)r[0], (int64_t)r[1], (int64_t)r[2], r[3], r[4],
+                                           (int64_t)r[5], (int64_t)r[6], 3, 10, &full, &middle),
+                         ATTN_OK);
+        ck_assert_int_eq(full, golden_task_kv_fulls[n]);
+        ck_assert_int_eq(middle, golden_task_kv_middles[n]);
+    }
+}
+END_TEST
+
+START_TEST(bad_task_kv)
+{
+    static const int64_t two[] = {2, 4}, three[] = {2, 4, 3}, to[] = {2, 3};
+    attn_tensor w = make(ATTN_DTYPE_F32, 2, two, 1), v = make(ATTN_DTYPE_F32, 3, three, 1), t;
+    attn_tensor x = make(ATTN_DTYPE_F32, 2, to, 1), d = make(ATTN_DTYPE_F32, 1, two, 1);
+    attn_tensor full = make(ATTN_DTYPE_I32, 1, two, 1);
+    int64_t f = 7, m = 7;
+    refused(attn_task_kv_heads(NULL, &v, 1, 1, &x, &d, &full), ATTN_ERR_NULL, "weights is NULL");
+    refused(attn_task_kv_heads(&w, &v, 0, 1, &x, &d, &full), ATTN_ERR_INVALID, "top is 0");
+    refused(attn_task_kv_heads(&w, &v, 1, 3, &x, &d, &full), ATTN_ERR_INVALID, "n_full is 3");
+    refused(attn_task_kv_heads(&w, &v, 1, -1, &x, &d, &full), ATTN_ERR_INVALID, "n_full is -1");
+    refused(attn_task_kv_heads(&w, &v, 1, 1, &x, &d, &d), ATTN_ERR_DTYPE, "full has dtype");
+    t = v;
+    t.shape[1] = 3;
+    refused(attn_task_kv_heads(&w, &t, 1, 1, &x, &d, &full), ATTN_ERR_SHAPE, "v has extent 3");
+    t = x;
+    t.shape[1] = 2;
+    refused(attn_task_kv_heads(&w, &v, 1, 1, &t, &d, &full), ATTN_ERR_SHAPE, "vectors");
+    refused(attn_task_kv_rule(0, 0, 1, 0, 0, 1, 1, 1, 1, &f, &m), ATTN_ERR_INVALID, "heads is 0");
+    refused(attn_task_kv_rule(1, 1, 1, 0, 0, 1, 1, 1, 1, &f, &m), ATTN_ERR_INVALID, "layer is 1");
+    refused(attn_task_kv_rule(1, 0, 1, NAN, 0, 1, 1, 1, 1, &f, &m), ATTN_ERR_INVALID, "share");
+    refused(attn_task_kv_rule(1, 0, 1, 0, 2, 1, 1, 1, 1, &f, &m), ATTN_ERR_INVALID, "least is 2");
+    refused(attn_task_kv_rule(1, 0, 1, 0, 0, 1, -1, 1, 1, &f, &m), ATTN_ERR_INVALID, "budget");
+    refused(attn_task_kv_rule(4, 0, 1, 0, 0, INT64_MAX, 1, 1, 1, &f, &m), ATTN_ERR_OVERFLOW, "64");
+    refused(attn_task_kv_rule(1, 0, 1, 0, 0, 1, 1, 1, 1, NULL, &m), ATTN_ERR_NULL, "full is NULL");
+    ck_assert(f == 7 && m == 7);
+    free(w.data);
+    free(v.data);
+    free(x.data);
+    free(d.data);
+    free(full.data);
+}
+END_TEST
+
 START_TEST(bad_tensors)
 {
     static const int64_t four[] = {1, 2, 4, 4}, three[] = {1, 4, 4}, two[] = {1, 2}, more[] = {9};
@@ -351,5 +439,5 @@ START_TEST(bad_tensors)
 }
 END_TEST
 
-UNIT_MAIN("head_scores", razor, vhd, rollout, rollout_wide, retrieval, spans, bad_spans,
-          bad_tensors)
+UNIT_MAIN("head_scores", razor, vhd, rollout, rollout_wide, retrieval, spans, task_kv,
+          task_kv_rules, bad_task_kv, bad_spans, bad_tensors)

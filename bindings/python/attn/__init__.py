@@ -17,7 +17,8 @@ from ._errors import (
 from ._functions import attention, merge
 from ._head_maps import dgqa_heads, expand_heads, head_norms, kdgqa_heads, pgqa_noise
 from ._head_scores import (
-    moa_span_rule, razor_head_scores, retrieval_head_scores, rollout, vhd,
+    moa_span_rule, razor_head_scores, retrieval_head_scores, rollout, task_kv_heads,
+    task_kv_rule, vhd,
 )
 from ._layer_helpers import agent_bias, alibi_slopes, lightning_slopes, short_conv
 from ._lib import MaskFn, ScoreFn
@@ -51,5 +52,6 @@ __all__ = [
     "default_context", "dgqa_heads", "expand_heads", "head_norms",
     "kdgqa_heads", "library_version", "lightning_slopes", "mechanisms",
     "merge", "moa_span_rule", "parameters", "pgqa_noise", "razor_head_scores",
-    "retrieval_head_scores", "roles", "rollout", "short_conv", "solvers", "vhd",
+    "retrieval_head_scores", "roles", "rollout", "short_conv", "solvers",
+    "task_kv_heads", "task_kv_rule", "vhd",
 ]

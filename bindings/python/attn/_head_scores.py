@@ -88,6 +88,34 @@ def moa_span_rule(alpha: Any, beta: Any, n: int, minimum: int = 128,
     return spans, bands
 
 
+def task_kv_rule(heads: int, layer: int, layers: int, share: float, least: float, n: int,
+                 budget: int, sink: int = 16, recent: int = 256) -> Tuple[int, int]:
+    """Task-KV: how many heads of a layer keep all, and middle tokens of the others."""
+    full, middle = c_int64(), c_int64()
+    check(lib.attn_task_kv_rule(heads, layer, layers, share, least, n, budget, sink, recent,
+                                byref(full), byref(middle)))
+    return full.value, middle.value
+
+
+def task_kv_heads(weights: Any, v: Any, n_full: int,
+                  top: int = 256) -> Tuple[Array, Array, Array]:
+    """Task-KV's choice of heads: bool [H], distances [H] and semantic vectors [H,Dv].
+
+    weights: what each key head gets from the last rows, [H,N]; v: [H,N,Dv].
+    """
+    with _Views() as seen:
+        given, values = seen(weights, "weights", 2), seen(v, "v", 3)
+        heads = given.shape[0]
+        vectors, distances = np.empty((heads, values.shape[2])), np.empty(heads)
+        full = np.empty(heads, np.int64)
+        check(lib.attn_task_kv_heads(
+            byref(given.tensor), byref(values.tensor), top, n_full,
+            byref(seen(vectors, "vectors", writable=True).tensor),
+            byref(seen(distances, "distances", writable=True).tensor),
+            byref(seen(full, "full", writable=True).tensor)))
+        return full.astype(bool), distances, vectors
+
+
 def vhd(out_with: Any, out_without: Any) -> Array:
     """Distances of head outputs [B,H,N,D] with and without the image; float64 [B,H,N]."""
     with _Views() as seen:

@@ -199,6 +199,10 @@ _PROTOTYPES: Dict[str, Any] = {
                                          POINTER(Tensor)]),
     "attn_moa_span_rule": (c_int32, [c_size_t, _f64p, _f64p, c_int64, c_int64, c_int64, _i64p,
                                      _i64p]),
+    "attn_task_kv_rule": (c_int32, [c_int64, c_int64, c_int64, c_double, c_double, c_int64, c_int64,
+                                    c_int64, c_int64, _i64p, _i64p]),
+    "attn_task_kv_heads": (c_int32, [POINTER(Tensor), POINTER(Tensor), c_int64, c_int64,
+                                     POINTER(Tensor), POINTER(Tensor), POINTER(Tensor)]),
     "attn_vhd": (c_int32, [POINTER(Tensor), POINTER(Tensor), POINTER(Tensor)]),
     "attn_rollout": (c_int32, [POINTER(Tensor), c_double, POINTER(Tensor), POINTER(Tensor)]),
 }

@@ -49,6 +49,21 @@ def test_rollout_of_plan(ctx, qkv):
     assert np.allclose(picked, np.take_along_axis(dense, rows[:, None, :, None], 2), atol=1e-5)
 
 
+def test_task_kv(rng):
+    assert attn.task_kv_rule(32, 0, 32, 0.25, 4, 1000, 12800, 3, 10) == (8, 187)
+    weights, v = rng.random((6, 40)), rng.standard_normal((6, 40, 8))
+    most = np.argsort(-weights, axis=-1)[:, :9, None]
+    vectors = (np.take_along_axis(weights[..., None], most, 1) *
+               np.take_along_axis(v, most, 1)).sum(1)
+    far = np.linalg.norm(vectors - vectors.mean(0), axis=-1)
+    full, distances, found = attn.task_kv_heads(weights, v, 3, top=9)
+    assert np.allclose(found, vectors) and np.allclose(distances, far)
+    order = np.argsort(-far)
+    assert set(np.flatnonzero(full)) == {order[0], order[1], order[-1]}
+    with pytest.raises(attn.ArgumentError, match="n_full is 7"):
+        attn.task_kv_heads(weights, v, 7)
+
+
 def test_vhd(rng):
     x, y = rng.standard_normal((2, 2, 4, 1, 8))
     want = np.linalg.norm(x - y, axis=-1)

@@ -1672,6 +1672,17 @@ ATTN_API int32_t attn_moa_span_rule(size_t n_heads, const double *alpha,
                                     int64_t minimum, int64_t unit,
                                     int64_t *spans, int64_t *bands);
 
+ATTN_API int32_t attn_task_kv_rule(int64_t heads, int64_t layer, int64_t layers,
+                                   double share, double least, int64_t n,
+                                   int64_t budget, int64_t sink, int64_t recent,
+                                   int64_t *full, int64_t *middle);
+
+ATTN_API int32_t attn_task_kv_heads(const attn_tensor *weights,
+                                    const attn_tensor *v, int64_t top,
+                                    int64_t n_full, const attn_tensor *vectors,
+                                    const attn_tensor *distances,
+                                    const attn_tensor *full);
+
 ATTN_API int32_t attn_vhd(const attn_tensor *out_with,
                           const attn_tensor *out_without,
                           const attn_tensor *distances);

@@ -72,4 +72,15 @@ numbers("moa_beta", [b for _, b, _ in lines])
 numbers("moa_n", [n for _, _, n in lines], "int64_t")
 numbers("moa_spans", [score.moa_span(a, b, n) for a, b, n in lines], "int64_t")
 numbers("moa_bands", [max(1, int(a // 64 + b * n / 64)) for a, b, n in lines], "int64_t")
+weights = np.abs(gold.formula(4, (5, N)))
+values = gold.formula(5, (5, N, D))
+numbers("task_kv_distances", cache.taskkv_split(weights, values, 1, 6)[1])
+numbers("task_kv_full", [cache.taskkv_split(weights, values, n, 6)[0] for n in range(6)], "int64_t")
+rules = [(32, 0, 32, .25, 4, 1000, 12800), (32, 31, 32, .25, 4, 1000, 12800),
+         (8, 3, 7, .3, 1, 100, 500), (8, 0, 1, 1, 0, 50, 400), (8, 2, 4, .5, 3, 90, 100)]
+numbers("task_kv_rules", rules)
+fulls = [cache.taskkv_num_full(n, r, R, b, m) for n, r, R, b, m, _, _ in rules]
+numbers("task_kv_fulls", fulls, "int64_t")
+numbers("task_kv_middles", [cache.taskkv_middle(a[0], a[5], a[6], f, 3, 10)
+                            for a, f in zip(rules, fulls)], "int64_t")
 print("#endif /* ATTN_UNIT_GOLDEN_HEAD_SCORES_H */")
