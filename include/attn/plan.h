@@ -443,7 +443,9 @@ ATTN_API int32_t attn_plan_execute(const attn_plan *plan,
 /*
  * Tells in a few lines, for a sequence of q queries and k keys, the canonical
  * problem, the solver that runs and its tiles, ISA and threads, why each
- * other solver does not run, and the workspace. buf[len], *needed: as
+ * other solver does not run, and the workspace; of a mechanism that selects
+ * keys what selecting takes beside attending, as far as lengths tell: `at
+ * most` is what data can make less of. buf[len], *needed: as
  * attn_desc_print. ATTN_ERR_NULL, ATTN_ERR_INVALID (q or k negative or above
  * the maxima). Any thread. Since 0.1.
  */

@@ -35,6 +35,7 @@ static const struct attn__recipe recipe = {
     .stage = stage,
     .workspace = attn__select_attend_workspace,
     .select = attn__select_attend_select,
+    .price = attn__select_attend_price,
     .run = attn__select_attend_run,
 };
 

@@ -152,11 +152,38 @@ static void run(const struct attn__recipe_run *r)
     }
 }
 
+/* Hash codes of all rows, once; what a block and its samples are is the same for all
+ * queries of a level. */
+static void price(const struct attn__problem *p, int64_t q, int64_t k,
+                  struct attn__select_price *price)
+{
+    const struct attn__hyper_spec *spec = &p->pooled.hyper;
+    struct attn__hyper_levels levels;
+    double row = (double)p->d * (double)p->hout, length = (double)k;
+    attn__hyper_levels_of(p, q, k, &levels);
+    *price = (struct attn__select_price){.operations = 0};
+    for (int64_t n = 0; n < levels.n; n++) {
+        const struct attn__hyper_level *at = &levels.at[n];
+        double keys = (double)attn__min_i64(at->keys, spec->block + spec->samples);
+        double queries = (double)at->segments * (double)at->queries * (double)p->hout;
+        price->pairs += queries * (at->exact ? (double)at->keys : keys);
+        price->entries += at->exact ? 0 : queries / (double)spec->block * keys;
+        length = (double)at->keys; /* of the segments that are left */
+    }
+    if (levels.n > 0) {
+        price->operations = 2 * row * (double)(q + k) * (double)spec->bits;
+        price->bytes = row * (double)(q + k) * (double)attn__dtype_size(p->kv_dtype);
+    }
+    if (levels.n == 0 || levels.causal)
+        price->pairs += (double)q * length * (double)p->hout;
+}
+
 static const struct attn__recipe recipe = {
     .n_stages = STAGES,
     .stage = stage,
     .workspace = workspace,
     .select = select,
+    .price = price,
     .run = run,
 };
 

@@ -226,6 +226,7 @@ static const struct attn__recipe recipe = {
     .stage = stage,
     .workspace = workspace,
     .select = select,
+    .price = attn__select_attend_price,
     .run = run,
 };
 

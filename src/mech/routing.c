@@ -97,11 +97,27 @@ static void run(const struct attn__recipe_run *r)
     attn__clusters_update(r, &spec, &clusters);
 }
 
+/* Every row meets every centroid. */
+static void price(const struct attn__problem *p, int64_t q, int64_t k,
+                  struct attn__select_price *price)
+{
+    const struct attn__clusters_spec spec = spec_of(p);
+    double rows = (double)q + (spec.shared ? 0 : (double)k), d = (double)p->d;
+    double members = (double)p->hout * (double)spec.count * (double)spec.window;
+    *price = (struct attn__select_price){
+        .operations = 2 * (double)p->hout * rows * d * (double)spec.count,
+        .bytes = (double)p->hout * rows * d * (double)attn__dtype_size(p->kv_dtype),
+        .entries = 2 * members,
+        .pairs = members * (double)spec.window,
+    };
+}
+
 static const struct attn__recipe recipe = {
     .n_stages = 1,
     .stage = stage,
     .workspace = workspace,
     .select = select,
+    .price = price,
     .run = run,
 };
 

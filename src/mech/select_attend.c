@@ -344,6 +344,7 @@ static void select_only(struct attn__problem *p)
         .by_sequence = true,
         .workspace = attn__select_attend_workspace,
         .select = attn__select_attend_select,
+        .price = attn__select_attend_price,
     };
     p->recipe = &recipe;
     p->select.only = true;

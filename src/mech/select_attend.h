@@ -36,6 +36,9 @@ int32_t attn__select_attend_stage(const struct attn__params *user, const struct 
 bool attn__select_attend_workspace(const struct attn__problem *p, const struct attn__machine *m,
                                    size_t *bytes);
 int32_t attn__select_attend_select(const struct attn__recipe_run *r);
+/* select_price.c. */
+void attn__select_attend_price(const struct attn__problem *p, int64_t q, int64_t k,
+                               struct attn__select_price *price);
 /* What it has selected, in the same workspace. */
 const struct attn__select *attn__select_attend_lists(const struct attn__recipe_run *r);
 void attn__select_attend_run(const struct attn__recipe_run *r);
@@ -55,6 +58,7 @@ void attn__select_attend_run(const struct attn__recipe_run *r);
         .stage = stage,                                                                           \
         .workspace = attn__select_attend_workspace,                                               \
         .select = attn__select_attend_select,                                                     \
+        .price = attn__select_attend_price,                                                       \
         .run = attn__select_attend_run,                                                           \
     }
 

@@ -4,6 +4,7 @@
  * planner's, taken again with their reasons.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -79,6 +80,23 @@ static void describe_attend(const struct attn_plan *plan, int64_t q, int64_t k,
     attn__textout_printf(out, "workspace: %zu bytes\n", plan->ws_bytes);
 }
 
+/* Selecting beside attending, as far as it is known without data. */
+static void describe_selecting(const struct attn__problem *p, int64_t q, int64_t k,
+                               struct attn__textout *out)
+{
+    struct attn__select_price price;
+    p->recipe->price(p, q, k, &price);
+    attn__textout_printf(out, "selecting: %.3g operations, %.3g bytes compared, at most %.3g "
+                              "entries\n",
+                         price.operations, price.bytes, price.entries);
+    if (p->recipe->n_stages > 0)
+        attn__textout_printf(out, "attending: at most %.3g operations along them, %.3g %% of all "
+                                  "pairs\n",
+                             2 * price.pairs * (double)(p->d + p->dv),
+                             100 * price.pairs /
+                                 fmax((double)p->hout * (double)q * (double)k, 1));
+}
+
 /* Stages may be made for other lengths than the whole. */
 static void describe_stages(const struct attn_plan *plan, int64_t q, int64_t k,
                             struct attn__textout *out)
@@ -91,6 +109,8 @@ static void describe_stages(const struct attn_plan *plan, int64_t q, int64_t k,
         attn__textout_printf(out, "stages: %d, each for its longest sequences up to q %" PRId64
                                   " and k %" PRId64 "\n",
                              (int)p->recipe->n_stages, q, k);
+    if (p->recipe->price)
+        describe_selecting(p, q, k, out);
     for (int32_t n = 0; n < p->recipe->n_stages; n++) {
         const struct attn__problem *s = &plan->stage[n]->problem;
         attn__textout_printf(out, "stage %d\n", (int)n + 1);

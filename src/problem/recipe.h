@@ -28,6 +28,14 @@ struct attn__recipe_run {
     struct attn__did *did; /* of all stages; NULL: nobody wants to know */
 };
 
+/* What selecting takes for one sequence, whatever its numbers are. */
+struct attn__select_price {
+    double operations; /* multiplications, additions and comparisons */
+    double bytes;      /* of the rows that are compared, each once */
+    double entries;    /* of lists, at most */
+    double pairs;      /* of queries and keys, of all heads, that they list at most */
+};
+
 struct attn__recipe {
     int32_t n_stages; /* ATTEND stages */
     /* Packed batches come one sequence after another, each as a batch of one
@@ -43,6 +51,9 @@ struct attn__recipe {
     /* What may fail, as it hangs on the caller's data: selecting. Nothing of
      * the caller's is written before it ends. NULL: there is nothing. */
     int32_t (*select)(const struct attn__recipe_run *r);
+    /* What that takes for q queries and k keys; NULL: not told. */
+    void (*price)(const struct attn__problem *whole, int64_t q, int64_t k,
+                  struct attn__select_price *price);
     /* NULL: selecting is all. */
     void (*run)(const struct attn__recipe_run *r);
 };

@@ -2,7 +2,8 @@
 /*
  * Plans with select=only (src/mech/select_attend.c, nsa.c, src/state/
  * selection_object.c): attention along what they write is what the mechanism
- * does, bit by bit; and what becomes of the object when something is wrong.
+ * does, bit by bit; what becomes of the object when something is wrong; and what
+ * plans tell of selecting (src/mech/select_price.c).
  */
 #include <math.h>
 #include <stdio.h>
@@ -354,6 +355,40 @@ START_TEST(problems_refused)
 }
 END_TEST
 
+/* What a plan says of selecting beside attending. */
+START_TEST(described)
+{
+    static const struct {
+        const char *text, *says;
+    } cases[] = {
+        /* sums of keys, then 64 x 4 means for each query and head, half of them in view */
+        {"moba moba_block=16 moba_top=2 h=2 d=8 n=64",
+         "selecting: 5.12e+03 operations, 8.19e+03 bytes compared, at most 256 entries\n"
+         "attending: at most 1.31e+05 operations along them, 50 % of all pairs\n"},
+        {"sparsifiner sparsifiner_given sparsifiner_budget=8 h=2 d=8 n=64",
+         "selecting: 8.19e+03 operations, 8.19e+03 bytes compared, at most 1.02e+03 entries\n"
+         "attending: at most 3.28e+04 operations along them, 12.5 % of all pairs\n"},
+        {"routing routing_clusters=4 routing_window=16 h=2 d=8 n=64",
+         "selecting: 8.19e+03 operations, 4.1e+03 bytes compared, at most 256 entries\n"
+         "attending: at most 6.55e+04 operations along them, 25 % of all pairs\n"},
+        {"hyper hyper_block=8 hyper_samples=8 hyper_least=32 hyper_bits=4 hyper_seed=1 "
+         "h=2 d=8 n=64",
+         "selecting: 1.64e+04 operations, 8.19e+03 bytes compared, at most 256 entries\n"
+         "attending: at most 6.55e+04 operations along them, 25 % of all pairs\n"},
+    };
+    attn_ctx *ctx = dense_ctx(1);
+    for (size_t n = 0; n < sizeof cases / sizeof cases[0]; n++) {
+        char text[8192];
+        attn_plan *plan = dense_plan(ctx, cases[n].text, NULL);
+        ck_assert_ptr_nonnull(plan);
+        ck_assert_int_eq(attn_plan_describe(plan, 64, 64, text, sizeof text, NULL), ATTN_OK);
+        ck_assert_msg(strstr(text, cases[n].says), "%s", text);
+        attn_plan_destroy(plan);
+    }
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
 START_TEST(memory)
 {
     for (int64_t fail = 1;; fail++) {
@@ -381,4 +416,4 @@ START_TEST(memory)
 END_TEST
 
 UNIT_MAIN("select_only", lists_along_it_are_the_mechanism, selected_part_of_nsa, empty_and_full,
-          nothing_there, objects_refused, problems_refused, memory)
+          nothing_there, objects_refused, problems_refused, described, memory)
