@@ -3,7 +3,7 @@
  * Product quantisation. Each part of a row becomes the number of the nearest word
  * of its codebook; keys are compared by how many numbers are those of the query.
  * Numbers of keys are kept part by part, so that a byte of the query meets a run
- * of bytes. Counts are few, so the best keys come from a histogram of them.
+ * of bytes. The least count that is taken is searched by halves.
  */
 #include "solvers/select_codes.h"
 
@@ -197,46 +197,66 @@ static void cut_to_slots(int64_t slots, int64_t parts, int64_t n, uint8_t *count
         count[j] = step[count[j]];
 }
 
-static bool all_below(const uint8_t *count, int64_t n, int least)
+/* How many counts are `least` or more. */
+static int64_t at_least(const uint8_t *count, int64_t n, uint8_t least)
 {
-    uint8_t found = 0;
-    for (int64_t j = 0; j < n; j++)
-        found |= count[j] >= least;
-    return !found;
-}
-
-/* The `top` keys of n with the largest counts, among equal ones the first. */
-static void write_best(struct attn__select_writer *out, const uint8_t *count, int64_t n,
-                       int64_t top)
-{
-    enum { LANES = 4, RUN = 32 }; /* keys that have histograms of their own; that are skipped */
-    int32_t have[LANES][UINT8_MAX + 1] = {{0}};
-    int64_t larger = 0, equal;
-    int least = UINT8_MAX;
-    for (int64_t j = 0; j < n; j++)
-        have[j % LANES][count[j]]++;
-    for (;; least--) {
-        int64_t some = 0;
-        for (int lane = 0; lane < LANES; lane++)
-            some += have[lane][least];
-        if (larger + some >= top)
-            break;
-        larger += some;
-    }
-    equal = top - larger;
+    enum { RUN = UINT8_MAX }; /* that a byte can count */
+    int64_t all = 0;
     for (int64_t j0 = 0; j0 < n; j0 += RUN) {
         int64_t end = attn__min_i64(j0 + RUN, n);
-        int from = equal > 0 ? least : least + 1;
-        int64_t found[RUN], have_found = 0;
-        if (all_below(count + j0, end - j0, from))
-            continue;
+        uint8_t some = 0;
+        for (int64_t j = j0; j < end; j++)
+            some = (uint8_t)(some + (count[j] >= least));
+        all += some;
+    }
+    return all;
+}
+
+/* Up to which of keys j0..end-1 the first `*equal` that have a count are found, which
+ * are taken off. */
+static int64_t pass_equal(const uint8_t *count, uint8_t value, int64_t j0, int64_t end,
+                          int64_t *equal)
+{
+    int64_t j = j0, all = 0;
+    for (int64_t e = j0; e < end; e++)
+        all += count[e] == value;
+    if (all <= *equal) {
+        *equal -= all;
+        return end;
+    }
+    for (; *equal > 0; j++)
+        *equal -= count[j] == value;
+    return j;
+}
+
+/* The `top` keys of n with the largest counts, of which none is above `most`; among
+ * equal ones the first. */
+static void write_best(struct attn__select_writer *out, const uint8_t *count, int64_t n,
+                       int64_t top, int64_t most)
+{
+    enum { RUN = 64 }; /* keys that are written at a time */
+    int64_t least = 0, above = most + 1, equal = top, end;
+    while (above - least > 1) { /* `top` keys have `least` or more, fewer have `above` */
+        int64_t middle = (least + above) / 2;
+        if (at_least(count, n, (uint8_t)middle) >= top)
+            least = middle;
+        else
+            above = middle;
+    }
+    if (above <= most)
+        equal -= at_least(count, n, (uint8_t)above);
+    for (int64_t j0 = 0; j0 < n && (equal > 0 || above <= most); j0 = end) {
+        const uint8_t from = (uint8_t)(equal > 0 ? least : above);
+        int32_t key[RUN];
+        int64_t found = 0;
+        end = attn__min_i64(j0 + RUN, n);
+        if (equal > 0)
+            end = pass_equal(count, from, j0, end, &equal);
         for (int64_t j = j0; j < end; j++) { /* without a branch */
-            found[have_found] = j;
-            have_found += count[j] >= from;
+            key[found] = (int32_t)j;
+            found += count[j] >= from;
         }
-        for (int64_t e = 0; e < have_found; e++)
-            if (count[found[e]] > least || equal-- > 0)
-                attn__select_put(out, found[e], 1, 0, false);
+        attn__select_put_keys(out, key, found);
     }
 }
 
@@ -270,7 +290,8 @@ static void make_rows(const struct attn__select_tasks *x, const struct attn__sel
             count_equal(codes_of(x, s->index, k_head), x->z->k, k.code, parts, n, k.count);
             if (spec->codes.slots > 0)
                 cut_to_slots(spec->codes.slots, parts, n, k.count);
-            write_best(&out, k.count, n, spec->top);
+            write_best(&out, k.count, n, spec->top,
+                       spec->codes.slots > 0 ? spec->codes.slots - 1 : parts);
         }
         attn__select_row_end(&out);
     }

@@ -252,12 +252,19 @@ static void load_line(const struct attn__select_tasks *x, const struct attn__sel
 static void write_row(const struct attn__select_tasks *x, int64_t row, int64_t n, bool full,
                       const uint8_t *state)
 {
+    enum { RUN = 64 }; /* keys that are written at a time */
     struct attn__select_writer out = attn__select_row_begin(x->rows, row);
     if (full)
         attn__select_put(&out, 0, n, 0, false);
-    for (int64_t j = 0; j < n && !full; j++)
-        if (state[j] == ATTN__PICK_IN)
-            attn__select_put(&out, j, 1, 0, false);
+    for (int64_t j0 = 0; j0 < n && !full; j0 += RUN) {
+        int64_t end = attn__min_i64(j0 + RUN, n), found = 0;
+        int32_t key[RUN];
+        for (int64_t j = j0; j < end; j++) { /* without a branch */
+            key[found] = (int32_t)j;
+            found += state[j] == ATTN__PICK_IN;
+        }
+        attn__select_put_keys(&out, key, found);
+    }
     attn__select_row_end(&out);
 }
 

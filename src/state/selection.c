@@ -136,6 +136,32 @@ void attn__select_put(struct attn__select_writer *w, int64_t start, int64_t leng
     w->at++;
 }
 
+void attn__select_put_keys(struct attn__select_writer *w, const int32_t *key, int64_t n)
+{
+    const struct attn__select_rows *s = w->s;
+    int64_t at = w->at, i = 0;
+    int32_t from = 0, end = -1; /* of the entry in front of `at` */
+
+    if (w->fault != ATTN__SELECT_GOOD)
+        return;
+    if (at > w->first) {
+        from = s->start[at - 1];
+        end = from + s->length[at - 1];
+    }
+    for (; i < n && at < w->end; i++) { /* without a branch on the keys */
+        bool grows = key[i] == end;
+        from = grows ? from : key[i];
+        end = key[i] + 1;
+        at -= grows;
+        s->start[at] = from;
+        s->length[at] = end - from;
+        at++;
+    }
+    w->at = at;
+    for (; i < n; i++) /* no room but in the last entry */
+        attn__select_put(w, key[i], 1, 0, false);
+}
+
 void attn__select_row_end(const struct attn__select_writer *w)
 {
     w->s->row_ptr[w->row + 1] = w->fault ? -(int64_t)w->fault : w->at - w->first;

@@ -65,6 +65,10 @@ struct attn__select_writer attn__select_row_begin(struct attn__select_rows *s, i
  */
 void attn__select_put(struct attn__select_writer *w, int64_t start, int64_t length, float logit,
                       bool replace);
+/* The same for n single keys, which rise and stand behind what the row has, of lists
+ * without logits. */
+void attn__select_put_keys(struct attn__select_writer *w, const int32_t *key, int64_t n);
+
 /* The selector has no answer for this row. */
 static inline void attn__select_put_fault(struct attn__select_writer *w,
                                           enum attn__select_fault fault)

@@ -65,9 +65,15 @@ START_TEST(rows_in_any_order)
             struct attn__select_writer w = attn__select_row_begin(&s, row);
             for (int64_t j = 0, length; j < KEYS; j += rng_int(&r, 1, 6)) {
                 length = rng_int(&r, 0, KEYS - j > 4 ? 4 : KEYS - j);
-                attn__select_put(&w, j, length, 0, false);
-                for (int64_t k = j; k < j + length; k++)
+                int32_t single[4];
+                for (int64_t k = j; k < j + length; k++) {
+                    single[k - j] = (int32_t)k;
                     key[row][k] = true;
+                }
+                if (rng_percent(&r, 50))
+                    attn__select_put(&w, j, length, 0, false);
+                else
+                    attn__select_put_keys(&w, single, length);
             }
             attn__select_row_end(&w);
         }
@@ -122,8 +128,9 @@ START_TEST(faults_of_writers)
             attn__select_put(&w, 0, 2, 0, false);
             attn__select_put(&w, 5, 1, 0, false);
             if (row == 7 || row == 10) {
+                static const int32_t more[] = {6, 8}; /* the second has no room */
                 if (at == 0)
-                    attn__select_put(&w, 7, 1, 0, false);
+                    attn__select_put_keys(&w, more, 2);
                 else if (at == 1)
                     attn__select_put_fault(&w, ATTN__SELECT_NAN);
                 else
