@@ -63,17 +63,18 @@ START_TEST(rows_in_any_order)
             if (!in_order && s.rows % 7 == 0)
                 row = n;
             struct attn__select_writer w = attn__select_row_begin(&s, row);
-            for (int64_t j = 0, length; j < KEYS; j += rng_int(&r, 1, 6)) {
+            for (int64_t j = 0, end = 0, length; j < KEYS; j += rng_int(&r, 1, 6)) {
                 length = rng_int(&r, 0, KEYS - j > 4 ? 4 : KEYS - j);
                 int32_t single[4];
                 for (int64_t k = j; k < j + length; k++) {
                     single[k - j] = (int32_t)k;
                     key[row][k] = true;
                 }
-                if (rng_percent(&r, 50))
+                if (j < end || rng_percent(&r, 50))
                     attn__select_put(&w, j, length, 0, false);
                 else
                     attn__select_put_keys(&w, single, length);
+                end = j + length > end ? j + length : end;
             }
             attn__select_row_end(&w);
         }
