@@ -22,16 +22,24 @@
  *
  * The descriptor is of ATTN_MECH_CACHE, with h (HK, or HQ without it: KV
  * heads), d, kv_dtype (f32, f16, bf16, or a type that no tensor has: fp8_e4m3,
- * fp8_e5m2, q8_0, q4_0; tensor.h), what says the frequencies of rope, check,
- * and parameters 900 to 920, whose table is in desc.h.
+ * fp8_e5m2, q8_0, q4_0, kivi4, kivi2; tensor.h), what says the frequencies of
+ * rope, check, and parameters 900 to 921, whose table is in desc.h.
  * Lists by group have one entry for all groups or one for each; 908 to 911
  * may also have one for each layer that owns its keys and each group, layer
  * by layer. The scales 914 and 915 are of heads stored as fp8: one for all,
- * for each KV head, or for each layer that owns its keys and KV head. q8_0 and
- * q4_0 need rows of a multiple of 32 numbers. Types that no tensor has cannot
- * be folded (ATTN_ERR_UNSUPPORTED): sums must be of rows before rounding.
+ * for each KV head, or for each layer that owns its keys and KV head. q8_0,
+ * q4_0 and kivi need rows of a multiple of 32 numbers. Types that no tensor
+ * has cannot be folded (ATTN_ERR_UNSUPPORTED): sums must be of rows before
+ * rounding.
  * With check=data, what such a type has no code for is refused: NaN,
- * infinities, magnitudes above 65504 * 127 (q8_0) or 65504 * 8 (q4_0).
+ * infinities, magnitudes above 65504 * 127 (q8_0), 65504 * 8 (q4_0) or 65504
+ * (kivi).
+ * Where keys are kivi4 or kivi2 new tokens are f32, keys and values, in pages
+ * of their own. Each commit rounds the oldest 32 of them at a time, as long as
+ * cache_residual others stay. cache_page is a multiple of 32 then, room of 32
+ * tokens is used again once all of them are gone, and cache_pages has to have
+ * room for the newest tokens and those of open steps besides. There is no
+ * cache_v_prefix with kivi (ATTN_ERR_UNSUPPORTED).
  * A layer with another owner reads that one's keys (CLA, Brandon et al.,
  * 2024). window counts the own token; slack: tokens that are kept longer, so
  * that truncate can go back further. With cache_v_prefix a row is stored once:

@@ -147,7 +147,8 @@ typedef struct attn_desc attn_desc;
  * | 401 | kv_dtype        | enum   | f32 f64 f16 bf16; | dtype              |
  * |     |                 |        | cache: fp8_e4m3   |                    |
  * |     |                 |        | fp8_e5m2 q8_0     |                    |
- * |     |                 |        | q4_0, no f64      |                    |
+ * |     |                 |        | q4_0 kivi4 kivi2, |                    |
+ * |     |                 |        | no f64            |                    |
  * | 402 | compute         | enum   | f32 bf16 int8     | f32                |
  * | 500 | want            | set    | probs scores_raw  | nothing            |
  * |     |                 |        | scores_capped     |                    |
@@ -228,6 +229,8 @@ typedef struct attn_desc attn_desc;
  * | 918 | policy             | enum | docs/mechanisms   | none            |
  * | 919 | cache_v_prefix     | bool |                   | 0               |
  * | 920 | cache_summary      | enum | none minmax       | none            |
+ * | 921 | cache_residual     | i64  | 0..2^20, a        | 0               |
+ * |     |                    |      | multiple of 32    |                 |
  *
  * Of one mechanism each, number / 100 (docs/mechanisms/ has its text):
  *
@@ -586,6 +589,7 @@ enum {
     ATTN_PARAM_POLICY = 918,
     ATTN_PARAM_CACHE_V_PREFIX = 919,
     ATTN_PARAM_CACHE_SUMMARY = 920,
+    ATTN_PARAM_CACHE_RESIDUAL = 921,
     /* From 10000 on: of mechanism number / 100 alone. */
     ATTN_PARAM_MLA_FORM = 10100,
     ATTN_PARAM_MLA_RANK = 10101,

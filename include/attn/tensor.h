@@ -23,6 +23,12 @@
  * x_(j+16) in its upper, a code being min(15, floor(x / d + 8.5)), which
  * means (code - 8) d. NaN, infinities and a d beyond f16 give bytes that mean
  * nothing.
+ *
+ * kivi4 and kivi2 (KIVI, Liu et al., 2024) are codes of 4 or 2 bits between the
+ * smallest and the largest number of a group, (x - min) / step to the nearest,
+ * halves to even, with step = (max - min) / 15 or / 3; step and min are kept
+ * as f16. A group is 32 channels of a value, and one channel of 32 tokens'
+ * keys: these stay f32 until there are so many.
  */
 enum {
     ATTN_DTYPE_F32 = 1,
@@ -37,7 +43,9 @@ enum {
     ATTN_DTYPE_FP8_E4M3 = 9,
     ATTN_DTYPE_FP8_E5M2 = 10,
     ATTN_DTYPE_Q8_0 = 32,
-    ATTN_DTYPE_Q4_0 = 33
+    ATTN_DTYPE_Q4_0 = 33,
+    ATTN_DTYPE_KIVI4 = 34,
+    ATTN_DTYPE_KIVI2 = 35
 };
 
 #define ATTN_TENSOR_MAX_RANK 8
@@ -86,8 +94,8 @@ ATTN_API size_t attn_dtype_size(int32_t dtype);
 
 /*
  * Bytes of a row of n numbers, of stored types too; 0 for a number that is no
- * type, and if n is not at least 1 or not a multiple of 32 for q8_0 and q4_0.
- * Any thread. Since 0.1.
+ * type, and if n is not at least 1 or not a multiple of 32 for q8_0, q4_0 and
+ * kivi (whose keys have as many bytes, 32 at a time). Any thread. Since 0.1.
  */
 ATTN_API size_t attn_dtype_row_size(int32_t dtype, int64_t n);
 

@@ -243,7 +243,8 @@ enum {
     ATTN_POLICY_TOVA = 507,
     ATTN_POLICY_SCISSORHANDS = 508,
     ATTN_POLICY_RECYCLED_ATTENTION = 509,
-    ATTN_POLICY_HOGWILD = 510
+    ATTN_POLICY_HOGWILD = 510,
+    ATTN_POLICY_KIVI = 511
 };
 
 /* Bits of `want`: further outputs that execute may be asked for. */

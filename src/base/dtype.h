@@ -31,13 +31,74 @@
 
 /*
  * Types that rows of caches are stored in and no tensor has: X(suffix,
- * numbers of a block, bytes of a block, name).
+ * numbers of a block, bytes of a block, name). Keys of kivi have as many bytes
+ * on average, see below.
  */
 #define ATTN__STORED_LIST(X)                                                  \
     X(FP8_E4M3, 1, 1, "fp8_e4m3")                                             \
     X(FP8_E5M2, 1, 1, "fp8_e5m2")                                             \
     X(Q8_0, 32, 34, "q8_0")                                                   \
-    X(Q4_0, 32, 18, "q4_0")
+    X(Q4_0, 32, 18, "q4_0")                                                   \
+    X(KIVI4, 32, 20, "kivi4")                                                 \
+    X(KIVI2, 32, 12, "kivi2")
+
+/*
+ * Keys of kivi are stored 32 rows at a time, which no address of a row can
+ * tell. Row n of a block that begins at p, a multiple of 64, has the address
+ * p + n, and these types, which no caller sees.
+ */
+enum {
+    ATTN__DTYPE_KIVI4_KEYS = 0x10000,
+    ATTN__DTYPE_KIVI2_KEYS,
+    ATTN__KIVI_ROWS = 32 /* of a block */
+};
+
+static inline bool attn__dtype_kivi_keys(int32_t dtype)
+{
+    return dtype == ATTN__DTYPE_KIVI4_KEYS || dtype == ATTN__DTYPE_KIVI2_KEYS;
+}
+
+/* Bits of a number of kivi; 0 for other types. */
+static inline int32_t attn__dtype_kivi(int32_t dtype)
+{
+    return dtype == ATTN_DTYPE_KIVI4 || dtype == ATTN__DTYPE_KIVI4_KEYS ? 4
+         : dtype == ATTN_DTYPE_KIVI2 || dtype == ATTN__DTYPE_KIVI2_KEYS ? 2
+                                                                        : 0;
+}
+
+/* The type that keys have which a cache stores as `dtype`. */
+static inline int32_t attn__dtype_keys(int32_t dtype)
+{
+    return dtype == ATTN_DTYPE_KIVI4   ? ATTN__DTYPE_KIVI4_KEYS
+           : dtype == ATTN_DTYPE_KIVI2 ? ATTN__DTYPE_KIVI2_KEYS
+                                       : dtype;
+}
+
+/* A block of keys and which of its rows, from the address of the row; 32
+ * channels of a block have so many bytes. */
+static inline int64_t attn__kivi_row(const void *at)
+{
+    return (int64_t)((uintptr_t)at % 64);
+}
+
+static inline unsigned char *attn__kivi_block(const void *at)
+{
+    return (unsigned char *)(uintptr_t)at - attn__kivi_row(at);
+}
+
+static inline int64_t attn__kivi_bytes(int32_t bits)
+{
+    return 128 + ATTN__KIVI_ROWS * 4 * bits;
+}
+
+/* From the first key of a page to the one in a slot, keys being of `row` bytes
+ * each; the address of a block's row for kivi. */
+static inline int64_t attn__dtype_key_at(int32_t dtype, int64_t row,
+                                         int64_t slot)
+{
+    int64_t n = attn__dtype_kivi(dtype) ? slot % ATTN__KIVI_ROWS : 0;
+    return (slot - n) * row + n;
+}
 
 /* Numbers and bytes of a block of a stored type; false for all others. */
 static inline bool attn__dtype_block(int32_t dtype, int64_t *numbers,
@@ -222,12 +283,41 @@ static inline uint16_t attn__f32_to_bf16(float f)
     return attn__f64_to_bf16(f);
 }
 
+static inline double attn__load_half(const unsigned char *at)
+{
+    uint16_t half;
+    memcpy(&half, at, 2);
+    return (double)attn__f16_to_f32(half);
+}
+
+/* Number `index` of a row of kivi. */
+static inline double attn__load_kivi(const unsigned char *row, int64_t index,
+                                     int32_t dtype)
+{
+    int32_t bits = attn__dtype_kivi(dtype);
+    int64_t bytes = 4 * bits, at = index % 32;
+    const unsigned char *step, *low, *codes;
+    if (attn__dtype_kivi_keys(dtype)) {
+        step = attn__kivi_block(row) + index / 32 * attn__kivi_bytes(bits) +
+               2 * at;
+        low = step + 64;
+        codes = step - 2 * at + 128 + attn__kivi_row(row) * bytes;
+    } else {
+        step = row + index / 32 * (4 + bytes);
+        low = step + 2;
+        codes = step + 4;
+    }
+    int code = codes[at % bytes] >> bits * (at / bytes) & ((1 << bits) - 1);
+    return code * attn__load_half(step) + attn__load_half(low);
+}
+
 /* Number `index` of a row of a stored type, without the scale of fp8. */
 static inline double attn__load_stored(const unsigned char *row, int64_t index,
                                        int32_t dtype)
 {
     int64_t numbers, bytes, at = index % 32;
-    uint16_t d;
+    if (attn__dtype_kivi(dtype))
+        return attn__load_kivi(row, index, dtype);
     (void)attn__dtype_block(dtype, &numbers, &bytes);
     const unsigned char *block = row + index / numbers * bytes;
     if (dtype == ATTN_DTYPE_FP8_E5M2)
@@ -237,11 +327,10 @@ static inline double attn__load_stored(const unsigned char *row, int64_t index,
         uint16_t mag = (*block & 0x7F) == 0x7F ? 0x7E00 : (uint16_t)((*block & 0x7F) << 7);
         return 256 * (double)attn__f16_to_f32((uint16_t)(mag | (*block & 0x80) << 8));
     }
-    memcpy(&d, block, 2);
     int code = dtype == ATTN_DTYPE_Q8_0 ? (int8_t)block[2 + at]
                : at < 16                ? (block[2 + at] & 15) - 8
                                         : (block[2 + at - 16] >> 4) - 8;
-    return code * (double)attn__f16_to_f32(d);
+    return code * attn__load_half(block);
 }
 
 /* Element `index` of an array of any alignment. i64 rounds to double; a
@@ -282,7 +371,9 @@ static inline double attn__load_f64(const void *base, int64_t index,
     case ATTN_DTYPE_BOOL:
         return at[index] != 0;
     default:
-        return attn__dtype_stored(dtype) ? attn__load_stored(at, index, dtype) : 0;
+        return attn__dtype_stored(dtype) || attn__dtype_kivi_keys(dtype)
+                   ? attn__load_stored(at, index, dtype)
+                   : 0;
     }
 }
 

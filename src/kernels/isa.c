@@ -61,6 +61,7 @@
 #include "kernels/quant.inc.c"
 #include "kernels/row_q8_0.inc.c"
 #include "kernels/row_q4_0.inc.c"
+#include "kernels/kivi.inc.c"
 #include "kernels/row_e4m3.inc.c"
 #include "kernels/row_e5m2.inc.c"
 #include "kernels/row_int8_q8_0.inc.c"

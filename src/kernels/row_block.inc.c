@@ -7,15 +7,14 @@
  * once for each type with
  *   ATTN__NAME(name)       the function names
  *   ATTN__BYTES            of a block
- *   ATTN__BLOCK(p, d, x)   widens a block's codes at p
+ *   ATTN__WIDEN(p, x)      widens the block at p
+ *   ATTN__ONLY_PRODUCTS    if keys come by qk_keys alone and there are no values,
+ *   ATTN__ONLY_VALUES      or no keys
  *
  * ldk and ldv are in bytes; d and dv are multiples of 32.
  */
 
-ATTN__INLINE void ATTN__NAME(widen)(const uint8_t *p, vf *x)
-{
-    ATTN__BLOCK(p + 2, v_set1_f16(half_at(p)), x);
-}
+#ifndef ATTN__ONLY_VALUES
 
 /* query rows at once */
 #if VF_REGS >= 32
@@ -46,7 +45,7 @@ ATTN__INLINE void ATTN__NAME(qk_rows)(int rows, const uint8_t *restrict k, int64
             for (int v = 0; v < VF_BLOCK; v++)                                            \
                 a[r][i] = v_fma(x[v], v_load(q + r * ldq + v * VF_LANES), a[r][i]);
 #define ATTN__KEY(i, from)                                                                \
-        ATTN__NAME(widen)(from + b * ATTN__BYTES, x);                                     \
+        ATTN__WIDEN(from + b * ATTN__BYTES, x);                                     \
         ATTN__UNROLL4(ATTN__ROW, i)
         ATTN__KEY(0, k)
         ATTN__KEY(1, k1)
@@ -84,6 +83,8 @@ ATTN__INLINE void ATTN__NAME(qk_keys)(const uint8_t *restrict k, int64_t ldk, in
 #undef ATTN__GROUP
 }
 
+#ifndef ATTN__ONLY_PRODUCTS
+
 /* s[r*lds + j] = sum_c k[j][c] * q[r*ldq + c] */
 static void ATTN__NAME(row_qk)(const uint8_t *restrict k, int64_t ldk, int64_t nk, int64_t d,
                                const float *restrict q, int64_t ldq, int64_t nr,
@@ -100,6 +101,13 @@ static void ATTN__NAME(row_qk)(const uint8_t *restrict k, int64_t ldk, int64_t n
     if (j < nk)
         ATTN__NAME(qk_keys)(k + j * ldk, ldk, nk - j, d / 32, q, ldq, nr, s + j, lds);
 }
+
+#endif /* ATTN__ONLY_PRODUCTS */
+
+#undef ATTN__ROWS
+#endif /* ATTN__ONLY_VALUES */
+
+#ifndef ATTN__ONLY_PRODUCTS
 
 /* rows x `blocks` blocks of outputs */
 ATTN__INLINE void ATTN__NAME(pv_rows)(int rows, int blocks, const uint8_t *restrict v, int64_t ldv,
@@ -118,7 +126,7 @@ ATTN__INLINE void ATTN__NAME(pv_rows)(int rows, int blocks, const uint8_t *restr
             asks_for(v, blocks * ATTN__BYTES, fetch);
         for (int b = 0; b < blocks; b++) {
             vf x[VF_BLOCK];
-            ATTN__NAME(widen)(v + b * ATTN__BYTES, x);
+            ATTN__WIDEN(v + b * ATTN__BYTES, x);
             for (int c = 0; c < VF_BLOCK; c++)
                 for (int r = 0; r < rows; r++)
                     a[r][b * VF_BLOCK + c] = v_fma(y[r], x[c], a[r][b * VF_BLOCK + c]);
@@ -194,7 +202,11 @@ static void ATTN__NAME(row_pv)(const uint8_t *restrict v, int64_t ldv, int64_t n
 }
 
 #undef ATTN__NEAR_BYTES
-#undef ATTN__ROWS
+
+#endif /* ATTN__ONLY_PRODUCTS */
+
 #undef ATTN__NAME
 #undef ATTN__BYTES
-#undef ATTN__BLOCK
+#undef ATTN__WIDEN
+#undef ATTN__ONLY_PRODUCTS
+#undef ATTN__ONLY_VALUES

@@ -226,7 +226,7 @@ static int32_t read_type(const struct attn__params *v, const struct attn__cache_
     if (!stored && value != ATTN_DTYPE_F32 && value != ATTN_DTYPE_F16 && value != ATTN_DTYPE_BF16)
         return attn__error_set(ATTN_ERR_UNSUPPORTED,
                                "the type of group %" PRId64 " is %s, expected f32, f16, bf16, "
-                               "fp8_e4m3, fp8_e5m2, q8_0 or q4_0",
+                               "fp8_e4m3, fp8_e5m2, q8_0, q4_0, kivi4 or kivi2",
                                g, attn__dtype_name(*dtype));
     if (width % numbers != 0)
         return attn__error_set(ATTN_ERR_INVALID,
@@ -297,8 +297,30 @@ static bool lay_out_page(const struct attn__cache_config *c, struct attn__cache_
     return all <= INT64_MAX;
 }
 
+/* Keys of kivi come in blocks, which pages have room for, and are no values. */
+static int32_t check_kivi(const struct attn__cache_config *c, int64_t n,
+                          const struct attn__cache_group *g)
+{
+    if (!attn__dtype_kivi(g->k_dtype))
+        return ATTN_OK;
+    if (c->v_prefix)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "group %" PRId64
+                               " stores keys as %s with cache_v_prefix, expected another type: "
+                               "they are rounded by channel, and values by token",
+                               n, attn__dtype_name(g->k_dtype));
+    if (c->page_size % ATTN__KIVI_ROWS == 0)
+        return ATTN_OK;
+    return attn__error_set(ATTN_ERR_INVALID,
+                           "cache_page is %" PRId64 " and group %" PRId64
+                           " stores keys as %s, expected a multiple of %d",
+                           c->page_size, n, attn__dtype_name(g->k_dtype), (int)ATTN__KIVI_ROWS);
+}
+
+/* open: how new rows are stored where keys are kivi */
 static int32_t fill_group(const struct attn__params *v, const struct attn__cache_config *c,
-                          int64_t n, struct attn__cache_group *g, int32_t *head)
+                          int64_t n, struct attn__cache_group *g, struct attn__cache_group *open,
+                          int32_t *head)
 {
     size_t count;
     const int64_t *group = attn__params_i64s(v, ATTN_PARAM_CACHE_GROUP, &count);
@@ -324,7 +346,11 @@ static int32_t fill_group(const struct attn__params *v, const struct attn__cache
                                  " stores keys as %s and values as %s, expected one type with "
                                  "cache_v_prefix",
                                  n, attn__dtype_name(g->k_dtype), attn__dtype_name(g->v_dtype));
-    if (status == ATTN_OK && !lay_out_page(c, g))
+    if (status == ATTN_OK)
+        status = check_kivi(c, n, g);
+    *open = *g;
+    open->k_dtype = open->v_dtype = ATTN_DTYPE_F32;
+    if (status == ATTN_OK && (!lay_out_page(c, g) || !lay_out_page(c, open)))
         status = attn__error_set(ATTN_ERR_OVERFLOW,
                                  "%" PRId64 " pages of group %" PRId64
                                  " have more bytes than fit in 64 bits",
@@ -391,6 +417,25 @@ static int32_t check_scores(const struct attn__params *v, struct attn__cache_con
                            (int)ATTN_CACHE_SCORES_WINDOW_SUM);
 }
 
+/* The newest tokens that stay floats, of keys that are rounded later. */
+static int32_t read_residual(const struct attn__params *v, struct attn__cache_config *c)
+{
+    bool set = false, closes = false;
+    (void)attn__params_is_set(v, ATTN_PARAM_CACHE_RESIDUAL, &set);
+    c->residual = attn__params_i64_or(v, ATTN_PARAM_CACHE_RESIDUAL, 0);
+    for (int64_t g = 0; g < c->groups; g++)
+        closes = closes || attn__dtype_kivi(c->group[g].k_dtype);
+    c->kinds = closes ? 2 * c->groups : c->groups;
+    if (set && !closes)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "cache_residual is set, but no group stores keys as kivi4 or kivi2");
+    if (c->residual % ATTN__KIVI_ROWS == 0)
+        return ATTN_OK;
+    return attn__error_set(ATTN_ERR_INVALID,
+                           "cache_residual is %" PRId64 ", expected a multiple of %d", c->residual,
+                           (int)ATTN__KIVI_ROWS);
+}
+
 /* Places of the lists in the block, which may be NULL to count its bytes. */
 struct lists {
     double *freq;
@@ -413,7 +458,7 @@ static bool carve(const struct attn__params *v, struct lists *l,
         size_t size;
         void *place;
     } part[] = {{c->rope_dim / 2, sizeof *l->freq, &l->freq},
-                {c->groups, sizeof *l->group, &l->group},
+                {2 * c->groups, sizeof *l->group, &l->group},
                 {c->rows * c->groups, sizeof *l->rule, &l->rule},
                 {k_scales * c->heads, sizeof *l->scale[0], &l->scale[0]},
                 {v_scales * c->heads, sizeof *l->scale[1], &l->scale[1]},
@@ -440,9 +485,11 @@ static int32_t fill(const struct attn__params *v, struct attn__cache_config *c,
     int32_t status = ATTN_OK, *head = l->head;
     c->group = l->group;
     for (int64_t g = 0; g < c->groups && status == ATTN_OK; g++) {
-        status = fill_group(v, c, g, &l->group[g], head);
+        status = fill_group(v, c, g, &l->group[g], &l->group[c->groups + g], head);
         head += l->group[g].n_heads;
     }
+    if (status == ATTN_OK)
+        status = read_residual(v, c);
     for (int64_t n = 0; n < c->rows * c->groups && status == ATTN_OK; n++)
         status = fill_rule(v, c, n, &l->rule[n]);
     for (int64_t n = 0, rows = 0; n < c->layers; n++) {

@@ -72,6 +72,10 @@ static const struct setting {
     /* blocks that several readers see in orders of their own */
     {ATTN_POLICY_HOGWILD, ATTN_PARAM_CACHE_WINDOW, REFUSED, 0},
     {ATTN_POLICY_HOGWILD, ATTN_PARAM_CACHE_KEYS, FIXED, ATTN_CACHE_KEYS_BLOCK_LOCAL},
+    /* two bits, and the newest tokens as they are */
+    {ATTN_POLICY_KIVI, ATTN_PARAM_KV_DTYPE, DEFAULT, ATTN_DTYPE_KIVI2},
+    {ATTN_POLICY_KIVI, ATTN_PARAM_CACHE_RESIDUAL, DEFAULT, 128},
+    {ATTN_POLICY_KIVI, ATTN_PARAM_CACHE_FOLD, REFUSED, 0},
 };
 
 static bool is_list(int32_t param)

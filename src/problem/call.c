@@ -4,6 +4,8 @@
  */
 #include "problem/call.h"
 
+#include "base/checked.h"
+
 static int64_t load_or(const struct attn__call *c, enum attn__slot slot, int64_t i,
                        int64_t fallback)
 {
@@ -77,11 +79,28 @@ static struct attn__rows paged_rows(const struct attn__call *c, const struct att
                                .page = keys ? c->view->k_page : c->view->v_page,
                                .row = keys ? at->k_row : at->v_row,
                                .col = 1,
-                               .dtype = dtype,
+                               .dtype = keys ? attn__dtype_keys(dtype) : dtype,
                                .paged = attn__call_paged_kv(c, s, head),
                                .view = c->view,
                                .at = keys ? at->k_at : at->v_at,
+                               .open_at = keys ? at->open_k_at : at->open_v_at,
+                               .open_row = keys ? at->open_k_row : at->open_v_row,
                                .scale = scaled ? scale[c->view_row * c->p->hk + head] : 1.0f};
+}
+
+int64_t attn__rows_alike(const struct attn__rows *r, int64_t i, int64_t n,
+                         struct attn__rows *some)
+{
+    *some = *r;
+    if (r->open_row == 0)
+        return n;
+    some->open_row = 0;
+    if (attn__paged_open(r->paged, i, &n)) {
+        some->dtype = ATTN_DTYPE_F32;
+        some->at = r->open_at;
+        some->row = r->open_row;
+    }
+    return n;
 }
 
 int64_t attn__rows_page_run(const struct attn__rows *r, int64_t i, int64_t n, char **at)
@@ -92,6 +111,10 @@ int64_t attn__rows_page_run(const struct attn__rows *r, int64_t i, int64_t n, ch
     if (place.page < 0)
         return n;
     char *page = r->base ? r->base + place.page * r->page : attn__paged_page(r->view, place.page);
+    if (attn__dtype_kivi_keys(r->dtype)) {
+        *at = page + r->at + attn__dtype_key_at(r->dtype, r->row, place.slot);
+        return attn__min_i64(n, ATTN__KIVI_ROWS - place.slot % ATTN__KIVI_ROWS);
+    }
     *at = page + r->at + place.slot * r->row * attn__dtype_step(r->dtype);
     return n;
 }

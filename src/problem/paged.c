@@ -25,6 +25,16 @@ int64_t attn__paged_base(const struct attn__paged *p, int64_t j, int64_t *n)
     return t->base;
 }
 
+bool attn__paged_open(const struct attn__paged *p, int64_t j, int64_t *n)
+{
+    const struct attn__paged_part *t = part_of(p, j);
+    int64_t open = t->base + t->open;
+    (void)attn__paged_base(p, j, n);
+    if (j < open)
+        *n = attn__min_i64(*n, open - j);
+    return j >= open;
+}
+
 /* The first cell of the past that stands at x or later. Mostly nothing or only
  * a run behind the sinks is missing, so that two guesses find it. */
 static int64_t first_from(const struct attn__paged_part *t, int64_t x)

@@ -39,6 +39,9 @@ struct attn__paged_part {
      * and in the slots 0, 1, 2 ... of one page after the other: to find out where
      * a run of them ends nobody needs to look at each. */
     int64_t straight;
+    /* Keys at positions from here on lie in open pages, where those of kivi are
+     * floats still; at most `past`. */
+    int64_t open;
 };
 
 /* Bounds of the keys of pages, kept by a cache: page n of the list has how many
@@ -86,6 +89,8 @@ struct attn__paged_head {
     int32_t group;
     int32_t k_dtype, v_dtype;
     int64_t k_at, v_at, k_row, v_row;
+    /* The same of open pages, where both are f32; rows 0: there are none. */
+    int64_t open_k_at, open_v_at, open_k_row, open_v_row;
     int64_t fold_k, fold_v; /* where its sums begin */
     int64_t bounds;         /* and its bounds */
 };
@@ -130,6 +135,10 @@ int64_t attn__paged_find(const struct attn__paged *p, int64_t j, int64_t n,
 /* The same of cells: how many from key j on follow each other, *cell being the
  * index of the first; or how many are not stored, with *cell -1. */
 int64_t attn__paged_cells(const struct attn__paged *p, int64_t j, int64_t n, int64_t *cell);
+
+/* Is key j in an open page? *n, how many keys there are from j on, becomes for
+ * how many of them the answer is the same. */
+bool attn__paged_open(const struct attn__paged *p, int64_t j, int64_t *n);
 
 /* The number of the first key of the part that key j is in; *n, how many keys
  * there are from j on, becomes how many of those are in the part. */

@@ -21,6 +21,8 @@
  *  - v_block_q8(p, d, x) widens 32 signed bytes into the VF_BLOCK vectors x,
  *    times d; v_block_q4(p, d, x) sixteen bytes: low halves, then high halves,
  *    each less 8. Both are exact where d is a half and no result is tiny;
+ *  - v_codes_4(p, x) widens the 32 codes of sixteen bytes, low halves, then high
+ *    halves; v_codes_2(p, x) those of eight bytes, their lowest two bits first;
  *  - v_store_8 stores integral lanes of -128..255, their lowest eight bits;
  *  - v_hsum4 adds up the lanes of four vectors with one tree of additions
  *    that is the same for each of them: first inside groups of four lanes (of

@@ -225,6 +225,29 @@ ATTN__INLINE void v_block_q4(const uint8_t *p, vf d, vf *x)
     widen_bytes(_mm_sub_epi8(hi, eight), d, x + 2);
 }
 
+/* The lanes' bits from `shift` on that the mask has. */
+ATTN__INLINE vf codes_at(__m256i b, int shift, int mask)
+{
+    __m256i code = _mm256_srli_epi32(b, shift);
+    return _mm256_cvtepi32_ps(_mm256_and_si256(code, _mm256_set1_epi32(mask)));
+}
+
+ATTN__INLINE void v_codes_4(const uint8_t *p, vf *x)
+{
+    for (int i = 0; i < 2; i++) {
+        __m256i b = _mm256_cvtepu8_epi32(load_bytes(p + 8 * i));
+        x[i] = codes_at(b, 0, 15);
+        x[i + 2] = _mm256_cvtepi32_ps(_mm256_srli_epi32(b, 4));
+    }
+}
+
+ATTN__INLINE void v_codes_2(const uint8_t *p, vf *x)
+{
+    __m256i b = _mm256_cvtepu8_epi32(load_bytes(p));
+    for (int i = 0; i < 4; i++)
+        x[i] = codes_at(b, 2 * i, 3);
+}
+
 ATTN__INLINE void v_store_8(uint8_t *p, vf a)
 {
     __m256i u =

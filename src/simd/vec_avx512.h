@@ -258,6 +258,28 @@ ATTN__INLINE void v_block_q4(const uint8_t *p, vf d, vf *x)
     x[1] = _mm512_permutexvar_ps(_mm512_srli_epi32(b, 4), value);
 }
 
+ATTN__INLINE void v_codes_4(const uint8_t *p, vf *x)
+{
+    __m512i b = _mm512_cvtepu8_epi32(
+        _mm_loadu_si128((const __m128i *)(const void *)p));
+    x[0] = _mm512_cvtepi32_ps(_mm512_and_si512(b, _mm512_set1_epi32(15)));
+    x[1] = _mm512_cvtepi32_ps(_mm512_srli_epi32(b, 4));
+}
+
+/* The eight bytes twice, the second time two bits further on. */
+ATTN__INLINE void v_codes_2(const uint8_t *p, vf *x)
+{
+    const __m512i at = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 2, 2, 2,
+                                         2, 2, 2);
+    const __m512i low = _mm512_set1_epi32(3);
+    __m128i half = _mm_loadl_epi64((const __m128i *)(const void *)p);
+    __m512i b = _mm512_srlv_epi32(
+        _mm512_cvtepu8_epi32(_mm_unpacklo_epi64(half, half)), at);
+    x[0] = _mm512_cvtepi32_ps(_mm512_and_si512(b, low));
+    x[1] = _mm512_cvtepi32_ps(
+        _mm512_and_si512(_mm512_srli_epi32(b, 4), low));
+}
+
 ATTN__INLINE void v_store_8(uint8_t *p, vf a)
 {
     _mm_storeu_si128((__m128i *)(void *)p,

@@ -251,6 +251,20 @@ ATTN__INLINE void v_block_q4(const uint8_t *p, vf d, vf *x)
             d.v[i % VF_LANES];
 }
 
+ATTN__INLINE void v_codes_4(const uint8_t *p, vf *x)
+{
+    for (int i = 0; i < 32; i++)
+        x[i / VF_LANES].v[i % VF_LANES] =
+            (float)(p[i % 16] >> 4 * (i / 16) & 15);
+}
+
+ATTN__INLINE void v_codes_2(const uint8_t *p, vf *x)
+{
+    for (int i = 0; i < 32; i++)
+        x[i / VF_LANES].v[i % VF_LANES] =
+            (float)(p[i % 8] >> 2 * (i / 8) & 3);
+}
+
 ATTN__INLINE void v_store_8(uint8_t *p, vf a)
 {
     for (int i = 0; i < VF_LANES; i++)

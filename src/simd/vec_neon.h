@@ -183,6 +183,33 @@ ATTN__INLINE void v_block_q4(const uint8_t *p, vf d, vf *x)
     widen_bytes(vsubq_s8(hi, vdupq_n_s8(8)), d, x + 4);
 }
 
+/* eight bytes */
+ATTN__INLINE void widen_codes(uint8x8_t b, vf *x)
+{
+    uint16x8_t w = vmovl_u8(b);
+    x[0] = vcvtq_f32_u32(vmovl_u16(vget_low_u16(w)));
+    x[1] = vcvtq_f32_u32(vmovl_u16(vget_high_u16(w)));
+}
+
+ATTN__INLINE void v_codes_4(const uint8_t *p, vf *x)
+{
+    for (int i = 0; i < 2; i++) {
+        uint8x8_t b = vld1_u8(p + 8 * i);
+        widen_codes(vand_u8(b, vdup_n_u8(15)), x + 2 * i);
+        widen_codes(vshr_n_u8(b, 4), x + 2 * i + 4);
+    }
+}
+
+ATTN__INLINE void v_codes_2(const uint8_t *p, vf *x)
+{
+    const uint8x8_t low = vdup_n_u8(3);
+    uint8x8_t b = vld1_u8(p);
+    widen_codes(vand_u8(b, low), x);
+    widen_codes(vand_u8(vshr_n_u8(b, 2), low), x + 2);
+    widen_codes(vand_u8(vshr_n_u8(b, 4), low), x + 4);
+    widen_codes(vshr_n_u8(b, 6), x + 6);
+}
+
 ATTN__INLINE void v_store_8(uint8_t *p, vf a)
 {
     int16x4_t w = vmovn_s32(vcvtnq_s32_f32(a));

@@ -241,6 +241,34 @@ ATTN__INLINE void v_block_q4(const uint8_t *p, vf d, vf *x)
     widen_bytes(_mm_sub_epi8(hi, eight), d, x + 4);
 }
 
+/* eight bytes */
+ATTN__INLINE void widen_codes(__m128i b, vf *x)
+{
+    const __m128i zero = _mm_setzero_si128();
+    __m128i w = _mm_unpacklo_epi8(b, zero);
+    x[0] = _mm_cvtepi32_ps(_mm_unpacklo_epi16(w, zero));
+    x[1] = _mm_cvtepi32_ps(_mm_unpackhi_epi16(w, zero));
+}
+
+ATTN__INLINE void v_codes_4(const uint8_t *p, vf *x)
+{
+    const __m128i low = _mm_set1_epi8(15);
+    __m128i b = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i lo = _mm_and_si128(b, low);
+    __m128i hi = _mm_and_si128(_mm_srli_epi16(b, 4), low);
+    widen_codes(lo, x);
+    widen_codes(_mm_unpackhi_epi64(lo, lo), x + 2);
+    widen_codes(hi, x + 4);
+    widen_codes(_mm_unpackhi_epi64(hi, hi), x + 6);
+}
+
+ATTN__INLINE void v_codes_2(const uint8_t *p, vf *x)
+{
+    __m128i b = _mm_loadl_epi64((const __m128i *)(const void *)p);
+    for (int i = 0; i < 4; i++, b = _mm_srli_epi16(b, 2))
+        widen_codes(_mm_and_si128(b, _mm_set1_epi8(3)), x + 2 * i);
+}
+
 ATTN__INLINE void v_store_8(uint8_t *p, vf a)
 {
     __m128i u = _mm_and_si128(_mm_cvtps_epi32(a), _mm_set1_epi32(255));

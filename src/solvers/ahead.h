@@ -20,12 +20,13 @@ struct attn__ahead {
     int64_t runs, now; /* how many there are, the first that is not done */
 };
 
-/* Adds rows i0..i0+n-1 of `width` elements; scattered elements are left out. */
-static inline void attn__ahead_add(struct attn__ahead *a, const struct attn__rows *r, int64_t i0,
-                                   int64_t n, int64_t width)
+/* Rows in one form. Keys of kivi are not asked for: there are few bytes of them
+ * beside what is done with each. */
+static inline void attn__ahead_alike(struct attn__ahead *a, const struct attn__rows *r, int64_t i0,
+                                     int64_t n, int64_t width)
 {
     int64_t step = attn__dtype_step(r->dtype), bytes = (int64_t)attn__dtype_row(r->dtype, width);
-    if (r->col != 1 || n <= 0 || a->runs == ATTN__AHEAD_RUNS)
+    if (r->col != 1 || n <= 0 || a->runs == ATTN__AHEAD_RUNS || bytes == 0)
         return;
     for (int64_t i = 0, run; i < n && a->runs < ATTN__AHEAD_RUNS; i += run) {
         char *at;
@@ -36,6 +37,17 @@ static inline void attn__ahead_add(struct attn__ahead *a, const struct attn__row
         a->run[a->runs].step = r->row * step;
         a->run[a->runs].bytes = bytes;
         a->run[a->runs++].rows = run;
+    }
+}
+
+/* Adds rows i0..i0+n-1 of `width` elements; scattered elements are left out. */
+static inline void attn__ahead_add(struct attn__ahead *a, const struct attn__rows *r, int64_t i0,
+                                   int64_t n, int64_t width)
+{
+    for (int64_t i = 0, alike; i < n; i += alike) {
+        struct attn__rows some;
+        alike = attn__rows_alike(r, i0 + i, n - i, &some);
+        attn__ahead_alike(a, &some, i0 + i, alike, width);
     }
 }
 

@@ -28,6 +28,10 @@ static attn__row_qk_q8_0_fn *stored_qk(const struct attn__kernels *kern, int32_t
 static attn__row_pv_q8_0_fn *stored_pv(const struct attn__kernels *kern, int32_t dtype)
 {
     switch (dtype) {
+    case ATTN_DTYPE_KIVI4:
+        return kern->row_pv_kivi4;
+    case ATTN_DTYPE_KIVI2:
+        return kern->row_pv_kivi2;
     case ATTN_DTYPE_Q8_0:
         return kern->row_pv_q8_0;
     case ATTN_DTYPE_Q4_0:
@@ -59,6 +63,17 @@ static struct run run_at(const struct attn__rows *r, int64_t j, int64_t n, int64
     return (struct run){at, n, {from, then}};
 }
 
+/* Keys of one block. */
+static void kivi_qk(const struct attn__kernels *kern, int32_t dtype, const struct run *run,
+                    int64_t d, const float *q, int64_t rows, float *s, int64_t lds)
+{
+    const char *then = run->source.then;
+    bool far = run->source.from != ATTN__FROM_L2 && then;
+    (dtype == ATTN__DTYPE_KIVI4_KEYS ? kern->row_qk_kivi4 : kern->row_qk_kivi2)(
+        attn__kivi_block(run->at), attn__kivi_row(run->at), run->n, d, q, d, rows, s, lds,
+        far ? attn__kivi_block(then) : NULL);
+}
+
 static void run_qk(const struct attn__kernels *kern, const struct attn__rows *k,
                    const struct run *run, int64_t d, const float *q, int64_t rows, float *s,
                    int64_t lds)
@@ -68,6 +83,8 @@ static void run_qk(const struct attn__kernels *kern, const struct attn__rows *k,
     if (!at) {
         for (int64_t r = 0; r < rows; r++)
             memset(s + r * lds, 0, (size_t)run->n * sizeof *s);
+    } else if (attn__dtype_kivi_keys(k->dtype)) {
+        kivi_qk(kern, k->dtype, run, d, q, rows, s, lds);
     } else if (k->dtype == ATTN_DTYPE_F16) {
         kern->row_qk_f16(at, k->row, run->n, d, q, d, rows, s, lds, source);
     } else if (k->dtype == ATTN_DTYPE_BF16) {
@@ -143,9 +160,10 @@ static bool waits(const struct attn__rows *r, int64_t n, int64_t rows, int64_t f
            rows <= (int64_t)attn__dtype_size(type);
 }
 
-void attn__page_rows_qk(const struct attn__kernels *kern, const struct attn__rows *k, int64_t j0,
-                        int64_t nk, int64_t end, int64_t d, const float *q, int64_t rows, float *s,
-                        int64_t lds, int64_t from)
+/* Of rows in one form. */
+static void alike_qk(const struct attn__kernels *kern, const struct attn__rows *k, int64_t j0,
+                     int64_t nk, int64_t end, int64_t d, const float *q, int64_t rows, float *s,
+                     int64_t lds, int64_t from)
 {
     enum { LEAST = 64 };
     int64_t j = 0;
@@ -155,6 +173,26 @@ void attn__page_rows_qk(const struct attn__kernels *kern, const struct attn__row
         const struct run run = run_at(k, j0 + j, nk - j, end, from);
         run_qk(kern, k, &run, d, q, rows, s + j, lds);
         j += run.n;
+    }
+}
+
+/* Rows in the form of row j: at least n are used, and those up to `end` may be
+ * asked for. */
+static int64_t alike_rows(const struct attn__rows *r, int64_t j, int64_t n, int64_t end,
+                          struct attn__rows *some)
+{
+    return attn__rows_alike(r, j, attn__max_i64(n, end - j), some);
+}
+
+void attn__page_rows_qk(const struct attn__kernels *kern, const struct attn__rows *k, int64_t j0,
+                        int64_t nk, int64_t end, int64_t d, const float *q, int64_t rows, float *s,
+                        int64_t lds, int64_t from)
+{
+    for (int64_t j = 0, n; j < nk; j += n) {
+        struct attn__rows some;
+        int64_t alike = alike_rows(k, j0 + j, nk - j, end, &some);
+        n = attn__min_i64(alike, nk - j);
+        alike_qk(kern, &some, j0 + j, n, j0 + j + alike, d, q, rows, s + j, lds, from);
     }
 }
 
@@ -201,9 +239,9 @@ static void scaled_pv(const struct attn__kernels *kern, const struct attn__rows 
         }
 }
 
-void attn__page_rows_pv(const struct attn__kernels *kern, const struct attn__rows *v, int64_t j0,
-                        int64_t nk, int64_t end, int64_t dv, const float *p, int64_t ldp,
-                        int64_t rows, float *o, int64_t from)
+static void alike_pv(const struct attn__kernels *kern, const struct attn__rows *v, int64_t j0,
+                     int64_t nk, int64_t end, int64_t dv, const float *p, int64_t ldp,
+                     int64_t rows, float *o, int64_t from)
 {
     for (int64_t j = 0, n; j < nk; j += n, p += n) {
         const struct run run = run_at(v, j0 + j, nk - j, end, from);
@@ -222,6 +260,18 @@ void attn__page_rows_pv(const struct attn__kernels *kern, const struct attn__row
             stored_pv(kern, v->dtype)(at, v->row, n, dv, p, ldp, rows, o, dv, source);
         else
             kern->row_pv_f32(at, v->row, n, dv, p, ldp, rows, o, dv, source);
+    }
+}
+
+void attn__page_rows_pv(const struct attn__kernels *kern, const struct attn__rows *v, int64_t j0,
+                        int64_t nk, int64_t end, int64_t dv, const float *p, int64_t ldp,
+                        int64_t rows, float *o, int64_t from)
+{
+    for (int64_t j = 0, n; j < nk; j += n) {
+        struct attn__rows some;
+        int64_t alike = alike_rows(v, j0 + j, nk - j, end, &some);
+        n = attn__min_i64(alike, nk - j);
+        alike_pv(kern, &some, j0 + j, n, j0 + j + alike, dv, p + j, ldp, rows, o, from);
     }
 }
 

@@ -33,8 +33,11 @@ void attn__row_scratch_take(struct attn__scratch *s, const struct attn__problem 
 }
 
 /* Row i as doubles: the caller's memory itself, or a copy in `room`. */
-static const double *row_f64(const struct attn__rows *r, int64_t i, int64_t n, double *room)
+static const double *row_f64(const struct attn__rows *rows, int64_t i, int64_t n, double *room)
 {
+    struct attn__rows alike;
+    const struct attn__rows *r = &alike;
+    (void)attn__rows_alike(rows, i, 1, &alike);
     const char *row = attn__rows_at(r, i);
     double factor = attn__dtype_stored(r->dtype) ? (double)r->scale : 1;
     if (attn__rows_plain(r, ATTN_DTYPE_F64))

@@ -4,6 +4,20 @@
  */
 #include "solvers/rows_load.h"
 
+/* Keys of kivi, all of one block. */
+static void kivi_keys_to_f32(const struct attn__kernels *kern, int32_t dtype, const char *at,
+                             int64_t rows, int64_t e0, int64_t n, float *dst, int64_t ld)
+{
+    int32_t bits = attn__dtype_kivi(dtype);
+    const unsigned char *block = attn__kivi_block(at) + e0 / 32 * attn__kivi_bytes(bits);
+    if (e0 % 32 == 0 && n % 32 == 0)
+        kern->cvt_kivi_keys_f32(dst, ld, block, attn__kivi_row(at), rows, n, bits);
+    else
+        for (int64_t i = 0; i < rows; i++)
+            for (int64_t e = 0; e < n; e++)
+                dst[i * ld + e] = (float)attn__load_f64(at + i, e0 + e, dtype);
+}
+
 /* Rows of a stored type, one behind the other. */
 static void stored_to_f32(const struct attn__kernels *kern, const struct attn__rows *r,
                           const char *at, int64_t rows, int64_t e0, int64_t n, float *dst,
@@ -23,25 +37,39 @@ static void stored_to_f32(const struct attn__kernels *kern, const struct attn__r
         kern->cvt_q8_0_f32(dst, ld, row, r->row, rows, n);
     else if (r->dtype == ATTN_DTYPE_Q4_0)
         kern->cvt_q4_0_f32(dst, ld, row, r->row, rows, n);
+    else if (attn__dtype_kivi(r->dtype))
+        kern->cvt_kivi_f32(dst, ld, row, r->row, rows, n, attn__dtype_kivi(r->dtype));
     else if (r->dtype == ATTN_DTYPE_FP8_E4M3)
         kern->cvt_e4m3_f32(dst, ld, row, r->row, rows, n, r->scale);
     else
         kern->cvt_e5m2_f32(dst, ld, row, r->row, rows, n, r->scale);
 }
 
-/* Rows of pages, run by run; zeros for those that are not there. */
-static void paged_to_f32(const struct attn__kernels *kern, const struct attn__rows *r, int64_t i0,
+/* Rows of pages in one form, run by run; zeros for those that are not there. */
+static void alike_to_f32(const struct attn__kernels *kern, const struct attn__rows *r, int64_t i0,
                          int64_t rows, int64_t e0, int64_t n, float *dst, int64_t ld)
 {
     for (int64_t i = 0, run; i < rows; i += run) {
         struct attn__rows some = {.row = r->row, .col = r->col, .dtype = r->dtype};
         run = attn__rows_page_run(r, i0 + i, rows - i, &some.base);
-        if (some.base && attn__dtype_stored(r->dtype))
+        if (some.base && attn__dtype_kivi_keys(r->dtype))
+            kivi_keys_to_f32(kern, r->dtype, some.base, run, e0, n, dst + i * ld, ld);
+        else if (some.base && attn__dtype_stored(r->dtype))
             stored_to_f32(kern, r, some.base, run, e0, n, dst + i * ld, ld);
         else if (some.base)
             attn__rows_to_f32(kern, &some, 0, run, e0, n, dst + i * ld, ld);
         for (int64_t k = i; k < i + run && !some.base; k++)
             memset(dst + k * ld, 0, (size_t)n * sizeof *dst);
+    }
+}
+
+static void paged_to_f32(const struct attn__kernels *kern, const struct attn__rows *r, int64_t i0,
+                         int64_t rows, int64_t e0, int64_t n, float *dst, int64_t ld)
+{
+    for (int64_t i = 0, alike; i < rows; i += alike) {
+        struct attn__rows some;
+        alike = attn__rows_alike(r, i0 + i, rows - i, &some);
+        alike_to_f32(kern, &some, i0 + i, alike, e0, n, dst + i * ld, ld);
     }
 }
 

@@ -44,7 +44,10 @@ static void append_table(attn_cache *cache, int64_t n, const struct attn__cache_
         at.score = cell.score;
         t->cell[t->n_cells++] = at;
     }
-    to->lossy |= turn && attn__dtype_stored(attn__cache_group_of(cache, n)->k_dtype);
+    bool closes = attn__cache_closes(cache, n);
+    bool open = closes && attn__cache_open_cells(cache, &from->table[n]) == from->next;
+    to->lossy |= (turn || closes) && !open &&
+                 attn__dtype_stored(attn__cache_group_of(cache, n)->k_dtype);
 }
 
 int32_t attn__cache_append(attn_cache *cache, int64_t seq, int64_t from)

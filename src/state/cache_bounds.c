@@ -69,10 +69,10 @@ static void widen_by(const attn_cache *cache, const struct attn__cache_table *t,
     const struct attn__cache_group *g = attn__cache_group_of(cache, t->number);
     float *low = b->x, *high = b->x + numbers_of(cache, t);
     for (int64_t h = 0; h < g->n_heads; h++) {
-        float scale = attn__cache_k_form(cache, t->number, h).scale;
-        const char *key = attn__cache_k(cache, g, at, h);
+        struct attn__cache_form form = attn__cache_k_form(cache, t->number, at, h);
+        const char *key = attn__cache_k(cache, at, h);
         for (int64_t c = 0; c < cache->c.d; c++, low++, high++) {
-            float x = (float)attn__load_f64(key, c, g->k_dtype) * scale;
+            float x = (float)attn__load_f64(key, c, form.dtype) * form.scale;
             *low = x < *low ? x : *low;
             *high = x > *high ? x : *high;
         }
@@ -143,10 +143,10 @@ bool attn__cache_bounds_hold(const attn_cache *cache, const struct attn__cache_t
         page = page_index(t, t->cell[i].page, page);
         const float *low = bound_of(t, page)->x;
         for (int64_t h = 0; h < g->n_heads; h++) {
-            float scale = attn__cache_k_form(cache, t->number, h).scale;
-            const char *key = attn__cache_k(cache, g, t->cell[i], h);
+            struct attn__cache_form form = attn__cache_k_form(cache, t->number, t->cell[i], h);
+            const char *key = attn__cache_k(cache, t->cell[i], h);
             for (int64_t c = 0; c < cache->c.d; c++, low++) {
-                float x = (float)attn__load_f64(key, c, g->k_dtype) * scale;
+                float x = (float)attn__load_f64(key, c, form.dtype) * form.scale;
                 if (x < low[0] || x > low[n])
                     return false;
             }

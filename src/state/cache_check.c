@@ -33,6 +33,8 @@ static int32_t check_table(const attn_cache *cache, const struct attn__cache_seq
             return broken("positions of a table do not ascend to the end", n);
         if (t->cell[i].slot < 0 || t->cell[i].slot >= cache->c.page_size)
             return broken("a cell is outside of its page", n);
+        if (i > 0 && cache->page[t->cell[i].page].kind < cache->page[t->cell[i - 1].page].kind)
+            return broken("a closed cell is behind an open one", n);
     }
     for (int64_t i = 0; i < t->n_pages; i++) {
         const struct attn__cache_page *page = &cache->page[t->page[i]];
@@ -50,7 +52,7 @@ static int32_t check_table(const attn_cache *cache, const struct attn__cache_seq
             seen[t->cell[c].slot / 64] |= bit;
             cells++;
         }
-        if (page->group != n % cache->c.groups || !page->data)
+        if (page->kind % cache->c.groups != n % cache->c.groups || !page->data)
             return broken("a page is of another group", n);
         if (page->refs == 1 && !page->stale && memcmp(seen, map, bytes) != 0)
             return broken("a page has used slots without a cell", n);
@@ -94,13 +96,13 @@ static int32_t check_refs(const attn_cache *cache, int32_t *refs)
 static int32_t check_lists(const attn_cache *cache)
 {
     int64_t found = 0;
-    for (int64_t g = -1; g < cache->c.groups; g++) {
+    for (int64_t g = -1; g < cache->c.kinds; g++) {
         int64_t n = 0;
         for (int32_t p = g < 0 ? cache->empty : cache->spare[g]; p >= 0;
              p = cache->page[p].next) {
             const struct attn__cache_page *page = &cache->page[p];
             if (page->refs != 0 || (g < 0) != (page->data == NULL) ||
-                (g >= 0 && page->group != g) || ++n > cache->c.pages)
+                (g >= 0 && page->kind != g) || ++n > cache->c.pages)
                 return broken("a page is in the wrong list", p);
         }
         if (g >= 0 && n != cache->n_spare[g])

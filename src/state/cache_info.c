@@ -23,7 +23,7 @@ static int64_t bytes_used(const attn_cache *cache)
     int64_t bytes = 0;
     for (int64_t n = 0; n < cache->c.pages; n++)
         if (cache->page[n].refs > 0)
-            bytes += (int64_t)cache->c.group[cache->page[n].group].page_bytes;
+            bytes += (int64_t)cache->c.group[cache->page[n].kind].page_bytes;
     return bytes;
 }
 
@@ -164,11 +164,11 @@ int32_t attn__cache_read(const attn_cache *cache, int64_t seq, int64_t layer, in
         return status;
     for (int64_t i = 0; i < t->n_cells; i++)
         for (int64_t h = 0; h < g->n_heads; h++) {
-            attn__cache_row_get(cache, attn__cache_k(cache, g, t->cell[i], h),
-                                attn__cache_k_form(cache, table, h), k,
+            attn__cache_row_get(cache, attn__cache_k(cache, t->cell[i], h),
+                                attn__cache_k_form(cache, table, t->cell[i], h), k,
                                 h * k->stride[1] + i * k->stride[2], k->stride[3], cache->c.d);
-            attn__cache_row_get(cache, attn__cache_v(cache, g, t->cell[i], h),
-                                attn__cache_v_form(cache, table, h), v,
+            attn__cache_row_get(cache, attn__cache_v(cache, t->cell[i], h),
+                                attn__cache_v_form(cache, table, t->cell[i], h), v,
                                 h * v->stride[1] + i * v->stride[2], v->stride[3], cache->c.dv);
         }
     return ATTN_OK;

@@ -33,12 +33,12 @@ static void cache_free(attn_cache *cache)
             attn__cache_seq_drop(cache, cache->seq[n]);
     for (int64_t n = 0; cache->page && n < c->pages; n++)
         attn__mem_free(&ctx->mem, cache->page[n].data,
-                       cache->page[n].data ? c->group[cache->page[n].group].page_bytes : 0);
+                       cache->page[n].data ? c->group[cache->page[n].kind].page_bytes : 0);
     unlist(cache, cache->page, c->pages, sizeof *cache->page);
     unlist(cache, cache->map, c->pages * cache->words, sizeof *cache->map);
-    unlist(cache, cache->spare, c->groups, sizeof *cache->spare);
-    unlist(cache, cache->n_spare, c->groups, sizeof *cache->n_spare);
-    unlist(cache, cache->need, c->groups, sizeof *cache->need);
+    unlist(cache, cache->spare, c->kinds, sizeof *cache->spare);
+    unlist(cache, cache->n_spare, c->kinds, sizeof *cache->n_spare);
+    unlist(cache, cache->need, c->kinds, sizeof *cache->need);
     unlist(cache, cache->seq, c->sequences, sizeof *cache->seq);
     unlist(cache, cache->generation, c->sequences, sizeof *cache->generation);
     attn__mem_free(&ctx->mem, c->block, c->bytes);
@@ -61,9 +61,9 @@ int32_t attn__cache_make(struct attn_ctx *ctx, struct attn__cache_config *c, att
     made->words = (c->page_size + 63) / 64;
     made->page = list(made, c->pages, sizeof *made->page);
     made->map = list(made, c->pages * made->words, sizeof *made->map);
-    made->spare = list(made, c->groups, sizeof *made->spare);
-    made->n_spare = list(made, c->groups, sizeof *made->n_spare);
-    made->need = list(made, c->groups, sizeof *made->need);
+    made->spare = list(made, c->kinds, sizeof *made->spare);
+    made->n_spare = list(made, c->kinds, sizeof *made->n_spare);
+    made->need = list(made, c->kinds, sizeof *made->need);
     made->seq = list(made, c->sequences, sizeof *made->seq);
     made->generation = list(made, c->sequences, sizeof *made->generation);
     if (!made->page || !made->map || !made->spare || !made->n_spare || !made->need ||
@@ -73,8 +73,8 @@ int32_t attn__cache_make(struct attn_ctx *ctx, struct attn__cache_config *c, att
     }
     for (int64_t n = 0; n < c->pages; n++)
         made->page[n].next = n + 1 < c->pages ? (int32_t)n + 1 : -1;
-    for (int64_t g = 0; g < c->groups; g++)
-        made->spare[g] = -1;
+    for (int64_t n = 0; n < c->kinds; n++)
+        made->spare[n] = -1;
     *cache = made;
     return ATTN_OK;
 }

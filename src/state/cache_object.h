@@ -7,6 +7,10 @@
  * are counted by the tables that list them; only a table that is alone on a
  * page writes there.
  *
+ * Where keys are kivi a group has two kinds of pages: open ones of floats, which
+ * new tokens go to, and closed ones. The cells of a table are closed ones and
+ * then open ones; cache_close.c moves them from one to the other, 32 at a time.
+ *
  * Every operation looks and computes first, then takes all the memory it will
  * need, and only then changes anything, which can no longer fail. What was
  * taken for nothing stays as spare room that nobody can see.
@@ -21,6 +25,7 @@
 #include <attn/cache.h>
 
 #include "base/ctx.h"
+#include "base/dtype.h"
 #include "problem/paged.h"
 
 /* Keys from position - window + 1 on stay in view, and the first `sink`. */
@@ -45,6 +50,8 @@ struct attn__cache_group {
 /* What a descriptor says; lists live in one block of `bytes`. */
 struct attn__cache_config {
     int64_t layers, heads, groups, d, dv;
+    int64_t kinds;    /* of pages: groups, or twice as many if any keys are kivi */
+    int64_t residual; /* newest tokens that stay floats then */
     int64_t rows; /* layers that own keys */
     int64_t page_size, pages, sequences, max_position;
     int64_t score_rows; /* of a run that WINDOW_SUM adds up, the last ones */
@@ -59,7 +66,9 @@ struct attn__cache_config {
     bool check_data; /* stored types refuse what has no code */
     const int32_t *row; /* [layers]: index of the owner among the owners */
     const bool *owns;   /* [layers] */
-    const struct attn__cache_group *group; /* [groups] */
+    /* [kinds]: groups as they store their rows, and then, of those with keys of
+     * kivi, as the rows of open pages are */
+    const struct attn__cache_group *group;
     const struct attn__cache_rule *rule;   /* [rows][groups] */
     void *block;
     size_t bytes;
@@ -67,7 +76,7 @@ struct attn__cache_config {
 
 struct attn__cache_page {
     char *data; /* NULL: none yet */
-    int32_t group;
+    int32_t kind;
     int32_t refs;
     int32_t n_used; /* bits set in its map */
     int32_t marks;  /* scratch of a sweep */
@@ -135,9 +144,9 @@ struct attn_cache {
     uint64_t *map;                 /* [pages][words]: which slots are used */
     int64_t words;
     int32_t empty;   /* pages without memory */
-    int32_t *spare;  /* [groups]: pages with memory that nobody uses */
+    int32_t *spare;  /* [kinds]: pages with memory that nobody uses */
     int64_t *n_spare;
-    int64_t *need;   /* [groups]: scratch of whoever takes pages */
+    int64_t *need;   /* [kinds]: scratch of whoever takes pages */
 
     struct attn__cache_seq **seq; /* [sequences], NULL: free */
     int32_t *generation;          /* of the last sequence in the slot */
@@ -182,6 +191,18 @@ static inline const struct attn__cache_group *attn__cache_group_of(const attn_ca
     return &cache->c.group[table % cache->c.groups];
 }
 
+static inline bool attn__cache_closes(const attn_cache *cache, int64_t table)
+{
+    return attn__dtype_kivi(attn__cache_group_of(cache, table)->k_dtype) != 0;
+}
+
+/* The kind of the pages that new cells of a table go to. */
+static inline int32_t attn__cache_open_kind(const attn_cache *cache, int64_t table)
+{
+    int64_t group = table % cache->c.groups;
+    return (int32_t)(group + (attn__cache_closes(cache, table) ? cache->c.groups : 0));
+}
+
 /* ---- cache_pool.c */
 
 static inline bool attn__cache_sole(const attn_cache *cache, int32_t page)
@@ -194,25 +215,35 @@ static inline uint64_t *attn__cache_map(const attn_cache *cache, int32_t page)
     return cache->map + page * cache->words;
 }
 
-/* Memory for need[g] pages of each group besides those in use. The sum has
+/* Memory for need[n] pages of each kind besides those in use. The sum has
  * been found to fit. */
 int32_t attn__cache_pool_reserve(attn_cache *cache);
 /* ATTN_ERR_FULL if the sum of need[] does not fit. */
 int32_t attn__cache_pool_fits(attn_cache *cache, const char *what);
 /* A page that was reserved, with one reference and no slot used. */
-int32_t attn__cache_pool_take(attn_cache *cache, int64_t group);
+int32_t attn__cache_pool_take(attn_cache *cache, int64_t kind);
 void attn__cache_pool_give(attn_cache *cache, int32_t page);
 
-/* Rows of a head of a group's page. */
-static inline char *attn__cache_k(const attn_cache *cache, const struct attn__cache_group *g,
-                                  struct attn__cache_cell at, int64_t head)
+/* How the rows of a cell are stored. */
+static inline const struct attn__cache_group *attn__cache_stored(const attn_cache *cache,
+                                                                 struct attn__cache_cell at)
 {
-    return cache->page[at.page].data + (size_t)head * g->k_head + (size_t)at.slot * g->k_row;
+    return &cache->c.group[cache->page[at.page].kind];
 }
 
-static inline char *attn__cache_v(const attn_cache *cache, const struct attn__cache_group *g,
-                                  struct attn__cache_cell at, int64_t head)
+/* The rows of a cell, of the head with this index in the group. */
+static inline char *attn__cache_k(const attn_cache *cache, struct attn__cache_cell at,
+                                  int64_t head)
 {
+    const struct attn__cache_group *g = attn__cache_stored(cache, at);
+    return cache->page[at.page].data + (size_t)head * g->k_head +
+           attn__dtype_key_at(g->k_dtype, (int64_t)g->k_row, at.slot);
+}
+
+static inline char *attn__cache_v(const attn_cache *cache, struct attn__cache_cell at,
+                                  int64_t head)
+{
+    const struct attn__cache_group *g = attn__cache_stored(cache, at);
     return cache->page[at.page].data + g->v_at + (size_t)head * g->v_head +
            (size_t)at.slot * g->v_row;
 }
@@ -223,18 +254,24 @@ static inline char *attn__cache_v(const attn_cache *cache, const struct attn__ca
 int32_t attn__cache_table_grow(attn_cache *cache, struct attn__cache_table *t, int64_t cells,
                                int64_t pages);
 void attn__cache_table_free(attn_cache *cache, int64_t table, struct attn__cache_table *t);
-/* Pages needed for n more cells; *copy: the tail page is shared and open, so
- * its cells move first. */
-int64_t attn__cache_table_plan(const attn_cache *cache, const struct attn__cache_table *t,
-                               int64_t n, bool *copy);
-/* The first free slot of the pages that are the table's alone, from the page
- * with index *from on, which becomes that of its page; takes a page if there is
- * none. */
+/* What n more cells need: pages that they go to, and closed ones for those that
+ * their commit closes. copy: the tail page is shared and has room, so its cells
+ * move first. */
+struct attn__cache_plan {
+    int64_t pages, closed;
+    bool copy;
+};
+
+struct attn__cache_plan attn__cache_table_plan(const attn_cache *cache,
+                                               const struct attn__cache_table *t, int64_t n);
+/* The first free slot of pages for new cells that are the table's alone, from
+ * the page with index *from on, which becomes that of its page; takes a page if
+ * there is none. */
 struct attn__cache_cell attn__cache_table_slot(attn_cache *cache, struct attn__cache_table *t,
                                                int64_t *from);
 /* Appends a page, which was reserved. */
-void attn__cache_table_add(attn_cache *cache, struct attn__cache_table *t);
-/* Copies the rows of one cell. */
+void attn__cache_table_add(attn_cache *cache, struct attn__cache_table *t, int32_t kind);
+/* Copies the rows of one cell to another, which is of the same kind or open. */
 void attn__cache_table_copy(const attn_cache *cache, int64_t table, struct attn__cache_cell from,
                             struct attn__cache_cell to);
 /* Gives pages without cells back and frees the slots of those that went.
@@ -272,9 +309,17 @@ struct attn__cache_form {
     float scale;
 };
 
-/* Of the head with this index in the group of a table. */
-struct attn__cache_form attn__cache_k_form(const attn_cache *cache, int64_t table, int64_t head);
-struct attn__cache_form attn__cache_v_form(const attn_cache *cache, int64_t table, int64_t head);
+/* Of a cell of a table, and the head with this index in its group. */
+struct attn__cache_form attn__cache_k_form(const attn_cache *cache, int64_t table,
+                                           struct attn__cache_cell at, int64_t head);
+struct attn__cache_form attn__cache_v_form(const attn_cache *cache, int64_t table,
+                                           struct attn__cache_cell at, int64_t head);
+
+/* n numbers of a row to floats, and from floats to any but keys of kivi. */
+void attn__cache_row_widen(const attn_cache *cache, struct attn__cache_form form, const void *row,
+                           int64_t n, float *dst);
+void attn__cache_row_narrow(const attn_cache *cache, struct attn__cache_form form, void *row,
+                            const float *src, int64_t n);
 
 /* n elements between a stored row and a caller's, `step` elements apart from
  * `at` on. */
@@ -292,12 +337,35 @@ void attn__cache_row_fold(const attn_cache *cache, int64_t table, struct attn__c
  * the numbers that attn__cache_turn_room says, of stored types. */
 void attn__cache_row_turn(const attn_cache *cache, int64_t table, struct attn__cache_cell at,
                           const double *turn, float *room);
+/* The same of a key of a type that tensors have, from channel `first` on. */
+void attn__cache_turn(const attn_cache *cache, void *key, int32_t dtype, int64_t first,
+                      const double *turn);
 /* The numbers that turning changes, up to the end of a block. */
 int64_t attn__cache_turn_room(const attn_cache *cache);
 
 /* Cosines and sines of a turn by `delta` positions, and behind them that room:
  * *bytes from the allocator; NULL: no memory. */
 double *attn__cache_turn_make(const attn_cache *cache, int64_t delta, size_t *bytes);
+
+/* ---- cache_close.c: tables whose keys are kivi */
+
+/* How many cells at the end of a table are in open pages; 0 of other tables. */
+int64_t attn__cache_open_cells(const attn_cache *cache, const struct attn__cache_table *t);
+/* Pages for the blocks that a commit of n more cells closes at most. */
+int64_t attn__cache_close_plan(const attn_cache *cache, const struct attn__cache_table *t,
+                               int64_t n);
+/* Closes the oldest open cells; false if there were too few. */
+bool attn__cache_close(attn_cache *cache, struct attn__cache_table *t);
+/* The first slot of a block without a cell, in a closed page that is the table's
+ * alone; it takes a page if there is none. *from as for attn__cache_table_slot. */
+struct attn__cache_cell attn__cache_close_block(attn_cache *cache, struct attn__cache_table *t,
+                                                int64_t *from);
+/* How many of the closed cells n..end-1 are in the same block as cell n. */
+int64_t attn__cache_block_cells(const struct attn__cache_table *t, int64_t n, int64_t end);
+/* Turns the keys of closed cells from index `at` on, whose blocks are rounded
+ * anew. Returns the index of the first cell behind `at` that is open. */
+int64_t attn__cache_close_turn(attn_cache *cache, struct attn__cache_table *t, int64_t at,
+                               const double *turn, float *room);
 
 /*
  * The functions of <attn/cache.h> with pointers checked and the cache open.

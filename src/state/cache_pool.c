@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The pages of a cache. Their memory is taken when it is first needed and kept
- * for the group; a group that runs out takes a page from what others have
- * spare, so that there are never more pages than the descriptor says.
+ * for their kind; a kind that runs out takes a page from what others have
+ * spare, so that there are never more pages than the descriptor says. A step
+ * needs many large open pages for what its commit closes: of those no more are
+ * kept than every table will want for its next token.
  */
 #include "state/cache_object.h"
 
@@ -25,25 +27,29 @@ static void push(attn_cache *cache, int32_t *list, int32_t page)
     *list = page;
 }
 
-/* Takes the memory of a page that no group needs, for another to have. */
+/* A spare page gives its memory back. */
+static void drop_spare(attn_cache *cache, int64_t kind)
+{
+    int32_t page = pop(cache, &cache->spare[kind]);
+    cache->n_spare[kind]--;
+    attn__mem_free(&cache->ctx->mem, cache->page[page].data, cache->c.group[kind].page_bytes);
+    cache->page[page].data = NULL;
+    push(cache, &cache->empty, page);
+}
+
+/* Takes the memory of a page that no kind needs, for another to have. */
 static void rob(attn_cache *cache)
 {
-    for (int64_t g = 0; g < cache->c.groups; g++) {
-        if (cache->n_spare[g] <= cache->need[g])
-            continue;
-        int32_t page = pop(cache, &cache->spare[g]);
-        cache->n_spare[g]--;
-        attn__mem_free(&cache->ctx->mem, cache->page[page].data, cache->c.group[g].page_bytes);
-        cache->page[page].data = NULL;
-        push(cache, &cache->empty, page);
-        return;
-    }
+    int64_t kind = 0;
+    while (cache->n_spare[kind] <= cache->need[kind])
+        kind++;
+    drop_spare(cache, kind);
 }
 
 int32_t attn__cache_pool_fits(attn_cache *cache, const char *what)
 {
     int64_t sum = 0;
-    for (int64_t g = 0; g < cache->c.groups; g++)
+    for (int64_t g = 0; g < cache->c.kinds; g++)
         if (!attn__add_i64(sum, cache->need[g], &sum))
             sum = INT64_MAX;
     if (sum <= cache->c.pages - cache->pages_used)
@@ -56,7 +62,7 @@ int32_t attn__cache_pool_fits(attn_cache *cache, const char *what)
 
 int32_t attn__cache_pool_reserve(attn_cache *cache)
 {
-    for (int64_t g = 0; g < cache->c.groups; g++) {
+    for (int64_t g = 0; g < cache->c.kinds; g++) {
         const struct attn__cache_group *group = &cache->c.group[g];
         while (cache->n_spare[g] < cache->need[g]) {
             if (cache->empty < 0)
@@ -65,7 +71,7 @@ int32_t attn__cache_pool_reserve(attn_cache *cache)
             page->data = attn__mem_alloc(&cache->ctx->mem, group->page_bytes, 64);
             if (!page->data)
                 return ATTN_ERR_NOMEM;
-            page->group = (int32_t)g;
+            page->kind = (int32_t)g;
             push(cache, &cache->spare[g], pop(cache, &cache->empty));
             cache->n_spare[g]++;
         }
@@ -73,11 +79,11 @@ int32_t attn__cache_pool_reserve(attn_cache *cache)
     return ATTN_OK;
 }
 
-int32_t attn__cache_pool_take(attn_cache *cache, int64_t group)
+int32_t attn__cache_pool_take(attn_cache *cache, int64_t kind)
 {
-    int32_t n = pop(cache, &cache->spare[group]);
+    int32_t n = pop(cache, &cache->spare[kind]);
     struct attn__cache_page *page = &cache->page[n];
-    cache->n_spare[group]--;
+    cache->n_spare[kind]--;
     page->refs = 1;
     page->n_used = 0;
     page->stale = false;
@@ -94,7 +100,10 @@ void attn__cache_pool_give(attn_cache *cache, int32_t n)
     page->stale = true;
     if (--page->refs > 0)
         return;
+    int64_t kind = page->kind;
     cache->pages_used--;
-    push(cache, &cache->spare[page->group], n);
-    cache->n_spare[page->group]++;
+    push(cache, &cache->spare[kind], n);
+    cache->n_spare[kind]++;
+    if (kind >= cache->c.groups && cache->n_spare[kind] > cache->c.rows * cache->n_seqs)
+        drop_spare(cache, kind);
 }

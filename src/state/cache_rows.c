@@ -30,22 +30,23 @@ static struct attn__cache_form form_of(const attn_cache *cache, int64_t table, i
                                                : 1.0f};
 }
 
-struct attn__cache_form attn__cache_k_form(const attn_cache *cache, int64_t table, int64_t head)
+struct attn__cache_form attn__cache_k_form(const attn_cache *cache, int64_t table,
+                                           struct attn__cache_cell at, int64_t head)
 {
-    return form_of(cache, table, head, attn__cache_group_of(cache, table)->k_dtype,
+    return form_of(cache, table, head, attn__dtype_keys(attn__cache_stored(cache, at)->k_dtype),
                    cache->c.k_scale);
 }
 
-struct attn__cache_form attn__cache_v_form(const attn_cache *cache, int64_t table, int64_t head)
+struct attn__cache_form attn__cache_v_form(const attn_cache *cache, int64_t table,
+                                           struct attn__cache_cell at, int64_t head)
 {
-    return form_of(cache, table, head, attn__cache_group_of(cache, table)->v_dtype,
-                   cache->c.v_scale);
+    return form_of(cache, table, head, attn__cache_stored(cache, at)->v_dtype, cache->c.v_scale);
 }
 
-/* n numbers of a stored type to floats; and a row of any type from floats. */
-static void widen(const struct attn__kernels *kern, struct attn__cache_form form, const void *row,
-                  int64_t n, float *dst)
+void attn__cache_row_widen(const attn_cache *cache, struct attn__cache_form form, const void *row,
+                           int64_t n, float *dst)
 {
+    const struct attn__kernels *kern = cache->ctx->kernels;
     switch (form.dtype) {
     case ATTN_DTYPE_FP8_E4M3:
         kern->cvt_e4m3_f32(dst, n, row, 0, 1, n, form.scale);
@@ -56,15 +57,24 @@ static void widen(const struct attn__kernels *kern, struct attn__cache_form form
     case ATTN_DTYPE_Q8_0:
         kern->cvt_q8_0_f32(dst, n, row, 0, 1, n);
         break;
-    default:
+    case ATTN_DTYPE_Q4_0:
         kern->cvt_q4_0_f32(dst, n, row, 0, 1, n);
+        break;
+    case ATTN_DTYPE_KIVI4:
+    case ATTN_DTYPE_KIVI2:
+        kern->cvt_kivi_f32(dst, n, row, 0, 1, n, attn__dtype_kivi(form.dtype));
+        break;
+    default:
+        for (int64_t i = 0; i < n; i++)
+            dst[i] = (float)attn__load_f64(row, i, form.dtype);
         break;
     }
 }
 
-static void narrow(const struct attn__kernels *kern, struct attn__cache_form form, void *row,
-                   const float *src, int64_t n)
+void attn__cache_row_narrow(const attn_cache *cache, struct attn__cache_form form, void *row,
+                            const float *src, int64_t n)
 {
+    const struct attn__kernels *kern = cache->ctx->kernels;
     switch (form.dtype) {
     case ATTN_DTYPE_F16:
         kern->cvt_f32_f16(row, n, src, n, 1, n);
@@ -84,6 +94,10 @@ static void narrow(const struct attn__kernels *kern, struct attn__cache_form for
     case ATTN_DTYPE_Q4_0:
         kern->cvt_f32_q4_0(row, 0, src, n, 1, n);
         break;
+    case ATTN_DTYPE_KIVI4:
+    case ATTN_DTYPE_KIVI2:
+        kern->cvt_f32_kivi(row, 0, src, n, 1, n, attn__dtype_kivi(form.dtype));
+        break;
     default:
         memcpy(row, src, (size_t)n * sizeof *src);
         break;
@@ -93,7 +107,6 @@ static void narrow(const struct attn__kernels *kern, struct attn__cache_form for
 void attn__cache_row_put(const attn_cache *cache, char *row, struct attn__cache_form form,
                          const attn_tensor *t, int64_t at, int64_t step, int64_t n)
 {
-    const struct attn__kernels *kern = cache->ctx->kernels;
     size_t size = attn__dtype_size(t->dtype);
     const char *from = (const char *)t->data + at * (int64_t)size;
     bool dense = step == 1 || n == 1;
@@ -102,7 +115,7 @@ void attn__cache_row_put(const attn_cache *cache, char *row, struct attn__cache_
         return;
     }
     if (dense && t->dtype == ATTN_DTYPE_F32 && (uintptr_t)from % size == 0) {
-        narrow(kern, form, row, (const float *)(const void *)from, n);
+        attn__cache_row_narrow(cache, form, row, (const float *)(const void *)from, n);
         return;
     }
     if (!attn__dtype_stored(form.dtype)) {
@@ -116,7 +129,7 @@ void attn__cache_row_put(const attn_cache *cache, char *row, struct attn__cache_
         int64_t m = n - i < PIECE ? n - i : PIECE;
         for (int64_t c = 0; c < m; c++)
             piece[c] = (float)attn__load_f64(t->data, at + (i + c) * step, t->dtype);
-        narrow(kern, form, row, piece, m);
+        attn__cache_row_narrow(cache, form, row, piece, m);
         row += attn__dtype_row(form.dtype, m);
     }
 }
@@ -137,7 +150,7 @@ void attn__cache_row_get(const attn_cache *cache, const char *row, struct attn__
     for (int64_t i = 0; i < n; i += PIECE) {
         float piece[PIECE];
         int64_t m = n - i < PIECE ? n - i : PIECE;
-        widen(cache->ctx->kernels, form, row, m, piece);
+        attn__cache_row_widen(cache, form, row, m, piece);
         for (int64_t c = 0; c < m; c++)
             attn__store_f64(t->data, at + (i + c) * step, t->dtype, piece[c]);
         row += attn__dtype_row(form.dtype, m);
@@ -147,8 +160,10 @@ void attn__cache_row_get(const attn_cache *cache, const char *row, struct attn__
 /* The largest magnitude whose factor a half can hold; fp8 takes all. */
 static double most_of(int32_t dtype)
 {
-    return dtype == ATTN_DTYPE_Q8_0 ? 127 * 65504.0 : dtype == ATTN_DTYPE_Q4_0 ? 8 * 65504.0
-                                                                              : INFINITY;
+    return dtype == ATTN_DTYPE_Q8_0   ? 127 * 65504.0
+           : dtype == ATTN_DTYPE_Q4_0 ? 8 * 65504.0
+           : attn__dtype_kivi(dtype)  ? 65504.0
+                                      : INFINITY;
 }
 
 int32_t attn__cache_row_check(const char *name, int32_t dtype, const attn_tensor *t, int64_t at,
@@ -172,10 +187,10 @@ void attn__cache_row_fold(const attn_cache *cache, int64_t table, struct attn__c
     const struct attn__cache_group *g = attn__cache_group_of(cache, table);
     for (int64_t h = 0; h < g->n_heads; h++)
         for (int64_t i = 0; i < cache->c.d; i++)
-            *sums++ += attn__load_f64(attn__cache_k(cache, g, from, h), i, g->k_dtype);
+            *sums++ += attn__load_f64(attn__cache_k(cache, from, h), i, g->k_dtype);
     for (int64_t h = 0; h < g->n_heads; h++)
         for (int64_t i = 0; i < cache->c.dv; i++)
-            *sums++ += attn__load_f64(attn__cache_v(cache, g, from, h), i, g->v_dtype);
+            *sums++ += attn__load_f64(attn__cache_v(cache, from, h), i, g->v_dtype);
 }
 
 /* The block that the first turned channel is in begins here. */
@@ -187,7 +202,8 @@ static int64_t turn_begin(const attn_cache *cache)
 int64_t attn__cache_turn_room(const attn_cache *cache)
 {
     int64_t end = (cache->c.rope_from + cache->c.rope_dim + 31) / 32 * 32;
-    return end - turn_begin(cache);
+    return cache->c.kinds > cache->c.groups ? ATTN__KIVI_ROWS * cache->c.d
+                                            : end - turn_begin(cache);
 }
 
 double *attn__cache_turn_make(const attn_cache *cache, int64_t delta, size_t *bytes)
@@ -201,30 +217,35 @@ double *attn__cache_turn_make(const attn_cache *cache, int64_t delta, size_t *by
     return turn;
 }
 
+void attn__cache_turn(const attn_cache *cache, void *key, int32_t dtype, int64_t first,
+                      const double *turn)
+{
+    int64_t half = cache->c.rope_dim / 2;
+    bool apart = cache->c.pairing == ATTN_ROPE_HALF;
+    for (int64_t c = 0; c < half; c++) {
+        int64_t i = first + (apart ? c : 2 * c), j = first + (apart ? half + c : 2 * c + 1);
+        double x = attn__load_f64(key, i, dtype), y = attn__load_f64(key, j, dtype);
+        attn__store_f64(key, i, dtype, x * turn[c] - y * turn[half + c]);
+        attn__store_f64(key, j, dtype, y * turn[c] + x * turn[half + c]);
+    }
+}
+
 void attn__cache_row_turn(const attn_cache *cache, int64_t table, struct attn__cache_cell at,
                           const double *turn, float *room)
 {
-    const struct attn__cache_group *g = attn__cache_group_of(cache, table);
-    bool stored = attn__dtype_stored(g->k_dtype);
-    int64_t half = cache->c.rope_dim / 2, begin = turn_begin(cache);
+    const struct attn__cache_group *g = attn__cache_stored(cache, at);
+    int64_t begin = turn_begin(cache);
     int64_t span = attn__min_i64(attn__cache_turn_room(cache), cache->c.d - begin);
-    int64_t first = cache->c.rope_from - (stored ? begin : 0);
-    bool apart = cache->c.pairing == ATTN_ROPE_HALF;
-    int32_t dtype = stored ? ATTN_DTYPE_F32 : g->k_dtype;
     for (int64_t h = 0; h < g->n_heads; h++) {
-        char *row = attn__cache_k(cache, g, at, h);
-        char *block = row + attn__dtype_row(g->k_dtype, begin);
-        void *numbers = stored ? (void *)room : row;
-        struct attn__cache_form form = attn__cache_k_form(cache, table, h);
-        if (stored)
-            widen(cache->ctx->kernels, form, block, span, room);
-        for (int64_t c = 0; c < half; c++) {
-            int64_t i = first + (apart ? c : 2 * c), j = first + (apart ? half + c : 2 * c + 1);
-            double x = attn__load_f64(numbers, i, dtype), y = attn__load_f64(numbers, j, dtype);
-            attn__store_f64(numbers, i, dtype, x * turn[c] - y * turn[half + c]);
-            attn__store_f64(numbers, j, dtype, y * turn[c] + x * turn[half + c]);
+        char *row = attn__cache_k(cache, at, h);
+        if (!attn__dtype_stored(g->k_dtype)) {
+            attn__cache_turn(cache, row, g->k_dtype, cache->c.rope_from, turn);
+            continue;
         }
-        if (stored)
-            narrow(cache->ctx->kernels, form, block, room, span);
+        char *block = row + attn__dtype_row(g->k_dtype, begin);
+        struct attn__cache_form form = attn__cache_k_form(cache, table, at, h);
+        attn__cache_row_widen(cache, form, block, span, room);
+        attn__cache_turn(cache, room, ATTN_DTYPE_F32, cache->c.rope_from - begin, turn);
+        attn__cache_row_narrow(cache, form, block, room, span);
     }
 }

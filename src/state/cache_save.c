@@ -11,6 +11,11 @@
  *         then its score as f32 where there are such, then its rows; sums as
  *         f64 where the rule folds
  *
+ * Where keys are kivi closed cells come first, block by block: a u32 that says
+ * which of its 32 slots have a cell, the steps and minima of its channels, and
+ * the cells, with codes for keys; then a u32 0, and open cells with rows of
+ * floats.
+ *
  * Pages do not show, so that a cache with others can load it. Whoever made the
  * bytes may have made their checksums too: everything is looked at before it
  * is believed, and all of it before anything changes.
@@ -114,32 +119,107 @@ static int64_t sums_of(const attn_cache *cache, int64_t table)
     return attn__cache_group_of(cache, table)->n_heads * (cache->c.d + cache->c.dv);
 }
 
-/* Of what follows a cell's position: its score, where it has one, and rows. */
+/* Of what follows an open cell's position: its score, where it has one, and rows. */
 static size_t row_bytes(const attn_cache *cache, int64_t table)
+{
+    const struct attn__cache_group *g = &cache->c.group[attn__cache_open_kind(cache, table)];
+    size_t score = attn__cache_tracks(cache, table) ? 4 : 0;
+    return (size_t)g->n_heads * (g->k_row + g->v_bytes) + score;
+}
+
+/* Position and score. */
+static void put_cell(struct out *o, const attn_cache *cache, int64_t n, struct attn__cache_cell at)
+{
+    put_i64(o, at.pos);
+    if (attn__cache_tracks(cache, n)) {
+        uint32_t bits;
+        memcpy(&bits, &at.score, sizeof bits);
+        put_u64(o, bits, 4);
+    }
+}
+
+/* Parts of a block of keys: of 32 channels the steps and minima, or the codes of
+ * a row, of all heads. Of a saved table, where they are and how many bytes. */
+enum { FACTORS = 128, CODES = 4 /* bytes for each bit */ };
+
+static char *block_part(const attn_cache *cache, struct attn__cache_cell at, int64_t part,
+                        bool codes, size_t *bytes)
+{
+    int64_t each = cache->c.d / ATTN__KIVI_ROWS;
+    int32_t bits = attn__dtype_kivi(attn__cache_stored(cache, at)->k_dtype);
+    char *block = attn__cache_k(cache, at, part / each);
+    char *from = (char *)attn__kivi_block(block) + part % each * attn__kivi_bytes(bits);
+    *bytes = codes ? (size_t)(CODES * bits) : FACTORS;
+    return codes ? from + FACTORS + attn__kivi_row(block) * CODES * bits : from;
+}
+
+static int64_t block_parts(const attn_cache *cache, int64_t table)
+{
+    return attn__cache_group_of(cache, table)->n_heads * cache->c.d / ATTN__KIVI_ROWS;
+}
+
+/* What a block has for itself, and each of its cells behind the position. */
+static size_t block_bytes(const attn_cache *cache, int64_t table)
+{
+    return (size_t)block_parts(cache, table) * FACTORS;
+}
+
+static size_t closed_bytes(const attn_cache *cache, int64_t table)
 {
     const struct attn__cache_group *g = attn__cache_group_of(cache, table);
     size_t score = attn__cache_tracks(cache, table) ? 4 : 0;
-    return (size_t)g->n_heads * (g->k_row + g->v_bytes) + score;
+    size_t codes = (size_t)(block_parts(cache, table) * CODES * attn__dtype_kivi(g->k_dtype));
+    return score + codes + (size_t)g->n_heads * g->v_bytes;
+}
+
+/* The block of cells i..i+n-1. */
+static void put_block(struct out *o, const attn_cache *cache, const struct attn__cache_table *t,
+                      int64_t i, int64_t n)
+{
+    const struct attn__cache_cell *cell = t->cell + i;
+    const struct attn__cache_group *g = attn__cache_stored(cache, *cell);
+    int64_t parts = block_parts(cache, t->number);
+    uint32_t used = 0;
+    size_t bytes;
+    for (int64_t c = 0; c < n; c++)
+        used |= UINT32_C(1) << cell[c].slot % ATTN__KIVI_ROWS;
+    put_u64(o, used, 4);
+    for (int64_t p = 0; p < parts; p++) {
+        const char *factors = block_part(cache, *cell, p, false, &bytes);
+        put(o, factors, bytes);
+    }
+    for (int64_t c = 0; c < n; c++) {
+        put_cell(o, cache, t->number, cell[c]);
+        for (int64_t p = 0; p < parts; p++) {
+            const char *codes = block_part(cache, cell[c], p, true, &bytes);
+            put(o, codes, bytes);
+        }
+        for (int64_t h = 0; h < g->n_heads; h++)
+            put(o, attn__cache_v(cache, cell[c], h), g->v_bytes);
+    }
 }
 
 static void put_table(struct out *o, const attn_cache *cache, int64_t n,
                       const struct attn__cache_table *t)
 {
-    const struct attn__cache_group *g = attn__cache_group_of(cache, n);
+    const struct attn__cache_group *g = &cache->c.group[attn__cache_open_kind(cache, n)];
     const int64_t head[] = {t->n_cells, t->lost_end, t->pruned_at, t->n_folded};
+    bool closes = attn__cache_closes(cache, n);
+    int64_t closed = closes ? t->n_cells - attn__cache_open_cells(cache, t) : 0;
     for (int i = 0; i < 4; i++)
         put_i64(o, head[i]);
-    for (int64_t i = 0; i < t->n_cells; i++) {
-        put_i64(o, t->cell[i].pos);
-        if (attn__cache_tracks(cache, n)) {
-            uint32_t bits;
-            memcpy(&bits, &t->cell[i].score, sizeof bits);
-            put_u64(o, bits, 4);
-        }
+    for (int64_t i = 0, cells; i < closed; i += cells) {
+        cells = attn__cache_block_cells(t, i, closed);
+        put_block(o, cache, t, i, cells);
+    }
+    if (closes)
+        put_u64(o, 0, 4);
+    for (int64_t i = closed; i < t->n_cells; i++) {
+        put_cell(o, cache, n, t->cell[i]);
         for (int64_t h = 0; h < g->n_heads; h++)
-            put(o, attn__cache_k(cache, g, t->cell[i], h), g->k_row);
+            put(o, attn__cache_k(cache, t->cell[i], h), g->k_row);
         for (int64_t h = 0; h < g->n_heads; h++)
-            put(o, attn__cache_v(cache, g, t->cell[i], h), g->v_bytes);
+            put(o, attn__cache_v(cache, t->cell[i], h), g->v_bytes);
     }
     if (t->fold)
         put_f64s(o, t->fold, sums_of(cache, n));
@@ -174,13 +254,9 @@ static size_t description_bytes(const attn_cache *cache)
 
 static size_t body_bytes(const attn_cache *cache, const struct attn__cache_seq *s)
 {
-    size_t bytes = SEQ;
-    for (int64_t n = 0; n < attn__cache_tables(cache); n++) {
-        const struct attn__cache_table *t = &s->table[n];
-        bytes += TABLE + (size_t)t->n_cells * (8 + row_bytes(cache, n)) +
-                 (t->fold ? (size_t)sums_of(cache, n) * 8 : 0);
-    }
-    return bytes;
+    struct out o = {0};
+    put_body(&o, cache, s);
+    return o.n;
 }
 
 int32_t attn__cache_save(const attn_cache *cache, int64_t seq, void *buf, size_t len,
@@ -305,39 +381,86 @@ static int32_t open_body(const attn_cache *cache, const void *buf, size_t len, s
     return check_description(cache, description, bytes);
 }
 
+/* Cells of a table: all, those that are closed, and the blocks these are in. */
+struct counts {
+    int64_t cells, closed, blocks;
+};
+
+/* Positions of n cells, each with `rows` bytes behind it: they ascend from *pos
+ * to below `next`. */
+static bool check_positions(struct in *in, int64_t n, size_t rows, int64_t next, int64_t *pos)
+{
+    for (int64_t i = 0; i < n && !in->short_of; i++) {
+        int64_t found = get_i64(in);
+        if (found <= *pos || found >= next)
+            return false;
+        *pos = found;
+        (void)take(in, rows);
+    }
+    return true;
+}
+
+/* The blocks of a table, up to the 0 behind them. */
+static int32_t check_saved_blocks(const attn_cache *cache, int64_t n, int64_t next, struct in *in,
+                                  struct counts *count, int64_t *pos)
+{
+    for (uint32_t used; (used = (uint32_t)get_u64(in, 4)) != 0; count->blocks++) {
+        int64_t cells = __builtin_popcount(used);
+        count->closed += cells;
+        if (count->closed > count->cells)
+            return corrupt("blocks have more tokens than their list");
+        (void)take(in, block_bytes(cache, n));
+        if (!check_positions(in, cells, closed_bytes(cache, n), next, pos))
+            return corrupt("positions do not ascend to the length");
+    }
+    return ATTN_OK;
+}
+
 /* One table of a body, looked at: positions ascend below `next`, marks are in
  * range, and nothing was dropped where nothing can be. */
 static int32_t check_saved_table(const attn_cache *cache, int64_t n, int64_t next, struct in *in,
-                                 int64_t *cells)
+                                 struct counts *count)
 {
     const struct attn__cache_rule *rule = &cache->c.rule[n];
-    size_t rows = row_bytes(cache, n);
+    bool closes = attn__cache_closes(cache, n);
+    size_t rows = row_bytes(cache, n), least = closes ? closed_bytes(cache, n) : rows;
     int64_t most = cache->c.max_position, pos = -1;
-    *cells = get_i64(in);
+    *count = (struct counts){.cells = get_i64(in)};
     int64_t lost_end = get_i64(in), pruned_at = get_i64(in), n_folded = get_i64(in);
-    if (in->short_of || *cells < 0 || (uint64_t)*cells > in->left / (8 + rows))
+    if (in->short_of || count->cells < 0 || (uint64_t)count->cells > in->left / (8 + least))
         return corrupt("a list is longer than what follows");
     if (lost_end < 0 || lost_end > most || pruned_at < 0 || pruned_at > most || n_folded < 0 ||
         n_folded > most || (n_folded > 0 && !rule->fold) ||
         (rule->window == ATTN_UNBOUNDED ? lost_end > 0 : pruned_at > 0))
         return corrupt("what was dropped cannot be");
-    for (int64_t i = 0; i < *cells; i++) {
-        int64_t found = get_i64(in);
-        if (found <= pos || found >= next)
-            return corrupt("positions do not ascend to the length");
-        pos = found;
-        (void)take(in, rows);
-    }
+    int32_t status = closes ? check_saved_blocks(cache, n, next, in, count, &pos) : ATTN_OK;
+    if (status != ATTN_OK)
+        return status;
+    if (!check_positions(in, count->cells - count->closed, rows, next, &pos))
+        return corrupt("positions do not ascend to the length");
     if (rule->fold)
         (void)take(in, (size_t)sums_of(cache, n) * 8);
     return in->short_of ? corrupt("a list is cut off") : ATTN_OK;
 }
 
-/* The whole body; need[] gets the pages of each group. */
+/* Pages for the open cells and for the blocks of a table. */
+static int64_t open_pages(const attn_cache *cache, const struct counts *count)
+{
+    int64_t open = count->cells - count->closed, page = cache->c.page_size;
+    return open / page + (open % page > 0);
+}
+
+static int64_t closed_pages(const attn_cache *cache, const struct counts *count)
+{
+    int64_t page = cache->c.page_size;
+    return count->blocks > 0 ? (count->blocks * ATTN__KIVI_ROWS - 1) / page + 1 : 0;
+}
+
+/* The whole body; need[] gets the pages of each kind. */
 static int32_t check_saved_body(attn_cache *cache, struct in in)
 {
-    int64_t next = get_i64(&in), last = get_i64(&in), lossy = get_i64(&in), cells;
-    for (int64_t g = 0; g < cache->c.groups; g++)
+    int64_t next = get_i64(&in), last = get_i64(&in), lossy = get_i64(&in);
+    for (int64_t g = 0; g < cache->c.kinds; g++)
         cache->need[g] = 0;
     if (in.short_of || next < 0 || last < 0 || lossy < 0 || lossy > 1)
         return corrupt("its ends are no positions");
@@ -346,11 +469,12 @@ static int32_t check_saved_body(attn_cache *cache, struct in in)
                                "the saved sequence reaches to %" PRId64 ", expected at most %"
                                PRId64, attn__max_i64(next, last), cache->c.max_position);
     for (int64_t n = 0; n < attn__cache_tables(cache); n++) {
-        int32_t status = check_saved_table(cache, n, next, &in, &cells);
+        struct counts count;
+        int32_t status = check_saved_table(cache, n, next, &in, &count);
         if (status != ATTN_OK)
             return status;
-        cache->need[n % cache->c.groups] +=
-            cells / cache->c.page_size + (cells % cache->c.page_size > 0);
+        cache->need[attn__cache_open_kind(cache, n)] += open_pages(cache, &count);
+        cache->need[n % cache->c.groups] += closed_pages(cache, &count);
     }
     return in.left == 0 ? ATTN_OK : corrupt("there is more than its lists");
 }
@@ -358,39 +482,91 @@ static int32_t check_saved_body(attn_cache *cache, struct in in)
 /* Room for all that the body has. */
 static int32_t grow_to_body(attn_cache *cache, struct attn__cache_seq *s, struct in in)
 {
-    (void)take(&in, SEQ);
+    int64_t next = get_i64(&in);
+    (void)take(&in, SEQ - 8);
     for (int64_t n = 0; n < attn__cache_tables(cache); n++) {
-        size_t rows = row_bytes(cache, n);
-        int64_t cells = get_i64(&in);
-        int32_t status = attn__cache_table_grow(cache, &s->table[n], cells,
-                                                cells / cache->c.page_size + 1);
+        struct counts count;
+        int32_t status = check_saved_table(cache, n, next, &in, &count);
+        if (status == ATTN_OK)
+            status = attn__cache_table_grow(cache, &s->table[n], count.cells,
+                                            open_pages(cache, &count) +
+                                                closed_pages(cache, &count));
         if (status != ATTN_OK)
             return status;
-        (void)take(&in, TABLE - 8 + (size_t)cells * (8 + rows) +
-                            (s->table[n].fold ? (size_t)sums_of(cache, n) * 8 : 0));
     }
     return attn__cache_pool_reserve(cache);
 }
 
+/* Position and score of the cell at a place. */
+static struct attn__cache_cell get_cell(const attn_cache *cache, int64_t n, struct in *in,
+                                        struct attn__cache_cell at)
+{
+    at.pos = get_i64(in);
+    if (attn__cache_tracks(cache, n)) {
+        uint32_t bits = (uint32_t)get_u64(in, 4);
+        memcpy(&at.score, &bits, sizeof bits);
+    }
+    return at;
+}
+
+static void get_rows(const attn_cache *cache, struct attn__cache_cell at, bool keys, struct in *in)
+{
+    const struct attn__cache_group *g = attn__cache_stored(cache, at);
+    size_t bytes = keys ? g->k_row : g->v_bytes;
+    for (int64_t h = 0; h < g->n_heads; h++)
+        memcpy(keys ? attn__cache_k(cache, at, h) : attn__cache_v(cache, at, h), take(in, bytes),
+               bytes);
+}
+
+/* Where a block is as it was: keys in slots without a cell become 0 codes. */
+static void fill_block(attn_cache *cache, struct attn__cache_table *t, uint32_t used,
+                       int64_t *page, struct in *in)
+{
+    struct attn__cache_cell first = attn__cache_close_block(cache, t, page), at;
+    int64_t parts = block_parts(cache, t->number);
+    size_t bytes;
+    for (int64_t p = 0; p < parts; p++) {
+        char *factors = block_part(cache, first, p, false, &bytes);
+        memcpy(factors, take(in, bytes), bytes);
+    }
+    for (int32_t i = 0; i < ATTN__KIVI_ROWS; i++) {
+        bool live = used >> i & 1;
+        at = first;
+        at.slot += i;
+        at = live ? get_cell(cache, t->number, in, at) : at;
+        for (int64_t p = 0; p < parts; p++) {
+            char *codes = block_part(cache, at, p, true, &bytes);
+            if (live)
+                memcpy(codes, take(in, bytes), bytes);
+            else
+                memset(codes, 0, bytes);
+        }
+        if (!live)
+            continue;
+        get_rows(cache, at, false, in);
+        attn__cache_map(cache, at.page)[at.slot / 64] |= UINT64_C(1) << at.slot % 64;
+        cache->page[at.page].n_used++;
+        attn__cache_bounds_add(cache, t, *page, at);
+        t->cell[t->n_cells++] = at;
+    }
+}
+
 static void fill_table(attn_cache *cache, int64_t n, struct attn__cache_table *t, struct in *in)
 {
-    const struct attn__cache_group *g = attn__cache_group_of(cache, n);
-    int64_t cells = get_i64(in), from = 0;
+    int64_t cells = get_i64(in), from = 0, block_from = 0;
     t->lost_end = get_i64(in);
     t->pruned_at = get_i64(in);
     t->n_folded = get_i64(in);
+    for (uint32_t used = 1; attn__cache_closes(cache, n) && used;) {
+        used = (uint32_t)get_u64(in, 4);
+        if (used)
+            fill_block(cache, t, used, &block_from, in);
+    }
     while (t->n_cells < cells) {
-        int64_t pos = get_i64(in);
-        struct attn__cache_cell at = attn__cache_table_slot(cache, t, &from);
-        at.pos = pos;
-        if (attn__cache_tracks(cache, n)) {
-            uint32_t bits = (uint32_t)get_u64(in, 4);
-            memcpy(&at.score, &bits, sizeof bits);
-        }
-        for (int64_t h = 0; h < g->n_heads; h++)
-            memcpy(attn__cache_k(cache, g, at, h), take(in, g->k_row), g->k_row);
-        for (int64_t h = 0; h < g->n_heads; h++)
-            memcpy(attn__cache_v(cache, g, at, h), take(in, g->v_bytes), g->v_bytes);
+        struct attn__cache_cell at =
+            get_cell(cache, n, in, attn__cache_table_slot(cache, t, &from));
+        get_rows(cache, at, true, in);
+        get_rows(cache, at, false, in);
         attn__cache_bounds_add(cache, t, from, at);
         t->cell[t->n_cells++] = at;
     }

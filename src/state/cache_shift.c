@@ -6,6 +6,7 @@
 #include "state/cache_object.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include <attn/desc.h>
 
@@ -61,34 +62,34 @@ static int32_t check(const attn_cache *cache, const struct attn__cache_seq *s, i
 }
 
 /* Marks the shared pages with cells from `at` on, each one once: page->marks
- * is 1 for those. */
-static int64_t mark_shared(const attn_cache *cache, const struct attn__cache_table *t, int64_t at)
+ * is 1 for those. Counts them by kind in need[], if it is not NULL. */
+static void mark_shared(const attn_cache *cache, const struct attn__cache_table *t, int64_t at,
+                        int64_t *need)
 {
-    int64_t shared = 0;
     for (int64_t i = 0; i < t->n_pages; i++)
         cache->page[t->page[i]].marks = 0;
     for (int64_t i = at; i < t->n_cells; i++) {
         struct attn__cache_page *page = &cache->page[t->cell[i].page];
-        shared += page->refs > 1 && page->marks == 0;
+        if (need)
+            need[page->kind] += page->refs > 1 && page->marks == 0;
         page->marks = page->refs > 1;
     }
-    return shared;
 }
 
 /* Gives the table its own copy of the page at index i of its list. */
-static void own_page(attn_cache *cache, int64_t n, struct attn__cache_table *t, int64_t i)
+static void own_page(attn_cache *cache, struct attn__cache_table *t, int64_t i)
 {
-    int32_t old = t->page[i], made = attn__cache_pool_take(cache, n % cache->c.groups);
+    int32_t old = t->page[i], kind = cache->page[old].kind;
+    int32_t made = attn__cache_pool_take(cache, kind);
     uint64_t *map = attn__cache_map(cache, made);
+    memcpy(cache->page[made].data, cache->page[old].data, cache->c.group[kind].page_bytes);
     for (int64_t c = 0; c < t->n_cells; c++) {
-        struct attn__cache_cell *cell = &t->cell[c], to = *cell;
+        struct attn__cache_cell *cell = &t->cell[c];
         if (cell->page != old)
             continue;
-        to.page = made;
-        attn__cache_table_copy(cache, n, *cell, to);
-        map[to.slot / 64] |= UINT64_C(1) << to.slot % 64;
+        cell->page = made;
+        map[cell->slot / 64] |= UINT64_C(1) << cell->slot % 64;
         cache->page[made].n_used++;
-        *cell = to;
     }
     t->page[i] = made;
     attn__cache_pool_give(cache, old);
@@ -98,11 +99,11 @@ static void own_page(attn_cache *cache, int64_t n, struct attn__cache_table *t, 
 static void turn_keys(attn_cache *cache, int64_t n, struct attn__cache_table *t, int64_t at,
                       const double *turn, float *room)
 {
-    mark_shared(cache, t, at);
+    mark_shared(cache, t, at, NULL);
     for (int64_t i = 0; i < t->n_pages; i++)
         if (cache->page[t->page[i]].marks)
-            own_page(cache, n, t, i);
-    for (int64_t i = at; i < t->n_cells; i++)
+            own_page(cache, t, i);
+    for (int64_t i = attn__cache_close_turn(cache, t, at, turn, room); i < t->n_cells; i++)
         attn__cache_row_turn(cache, n, t->cell[i], turn, room);
     attn__cache_bounds_touch(cache, t, at);
     attn__cache_bounds_refresh(cache, t);
@@ -122,11 +123,10 @@ int32_t attn__cache_shift(attn_cache *cache, int64_t seq, int64_t p0, int64_t de
     if (status != ATTN_OK)
         return status;
     if (turns) {
-        for (int64_t g = 0; g < c->groups; g++)
+        for (int64_t g = 0; g < c->kinds; g++)
             cache->need[g] = 0;
         for (int64_t n = 0; n < tables; n++)
-            cache->need[n % c->groups] +=
-                mark_shared(cache, &s->table[n], split(&s->table[n], p0));
+            mark_shared(cache, &s->table[n], split(&s->table[n], p0), cache->need);
         status = attn__cache_pool_fits(cache, "the shift");
         if (status == ATTN_OK)
             status = attn__cache_pool_reserve(cache);
@@ -141,7 +141,7 @@ int32_t attn__cache_shift(attn_cache *cache, int64_t seq, int64_t p0, int64_t de
         int64_t at = split(t, p0);
         if (turns)
             turn_keys(cache, n, t, at, turn, (float *)(void *)(turn + c->rope_dim));
-        s->lossy |= turns && at < t->n_cells &&
+        s->lossy |= turns && at < t->n_cells - attn__cache_open_cells(cache, t) &&
                     attn__dtype_stored(attn__cache_group_of(cache, n)->k_dtype);
         for (int64_t i = at; i < t->n_cells; i++)
             t->cell[i].pos += delta;

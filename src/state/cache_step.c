@@ -127,23 +127,26 @@ static attn_step *step_make(attn_cache *cache, size_t n, const int64_t *seqs,
     return step;
 }
 
+static void add_need(attn_cache *cache, int64_t kind, int64_t pages)
+{
+    if (!attn__add_i64(cache->need[kind], pages, &cache->need[kind]))
+        cache->need[kind] = INT64_MAX;
+}
+
 /* The pages all items need, each planned against the state as it is. */
 static int32_t count_pages(attn_cache *cache, size_t n, const int64_t *seqs,
                            const int64_t *counts)
 {
     int64_t tables = attn__cache_tables(cache);
     struct attn__cache_seq *s;
-    bool copy;
-    for (int64_t g = 0; g < cache->c.groups; g++)
+    for (int64_t g = 0; g < cache->c.kinds; g++)
         cache->need[g] = 0;
     for (size_t i = 0; i < n; i++) {
         (void)attn__cache_find(cache, "seqs", seqs[i], &s);
         for (int64_t t = 0; t < tables; t++) {
-            int64_t *need = &cache->need[t % cache->c.groups];
-            if (!attn__add_i64(*need,
-                               attn__cache_table_plan(cache, &s->table[t], counts[i], &copy),
-                               need))
-                *need = INT64_MAX;
+            struct attn__cache_plan plan = attn__cache_table_plan(cache, &s->table[t], counts[i]);
+            add_need(cache, attn__cache_open_kind(cache, t), plan.pages);
+            add_need(cache, t % cache->c.groups, plan.closed);
         }
     }
     int32_t status = attn__cache_pool_fits(cache, "the step");
@@ -179,13 +182,12 @@ static int32_t grow_tables(attn_cache *cache, const attn_step *step)
 {
     int64_t tables = attn__cache_tables(cache);
     int32_t status = ATTN_OK;
-    bool copy;
     for (int64_t i = 0; i < step->n; i++) {
         const struct attn__cache_item *item = &step->item[i];
         for (int64_t n = 0; n < tables && status == ATTN_OK; n++) {
             struct attn__cache_table *t = &item->seq->table[n];
-            int64_t pages = attn__cache_table_plan(cache, t, item->count, &copy);
-            status = attn__cache_table_grow(cache, t, item->count, pages);
+            struct attn__cache_plan plan = attn__cache_table_plan(cache, t, item->count);
+            status = attn__cache_table_grow(cache, t, item->count, plan.pages + plan.closed);
         }
     }
     return status;
@@ -194,18 +196,19 @@ static int32_t grow_tables(attn_cache *cache, const attn_step *step)
 static void take_pages(attn_cache *cache, const attn_step *step)
 {
     int64_t tables = attn__cache_tables(cache);
-    bool copy;
     for (int64_t i = 0; i < step->n; i++) {
         const struct attn__cache_item *item = &step->item[i];
         for (int64_t n = 0; n < tables; n++) {
             struct attn__cache_table *t = &item->seq->table[n];
-            int64_t pages = attn__cache_table_plan(cache, t, item->count, &copy);
-            if (copy) {
+            struct attn__cache_plan plan = attn__cache_table_plan(cache, t, item->count);
+            if (plan.copy) {
                 copy_tail(cache, n, t);
-                pages = attn__cache_table_plan(cache, t, item->count, &copy);
+                plan = attn__cache_table_plan(cache, t, item->count);
             }
-            while (pages-- > 0)
-                attn__cache_table_add(cache, t);
+            while (plan.pages-- > 0)
+                attn__cache_table_add(cache, t, attn__cache_open_kind(cache, n));
+            while (plan.closed-- > 0)
+                attn__cache_table_add(cache, t, (int32_t)(n % cache->c.groups));
         }
         item->seq->step = step;
         item->seq->version++;
@@ -300,13 +303,13 @@ static void put_token(const attn_cache *cache, int64_t table, struct attn__cache
 {
     const struct attn__cache_group *g = attn__cache_group_of(cache, table);
     for (int64_t h = 0; h < g->n_heads; h++) {
-        attn__cache_row_put(cache, attn__cache_k(cache, g, at, h),
-                            attn__cache_k_form(cache, table, h), k,
+        attn__cache_row_put(cache, attn__cache_k(cache, at, h),
+                            attn__cache_k_form(cache, table, at, h), k,
                             g->head[h] * k->stride[1] + token * k->stride[2], k->stride[3],
                             cache->c.d);
         if (v)
-            attn__cache_row_put(cache, attn__cache_v(cache, g, at, h),
-                                attn__cache_v_form(cache, table, h), v,
+            attn__cache_row_put(cache, attn__cache_v(cache, at, h),
+                                attn__cache_v_form(cache, table, at, h), v,
                                 g->head[h] * v->stride[1] + token * v->stride[2], v->stride[3],
                                 cache->c.dv);
     }
@@ -460,8 +463,9 @@ int32_t attn__cache_step_commit(attn_step *step, const int64_t *n_keep, const in
                 t->cell[first + x] = t->cell[first + keep[x]];
             t->n_cells = first + kept;
             int64_t gone = evict(cache, n, t, s->last);
+            bool closed = attn__cache_close(cache, t);
             cache->evicted += gone;
-            attn__cache_table_sweep(cache, t, gone > 0 || kept < item->count);
+            attn__cache_table_sweep(cache, t, gone > 0 || kept < item->count || closed);
         }
         cache->appended += kept;
         if (n_keep && keep)

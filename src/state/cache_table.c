@@ -68,19 +68,26 @@ static int64_t pages_for(const attn_cache *cache, int64_t cells)
     return cells <= 0 ? 0 : (cells - 1) / cache->c.page_size + 1;
 }
 
-int64_t attn__cache_table_plan(const attn_cache *cache, const struct attn__cache_table *t,
-                               int64_t n, bool *copy)
+/* Is it for new cells of the table? */
+static bool takes_cells(const attn_cache *cache, const struct attn__cache_table *t, int32_t page)
+{
+    return cache->page[page].kind == attn__cache_open_kind(cache, t->number);
+}
+
+struct attn__cache_plan attn__cache_table_plan(const attn_cache *cache,
+                                               const struct attn__cache_table *t, int64_t n)
 {
     int64_t free_slots = 0, shared = 0;
     for (int64_t i = 0; i < t->n_pages; i++)
-        if (attn__cache_sole(cache, t->page[i]))
+        if (attn__cache_sole(cache, t->page[i]) && takes_cells(cache, t, t->page[i]))
             free_slots += cache->c.page_size - cache->page[t->page[i]].n_used;
     int32_t tail = t->n_cells > 0 ? t->cell[t->n_cells - 1].page : -1;
-    if (tail >= 0 && !attn__cache_sole(cache, tail))
+    if (tail >= 0 && !attn__cache_sole(cache, tail) && takes_cells(cache, t, tail))
         for (int64_t i = 0; i < t->n_cells; i++)
             shared += t->cell[i].page == tail;
-    *copy = shared > 0 && shared < cache->c.page_size;
-    return pages_for(cache, n + (*copy ? shared : 0) - free_slots);
+    bool copy = shared > 0 && shared < cache->c.page_size;
+    return (struct attn__cache_plan){pages_for(cache, n + (copy ? shared : 0) - free_slots),
+                                     attn__cache_close_plan(cache, t, n), copy};
 }
 
 static int32_t first_free(const attn_cache *cache, int32_t page)
@@ -98,9 +105,9 @@ static void set_used(attn_cache *cache, struct attn__cache_cell at)
     cache->page[at.page].n_used++;
 }
 
-void attn__cache_table_add(attn_cache *cache, struct attn__cache_table *t)
+void attn__cache_table_add(attn_cache *cache, struct attn__cache_table *t, int32_t kind)
 {
-    t->page[t->n_pages] = attn__cache_pool_take(cache, t->number % cache->c.groups);
+    t->page[t->n_pages] = attn__cache_pool_take(cache, kind);
     attn__cache_bounds_clear(cache, t, t->n_pages++);
 }
 
@@ -109,10 +116,11 @@ struct attn__cache_cell attn__cache_table_slot(attn_cache *cache, struct attn__c
 {
     struct attn__cache_cell at = {0};
     while (*from < t->n_pages && (!attn__cache_sole(cache, t->page[*from]) ||
+                                  !takes_cells(cache, t, t->page[*from]) ||
                                   cache->page[t->page[*from]].n_used == cache->c.page_size))
         ++*from;
     if (*from == t->n_pages)
-        attn__cache_table_add(cache, t);
+        attn__cache_table_add(cache, t, attn__cache_open_kind(cache, t->number));
     at.page = t->page[*from];
     at.slot = first_free(cache, at.page);
     set_used(cache, at);
@@ -122,10 +130,21 @@ struct attn__cache_cell attn__cache_table_slot(attn_cache *cache, struct attn__c
 void attn__cache_table_copy(const attn_cache *cache, int64_t table, struct attn__cache_cell from,
                             struct attn__cache_cell to)
 {
-    const struct attn__cache_group *g = attn__cache_group_of(cache, table);
+    const struct attn__cache_group *g = attn__cache_stored(cache, to);
+    bool widens = attn__cache_stored(cache, from) != g;
     for (int64_t h = 0; h < g->n_heads; h++) {
-        memcpy(attn__cache_k(cache, g, to, h), attn__cache_k(cache, g, from, h), g->k_row);
-        memcpy(attn__cache_v(cache, g, to, h), attn__cache_v(cache, g, from, h), g->v_bytes);
+        char *k = attn__cache_k(cache, to, h), *v = attn__cache_v(cache, to, h);
+        if (widens) {
+            attn__cache_row_widen(cache, attn__cache_k_form(cache, table, from, h),
+                                  attn__cache_k(cache, from, h), cache->c.d,
+                                  (float *)(void *)k);
+            attn__cache_row_widen(cache, attn__cache_v_form(cache, table, from, h),
+                                  attn__cache_v(cache, from, h), cache->c.dv,
+                                  (float *)(void *)v);
+        } else {
+            memcpy(k, attn__cache_k(cache, from, h), g->k_row);
+            memcpy(v, attn__cache_v(cache, from, h), g->v_bytes);
+        }
     }
 }
 

@@ -187,11 +187,12 @@ static bool has_holes(const struct attn__cache_rule *rule, const struct attn__pa
 
 /* The part that a table gives; true if keys are missing that its rule does not
  * hide from all who may ask. */
-static bool fill_part(const struct attn__cache_rule *rule, const struct attn__cache_table *t,
+static bool fill_part(const attn_cache *cache, const struct attn__cache_table *t,
                       const struct attn__cache_seq *s, const struct attn__cache_item *item,
-                      bool written, int64_t end, int64_t page_size,
-                      struct attn__paged_part *part)
+                      bool written, int64_t end, struct attn__paged_part *part)
 {
+    const struct attn__cache_rule *rule = &cache->c.rule[t->number];
+    int64_t open = t->n_cells - attn__cache_open_cells(cache, t);
     part->cell = t->cell;
     part->stored = t->n_cells - (item && written ? item->count : 0);
     part->past = s->next;
@@ -201,8 +202,9 @@ static bool fill_part(const struct attn__cache_rule *rule, const struct attn__ca
             part->stored--;
         part->past = end;
     }
-    part->page_size = page_size;
+    part->page_size = cache->c.page_size;
     part->straight = straight_cells(part);
+    part->open = open < part->stored ? part->cell[open].pos : part->past;
     if (t->lost_end > 0 && end < 0)
         return has_holes(rule, part, t->lost_end);
     return part->stored != part->past;
@@ -261,8 +263,7 @@ static void fill_seq(const attn_cache *cache, struct attn_view *v, struct lists 
             p->part = part;
             p->parts = count;
             part[k].base = base;
-            p->odd |= fill_part(&cache->c.rule[n], &s->table[n], s, fresh, written, end,
-                                cache->c.page_size, &part[k]);
+            p->odd |= fill_part(cache, &s->table[n], s, fresh, written, end, &part[k]);
         }
         if (k + 1 < count)
             base += (end >= 0 ? end : s->next) + (fresh ? fresh->count : 0);
@@ -291,6 +292,8 @@ static void fill_heads(const attn_cache *cache, struct attn__paged_head *head)
 {
     for (int64_t g = 0; g < cache->c.groups; g++) {
         const struct attn__cache_group *of = &cache->c.group[g];
+        const struct attn__cache_group *open = &cache->c.group[attn__cache_open_kind(cache, g)];
+        int64_t floats = open != of ? (int64_t)sizeof(float) : 0;
         for (int64_t n = 0; n < of->n_heads; n++)
             head[of->head[n]] = (struct attn__paged_head){
                 .group = (int32_t)g,
@@ -300,6 +303,10 @@ static void fill_heads(const attn_cache *cache, struct attn__paged_head *head)
                 .v_at = (int64_t)of->v_at + n * (int64_t)of->v_head,
                 .k_row = (int64_t)of->k_row / attn__dtype_step(of->k_dtype),
                 .v_row = (int64_t)of->v_row / attn__dtype_step(of->v_dtype),
+                .open_k_at = n * (int64_t)open->k_head,
+                .open_v_at = (int64_t)open->v_at + n * (int64_t)open->v_head,
+                .open_k_row = floats ? (int64_t)open->k_row / floats : 0,
+                .open_v_row = floats ? (int64_t)open->v_row / floats : 0,
                 .fold_k = n * cache->c.d,
                 .bounds = n * cache->c.d,
                 .fold_v = of->n_heads * cache->c.d + n * cache->c.dv,

@@ -14,6 +14,8 @@
 #define Q4_0 ATTN_DTYPE_Q4_0
 #define E4M3 ATTN_DTYPE_FP8_E4M3
 #define E5M2 ATTN_DTYPE_FP8_E5M2
+#define KIVI4 ATTN_DTYPE_KIVI4
+#define KIVI2 ATTN_DTYPE_KIVI2
 
 static const int64_t some_lengths[] = { 0, 32, 64, 96, 128, 160, 320 };
 
@@ -64,6 +66,8 @@ static void narrow(const struct attn__kernels *k, int32_t t, uint8_t *dst, int64
         k->cvt_f32_q8_0(dst, ldd, src, lds, rows, n);
     else if (t == Q4_0)
         k->cvt_f32_q4_0(dst, ldd, src, lds, rows, n);
+    else if (t == KIVI4 || t == KIVI2)
+        k->cvt_f32_kivi(dst, ldd, src, lds, rows, n, t == KIVI4 ? 4 : 2);
     else
         (t == E4M3 ? k->cvt_f32_e4m3 : k->cvt_f32_e5m2)(dst, ldd, src, lds, rows, n, scale);
 }
@@ -75,6 +79,8 @@ static void widen(const struct attn__kernels *k, int32_t t, float *dst, int64_t 
         k->cvt_q8_0_f32(dst, ldd, src, lds, rows, n);
     else if (t == Q4_0)
         k->cvt_q4_0_f32(dst, ldd, src, lds, rows, n);
+    else if (t == KIVI4 || t == KIVI2)
+        k->cvt_kivi_f32(dst, ldd, src, lds, rows, n, t == KIVI4 ? 4 : 2);
     else
         (t == E4M3 ? k->cvt_e4m3_f32 : k->cvt_e5m2_f32)(dst, ldd, src, lds, rows, n, scale);
 }
@@ -175,6 +181,18 @@ void check_cvt_f32_e5m2(struct ck *c)
     check_edges(c, E5M2);
 }
 
+void check_cvt_f32_kivi(struct ck *c)
+{
+    check_narrow(c, KIVI4);
+    check_narrow(c, KIVI2);
+}
+
+void check_cvt_kivi_f32(struct ck *c)
+{
+    check_widen(c, KIVI4);
+    check_widen(c, KIVI2);
+}
+
 void check_cvt_q8_0_f32(struct ck *c) { check_widen(c, Q8_0); }
 void check_cvt_q4_0_f32(struct ck *c) { check_widen(c, Q4_0); }
 void check_cvt_e4m3_f32(struct ck *c) { check_widen(c, E4M3); }
@@ -191,6 +209,7 @@ static attn__row_qk_e4m3_fn *qk_of(const struct attn__kernels *k, int32_t t)
 static attn__row_pv_e4m3_fn *pv_of(const struct attn__kernels *k, int32_t t)
 {
     return t == Q8_0 ? k->row_pv_q8_0 : t == Q4_0 ? k->row_pv_q4_0
+         : t == KIVI4 ? k->row_pv_kivi4 : t == KIVI2 ? k->row_pv_kivi2
          : t == E4M3 ? k->row_pv_e4m3 : k->row_pv_e5m2;
 }
 
@@ -264,3 +283,121 @@ void check_row_pv_q8_0(struct ck *c) { check_rows(c, Q8_0, pv_case); }
 void check_row_pv_q4_0(struct ck *c) { check_rows(c, Q4_0, pv_case); }
 void check_row_pv_e4m3(struct ck *c) { check_rows(c, E4M3, pv_case); }
 void check_row_pv_e5m2(struct ck *c) { check_rows(c, E5M2, pv_case); }
+
+/* ---- kivi */
+
+void check_row_pv_kivi4(struct ck *c) { check_rows(c, KIVI4, pv_case); }
+void check_row_pv_kivi2(struct ck *c) { check_rows(c, KIVI2, pv_case); }
+
+/* A block of keys in slot 0, of numbers or of bytes, and [32][n] what it means. */
+static uint8_t *fill_block(struct ck *c, int64_t n, int bits, float *x)
+{
+    size_t bytes = (size_t)(n / 32 * (128 + 128 * bits));
+    uint8_t *p = ck_memory(c, 0, bytes, 1);
+    const float *row[32];
+    for (int r = 0; r < 32; r++) {
+        fill_row(c, x + r * n, n);
+        row[r] = x + r * n;
+    }
+    c->ref->cvt_f32_kivi_keys(p, row, n, bits);
+    c->ref->cvt_kivi_keys_f32(x, n, p, 0, 32, n, bits);
+    return p;
+}
+
+/* Each channel of 32 rows is a row of values, but for where its codes are. */
+void check_cvt_f32_kivi_keys(struct ck *c)
+{
+    for (int tries = 0; tries < 40; tries++) {
+        int64_t n = some_lengths[tries % 5];
+        int bits = tries % 2 ? 4 : 2, group = 128 + 128 * bits;
+        size_t bytes = (size_t)(n / 32 * group);
+        float *x = ck_floats(c, 1, (size_t)(32 * n));
+        uint8_t *p = ck_memory(c, 0, bytes, 1), want[20];
+        const float *row[32];
+        bool same = true;
+        for (int r = 0; r < 32; r++) {
+            fill_row(c, x + r * n, n);
+            row[r] = x + r * n;
+        }
+        c->k->cvt_f32_kivi_keys(p, row, n, bits);
+        for (int64_t e = 0; e < n; e++) {
+            const uint8_t *at = p + e / 32 * group;
+            float channel[32];
+            for (int r = 0; r < 32; r++)
+                channel[r] = x[r * n + e];
+            stored_encode(bits == 4 ? KIVI4 : KIVI2, channel, 32, 1.0f, want);
+            same = same && memcmp(at + e % 32 * 2, want, 2) == 0 &&
+                   memcmp(at + 64 + e % 32 * 2, want + 2, 2) == 0;
+            for (int r = 0; r < 32; r++) {
+                int64_t here = e % 32, apart = 4 * bits;
+                int code = at[128 + r * apart + here % apart] >> here / apart * bits;
+                int meant = want[4 + r % apart] >> r / apart * bits;
+                same = same && ((code ^ meant) & ((1 << bits) - 1)) == 0;
+            }
+        }
+        ck_true(c, "keys differ from the definition", same);
+    }
+}
+
+void check_cvt_kivi_keys_f32(struct ck *c)
+{
+    for (int tries = 0; tries < 40; tries++) {
+        int64_t n = some_lengths[1 + tries % 5], first = ck_range(c, 0, 31);
+        int64_t rows = ck_range(c, 0, 32 - first), ldd = n + 1;
+        int bits = tries % 2 ? 4 : 2;
+        float *all = ck_floats(c, 1, (size_t)(32 * n));
+        const uint8_t *p = fill_block(c, n, bits, all);
+        float *x = ck_floats(c, 2, (size_t)(rows * ldd));
+        c->k->cvt_kivi_keys_f32(x, ldd, p, first, rows, n, bits);
+        for (int64_t r = 0; r < rows; r++) {
+            float want[320];
+            uint8_t code[20];
+            for (int64_t e = 0; e < n; e++) { /* the channel as a row of values */
+                const uint8_t *at = p + e / 32 * (128 + 128 * bits);
+                int64_t here = e % 32, apart = 4 * bits;
+                float value[32];
+                memset(code, 0, sizeof code);
+                memcpy(code, at + here * 2, 2);
+                memcpy(code + 2, at + 64 + here * 2, 2);
+                code[4] = (uint8_t)(at[128 + (first + r) * apart + here % apart] >>
+                                    here / apart * bits & ((1 << bits) - 1));
+                stored_decode(bits == 4 ? KIVI4 : KIVI2, code, 32, 1.0f, value);
+                want[e] = value[0];
+            }
+            ck_same(c, "widened keys", x + r * ldd, want, (size_t)n, true);
+        }
+    }
+}
+
+/* Products with the turned query round otherwise than those with widened keys. */
+static void check_kivi_qk(struct ck *c, int bits)
+{
+    static const int64_t rows[] = { 1, 2, 3, 4, 5, 9 };
+    for (int tries = 0; tries < 120; tries++) {
+        int64_t nr = rows[tries % 6], d = 32 * ck_range(c, 1, 10), first = ck_range(c, 0, 31);
+        int64_t nk = ck_range(c, 0, 32 - first), ldq = d + ck_range(c, 0, 2), lds = nk + 1;
+        float *x = ck_floats(c, 1, (size_t)(32 * d)), *q = ck_floats(c, 2, (size_t)(nr * ldq));
+        float *s = ck_floats(c, 3, (size_t)(nr * lds));
+        const uint8_t *p = fill_block(c, d, bits, x);
+        ck_fill(c, q, (size_t)(nr * ldq), CK_RANDOM);
+        (bits == 4 ? c->k->row_qk_kivi4 : c->k->row_qk_kivi2)(p, first, nk, d, q, ldq, nr, s, lds,
+                                                              tries % 3 ? NULL : p);
+        for (int64_t r = 0; r < nr; r++)
+            for (int64_t j = 0; j < nk; j++) {
+                double sum = 0, size = 0, low;
+                for (int64_t e = 0; e < d; e++) {
+                    const float *column = x + e;
+                    low = 0;
+                    for (int i = 0; i < 32; i++)
+                        low = fmax(low, fabs((double)column[i * d]));
+                    sum += (double)x[(first + j) * d + e] * (double)q[r * ldq + e];
+                    size += low * fabs((double)q[r * ldq + e]);
+                }
+                ck_close(c, "scores of turned queries", r, j, s[r * lds + j], sum,
+                         4e-6 * size + 1e-30);
+            }
+    }
+}
+
+void check_row_qk_kivi4(struct ck *c) { check_kivi_qk(c, 4); }
+void check_row_qk_kivi2(struct ck *c) { check_kivi_qk(c, 2); }

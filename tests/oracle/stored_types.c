@@ -8,15 +8,22 @@
 
 #include <attn/tensor.h>
 
+/* bits of a code of kivi, 0 for others */
+static int kivi_bits(int32_t dtype)
+{
+    return dtype == ATTN_DTYPE_KIVI4 ? 4 : dtype == ATTN_DTYPE_KIVI2 ? 2 : 0;
+}
+
 int64_t stored_block(int32_t dtype)
 {
-    return dtype == ATTN_DTYPE_Q8_0 || dtype == ATTN_DTYPE_Q4_0 ? 32 : 1;
+    return dtype == ATTN_DTYPE_Q8_0 || dtype == ATTN_DTYPE_Q4_0 || kivi_bits(dtype) ? 32 : 1;
 }
 
 int64_t stored_bytes(int32_t dtype, int64_t n)
 {
     return dtype == ATTN_DTYPE_Q8_0   ? n / 32 * 34
            : dtype == ATTN_DTYPE_Q4_0 ? n / 32 * 18
+           : kivi_bits(dtype)         ? n / 32 * (4 + 4 * kivi_bits(dtype))
                                       : n;
 }
 
@@ -107,6 +114,25 @@ static void encode_q4(const float *x, uint8_t *p)
     }
 }
 
+/* the values of a row; codes lie 32 / bytes apart */
+static void encode_kivi(const float *x, int bits, uint8_t *p)
+{
+    float low = x[0], high = x[0], levels = (float)((1 << bits) - 1);
+    for (int i = 1; i < 32; i++) {
+        low = fminf(low, x[i]);
+        high = fmaxf(high, x[i]);
+    }
+    float step = (high - low) / levels;
+    half_bytes(step, p);
+    half_bytes(low, p + 2);
+    for (int i = 0; i < 4 * bits; i++)
+        p[4 + i] = 0;
+    for (int i = 0; i < 32; i++) {
+        int code = step > 0 ? (int)fminf(levels, nearbyintf((x[i] - low) / step)) : 0;
+        p[4 + i % (4 * bits)] |= (uint8_t)(code << i / (4 * bits) * bits);
+    }
+}
+
 void stored_encode(int32_t dtype, const float *x, int64_t n, float scale, uint8_t *row)
 {
     int64_t block = stored_block(dtype);
@@ -115,6 +141,8 @@ void stored_encode(int32_t dtype, const float *x, int64_t n, float scale, uint8_
             encode_q8(x + i, row + stored_bytes(dtype, i));
         else if (dtype == ATTN_DTYPE_Q4_0)
             encode_q4(x + i, row + stored_bytes(dtype, i));
+        else if (kivi_bits(dtype))
+            encode_kivi(x + i, kivi_bits(dtype), row + stored_bytes(dtype, i));
         else
             row[i] = fp8_code(dtype, x[i] / scale);
     }
@@ -130,6 +158,12 @@ void stored_decode(int32_t dtype, const uint8_t *row, int64_t n, float scale, fl
         else if (dtype == ATTN_DTYPE_Q4_0)
             x[i] = (float)((at < 16 ? block[2 + at] & 15 : block[2 + at - 16] >> 4) - 8) *
                    half_value(block);
+        else if (kivi_bits(dtype))
+            x[i] = (float)(block[4 + at % (4 * kivi_bits(dtype))] >>
+                               at / (4 * kivi_bits(dtype)) * kivi_bits(dtype) &
+                           ((1 << kivi_bits(dtype)) - 1)) *
+                       half_value(block) +
+                   half_value(block + 2);
         else
             x[i] = stored_fp8(dtype, row[i]) * scale;
     }

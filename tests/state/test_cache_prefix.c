@@ -90,7 +90,7 @@ static int64_t figure(const attn_cache *cache, int32_t what)
 /* What a row is read as: rounded from channel `from` on, which a block begins. */
 static void round_row(int32_t dtype, float *x, int64_t from, float scale)
 {
-    uint8_t bytes[2 * D];
+    uint8_t bytes[2 * D] = {0};
     if (!attn__dtype_stored(dtype)) {
         for (int64_t c = from; c < D; c++) {
             attn__store_f64(bytes, 0, dtype, (double)x[c]);
