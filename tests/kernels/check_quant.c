@@ -384,14 +384,15 @@ static void check_kivi_qk(struct ck *c, int bits)
                                                               tries % 3 ? NULL : p);
         for (int64_t r = 0; r < nr; r++)
             for (int64_t j = 0; j < nk; j++) {
-                double sum = 0, size = 0, low;
+                double sum = 0, size = 0;
                 for (int64_t e = 0; e < d; e++) {
-                    const float *column = x + e;
-                    low = 0;
-                    for (int i = 0; i < 32; i++)
-                        low = fmax(low, fabs((double)column[i * d]));
-                    sum += (double)x[(first + j) * d + e] * (double)q[r * ldq + e];
-                    size += low * fabs((double)q[r * ldq + e]);
+                    double most = 0, factor = (double)q[r * ldq + e];
+                    for (int i = 0; i < 32; i++) {
+                        double mag = fabs((double)x[i * d + e]);
+                        most = mag > most ? mag : most;
+                    }
+                    sum += (double)x[(first + j) * d + e] * factor;
+                    size += most * fabs(factor);
                 }
                 ck_close(c, "scores of turned queries", r, j, s[r * lds + j], sum,
                          4e-6 * size + 1e-30);
