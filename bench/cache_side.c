@@ -70,6 +70,9 @@ static int fill_cache(attn_ctx *ctx, bench_cache_side *s, enum bench_cache_form 
     const bench_size *z = &s->size;
     const int64_t n = STEP * z->hk * (z->d + z->dv);
     const char *type = attn_dtype_name(z->kv_dtype);
+    /* kivi has the tokens of a step in pages of f32 beside those that it rounds them into */
+    const bool kivi = z->kv_dtype == ATTN_DTYPE_KIVI4 || z->kv_dtype == ATTN_DTYPE_KIVI2;
+    const int64_t fresh = kivi ? STEP : 0;
     char text[200];
     attn_desc *desc = NULL;
     float *rows = malloc((size_t)n * sizeof *rows);
@@ -79,7 +82,7 @@ static int fill_cache(attn_ctx *ctx, bench_cache_side *s, enum bench_cache_form 
     snprintf(text, sizeof text,
              "cache cache_layers=1 h=%" PRId64 " d=%" PRId64 "/%" PRId64
              " kv_dtype=%s cache_page=%d cache_pages=%" PRId64 " cache_sequences=%" PRId64,
-             z->hk, z->d, z->dv, type, PAGE, (z->b + 1) * (z->k / PAGE + 2), z->b + 1);
+             z->hk, z->d, z->dv, type, PAGE, (z->b + 1) * ((z->k + fresh) / PAGE + 2), z->b + 1);
     int32_t status = attn_desc_parse(ctx, text, &desc);
     if (status == ATTN_OK)
         status = attn_cache_create(ctx, desc, &s->cache);

@@ -17,6 +17,7 @@ from model import Attend, Config
 from storage import KV_TYPES, Storage
 
 PAGE = 64  # tokens in a page of the cache
+KIVI_BLOCK = 32  # tokens that kivi rounds together
 
 
 class LibattnAttention:
@@ -36,9 +37,11 @@ class LibattnAttention:
         kept = {"d": config.head_dim, "kv_dtype": KV_TYPES[storage.kv], "cache_group": groups,
                 "cache_page": PAGE}
         tables = config.layers * len(set(groups))
+        # kivi has the tokens of a step and of a block that is not full in pages of f32, too.
+        extra = chunk + KIVI_BLOCK if storage.kv.startswith("kivi") else 0
         context = attn.Context(threads=threads)
         self.cache = context.cache(h=config.kv_heads, cache_layers=config.layers,
-                                   cache_pages=tables * (n_ctx // PAGE + 2),
+                                   cache_pages=tables * ((n_ctx + extra) // PAGE + 2),
                                    **kept, **_rules(storage, config))
         self.sequence = self.cache.sequence()
         problem = {"h": (config.heads, config.kv_heads), "k": n_ctx, "solver": solver, **kept}

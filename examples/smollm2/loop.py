@@ -22,7 +22,8 @@ PREFILL_ROWS = 256  # a longer prompt is fed in chunks of this many tokens
 
 # Relative RMS of the logits that a check accepts. What is not f32 was rounded on its way into
 # the cache: several times what SmolLM2 makes of that.
-CHECK_LIMITS = {"f32": 1e-5, "f16": 5e-3, "bf16": 3e-2, "q8_0": 0.1, "fp8": 0.3, "q4_0": 1.0}
+CHECK_LIMITS = {"f32": 1e-5, "f16": 5e-3, "bf16": 3e-2, "q8_0": 0.1, "fp8": 0.3, "kivi4": 0.3,
+                "q4_0": 1.0}
 
 
 @dataclass(frozen=True)

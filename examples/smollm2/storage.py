@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 # Names on the command line, and the library's.
 KV_TYPES = {"f32": "f32", "f16": "f16", "bf16": "bf16", "q8_0": "q8_0", "q4_0": "q4_0",
-            "fp8": "fp8_e4m3"}
+            "fp8": "fp8_e4m3", "kivi4": "kivi4"}
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,21 @@ def test_types(ctx, rows, kind, step):
     assert cache.stats["bytes"] < 2 * 2 * 2 * 2 * 24 * 32 * 4
 
 
+@pytest.mark.parametrize("kind, step", [("kivi4", 1 / 15), ("kivi2", 1 / 3)])
+def test_kivi(ctx, rows, kind, step):
+    cache = ctx.cache(h=2, d=32, cache_layers=2, cache_page=32, cache_pages=12, kv_dtype=kind)
+    seq = cache.sequence()
+    feed(cache, seq, rows, 0, 20)
+    assert np.array_equal(seq.read(1)[0], rows[1][0][:, :, :20])  # not a block yet
+    feed(cache, seq, rows, 20, 36)
+    for kept, given in zip(seq.read(1), rows[1]):
+        given = given[:, :, :36]
+        assert np.array_equal(kept[:, :, 32:], given[:, :, 32:])
+        apart = np.abs(kept - given)[:, :, :32]
+        assert 0 < apart.max() <= 0.6 * step * (given.max() - given.min())
+    assert np.array_equal(cache.load(seq.save()).read(1)[0], seq.read(1)[0])
+
+
 def test_values_in_keys(ctx, rows):
     cache = make(ctx, dv=20, cache_v_prefix=True)
     seq = cache.sequence()
