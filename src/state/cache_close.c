@@ -100,6 +100,9 @@ bool attn__cache_close(attn_cache *cache, struct attn__cache_table *t)
             cell[i].slot = to.slot + i;
         }
     }
+    /* a page may lose as many cells by the window as it takes here */
+    if (blocks > 0)
+        attn__cache_bounds_touch(cache, t, t->n_cells - open);
     return blocks > 0;
 }
 
