@@ -14,9 +14,8 @@ void oracle_qk_norm(const struct oracle_qk_norm *n, int64_t d, const double *w, 
 {
     double mean = 0, squares = 0, size;
     for (int64_t e = 0; e < d; e++)
-        mean += x[e] / (double)d;
-    if (n->kind != ATTN_QK_NORM_LAYER)
-        mean = 0;
+        mean += x[e];
+    mean = n->kind == ATTN_QK_NORM_LAYER ? mean / (double)d : 0; /* of equal numbers: exact */
     for (int64_t e = 0; e < d; e++)
         squares += (x[e] - mean) * (x[e] - mean);
     size = sqrt(squares / (double)d + n->eps);
