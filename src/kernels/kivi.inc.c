@@ -49,7 +49,8 @@ ATTN__INLINE vf kivi_code(vf x, vf low, vf step, vf levels)
     return v_round(v_min(v_max(y, v_zero()), levels));
 }
 
-/* The smallest and the largest lane of VF_BLOCK vectors. */
+/* The smallest and the largest lane of VF_BLOCK vectors. Here as with keys no
+ * zero is -0, which would hang on the order of the lanes. */
 ATTN__INLINE void kivi_range(const vf *x, float *low, float *high)
 {
     float a[VF_LANES], b[VF_LANES];
@@ -66,6 +67,8 @@ ATTN__INLINE void kivi_range(const vf *x, float *low, float *high)
         *low = a[i] < *low ? a[i] : *low;
         *high = b[i] > *high ? b[i] : *high;
     }
+    *low += 0.0f;
+    *high += 0.0f;
 }
 
 static void cvt_f32_kivi(uint8_t *restrict dst, int64_t ldd, const float *restrict src,
@@ -130,7 +133,8 @@ static void cvt_f32_kivi_keys(uint8_t *restrict block, const float *const *restr
                 low[b] = v_min(low[b], v_load(row[r] + at));
                 most = v_max(most, v_load(row[r] + at));
             }
-            step[b] = v_div(v_sub(most, low[b]), levels);
+            low[b] = v_add(low[b], v_zero());
+            step[b] = v_div(v_sub(v_add(most, v_zero()), low[b]), levels);
             v_store_f16(halves + b * VF_LANES, step[b]);
             v_store_f16(halves + 32 + b * VF_LANES, low[b]);
         }

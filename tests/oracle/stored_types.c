@@ -122,6 +122,8 @@ static void encode_kivi(const float *x, int bits, uint8_t *p)
         low = fminf(low, x[i]);
         high = fmaxf(high, x[i]);
     }
+    low += 0.0f; /* no -0 */
+    high += 0.0f;
     float step = (high - low) / levels;
     half_bytes(step, p);
     half_bytes(low, p + 2);
