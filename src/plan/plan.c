@@ -171,10 +171,8 @@ static int32_t solve_and_count(const struct attn_plan *plan, const struct attn__
     atomic_init(&did.all_tiles, 0);
     const struct attn__team all = {&plan->machine, plan->threads};
     attn__plan_solve(plan, &all, call, ws, wanted ? &did : NULL);
-    int64_t all_tiles = atomic_load(&did.all_tiles);
-    /* runs of listed keys that begin and end within tiles may be more than those */
-    int64_t tiles = attn__min_i64(atomic_load(&did.tiles), all_tiles);
-    const int64_t counts[] = {atomic_load(&did.pairs), did.all_pairs, tiles, all_tiles};
+    const int64_t counts[] = {atomic_load(&did.pairs), did.all_pairs, atomic_load(&did.tiles),
+                              atomic_load(&did.all_tiles)};
     for (int n = 0; n < 4 && wanted; n++)
         attn__store_i64(t->data, n * t->stride[0], t->dtype, counts[n]);
     return ATTN_OK;

@@ -295,17 +295,19 @@ static int64_t part_begin(const struct attn__select_rows *l, const struct attn__
     return l->start[e] + l->length[e] * within / parts;
 }
 
-/* Part n of the list. */
-static void pass_part(const struct state *st, struct attn__list_pass *ps, const struct strip *t,
-                      const struct cut *cut, int64_t slice, int64_t n)
+/* Part n of the list; its share of the tiles in all. */
+static int64_t pass_part(const struct state *st, struct attn__list_pass *ps, const struct strip *t,
+                         const struct cut *cut, int64_t slice, int64_t n)
 {
     const struct attn__select_rows *l = rows_of(st->x);
     int64_t row = attn__select_row(l, ps->s->index, t->h0, 0), r0 = slice * PASS_ROWS;
     const struct attn__list_sums to = part_at(st, ps->s, n, t->h0 + r0);
-    int64_t rows = active_lines(ps, &r0, slice_end(ps->s, t, slice));
+    int64_t r1 = slice_end(ps->s, t, slice), tiles = attn__list_pass_tiles(ps, r1 - r0);
+    int64_t rows = active_lines(ps, &r0, r1);
     if (rows > 0)
         attn__list_pass_part(ps, row, r0, rows, part_begin(l, ps->s, row, n, cut->parts),
                              part_begin(l, ps->s, row, n + 1, cut->parts), &to);
+    return tiles * (n + 1) / cut->parts - tiles * n / cut->parts;
 }
 
 /* All parts of a strip are there. */
@@ -345,8 +347,8 @@ static void join_all(const struct state *st)
 
 /* ---- units ---- */
 
-/* Slice or blocks number `index` of a strip. */
-static void pass_blocks(const struct state *st, struct attn__list_pass *ps, const struct strip *t,
+/* Slice or blocks number `index` of a strip; tiles in all. */
+static int64_t pass_blocks(const struct state *st, struct attn__list_pass *ps, const struct strip *t,
                         const struct cut *cut, int64_t index)
 {
     const struct attn__select_rows *l = rows_of(st->x);
@@ -366,12 +368,12 @@ static void pass_blocks(const struct state *st, struct attn__list_pass *ps, cons
         if (rows > 0)
             attn__list_pass_lines(ps, row, r0, rows);
     }
-    attn__exec_did(st->x, 0, 0, all_tiles);
+    return all_tiles;
 }
 
-/* Unit number `index` of a strip whose lists are gone over together. */
-static void pass_by_keys(const struct state *st, int64_t worker, struct attn__list_pass *ps,
-                         const struct strip *t, const struct cut *cut, int64_t index)
+/* Unit number `index` of a strip whose lists are gone over together; tiles in all. */
+static int64_t pass_by_keys(const struct state *st, int64_t worker, struct attn__list_pass *ps,
+                            const struct strip *t, const struct cut *cut, int64_t index)
 {
     const struct attn__select_rows *l = rows_of(st->x);
     int64_t b0 = index * cut->blocks, i0 = b0 * l->q_block;
@@ -379,7 +381,7 @@ static void pass_by_keys(const struct state *st, int64_t worker, struct attn__li
     int64_t i1 = attn__min_i64(b1 * l->q_block, ps->s->nq);
     attn__by_keys_run(ps, &st->by_keys[worker], attn__select_row(l, ps->s->index, t->h0, i0), b0,
                       b1, PASS_ROWS);
-    attn__exec_did(st->x, 0, 0, attn__list_pass_tiles(ps, (i1 - i0) * t->heads));
+    return attn__list_pass_tiles(ps, (i1 - i0) * t->heads);
 }
 
 static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t index)
@@ -394,15 +396,15 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
         return;
     struct attn__list_pass ps;
     begin(st, worker, s, &t, cut.by_keys, &ps);
+    int64_t all_tiles;
     if (cut.parts > 1)
-        pass_part(st, &ps, &t, &cut, index / cut.parts, index % cut.parts);
+        all_tiles = pass_part(st, &ps, &t, &cut, index / cut.parts, index % cut.parts);
     else if (cut.by_keys)
-        pass_by_keys(st, worker, &ps, &t, &cut, index);
+        all_tiles = pass_by_keys(st, worker, &ps, &t, &cut, index);
     else
-        pass_blocks(st, &ps, &t, &cut, index);
-    if (cut.parts > 1 && index == 0)
-        attn__exec_did(st->x, 0, 0, attn__list_pass_tiles(&ps, t.heads));
-    attn__exec_did(st->x, ps.did_pairs, ps.did_tiles, 0);
+        all_tiles = pass_blocks(st, &ps, &t, &cut, index);
+    /* runs of listed keys that begin and end within tiles may be more than those */
+    attn__exec_did(st->x, ps.did_pairs, attn__min_i64(ps.did_tiles, all_tiles), all_tiles);
 }
 
 static void run(const struct attn__exec *x)
