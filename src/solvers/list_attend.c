@@ -348,8 +348,8 @@ static void join_all(const struct state *st)
 /* ---- units ---- */
 
 /* Slice or blocks number `index` of a strip; tiles in all. */
-static int64_t pass_blocks(const struct state *st, struct attn__list_pass *ps, const struct strip *t,
-                        const struct cut *cut, int64_t index)
+static int64_t pass_blocks(const struct state *st, struct attn__list_pass *ps,
+                           const struct strip *t, const struct cut *cut, int64_t index)
 {
     const struct attn__select_rows *l = rows_of(st->x);
     const struct attn__seq *s = ps->s;
