@@ -273,6 +273,7 @@ struct run {
     double *k;     /* [nk][d]: the keys that count of the head at hand */
     double *w, *b; /* [d] */
     double *e;     /* [3 * dv] */
+    double *size;  /* [nk]: at which this row's scores were rounded */
     bool *visible; /* [nk] */
     /* Squares of what the normaliser makes of the rows' errors, and how many. */
     double spread;
@@ -381,6 +382,14 @@ static double add_value(const struct run *x, const struct seq *s, int64_t vh, in
     return squares;
 }
 
+/* By how much the weight of score s, rounded at the given size, may be further
+ * off than s itself, where weights are scores. */
+static double weight_condition(const struct oracle_norm *norm, double s, double size)
+{
+    bool same = norm->kind == ATTN_NORMALIZER_NONE || norm->kind == ATTN_NORMALIZER_RELU;
+    return same ? fmax(1, size / fabs(s)) : 1;
+}
+
 /* Rows that are divided by their norm have errors of the size of their terms
  * over what these left. */
 static double cancelled(const struct oracle_epilogue *e, int64_t dv, const double *out,
@@ -448,10 +457,12 @@ static void row_of(struct run *x, const struct seq *s, int64_t h, int64_t i)
         r->visible_pairs++;
         /* A single logit may cancel to nothing; it was rounded at the size
          * that such sums have. */
+        double size = fabs(scale) * sqrt(terms);
         if (isfinite(raw[j]))
-            logit = fmax(logit, fmax(fabs(raw[j]), fabs(scale) * sqrt(terms)));
+            logit = fmax(logit, fmax(fabs(raw[j]), size));
         if (isfinite(score))
             logit = fmax(logit, fabs(score));
+        x->size[j] = fmax(size, fabs(score - capped[j]));
     }
     /* Nothing that e^s is divided by shares its error, and the largest rows
      * are most of the RMS of all. */
@@ -484,7 +495,8 @@ static void row_of(struct run *x, const struct seq *s, int64_t h, int64_t i)
             if (!visible[j] || probs[j] == 0)
                 continue;
             entropy -= probs[j] * log(probs[j]);
-            squares += add_value(x, s, vh, j, probs[j], out, size);
+            double off_by = weight_condition(&o->norm, biased[j], x->size[j]);
+            squares += off_by * off_by * add_value(x, s, vh, j, probs[j], out, size);
         }
         r->entropy[row] = (double)entropy;
     } else if (nan) {
@@ -514,7 +526,7 @@ static void row_of(struct run *x, const struct seq *s, int64_t h, int64_t i)
         r->lse[row] = top + log(sum);
         r->entropy[row] = (double)entropy;
     }
-    double spread = condition * cancelled(&o->epilogue, o->dv, out, squares) * (1 + logit);
+    double spread = cancelled(&o->epilogue, o->dv, out, squares) * (1 + condition * logit);
     if (isfinite(spread) && squares > 0) {
         x->spread += spread * spread;
         x->spread_rows++;
@@ -570,11 +582,12 @@ bool oracle_run(const struct oracle_options *o, const struct oracle_inputs *in, 
         return false;
     }
     struct run x = {.o = o, .in = in, .r = r, .q = filled(3 * o->d + 3 * o->dv, 0),
-                    .k = filled(r->nk * o->d, 0),
+                    .k = filled(r->nk * o->d, 0), .size = filled(r->nk, 0),
                     .visible = calloc((size_t)r->nk + 1, sizeof(bool))};
-    if (!x.q || !x.k || !x.visible) {
+    if (!x.q || !x.k || !x.size || !x.visible) {
         free(x.q);
         free(x.k);
+        free(x.size);
         free(x.visible);
         oracle_free(r);
         return false;
@@ -601,6 +614,7 @@ bool oracle_run(const struct oracle_options *o, const struct oracle_inputs *in, 
         r->max_logit = fmax(r->max_logit, sqrt(x.spread / (double)x.spread_rows) - 1);
     free(x.q);
     free(x.k);
+    free(x.size);
     free(x.visible);
     return true;
 }

@@ -38,7 +38,16 @@ static real power_default(const struct oracle_norm *n)
 {
     if (!isnan(n->power))
         return n->power;
-    return n->kind == ATTN_NORMALIZER_LSSAR ? 15 : n->kind == ATTN_NORMALIZER_ENTMAX ? 1.5L : 1;
+    switch (n->kind) {
+    case ATTN_NORMALIZER_LSSAR:
+        return 15;
+    case ATTN_NORMALIZER_ENTMAX:
+        return 1.5L;
+    case ATTN_NORMALIZER_SPARSEMAX:
+        return 2;
+    default:
+        return 1;
+    }
 }
 
 static real total(const struct row *r, bool squares)
@@ -180,12 +189,13 @@ static void entmax(struct row *r, real max)
     multiply(r, 1 / total(r, false));
 }
 
-/* A weight p moves by p^(2 - alpha) times its score's error: by much if it is
- * small and alpha above 2. */
+/* A weight p moves by p^(2 - alpha) times its score's error, which from
+ * alpha = 2 on is not the less for p being small: n keys of equal weight make
+ * it n times as much of what they weigh. */
 static double entmax_condition(const struct row *r)
 {
     real moved = 0, exponent = 2 * (2 - power_default(r->norm));
-    for (int64_t i = 0; i < r->n && exponent < 0; i++)
+    for (int64_t i = 0; i < r->n && exponent <= 0; i++)
         moved += r->w[i] > 0 ? powl(r->w[i], exponent) : 0;
     return (double)fmaxl(1, sqrtl(moved / total(r, true)));
 }
@@ -197,12 +207,11 @@ static void thresholded(struct row *r, double *condition)
     if (r->n == 0)
         return;
     qsort(r->sorted, (size_t)r->n, sizeof *r->sorted, larger_first);
-    if (r->norm->kind == ATTN_NORMALIZER_SPARSEMAX) {
+    if (r->norm->kind == ATTN_NORMALIZER_SPARSEMAX)
         sparsemax(r, r->sorted[0]);
-    } else {
+    else
         entmax(r, r->sorted[0]);
-        *condition = entmax_condition(r);
-    }
+    *condition = entmax_condition(r);
 }
 
 /* One NaN or +inf in a normaliser of the whole row, and there is no row. */
