@@ -18,7 +18,8 @@ fail() {
     failed=1
 }
 
-"$here/header_names.sh" "$@" | awk '{ print $2 }' | sort >"$tmp/headers"
+"$here/header_names.sh" "$@" >"$tmp/kinds"
+awk '{ print $2 }' "$tmp/kinds" | sort >"$tmp/headers"
 awk '!/^#/ && NF { print $1 }' "$list" | sort >"$tmp/list"
 
 for name in $(uniq -d "$tmp/list"); do
@@ -30,6 +31,19 @@ done
 for name in $(uniq "$tmp/list" | comm -13 "$tmp/headers" -); do
     fail "$list: $name is no longer in the headers: names stay until the SONAME changes"
 done
+
+# Each under the heading of its kind, in order.
+awk -v file="$list" '
+FNR == NR { kind[$2] = $1 "s"; next }
+/^# (functions|types|constants)$/ { heading = $2; last = "" }
+/^#/ || !NF { next }
+$1 in kind && kind[$1] != heading {
+    printf "error: %s:%d: %s is under %s, expected %s\n", file, FNR, $1, heading, kind[$1]
+    bad = 1
+}
+$1 <= last { printf "error: %s:%d: %s after %s, expected order\n", file, FNR, $1, last; bad = 1 }
+{ last = $1 }
+END { exit bad }' "$tmp/kinds" "$list" || failed=1
 
 # Versions are numbers X.Y up to the one in version.h.
 version=$(cat "$@" | sed -n 's/^#define ATTN_VERSION_M[A-Z]* \([0-9]*\)$/\1/p' | paste -sd. -)
