@@ -108,23 +108,12 @@ static int32_t inside(const struct attn__params *v, struct attn__problem *p)
     return ATTN_OK;
 }
 
-/* The gates are the caller's: an ATTEND and nothing else. */
 static int32_t outside(const struct attn__params *v, const struct attn__problem *p)
 {
     static const int32_t router[] = {ATTN_PARAM_MOH_FORM, ATTN_PARAM_MOH_SHARED,
                                      ATTN_PARAM_MOH_ACTIVE, ATTN_PARAM_MOH_CHANNELS};
-    for (size_t n = 0; n < sizeof router / sizeof router[0]; n++) {
-        bool set = false;
-        if (attn__params_is_set(v, router[n], &set) == ATTN_OK && set)
-            return attn__error_set(ATTN_ERR_INVALID,
-                                   "%s is set, but with moh_router=0 the gates are the caller's",
-                                   attn_param_name(router[n]));
-    }
-    if (p->want & ATTN_WANT_AUX_LOSS)
-        return attn__error_set(ATTN_ERR_INVALID,
-                               "want has aux_loss, but with moh_router=0 the gates are the "
-                               "caller's");
-    return ATTN_OK;
+    return attn__router_none(v, router, sizeof router / sizeof router[0], "with moh_router=0",
+                             p);
 }
 
 int32_t attn__mech_moh(const struct attn__params *params, const struct attn__mem *mem,

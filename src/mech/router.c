@@ -53,6 +53,21 @@ bool attn__router_workspace(const struct attn__problem *p, struct attn__map_rout
     return s.ok;
 }
 
+int32_t attn__router_none(const struct attn__params *user, const int32_t *params, size_t n,
+                          const char *why, const struct attn__problem *p)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool set = false;
+        if (attn__params_is_set(user, params[i], &set) == ATTN_OK && set)
+            return attn__error_set(ATTN_ERR_INVALID, "%s is set, but %s the gates are the caller's",
+                                   attn_param_name(params[i]), why);
+    }
+    if (p->want & ATTN_WANT_AUX_LOSS)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "want has aux_loss, but %s the gates are the caller's", why);
+    return ATTN_OK;
+}
+
 int32_t attn__router_stage(const struct attn__params *user, const struct attn__mem *mem,
                            const struct attn__setting *settings, size_t n,
                            struct attn__problem *p)

@@ -18,6 +18,11 @@ int32_t attn__router_stage(const struct attn__params *user, const struct attn__m
                            const struct attn__setting *settings, size_t n,
                            struct attn__problem *p);
 
+/* Where the gates are the caller's there is an ATTEND and nothing else: refuses
+ * the `n` parameters of a router, and AUX_LOSS. `why`: what made it so. */
+int32_t attn__router_none(const struct attn__params *user, const int32_t *params, size_t n,
+                          const char *why, const struct attn__problem *p);
+
 /* Adds the extents and roles of a learned router, and the check of its data. */
 void attn__router_roles(struct attn__problem *p, struct attn__map_route m, int64_t channels);
 
