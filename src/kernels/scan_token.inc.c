@@ -17,8 +17,9 @@
  * `vecs` vectors of columns; erase: 0 none, 1 k (v - c)^T, 2 k v^T - w c^T.
  *
  * Erasing goes over S twice, and RAM rests while it does so the second time,
- * in a cache. Then half of the rows from `next` on, which will be read next,
- * are asked for: all of them would be waited for.
+ * in a cache. Then the rows from `next` on, which will be read next, are asked
+ * for, by every second line: processors bring lines in pairs, and to ask for
+ * each would keep the second pass waiting.
  */
 ATTN__INLINE void scan_columns(int vecs, int erase, int before, int64_t dk, float *restrict S,
                                int64_t ld, const float *restrict dec, int64_t inc,
@@ -27,8 +28,7 @@ ATTN__INLINE void scan_columns(int vecs, int erase, int before, int64_t dk, floa
                                const float *restrict q, float own, float *restrict o,
                                const float *next)
 {
-    enum { FLOATS = 64 / sizeof(float) };
-    const int64_t half = (vecs * VF_LANES + 2 * FLOATS - 1) / (2 * FLOATS) * FLOATS;
+    enum { PAIR = 128 / sizeof(float) }; /* two lines */
     vf x[8], c[8], a[8];
 #define ATTN__EACH(i, _)                                                                  \
     if (i < vecs) {                                                                       \
@@ -43,7 +43,7 @@ ATTN__INLINE void scan_columns(int vecs, int erase, int before, int64_t dk, floa
     for (int64_t d = 0; d < dk && erase; d++) {
         const vf ed = v_set1(e[d]);
 #define ATTN__EACH(i, _)                                                                  \
-        if (i < vecs && i * VF_LANES % 16 == 0)                                           \
+        if (i < vecs && i * VF_LANES % PAIR == 0)                                         \
             __builtin_prefetch(S + (d + 8) * ld + i * VF_LANES, 0, 2);                    \
         if (i < vecs)                                                                     \
             c[i] = v_fma(ed, v_load(S + d * ld + i * VF_LANES), c[i]);
@@ -58,8 +58,8 @@ ATTN__INLINE void scan_columns(int vecs, int erase, int before, int64_t dk, floa
     for (int64_t d = 0; d < dk; d++) {
         const vf dd = v_set1(dec[d * inc]), kd = v_set1(k[d]), qd = v_set1(q[d]);
         const vf wd = v_set1(erase == 2 ? w[d] : 0.0f);
-        for (int64_t i = 0; erase && i < half; i += FLOATS)
-            __builtin_prefetch(next + d / 2 * ld + d % 2 * half + i, 0, 2);
+        for (int64_t i = 0; erase && i < vecs * VF_LANES; i += PAIR)
+            __builtin_prefetch(next + d * ld + i, 0, 2);
 #define ATTN__EACH(i, _)                                                                  \
         if (i < vecs) {                                                                   \
             vf s = v_load(S + d * ld + i * VF_LANES);                                     \
