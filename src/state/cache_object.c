@@ -32,12 +32,13 @@ static void cache_free(attn_cache *cache)
         if (cache->seq[n])
             attn__cache_seq_drop(cache, cache->seq[n]);
     for (int64_t n = 0; cache->page && n < c->pages; n++)
-        attn__mem_free(&ctx->mem, cache->page[n].data,
-                       cache->page[n].data ? c->group[cache->page[n].kind].page_bytes : 0);
+        if (cache->page[n].data)
+            attn__cache_block_give(cache, &cache->page[n]);
     unlist(cache, cache->page, c->pages, sizeof *cache->page);
     unlist(cache, cache->map, c->pages * cache->words, sizeof *cache->map);
     unlist(cache, cache->spare, c->kinds, sizeof *cache->spare);
     unlist(cache, cache->n_spare, c->kinds, sizeof *cache->n_spare);
+    unlist(cache, cache->slot, c->kinds, sizeof(struct attn__cache_slot *));
     unlist(cache, cache->need, c->kinds, sizeof *cache->need);
     unlist(cache, cache->seq, c->sequences, sizeof *cache->seq);
     unlist(cache, cache->generation, c->sequences, sizeof *cache->generation);
@@ -63,11 +64,12 @@ int32_t attn__cache_make(struct attn_ctx *ctx, struct attn__cache_config *c, att
     made->map = list(made, c->pages * made->words, sizeof *made->map);
     made->spare = list(made, c->kinds, sizeof *made->spare);
     made->n_spare = list(made, c->kinds, sizeof *made->n_spare);
+    made->slot = list(made, c->kinds, sizeof(struct attn__cache_slot *));
     made->need = list(made, c->kinds, sizeof *made->need);
     made->seq = list(made, c->sequences, sizeof *made->seq);
     made->generation = list(made, c->sequences, sizeof *made->generation);
-    if (!made->page || !made->map || !made->spare || !made->n_spare || !made->need ||
-        !made->seq || !made->generation) {
+    if (!made->page || !made->map || !made->spare || !made->n_spare || !made->slot ||
+        !made->need || !made->seq || !made->generation) {
         cache_free(made);
         return ATTN_ERR_NOMEM;
     }

@@ -74,8 +74,13 @@ struct attn__cache_config {
     size_t bytes;
 };
 
+/* Memory of several pages, and such of it as no page uses (cache_block.c). */
+struct attn__cache_block;
+struct attn__cache_slot;
+
 struct attn__cache_page {
     char *data; /* NULL: none yet */
+    struct attn__cache_block *block; /* that it is in */
     int32_t kind;
     int32_t refs;
     int32_t n_used; /* bits set in its map */
@@ -146,6 +151,7 @@ struct attn_cache {
     int32_t empty;   /* pages without memory */
     int32_t *spare;  /* [kinds]: pages with memory that nobody uses */
     int64_t *n_spare;
+    struct attn__cache_slot **slot; /* [kinds]: memory of blocks that no page uses */
     int64_t *need;   /* [kinds]: scratch of whoever takes pages */
 
     struct attn__cache_seq **seq; /* [sequences], NULL: free */
@@ -202,6 +208,12 @@ static inline int32_t attn__cache_open_kind(const attn_cache *cache, int64_t tab
     int64_t group = table % cache->c.groups;
     return (int32_t)(group + (attn__cache_closes(cache, table) ? cache->c.groups : 0));
 }
+
+/* ---- cache_block.c */
+
+/* Memory for a page that has none; ATTN_ERR_NOMEM. And the way back. */
+int32_t attn__cache_block_take(attn_cache *cache, int64_t kind, struct attn__cache_page *page);
+void attn__cache_block_give(attn_cache *cache, struct attn__cache_page *page);
 
 /* ---- cache_pool.c */
 

@@ -32,8 +32,7 @@ static void drop_spare(attn_cache *cache, int64_t kind)
 {
     int32_t page = pop(cache, &cache->spare[kind]);
     cache->n_spare[kind]--;
-    attn__mem_free(&cache->ctx->mem, cache->page[page].data, cache->c.group[kind].page_bytes);
-    cache->page[page].data = NULL;
+    attn__cache_block_give(cache, &cache->page[page]);
     push(cache, &cache->empty, page);
 }
 
@@ -63,15 +62,12 @@ int32_t attn__cache_pool_fits(attn_cache *cache, const char *what)
 int32_t attn__cache_pool_reserve(attn_cache *cache)
 {
     for (int64_t g = 0; g < cache->c.kinds; g++) {
-        const struct attn__cache_group *group = &cache->c.group[g];
         while (cache->n_spare[g] < cache->need[g]) {
             if (cache->empty < 0)
                 rob(cache);
-            struct attn__cache_page *page = &cache->page[cache->empty];
-            page->data = attn__mem_alloc(&cache->ctx->mem, group->page_bytes, 64);
-            if (!page->data)
-                return ATTN_ERR_NOMEM;
-            page->kind = (int32_t)g;
+            int32_t status = attn__cache_block_take(cache, g, &cache->page[cache->empty]);
+            if (status != ATTN_OK)
+                return status;
             push(cache, &cache->spare[g], pop(cache, &cache->empty));
             cache->n_spare[g]++;
         }
