@@ -9,9 +9,25 @@
 
 #include "solvers/entmax.h"
 
-static double softplus(double x)
+/* ln(1 + e^x) is e^x in double from here on, and no double at all from -746. */
+#define FAR_BELOW (-40.0)
+
+/* ln(1 + e^x) e^-base, where base is 0 if x is above FAR_BELOW. */
+static double softplus(double x, double base)
 {
-    return (x > 0 ? x : 0) + log1p(exp(-fabs(x)));
+    return x <= FAR_BELOW ? exp(x - base) : (x > 0 ? x : 0) + log1p(exp(-fabs(x)));
+}
+
+/* Sums of ln(1 + e^x) are relative to the row's largest where all are small. */
+static void rebase(struct attn__norm_exact *e, double x)
+{
+    double base = x <= FAR_BELOW ? x : 0;
+    if (base <= e->base)
+        return;
+    double f = exp(e->base - base);
+    e->a *= f;
+    e->origin *= f;
+    e->base = base;
 }
 
 /* 0 where the distribution function is hardly a double any more */
@@ -42,14 +58,16 @@ static double power_of(double x, double power)
 static double lssar_base(const struct attn__norm_exact *e, double x)
 {
     double n = (double)e->n, z = n * e->origin + e->a;
-    double above = e->visible * (softplus(x) - e->origin) - e->a + (e->visible - n) * e->origin;
+    double f = softplus(x, e->base);
+    double above = e->visible * (f - e->origin) - e->a + (e->visible - n) * e->origin;
     return z == 0 ? 0 : above / z + (1 - e->less);
 }
 
 int attn__norm_exact_begin(struct attn__norm_exact *e, const struct attn__norm *norm,
                            int64_t keys, int64_t visible, int64_t at, double *room)
 {
-    *e = (struct attn__norm_exact){.norm = norm, .keys = (double)keys, .room = room};
+    *e = (struct attn__norm_exact){.norm = norm, .keys = (double)keys, .room = room,
+                                    .base = -INFINITY};
     e->visible = (double)visible;
     e->less = at < ATTN__LSSAR_FREE ? 0 : 1;
     if (norm->kind == ATTN_NORMALIZER_SIGMOID)
@@ -75,7 +93,8 @@ void attn__norm_exact_see(struct attn__norm_exact *e, double x)
     }
     switch (e->norm->kind) {
     case ATTN_NORMALIZER_SOFTPLUS:
-        e->a += softplus(x);
+        rebase(e, x);
+        e->a += softplus(x, e->base);
         break;
     case ATTN_NORMALIZER_TAYLOR2:
         e->a += 1 + x + x * x / 2;
@@ -97,9 +116,11 @@ void attn__norm_exact_see(struct attn__norm_exact *e, double x)
         break;
     case ATTN_NORMALIZER_LSSAR:
         if (e->pass == 0) {
+            rebase(e, x);
+            y = softplus(x, e->base);
             if (e->n++ == 0)
-                e->origin = softplus(x);
-            e->a += softplus(x) - e->origin;
+                e->origin = y;
+            e->a += y - e->origin;
             break;
         }
         /* e->shift: the largest base so far, e->b: sum of (base / it)^power.
@@ -177,7 +198,7 @@ double attn__norm_exact_weight(const struct attn__norm_exact *e, double x)
     case ATTN_NORMALIZER_SIGMOID:
         return sigmoid(x + e->shift);
     case ATTN_NORMALIZER_SOFTPLUS:
-        return softplus(x) * e->factor;
+        return softplus(x, e->base) * e->factor;
     case ATTN_NORMALIZER_TAYLOR2:
         return (1 + x + x * x / 2) * e->factor;
     case ATTN_NORMALIZER_GELU_L2:

@@ -17,6 +17,7 @@ struct attn__norm_exact {
                     * gelu_l2, lssar: what all is relative to */
     double factor; /* of all weights */
     double a, b;   /* running statistics */
+    double base;   /* softplus, lssar: functions are relative to e^base */
     double origin; /* lssar: the softplus of the first score */
     int pass;
     bool spoilt;   /* a score was NaN or +inf */

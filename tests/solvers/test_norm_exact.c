@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * norm_exact and entmax: sums, thresholds of long rows and of rows made to be
- * nasty, rows of equal scores, and that NaN ends. norm_pass: what it gives the
- * kernels, and the factors of rows.
+ * nasty, rows of equal scores or of scores far below 0, and that NaN ends.
+ * norm_pass: what it gives the kernels, and the factors of rows.
  */
 #include <math.h>
 #include <stdio.h>
@@ -80,6 +80,33 @@ static void equal_scores(void)
         }
 }
 
+/* Scores whose softplus is no double: its weights are powers of e,
+ * those of lssar's free rows powers of these. */
+static void far_below(void)
+{
+    static const double scores[] = {-1203, -1000, -999.5, -997, -1500};
+    enum { N = sizeof scores / sizeof scores[0] };
+    for (int kind = 0; kind < 2; kind++) {
+        struct attn__norm norm = {.kind = kind ? ATTN_NORMALIZER_LSSAR : ATTN_NORMALIZER_SOFTPLUS,
+                                  .power = 1.5, .n = 1, .gamma = 1};
+        struct attn__norm_exact e;
+        double power = kind ? 1.5 : 1, sum = 0;
+        int passes = attn__norm_exact_begin(&e, &norm, N, N, 1, room);
+        for (int pass = 0; pass < passes; pass++) {
+            for (int j = 0; j < N; j++)
+                attn__norm_exact_see(&e, scores[j]);
+            attn__norm_exact_next(&e);
+        }
+        for (int j = 0; j < N; j++)
+            sum += exp(power * (scores[j] + 997));
+        for (int j = 0; j < N; j++) {
+            double want = exp(power * (scores[j] + 997)) / sum;
+            double got = attn__norm_exact_weight(&e, scores[j]);
+            expect(fabs(got - want) < 1e-14, "weight far below", got, want);
+        }
+    }
+}
+
 /* A NaN spoils the row, and every loop ends. */
 static void nan_row(void)
 {
@@ -122,6 +149,7 @@ int main(void)
     passes();
     thresholds();
     equal_scores();
+    far_below();
     nan_row();
     printf("%s: thresholds of up to %d scores, equal scores, NaN\n", failed ? "FAIL" : "ok", MOST);
     return failed;
