@@ -13,6 +13,7 @@
 struct sums {
     double error, reference, got, product, size, worst;
     double row, squares; /* `reference` of this row; squares of those of all rows */
+    double moved;        /* squares of what errors of scores do to first order */
     int64_t n;
 };
 
@@ -52,14 +53,22 @@ static double of_few_rows(const struct sums *s)
     return s->reference > 0 ? 1 + s->squares / (s->reference * s->reference) : 1;
 }
 
-static bool finish(const struct sums *s, double bound, double floor, struct compare_figures *f)
+/* How exact a result has to be. */
+struct accuracy {
+    double arithmetic, rounding; /* relative RMS: of the calculation, of storing it */
+    double unit;                 /* of an error that was multiplied */
+};
+
+static bool finish(const struct sums *s, const struct accuracy *a, double floor,
+                   struct compare_figures *f)
 {
     double n = s->n > 0 ? (double)s->n : 1;
     /* Few elements may cancel to almost nothing; what rounding is relative
      * to is then the size of what was added. */
     double scale = sqrt((s->n < 256 ? fmax(s->size, s->reference) : s->reference) / n);
     scale = fmax(scale, floor);
-    bound *= of_few_rows(s);
+    double multiplied = s->moved > 0 ? a->unit * sqrt(s->moved / n) / scale : 0;
+    double bound = (fmax(a->arithmetic, multiplied) + a->rounding) * of_few_rows(s);
     f->bound = bound;
     f->rms = scale > 0 ? sqrt(s->error / n) / scale : s->error > 0 ? INFINITY : 0;
     f->max = scale > 0 ? s->worst / scale : s->worst > 0 ? INFINITY : 0;
@@ -78,8 +87,8 @@ static bool finish(const struct sums *s, double bound, double floor, struct comp
 
 struct checked {
     const attn_tensor *t;
-    const double *reference, *size; /* size may be NULL */
-    double floor;                   /* smallest scale errors are relative to */
+    const double *reference, *size, *error; /* size and error may be NULL */
+    double floor;                           /* smallest scale errors are relative to */
 };
 
 /* Takes in the element at index; false if it is of another kind. */
@@ -99,6 +108,8 @@ static bool add(struct sums *s, const struct checked *c, const int64_t *index, i
     if (!isfinite(want))
         return true;
     double size = c->size ? c->size[at] : want;
+    if (c->error && isfinite(c->error[at]))
+        s->moved += c->error[at] * c->error[at];
     if (fabs(got - want) <= least(c->t->dtype))
         got = want;
     s->error += (got - want) * (got - want);
@@ -113,7 +124,8 @@ static bool add(struct sums *s, const struct checked *c, const int64_t *index, i
 }
 
 static bool check_rows(const struct gen_problem *p, const struct oracle_result *r,
-                       const struct checked *c, double bound, struct compare_figures *f)
+                       const struct checked *c, const struct accuracy *a,
+                       struct compare_figures *f)
 {
     struct sums s = {0};
     int64_t hout = p->options.hout, width = c->t->rank == 4 ? c->t->shape[3] : 1;
@@ -127,14 +139,14 @@ static bool check_rows(const struct gen_problem *p, const struct oracle_result *
                 }
                 end_row(&s);
             }
-    return finish(&s, bound, c->floor, f);
+    return finish(&s, a, c->floor, f);
 }
 
 /* Per-pair outputs, and column sums as pairs with one row. What a poisoned
  * key gives before visibility is whatever it is. */
 static bool check_pairs(const struct gen_problem *p, const struct oracle_result *r,
-                        const struct checked *c, double bound, bool before_visibility,
-                        struct compare_figures *f)
+                        const struct checked *c, const struct accuracy *a,
+                        bool before_visibility, struct compare_figures *f)
 {
     struct sums s = {0};
     int64_t hout = p->options.hout;
@@ -153,7 +165,7 @@ static bool check_pairs(const struct gen_problem *p, const struct oracle_result 
                 }
                 end_row(&s);
             }
-    return finish(&s, bound, c->floor, f);
+    return finish(&s, a, c->floor, f);
 }
 
 /* Sums of e^s that are not divided have to fit in the type of the output, and
@@ -172,11 +184,13 @@ static double tiny(const struct gen_problem *p)
 
 /* Sums of the oracle's weights by class, and of their sizes. */
 static bool check_masses(const struct gen_problem *p, const struct oracle_result *r,
-                         const attn_tensor *t, double bound, struct compare_figures *f)
+                         const attn_tensor *t, const struct accuracy *a,
+                         struct compare_figures *f)
 {
     int64_t hout = p->options.hout, n_classes = p->mass_classes;
     int64_t all = r->b * hout * r->nq * n_classes;
-    double *mass = calloc(2 * (size_t)all + 1, sizeof *mass), *size = mass + all;
+    double *mass = calloc(3 * (size_t)all + 1, sizeof *mass), *size = mass + all;
+    double *error = size + all;
     if (!mass)
         abort();
     for (int64_t n = 0; n < r->n_seq; n++) {
@@ -192,15 +206,17 @@ static bool check_masses(const struct gen_problem *p, const struct oracle_result
             int64_t h = x / keys / rows, i = x / keys % rows, j = x % keys;
             int64_t class = (int64_t)oracle_load4(p->class_k, b, k0 + j, 0, 0);
             int64_t at = ((b * hout + h) * r->nq + q0 + i) * n_classes + class;
-            double w = r->probs[((n * hout + h) * r->pair_q + i) * r->pair_k + j];
+            int64_t pair = ((n * hout + h) * r->pair_q + i) * r->pair_k + j;
+            double w = r->probs[pair];
             if (class >= n_classes)
                 continue;
             mass[at] += w;
             size[at] += fabs(w);
+            error[at] = hypot(error[at], r->probs_error[pair]);
         }
     }
-    struct checked c = {t, mass, size, tiny(p)};
-    bool ok = check_rows(p, r, &c, bound, f);
+    struct checked c = {t, mass, size, r->multiplied ? error : NULL, tiny(p)};
+    bool ok = check_rows(p, r, &c, a, f);
     free(mass);
     return ok;
 }
@@ -260,20 +276,20 @@ static bool check_counts(const struct oracle_result *r, const attn_tensor *t,
 }
 
 /* The outputs that are not an array of the oracle's. */
-static bool check_others(struct gen_problem *p, const struct oracle_result *r, double bound,
-                         struct compare_figures *f)
+static bool check_others(struct gen_problem *p, const struct oracle_result *r,
+                         const struct accuracy *a, struct compare_figures *f)
 {
     const struct gen_tensor *argmax = gen_find(p, ATTN_ROLE_ARGMAX);
     const struct gen_tensor *masses = gen_find(p, ATTN_ROLE_CLASSMASS);
     const struct gen_tensor *counts = gen_find(p, ATTN_ROLE_COUNTS);
     *f = (struct compare_figures){.role = "argmax"};
-    if (argmax && !check_argmax(p, r, &argmax->t, bound, f))
+    if (argmax && !check_argmax(p, r, &argmax->t, a->arithmetic, f))
         return false;
     f->role = "counts";
     if (counts && !check_counts(r, &counts->t, f))
         return false;
     f->role = "classmass";
-    return !masses || check_masses(p, r, &masses->t, bound, f);
+    return !masses || check_masses(p, r, &masses->t, a, f);
 }
 
 bool compare_all(struct gen_problem *p, const struct oracle_result *r,
@@ -281,22 +297,23 @@ bool compare_all(struct gen_problem *p, const struct oracle_result *r,
 {
     const struct {
         int32_t role;
-        const double *reference, *size;
+        const double *reference, *size, *error;
         double floor;
         bool pairs, before;
     } outputs[] = {
-        {ATTN_ROLE_OUT, r->out, r->out_size, tiny(p), false, false},
-        {ATTN_ROLE_LSE, r->lse, NULL, 1, false, false},
-        {ATTN_ROLE_ROWMAX, r->rowmax, NULL, 1, false, false},
-        {ATTN_ROLE_ENTROPY, r->entropy, NULL, 1, false, false},
-        {ATTN_ROLE_PROBS, r->probs, NULL, tiny(p), true, false},
-        {ATTN_ROLE_COLSUM, r->colsum, NULL, tiny(p), true, false},
-        {ATTN_ROLE_SCORES_RAW, r->scores_raw, NULL, 1, true, true},
-        {ATTN_ROLE_SCORES_CAPPED, r->scores_capped, NULL, 1, true, true},
-        {ATTN_ROLE_SCORES_BIASED, r->scores_biased, NULL, 1, true, false},
+        {ATTN_ROLE_OUT, r->out, r->out_size, r->out_error, tiny(p), false, false},
+        {ATTN_ROLE_LSE, r->lse, NULL, NULL, 1, false, false},
+        {ATTN_ROLE_ROWMAX, r->rowmax, NULL, NULL, 1, false, false},
+        {ATTN_ROLE_ENTROPY, r->entropy, NULL, NULL, 1, false, false},
+        {ATTN_ROLE_PROBS, r->probs, NULL, r->probs_error, tiny(p), true, false},
+        {ATTN_ROLE_COLSUM, r->colsum, NULL, r->colsum_error, tiny(p), true, false},
+        {ATTN_ROLE_SCORES_RAW, r->scores_raw, NULL, NULL, 1, true, true},
+        {ATTN_ROLE_SCORES_CAPPED, r->scores_capped, NULL, NULL, 1, true, true},
+        {ATTN_ROLE_SCORES_BIASED, r->scores_biased, NULL, NULL, 1, true, false},
     };
     double eps = p->dtype == ATTN_DTYPE_F64 ? 4 * 0x1p-52 : 0x1p-23;
-    double arithmetic = 8 * eps * (1 + r->max_logit / 4);
+    const struct accuracy exact = {.arithmetic = 8 * eps * (1 + r->max_logit / 4),
+                                   .unit = 8 * eps};
     *figures = (struct compare_figures){0};
     if (p->options.norm.kind == ATTN_NORMALIZER_EXP_SUM && !fits(p, r))
         return true;
@@ -305,7 +322,7 @@ bool compare_all(struct gen_problem *p, const struct oracle_result *r,
     if (p->options.norm.kind == ATTN_NORMALIZER_LSSAR && r->max_logit > 400)
         return true;
     struct compare_figures others;
-    if (!check_others(p, r, arithmetic, &others)) {
+    if (!check_others(p, r, &exact, &others)) {
         *figures = others;
         return false;
     }
@@ -313,14 +330,18 @@ bool compare_all(struct gen_problem *p, const struct oracle_result *r,
         const struct gen_tensor *g = gen_find(p, outputs[n].role);
         if (!g)
             continue;
-        struct checked c = {&g->t, outputs[n].reference, outputs[n].size, outputs[n].floor};
+        struct checked c = {&g->t, outputs[n].reference, outputs[n].size,
+                            r->multiplied ? outputs[n].error : NULL, outputs[n].floor};
         struct compare_figures f = {.role = attn_role_name(outputs[n].role)};
-        double bound = arithmetic + rounding(g->t.dtype);
+        struct accuracy a = exact;
+        a.rounding = rounding(g->t.dtype);
         /* What compute=bf16 may cost; outputs made from kept scores never do. */
-        if (p->compute_bf16 && (g->role == ATTN_ROLE_OUT || g->role == ATTN_ROLE_LSE))
-            bound += 0x1p-8 * (1 + r->max_logit / 4);
-        bool ok = outputs[n].pairs ? check_pairs(p, r, &c, bound, outputs[n].before, &f)
-                                   : check_rows(p, r, &c, bound, &f);
+        if (p->compute_bf16 && (g->role == ATTN_ROLE_OUT || g->role == ATTN_ROLE_LSE)) {
+            a.arithmetic += 0x1p-8 * (1 + r->max_logit / 4);
+            a.unit += 0x1p-8;
+        }
+        bool ok = outputs[n].pairs ? check_pairs(p, r, &c, &a, outputs[n].before, &f)
+                                   : check_rows(p, r, &c, &a, &f);
         if (!ok || !figures->role || f.rms / f.bound > figures->rms / figures->bound)
             *figures = f;
         if (!ok)

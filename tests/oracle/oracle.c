@@ -275,9 +275,6 @@ struct run {
     double *e;     /* [3 * dv] */
     double *size;  /* [nk]: at which this row's scores were rounded */
     bool *visible; /* [nk] */
-    /* Squares of what the normaliser makes of the rows' errors, and how many. */
-    double spread;
-    int64_t spread_rows;
 };
 
 /* A vector of a head, or NULL. */
@@ -334,8 +331,12 @@ static double factor_of(const struct run *x, const struct seq *s, int64_t h)
     return x->in->head_factor ? oracle_load4(x->in->head_factor, s->n, h, 0, 0) : 1;
 }
 
-static void finish(const struct run *x, const struct seq *s, int64_t h, int64_t i, double *out,
-                   double *size)
+struct row_out {
+    double *out, *size, *error; /* [dv] of the results of these names */
+};
+
+static void finish(const struct run *x, const struct seq *s, int64_t h, int64_t i,
+                   const struct row_out *row)
 {
     const struct oracle_inputs *in = x->in;
     struct oracle_epilogue e = x->o->epilogue;
@@ -345,7 +346,9 @@ static void finish(const struct run *x, const struct seq *s, int64_t h, int64_t 
     e.target = numbers(in->mix_target, s->n, h, i, dv, x->e + 2 * dv);
     e.alpha = in->mix_alpha ? oracle_load4(in->mix_alpha, s->n, h, i, 0) : 0;
     e.factor = factor_of(x, s, h) * gate_of(in, s, h, i);
-    oracle_epilogue(&e, dv, out, size);
+    for (int64_t c = 0; c < dv; c++)
+        row->error[c] = sqrt(row->error[c]);
+    oracle_epilogue(&e, dv, row->out, row->size, row->error);
 }
 
 static int64_t position_k(const struct oracle_inputs *in, const struct oracle_row *w, int64_t j)
@@ -367,39 +370,64 @@ static double oracle_sink(const attn_tensor *t, int64_t n, int64_t h, int64_t i)
     return log(sum);
 }
 
-/* Key j with weight p into the row's output; returns the sum of squares of what
- * was added. */
-static double add_value(const struct run *x, const struct seq *s, int64_t vh, int64_t j, double p,
-                        double *out, double *size)
+/* Key j with weight p, moved by that much, into the row's output; `error` is
+ * in squares until the row is finished. */
+static void add_value(const struct run *x, const struct seq *s, int64_t vh, int64_t j, double p,
+                      double moved, const struct row_out *row)
 {
-    double squares = 0;
     for (int64_t e = 0; e < x->o->dv; e++) {
-        double term = p * oracle_load4(x->in->v, s->b, vh, s->k0 + j, e);
-        out[e] += term;
-        size[e] += fabs(term);
-        squares += term * term;
+        double v = oracle_load4(x->in->v, s->b, vh, s->k0 + j, e);
+        row->out[e] += p * v;
+        row->size[e] += fabs(p * v);
+        row->error[e] += moved * v * (moved * v);
     }
-    return squares;
 }
 
-/* By how much the weight of score s, rounded at the given size, may be further
- * off than s itself, where weights are scores. */
-static double weight_condition(const struct oracle_norm *norm, double s, double size)
+/* A score that a term was added to. To first order it was rounded at the largest
+ * of the terms and of what they add up to. */
+static double add_term(double before, double after, double *size)
 {
-    bool same = norm->kind == ATTN_NORMALIZER_NONE || norm->kind == ATTN_NORMALIZER_RELU;
-    return same ? fmax(1, size / fabs(s)) : 1;
+    if (isfinite(before) && isfinite(after))
+        *size = fmax(*size, fmax(fabs(after - before), fabs(after)));
+    return after;
 }
 
-/* Rows that are divided by their norm have errors of the size of their terms
- * over what these left. */
-static double cancelled(const struct oracle_epilogue *e, int64_t dv, const double *out,
-                        double squares)
+/* Weights that are scores, or powers of them, move with these by what these
+ * were rounded at: any multiple of a weight whose score has cancelled. */
+static bool is_score(const struct oracle_norm *n)
 {
-    double left = 0;
-    for (int64_t c = 0; c < dv; c++)
-        left += out[c] * out[c];
-    bool norm = e->norm && isfinite(squares) && squares > 0;
-    return norm ? fmax(1, sqrt(squares / (left + (double)dv * e->eps))) : 1;
+    return n->kind == ATTN_NORMALIZER_NONE || n->kind == ATTN_NORMALIZER_RELU;
+}
+
+/* By how much weight p of score s moves if s does by its size; other weights
+ * move by `relative`. */
+static double moves(const struct oracle_norm *n, double p, double s, double size,
+                    double relative)
+{
+    if (n->kind == ATTN_NORMALIZER_NONE)
+        return size;
+    if (n->kind == ATTN_NORMALIZER_RELU)
+        return s > 0 ? p * fmax(1, isnan(n->power) ? 1 : n->power) * size / s : 0;
+    return fabs(p) * relative;
+}
+
+/* The score of key j with all that is added to it. */
+static double bias_of(const struct run *x, const struct seq *s, const struct oracle_row *w,
+                      int64_t j, double score, double *size)
+{
+    const struct oracle_options *o = x->o;
+    const struct oracle_inputs *in = x->in;
+    int64_t key = j - s->start;
+    double distance = (double)w->at - (double)position_k(in, w, key);
+    if (o->alibi)
+        score = add_term(score, score - slope_of(o, w->h) * fabs(distance), size);
+    score = add_term(score, score + oracle_table_bias(&o->score, &in->score, w, key), size);
+    if (in->bias)
+        score = add_term(score, score + oracle_load4(in->bias, s->n, w->h, w->i, j), size);
+    score = add_term(score, oracle_class_term(&o->score, &in->score, w, key, score), size);
+    if (o->score.user)
+        score = add_term(score, score + o->score.user(s->n, w->h, w->i, key), size);
+    return score;
 }
 
 static void row_of(struct run *x, const struct seq *s, int64_t h, int64_t i)
@@ -431,7 +459,7 @@ static void row_of(struct run *x, const struct seq *s, int64_t h, int64_t i)
     if (i < s->q_len)
         change(x, s, false, qh, i, x->q);
     for (int64_t j = s->start; i < s->q_len && j < s->start + s->k_len; j++) {
-        double dot = 0, terms = 0, score;
+        double dot = 0, terms = 0;
         for (int64_t e = 0; e < o->d; e++) {
             double term = (x->q[e] + oracle_query_bias(&in->score, h, e)) * x->k[j * o->d + e];
             dot += term;
@@ -444,25 +472,18 @@ static void row_of(struct run *x, const struct seq *s, int64_t h, int64_t i)
         visible[j] = pair_visible(o, in, s, h, i, j);
         if (!visible[j])
             continue;
-        score = capped[j];
-        if (o->alibi)
-            score -= slope_of(o, h) * fabs((double)w.at - (double)position_k(in, &w, j - s->start));
-        score += oracle_table_bias(&o->score, &in->score, &w, j - s->start);
-        if (in->bias)
-            score += oracle_load4(in->bias, s->n, h, i, j);
-        score = oracle_class_term(&o->score, &in->score, &w, j - s->start, score);
-        if (o->score.user)
-            score += o->score.user(s->n, h, i, j - s->start);
-        biased[j] = score;
-        r->visible_pairs++;
         /* A single logit may cancel to nothing; it was rounded at the size
          * that such sums have. */
-        double size = fabs(scale) * sqrt(terms);
+        double size = fmax(fabs(raw[j]), fabs(scale) * sqrt(terms));
         if (isfinite(raw[j]))
-            logit = fmax(logit, fmax(fabs(raw[j]), size));
-        if (isfinite(score))
-            logit = fmax(logit, fabs(score));
-        x->size[j] = fmax(size, fabs(score - capped[j]));
+            logit = fmax(logit, size);
+        if (o->softcap > 0)
+            size = fmax(fabs(capped[j]), size * (1 - pow(capped[j] / o->softcap, 2)));
+        biased[j] = bias_of(x, s, &w, j, capped[j], &size);
+        if (isfinite(biased[j]))
+            logit = fmax(logit, fabs(biased[j]));
+        x->size[j] = size;
+        r->visible_pairs++;
     }
     /* Nothing that e^s is divided by shares its error, and the largest rows
      * are most of the RMS of all. */
@@ -471,7 +492,7 @@ static void row_of(struct run *x, const struct seq *s, int64_t h, int64_t i)
     double sink = -INFINITY;
     if (in->sink_logits && i < s->q_len)
         sink = oracle_sink(in->sink_logits, s->n, h, i);
-    double max = -INFINITY, sum = 0, condition = 1, squares = 0;
+    double max = -INFINITY, sum = 0, condition = 1;
     long double entropy = 0; /* many equal terms: a double would show its own error */
     bool nan = isnan(sink), nan_score = false;
     for (int64_t j = 0; j < s->keys; j++) {
@@ -483,7 +504,9 @@ static void row_of(struct run *x, const struct seq *s, int64_t h, int64_t i)
     }
     int64_t row = (s->b * o->hout + h) * r->nq + s->q0 + i;
     double top = fmax(max, sink);
-    double *out = r->out + row * o->dv, *size = r->out_size + row * o->dv;
+    const struct row_out out = {r->out + row * o->dv, r->out_size + row * o->dv,
+                                r->out_error + row * o->dv};
+    double *moved = r->probs_error + pair0;
     r->rowmax[row] = nan_score ? NAN : max;
     if (o->norm.kind > ATTN_NORMALIZER_EXP_SUM) {
         if (!oracle_norm_weights(&o->norm, biased, visible, s->keys, s->k_len, i + off, probs,
@@ -491,17 +514,20 @@ static void row_of(struct run *x, const struct seq *s, int64_t h, int64_t i)
             abort();
         if (o->norm.kind == ATTN_NORMALIZER_LSSAR && condition > 1)
             r->max_logit = fmax(r->max_logit, condition * (1 + logit));
+        else
+            r->multiplied |= condition > 1;
         for (int64_t j = 0; j < s->keys; j++) {
             if (!visible[j] || probs[j] == 0)
                 continue;
             entropy -= probs[j] * log(probs[j]);
-            double off_by = weight_condition(&o->norm, biased[j], x->size[j]);
-            squares += off_by * off_by * add_value(x, s, vh, j, probs[j], out, size);
+            moved[j] = moves(&o->norm, probs[j], biased[j], x->size[j],
+                             1 + condition * logit / 4);
+            add_value(x, s, vh, j, probs[j], moved[j], &out);
         }
         r->entropy[row] = (double)entropy;
     } else if (nan) {
         for (int64_t e = 0; e < o->dv; e++)
-            out[e] = NAN;
+            out.out[e] = NAN;
         for (int64_t j = 0; j < s->keys; j++)
             if (visible[j])
                 probs[j] = NAN;
@@ -521,20 +547,19 @@ static void row_of(struct run *x, const struct seq *s, int64_t h, int64_t i)
             else if (o->norm.kind == ATTN_NORMALIZER_EXP_SUM)
                 p = exp(biased[j]);
             probs[j] = p;
-            squares += add_value(x, s, vh, j, p, out, size);
+            moved[j] = fabs(p) * (1 + logit / 4);
+            add_value(x, s, vh, j, p, moved[j], &out);
         }
         r->lse[row] = top + log(sum);
         r->entropy[row] = (double)entropy;
     }
-    double spread = cancelled(&o->epilogue, o->dv, out, squares) * (1 + condition * logit);
-    if (isfinite(spread) && squares > 0) {
-        x->spread += spread * spread;
-        x->spread_rows++;
-    }
     if (i < s->q_len)
-        finish(x, s, h, i, out, size);
-    for (int64_t j = 0; j < s->keys; j++)
-        r->colsum[(s->n * o->hout + h) * r->pair_k + j] += probs[j];
+        finish(x, s, h, i, &out);
+    for (int64_t j = 0; j < s->keys; j++) {
+        int64_t column = (s->n * o->hout + h) * r->pair_k + j;
+        r->colsum[column] += probs[j];
+        r->colsum_error[column] = hypot(r->colsum_error[column], moved[j]);
+    }
     r->owned[s->b * r->nq + s->q0 + i] = 1;
 }
 
@@ -556,6 +581,9 @@ bool oracle_run(const struct oracle_options *o, const struct oracle_inputs *in, 
     r->nk = in->k->shape[2];
     r->pair_q = pair_q;
     r->pair_k = pair_k;
+    /* What is divided by its norm has the errors of its terms, however little
+     * these left. */
+    r->multiplied = is_score(&o->norm) || o->epilogue.norm;
     for (int64_t n = 0; n < r->n_seq; n++) {
         struct seq s = seq_of(o, in, n);
         r->pair_q = s.rows > r->pair_q ? s.rows : r->pair_q;
@@ -573,11 +601,14 @@ bool oracle_run(const struct oracle_options *o, const struct oracle_inputs *in, 
     r->scores_capped = filled(pairs, -INFINITY);
     r->scores_biased = filled(pairs, -INFINITY);
     r->colsum = filled(columns, 0);
+    r->out_error = filled(rows * o->dv, 0);
+    r->probs_error = filled(pairs, 0);
+    r->colsum_error = filled(columns, 0);
     r->owned = calloc((size_t)(r->b * r->nq + 1), 1);
     r->counted = calloc((size_t)(pairs + 1), 1);
     if (!r->out || !r->out_size || !r->lse || !r->rowmax || !r->entropy || !r->probs ||
-        !r->scores_raw ||
-        !r->scores_capped || !r->scores_biased || !r->colsum || !r->owned || !r->counted) {
+        !r->scores_raw || !r->scores_capped || !r->scores_biased || !r->colsum ||
+        !r->out_error || !r->probs_error || !r->colsum_error || !r->owned || !r->counted) {
         oracle_free(r);
         return false;
     }
@@ -608,10 +639,6 @@ bool oracle_run(const struct oracle_options *o, const struct oracle_inputs *in, 
                 row_of(&x, gate_of(in, &s, h, i) == 0 ? &none : &counted, h, i);
         }
     }
-    /* Bounds are for the root mean square over all rows; those of lssar are of
-     * too different sizes for that. */
-    if (x.spread_rows > 0)
-        r->max_logit = fmax(r->max_logit, sqrt(x.spread / (double)x.spread_rows) - 1);
     free(x.q);
     free(x.k);
     free(x.size);
@@ -631,6 +658,9 @@ void oracle_free(struct oracle_result *r)
     free(r->scores_capped);
     free(r->scores_biased);
     free(r->colsum);
+    free(r->out_error);
+    free(r->probs_error);
+    free(r->colsum_error);
     free(r->owned);
     free(r->counted);
     memset(r, 0, sizeof *r);

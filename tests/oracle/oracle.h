@@ -65,13 +65,18 @@ struct oracle_result {
     int64_t b, n_seq, nq, nk, pair_q, pair_k;
     double *out, *lse, *rowmax, *entropy;
     double *out_size; /* as out, of sum p |v|: what rounding is measured by */
+    /* Of each number, to first order: the error, in units of 8 eps, that the
+     * bound 8 eps (1 + max_logit / 4) on all of them stands for. */
+    double *out_error, *probs_error, *colsum_error;
+    bool multiplied; /* they may be more than that bound: a normaliser or a norm
+                      * multiplies errors */
     int64_t all_pairs, visible_pairs; /* of rows and keys that count */
     double *probs, *scores_raw, *scores_capped, *scores_biased, *colsum;
     unsigned char *owned;   /* [b][nq]: the row belongs to a sequence */
     unsigned char *counted; /* [n_seq][hout][pair_q][pair_k]: enum below, 0 for padding */
     double max_logit;       /* of the finite visible scores, capped or not, and of
-                             * the root of their squared terms; times what a
-                             * normaliser makes of their errors */
+                             * the root of their squared terms; with lssar times
+                             * what that makes of their errors */
 };
 
 /* False if there is no memory; else oracle_free gives it back. pair_q and

@@ -92,33 +92,46 @@ static void l1(struct row *r)
         r->w[i] = z == 0 ? 0 : r->w[i] / z;
 }
 
+static real gelu_slope(real x)
+{
+    const real density = 0.398942280401432677939946L; /* of the normal distribution at 0 */
+    return x * density * expl(-x * x / 2) + erfcl(-x / sqrtl(2)) / 2;
+}
+
 /* Errors e of all scores turn the row by the part of e g'(s) that is at right
  * angles to g(s): with negative scores alone, which the division by the row's
  * norm makes as large as others, by |s| e and more. */
 static void gelu_l2(struct row *r, double *condition)
 {
-    const real density = 0.398942280401432677939946L; /* of the normal distribution at 0 */
     real turned = 0;
     for (int64_t i = 0; i < r->n; i++)
         r->w[i] = gaussian(r->s[i]);
     real q = total(r, true);
     for (int64_t i = 0; i < r->n && q > 0; i++) {
-        real s = r->s[i], w = r->w[i];
-        real slope = s * density * expl(-s * s / 2) + erfcl(-s / sqrtl(2)) / 2;
+        real slope = gelu_slope(r->s[i]), w = r->w[i];
         turned += slope * slope * fmaxl(0, 1 - w * w / q) / q;
     }
     *condition = (double)fmaxl(1, sqrtl(turned));
     multiply(r, q == 0 ? 0 : sqrtl(r->keys / q));
 }
 
-static void l2_gelu(struct row *r)
+/* The same errors turn the scores before gelu sees them: by as much more as the
+ * scores are smaller than what they were rounded at. */
+static void l2_gelu(struct row *r, double *condition)
 {
+    real moved = 0;
     for (int64_t i = 0; i < r->n; i++)
         r->w[i] = r->s[i];
     real q = total(r, true);
     multiply(r, q == 0 ? 0 : sqrtl(r->keys / q));
+    for (int64_t i = 0; i < r->n && q > 0; i++) {
+        real slope = gelu_slope(r->w[i]);
+        moved += slope * slope * r->keys / q * fmaxl(0, 1 - r->s[i] * r->s[i] / q);
+    }
     for (int64_t i = 0; i < r->n; i++)
         r->w[i] = gaussian(r->w[i]);
+    real squares = total(r, true);
+    *condition = squares == 0 ? 1 : (double)fmaxl(1, sqrtl(moved / squares));
 }
 
 /* b = max(0, N A - o)^p. N A - 1 is taken from the differences to the largest
@@ -252,7 +265,7 @@ static void weigh(struct row *r, double *condition)
         gelu_l2(r, condition);
         break;
     case ATTN_NORMALIZER_L2_GELU:
-        l2_gelu(r);
+        l2_gelu(r, condition);
         break;
     case ATTN_NORMALIZER_LSSAR:
         lssar(r, condition);

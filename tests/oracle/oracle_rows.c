@@ -114,7 +114,8 @@ double oracle_rope_scale(const struct oracle_rope *r)
     return m * m;
 }
 
-void oracle_epilogue(const struct oracle_epilogue *x, int64_t n, double *o, double *size)
+void oracle_epilogue(const struct oracle_epilogue *x, int64_t n, double *o, double *size,
+                     double *error)
 {
     double squares = 0, f = x->has_scale ? x->out_scale : 1;
     for (int64_t e = 0; e < n; e++)
@@ -129,14 +130,18 @@ void oracle_epilogue(const struct oracle_epilogue *x, int64_t n, double *o, doub
             by *= x->gates[e];
         o[e] *= by;
         size[e] *= fabs(by);
+        error[e] *= fabs(by);
         if (x->target && x->alpha == 1) { /* replaced, whatever it was */
             o[e] = x->target[e];
             size[e] = fabs(x->target[e]);
+            error[e] = 0;
         } else if (x->target && x->alpha != 0) {
             o[e] = (1 - x->alpha) * o[e] + x->alpha * x->target[e];
             size[e] += fabs(x->alpha * x->target[e]);
+            error[e] *= fabs(1 - x->alpha);
         }
         o[e] *= x->factor;
         size[e] *= fabs(x->factor);
+        error[e] *= fabs(x->factor);
     }
 }

@@ -44,7 +44,9 @@ struct oracle_epilogue {
     const double *w, *gates, *target; /* [n]; NULL: none */
 };
 
-/* A finished row of n numbers; size: of what was added up for each. */
-void oracle_epilogue(const struct oracle_epilogue *x, int64_t n, double *o, double *size);
+/* A finished row of n numbers; size: of what was added up for each; error: of
+ * each number, however they are scaled. */
+void oracle_epilogue(const struct oracle_epilogue *x, int64_t n, double *o, double *size,
+                     double *error);
 
 #endif /* ATTN_ORACLE_ROWS_H */
