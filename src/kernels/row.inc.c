@@ -45,7 +45,9 @@ ATTN__INLINE int64_t ATTN__NAME(lead)(int64_t d, int64_t bytes)
  * of all, and rows of V are read in whole. Asking for each line by an
  * instruction, as for more rows and for rows that do not follow each other, is
  * limited by the misses that L1 can have under way, and waits where it is. So
- * only one line of K in eight is asked for, which leads into the next page.
+ * only one line of K in eight is asked for, which leads into the next page, and
+ * of V none. Of four query rows three go over a few rows of V and then one: while
+ * a row that is in L1 is used the memory rests.
  */
 #define ATTN__WAIT_K_BYTES 4096
 #define ATTN__WAIT_K_EVERY 512
@@ -376,9 +378,7 @@ ATTN__INLINE void ATTN__NAME(pv_few)(const ATTN__T *v, int64_t ldv, int64_t nk, 
     for (; c + (vecs) * VF_LANES <= dv; c += (vecs) * VF_LANES)                           \
         ATTN__NAME(pv_cols)(vecs, most, 0, v + c, ldv, nk, p, ldp, nr, o + c, ldo, ahead);
 #if VF_REGS >= 32
-    if (waits || nr == 1) {
-        ATTN__COLS(8, 2)
-    } else if (ahead && nr <= 3) {
+    if (waits || nr == 1 || (ahead && nr <= 3)) {
         ATTN__COLS(8, 3)
     }
     ATTN__COLS(4, 4)
@@ -397,7 +397,8 @@ static void ATTN__NAME(pv_keys)(const ATTN__T *v, int64_t ldv, int64_t nk, int64
                                 const float *p, int64_t ldp, int64_t nr, float *o, int64_t ldo,
                                 bool waits, int64_t ahead)
 {
-    int64_t step = (ahead ? ATTN__FAR_BYTES : ATTN__NEAR_BYTES) / (dv * (int64_t)sizeof *v);
+    const int64_t bytes = waits || ahead ? ATTN__FAR_BYTES : ATTN__NEAR_BYTES;
+    int64_t step = bytes / (dv * (int64_t)sizeof *v);
     step = step < 8 ? 8 : step;
     for (int64_t j = 0; j < nk; j += step)
         ATTN__NAME(pv_few)(v + j * ldv, ldv, nk - j < step ? nk - j : step, dv, p + j, ldp, nr, o,
@@ -412,12 +413,14 @@ static void ATTN__NAME(row_pv)(const ATTN__T *restrict v, int64_t ldv, int64_t n
     if (dv <= 0)
         return;
     const bool waits = ATTN__NAME(waits)(nr, ldv, dv, source);
-    /* only the next row where reading goes straight on */
+    /* Rows read in whole are followed without being asked for, but for the run
+     * that comes next. */
     const bool whole = VF_REGS >= 32 && dv <= 8 * VF_LANES;
     const int64_t bytes = !waits ? ATTN__AHEAD_BYTES : whole ? 0 : ATTN__WAIT_V_BYTES;
     const struct asks a =
         asks_of(v, ldv * (int64_t)sizeof *v, nk, ATTN__NAME(lead)(dv, bytes), source);
-    ATTN__NAME(pv_keys)(v, ldv, a.turn, dv, p, ldp, nr, o, ldo, waits, a.ahead);
+    ATTN__NAME(pv_keys)(v, ldv, a.turn, dv, p, ldp, nr, o, ldo, waits,
+                        waits && whole ? 0 : a.ahead);
     if (a.turn < nk)
         ATTN__NAME(pv_keys)(v + a.turn * ldv, ldv, nk - a.turn, dv, p + a.turn, ldp, nr, o, ldo,
                             waits, a.beyond);

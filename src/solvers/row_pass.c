@@ -15,7 +15,7 @@ enum {
     RUN = ATTN__CHUNK,  /* keys between changes from K to V where the rows are few */
     RUN_ROWS = 4,
     RUN_LD = RUN + 16,  /* 4 KB apart would be in each other's way in L1 */
-    PLACES = 4,     /* blocks whose values are read in turns from RAM */
+    BLOCKS = 4,     /* of a run whose values are summed after the weights of all */
     NEAR = 2 << 20, /* bytes of K and V in all that stay near, */
     NEAR_PARTS = 4, /* and what part of L3 does: asking costs more than it brings */
     ALIGN = 16,     /* where a weight is summed goes by its key's number modulo
@@ -32,7 +32,7 @@ void attn__row_room_take(struct attn__scratch *s, const struct attn__problem *p,
     room->factor = int8 ? ATTN__TAKE(s, rows * attn__int8_factors(p->d), float) : NULL;
     int64_t few = attn__min_i64(rows, RUN_ROWS);
     room->s = ATTN__TAKE(s, attn__max_i64(rows * SPAN, few * RUN_LD), float);
-    room->part = ATTN__TAKE(s, attn__max_i64(rows, few * PLACES) * p->dv, float);
+    room->part = ATTN__TAKE(s, attn__max_i64(rows, few * BLOCKS) * p->dv, float);
     room->k = ATTN__TAKE(s, SPAN * p->d, float);
     room->v = ATTN__TAKE(s, attn__block_keys(p) * p->dv, float);
     attn__score_work_take(s, p, 1, SPAN, &room->score);
@@ -82,8 +82,7 @@ void attn__row_pass_open(struct attn__row_pass *ps)
     ps->int8 = p->compute == ATTN_COMPUTE_INT8 && p->invariant == ATTN_INVARIANT_BATCH &&
                attn__page_rows_int8(ps->k.dtype) && (p->view.local || !attn__qk_changes_k(p));
     ps->runs = ps->rows <= RUN_ROWS && !p->score.steps && reads_in_place(ps);
-    ps->turns =
-        ps->runs && !ps->careful && attn__page_rows_turns(&ps->v, p->dv, ps->rows, ps->from);
+    ps->turns = ps->runs && attn__page_rows_turns(&ps->v, p->dv, ps->rows, ps->from);
     ps->lds = ps->runs ? RUN_LD : SPAN;
 }
 
@@ -276,25 +275,27 @@ static void block(const struct attn__row_pass *ps, int64_t j0, int64_t nk, float
     add_part(ps, f, part, o);
 }
 
-/* The same of PLACES blocks, whose values are read in turns. */
+/* The same of BLOCKS blocks. What is done between two blocks is more than the
+ * processor looks ahead, so that the memory would rest each time. */
 static void blocks(const struct attn__row_pass *ps, int64_t j0, int64_t nk, float *s, float *m,
                    float *l, float *o)
 {
     int64_t n = ps->rows * ps->c->p->dv;
-    float *part = ps->room->part, f[PLACES][RUN_ROWS];
-    bool seen[PLACES];
-    for (int b = 0; b < PLACES; b++)
+    float *part = ps->room->part, f[BLOCKS][RUN_ROWS];
+    bool seen[BLOCKS];
+    for (int b = 0; b < BLOCKS; b++)
         seen[b] = weights(ps, nk, s + b * nk, m, l, f[b]);
-    memset(part, 0, (size_t)(PLACES * n) * sizeof *part);
-    if (seen[0]) /* then the others as well */
+    memset(part, 0, (size_t)(BLOCKS * n) * sizeof *part);
+    if (ps->turns && seen[0]) /* then the others as well */
         attn__page_rows_pv_turns(ps->kern, &ps->v, j0, nk, ps->hi, ps->c->p->dv, s, ps->lds,
-                                  ps->rows, part);
-    for (int b = 0; b < PLACES; b++) {
-        if (!seen[0] && seen[b])
-            row_pv(ps, j0 + b * nk, nk, s + b * nk, part + b * n);
+                                 ps->rows, part);
+    else
+        for (int b = 0; b < BLOCKS; b++)
+            if (seen[b])
+                row_pv(ps, j0 + b * nk, nk, s + b * nk, part + b * n);
+    for (int b = 0; b < BLOCKS; b++)
         if (seen[b])
             add_part(ps, f[b], part + b * n, o);
-    }
 }
 
 static enum attn__tile class_of(const struct attn__row_pass *ps, int64_t j0, int64_t j1)
@@ -339,8 +340,8 @@ static void run(struct attn__row_pass *ps, enum attn__tile class, int64_t j0, in
         attn__row_tops_see(&ps->tops, ps->kern, r, s + r * ps->lds, j0, nk);
     for (int64_t j = j0, end; j < j1; j = end) {
         end = attn__min_i64(j1, j + block_keys - j % block_keys);
-        if (ps->turns && j % block_keys == 0 && j + PLACES * block_keys <= j1) {
-            end = j + PLACES * block_keys;
+        if (ps->runs && !ps->careful && j % block_keys == 0 && j + BLOCKS * block_keys <= j1) {
+            end = j + BLOCKS * block_keys;
             blocks(ps, j, block_keys, s + (j - j0), m, l, o);
         } else {
             block(ps, j, end - j, s + (j - j0), m, l, o);
