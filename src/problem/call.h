@@ -167,9 +167,18 @@ static inline const struct attn__paged *attn__call_paged(const struct attn__call
 double attn__call_sink(const struct attn__call *c, const struct attn__seq *s, int64_t h,
                        int64_t i);
 
-/* The visibility of one sequence and output heads h..h+group-1. */
-struct attn__vis attn__call_vis(const struct attn__call *c, const struct attn__seq *s, int64_t h,
-                                int64_t group);
+/* The visibility of one sequence and output heads h..h+group-1, into *v: half a
+ * kilobyte, which copies of copies show in problems of a few keys. */
+void attn__call_vis_into(struct attn__vis *v, const struct attn__call *c,
+                         const struct attn__seq *s, int64_t h, int64_t group);
+
+static inline struct attn__vis attn__call_vis(const struct attn__call *c,
+                                              const struct attn__seq *s, int64_t h, int64_t group)
+{
+    struct attn__vis v;
+    attn__call_vis_into(&v, c, s, h, group);
+    return v;
+}
 
 static inline double attn__rows_load(const struct attn__rows *r, int64_t i, int64_t j)
 {

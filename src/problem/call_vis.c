@@ -74,46 +74,45 @@ static void given(const struct attn__call *c, const struct attn__seq *s, struct 
     }
 }
 
-struct attn__vis attn__call_vis(const struct attn__call *c, const struct attn__seq *s, int64_t h,
-                                int64_t group)
+void attn__call_vis_into(struct attn__vis *v, const struct attn__call *c,
+                         const struct attn__seq *s, int64_t h, int64_t group)
 {
-    struct attn__vis v = {.p = c->p,
-                          .piece = c->p->piece,
-                          .n_pieces = c->p->n_pieces,
-                          .plain = c->p->plain_pieces,
-                          .nq = s->nq,
-                          .nk = s->nk,
-                          .off = s->off,
-                          .h0 = h,
-                          .group = group,
-                          .user = (void *)(uintptr_t)c->object[ATTN__SLOT_USER],
-                          .seq = c->first_seq + s->index};
-
+    memset(v, 0, sizeof *v);
+    v->p = c->p;
+    v->piece = c->p->piece;
+    v->n_pieces = c->p->n_pieces;
+    v->plain = c->p->plain_pieces;
+    v->nq = s->nq;
+    v->nk = s->nk;
+    v->off = s->off;
+    v->h0 = h;
+    v->group = group;
+    v->user = (void *)(uintptr_t)c->object[ATTN__SLOT_USER];
+    v->seq = c->first_seq + s->index;
     if (c->view) {
         const struct attn__paged *t = attn__call_paged(c, s, h);
         if (c->p->view.causal && !c->p->view.own_pieces) {
-            v.piece = t->piece;
-            v.n_pieces = t->n_pieces;
+            v->piece = t->piece;
+            v->n_pieces = t->n_pieces;
         }
-        selected(c, s, &v);
-        v.odd = t->odd ? t : NULL;
-        return v;
+        selected(c, s, v);
+        v->odd = t->odd ? t : NULL;
+        return;
     }
-    v.seg_q = ids(c, ATTN__SLOT_SEG_Q, s, s->q0);
-    v.seg_k = ids(c, ATTN__SLOT_SEG_K, s, s->k0);
-    v.pos_q = ids(c, ATTN__SLOT_POS_Q, s, s->q0);
-    v.pos_k = ids(c, ATTN__SLOT_POS_K, s, s->k0);
-    v.class_q = ids(c, ATTN__SLOT_CLASS_Q, s, s->q0);
-    v.class_k = ids(c, ATTN__SLOT_CLASS_K, s, s->k0);
+    v->seg_q = ids(c, ATTN__SLOT_SEG_Q, s, s->q0);
+    v->seg_k = ids(c, ATTN__SLOT_SEG_K, s, s->k0);
+    v->pos_q = ids(c, ATTN__SLOT_POS_Q, s, s->q0);
+    v->pos_k = ids(c, ATTN__SLOT_POS_K, s, s->k0);
+    v->class_q = ids(c, ATTN__SLOT_CLASS_Q, s, s->q0);
+    v->class_k = ids(c, ATTN__SLOT_CLASS_K, s, s->k0);
     if (!c->p->plain_pieces || c->has[ATTN__SLOT_PREFIX_LEN])
-        given(c, s, &v);
+        given(c, s, v);
     if (c->has[ATTN__SLOT_MASK]) {
         struct attn__rows m = attn__call_pairs(c, ATTN__SLOT_MASK, s, h);
         const attn_tensor *t = &c->t[ATTN__SLOT_MASK];
-        v.mask = (const uint8_t *)m.base;
-        v.mask_head = t->shape[1] == 1 ? 0 : t->stride[1];
-        v.mask_row = m.row;
-        v.mask_col = m.col;
+        v->mask = (const uint8_t *)m.base;
+        v->mask_head = t->shape[1] == 1 ? 0 : t->stride[1];
+        v->mask_row = m.row;
+        v->mask_col = m.col;
     }
-    return v;
 }

@@ -153,17 +153,16 @@ static void begin_pass(const struct state *st, struct worker *w,
         attn__active_lines(st->x, &it->s, it->g, it->first, it->rows, w->lines);
     for (int64_t r = 0; r < it->rows && it->prefix; r++)
         w->lines[r] = 0;
-    *ps = (struct attn__row_pass){
-        .c = st->x->call,
-        .kern = st->x->machine->kern,
-        .s = &it->s,
-        .room = &w->room,
-        .h0 = it->h0,
-        .heads = it->heads,
-        .i0 = it->i0,
-        .rows = it->rows,
-        .lines = st->x->active || it->prefix ? w->lines : NULL,
-    };
+    memset(ps, 0, sizeof *ps); /* a copy of so long a struct would be waited for */
+    ps->c = st->x->call;
+    ps->kern = st->x->machine->kern;
+    ps->s = &it->s;
+    ps->room = &w->room;
+    ps->h0 = it->h0;
+    ps->heads = it->heads;
+    ps->i0 = it->i0;
+    ps->rows = it->rows;
+    ps->lines = st->x->active || it->prefix ? w->lines : NULL;
     if (!it->prefix) {
         attn__row_pass_begin(ps);
         return;

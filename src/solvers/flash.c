@@ -487,7 +487,7 @@ static struct pass pass_begin(const struct state *st, const struct attn__seq *s,
     ps.k = attn__call_k(c, s, ps.h0);
     ps.qk = attn__qk_begin(c, s, wk->exact.qk);
     ps.v = attn__call_v(c, s, ps.h0);
-    ps.vis = attn__call_vis(c, s, ps.h0, ps.group);
+    attn__call_vis_into(&ps.vis, c, s, ps.h0, ps.group);
     return ps;
 }
 

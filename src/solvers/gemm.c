@@ -315,7 +315,7 @@ static void head(struct state *st)
     }
     if (!st->x->active)
         attn__rows_pad(c, s, st->h);
-    st->vis = attn__call_vis(c, s, st->h, 1);
+    attn__call_vis_into(&st->vis, c, s, st->h, 1);
     for (int64_t j = 0; colsum && j < s->nk; j++)
         st->col[j] = 0;
     const float *km = st->k;

@@ -70,7 +70,7 @@ void attn__row_pass_open(struct attn__row_pass *ps)
     ps->k = attn__call_k(ps->c, ps->s, ps->h0);
     ps->v = attn__call_v(ps->c, ps->s, ps->h0);
     ps->r0 = ps->i0 * ps->heads;
-    ps->vis = attn__call_vis(ps->c, ps->s, ps->h0, ps->heads);
+    attn__call_vis_into(&ps->vis, ps->c, ps->s, ps->h0, ps->heads);
     ps->vis.lines = ps->lines;
     ps->score = (struct attn__score){ps->c, ps->kern, ps->s, &ps->vis, &ps->room->score,
                                      ps->room->tq, ps->r0};

@@ -329,7 +329,7 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
         return;
     }
     it.qk = attn__qk_begin(c, s, w->exact.qk);
-    it.vis = attn__call_vis(c, s, it.h0, it.heads);
+    attn__call_vis_into(&it.vis, c, s, it.h0, it.heads);
     for (int64_t h = 0; h < it.heads && b0 == 0 && !st->x->active; h++)
         attn__rows_pad(c, s, it.h0 + h);
     for (int64_t j = 0; j < s->nk && st->colsum; j++)
