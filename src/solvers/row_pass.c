@@ -5,7 +5,6 @@
 #include "solvers/row_pass.h"
 
 #include "cpu/cpu.h"
-#include "solvers/blocks.h"
 #include "solvers/epilogue.h"
 #include "solvers/page_rows.h"
 #include "solvers/rows_load.h"
@@ -34,7 +33,7 @@ void attn__row_room_take(struct attn__scratch *s, const struct attn__problem *p,
     room->s = ATTN__TAKE(s, attn__max_i64(rows * SPAN, few * RUN_LD), float);
     room->part = ATTN__TAKE(s, attn__max_i64(rows, few * BLOCKS) * p->dv, float);
     room->k = ATTN__TAKE(s, SPAN * p->d, float);
-    room->v = ATTN__TAKE(s, attn__block_keys(p) * p->dv, float);
+    room->v = ATTN__TAKE(s, attn__row_pass_block(p) * p->dv, float);
     attn__score_work_take(s, p, 1, SPAN, &room->score);
     room->qk = attn__qk_room_take(s, p);
 }
@@ -332,7 +331,7 @@ bool attn__row_pass_scores(struct attn__row_pass *ps, int64_t j0, int64_t j1)
 static void run(struct attn__row_pass *ps, enum attn__tile class, int64_t j0, int64_t j1, float *m,
                 float *l, float *o)
 {
-    int64_t nk = j1 - j0, block_keys = attn__block_keys(ps->c->p);
+    int64_t nk = j1 - j0, block_keys = attn__row_pass_block(ps->c->p);
     float *s = ps->room->s;
     ps->did_pairs += ps->rows * nk;
     scores(ps, class, j0, j1);

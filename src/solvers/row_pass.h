@@ -10,6 +10,7 @@
 
 #include "kernels/kernels.h"
 #include "problem/call.h"
+#include "solvers/blocks.h"
 #include "solvers/norm_pass.h"
 #include "solvers/qk_load.h"
 #include "solvers/row_tops.h"
@@ -21,6 +22,13 @@ enum { ATTN__ROW_SPAN = 256 };
 
 /* Most rows of a pass. */
 enum { ATTN__ROW_PASS_MOST = 32 };
+
+/* Keys that take one step of the online softmax. Where nobody asks for the bits of
+ * flash the width of a head is no reason for shorter ones: rows hold no tile. */
+static inline int32_t attn__row_pass_block(const struct attn__problem *p)
+{
+    return p->invariant == ATTN_INVARIANT_CHUNK ? attn__block_keys(p) : ATTN__BLOCK_MAX;
+}
 
 /* Memory of a pass; one for each worker. */
 struct attn__row_room {
