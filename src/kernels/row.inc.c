@@ -378,7 +378,7 @@ ATTN__INLINE void ATTN__NAME(pv_few)(const ATTN__T *v, int64_t ldv, int64_t nk, 
     for (; c + (vecs) * VF_LANES <= dv; c += (vecs) * VF_LANES)                           \
         ATTN__NAME(pv_cols)(vecs, most, 0, v + c, ldv, nk, p, ldp, nr, o + c, ldo, ahead);
 #if VF_REGS >= 32
-    if (waits || nr == 1 || (ahead && nr <= 3)) {
+    if (waits || nr <= 2 || (ahead && nr <= 3)) {
         ATTN__COLS(8, 3)
     }
     ATTN__COLS(4, 4)

@@ -226,6 +226,22 @@ static void finish_item(const struct state *st, const struct attn__decode_item *
     t->n = 0;
 }
 
+/* Chunks c0..c1-1 into the tree: those that some row may see, and nothing for the
+ * others, of which there are many beside a window. */
+static void run_chunks(struct attn__row_pass *ps, struct attn__tree *t, int64_t c0, int64_t c1)
+{
+    int64_t seen0 = attn__min_i64(attn__max_i64(c0, ps->lo / ATTN__CHUNK), c1);
+    int64_t seen1 = attn__max_i64(
+        attn__min_i64(c1, (ps->hi + ATTN__CHUNK - 1) / ATTN__CHUNK), seen0);
+    attn__tree_skip(ps->kern, t, c0, seen0);
+    for (int64_t c = seen0; c < seen1; c++) {
+        attn__row_pass_chunk(ps, c, attn__tree_m(t, t->n), attn__tree_l(t, t->n),
+                             attn__tree_o(t, t->n));
+        attn__tree_push(ps->kern, t, 0, c);
+    }
+    attn__tree_skip(ps->kern, t, seen1, c1);
+}
+
 /* Each worker has a run of units, so that at most its first and its last item
  * are shared with others. */
 static void work(void *arg, int64_t worker)
@@ -247,12 +263,9 @@ static void work(void *arg, int64_t worker)
             begin_tree(st, &it, t);
         ps.tops = first ? w->head_tops : w->tail_tops;
         attn__row_tops_clear(&ps.tops, ps.rows);
-        for (int64_t c = c0; c < c1; c++) {
-            attn__row_pass_chunk(&ps, c, attn__tree_m(t, t->n), attn__tree_l(t, t->n),
-                                 attn__tree_o(t, t->n));
-            attn__tree_push(ps.kern, t, 0, c);
+        run_chunks(&ps, t, c0, c1);
+        for (int64_t c = c0; c < c1 && st->x->did; c++)
             spans += attn__row_pass_spans(&ps, c);
-        }
         attn__exec_did(st->x, ps.did_pairs, ps.did_tiles, st->x->active ? 0 : spans);
         if (first && c1 == it.to)
             finish_item(st, &it, &ps, w, t);
