@@ -662,7 +662,7 @@ START_TEST(poison_reaches_who_sees_it)
     attn_ctx *ctx = dense_ctx(2);
     FOR_EACH_SOLVER(solver)
         for (int n = 0; n < 3; n++)
-            for (int64_t at = 0; at < 100; at += 9) {
+            for (int64_t at = 0; at < 100; at += 13) {
                 const char *causal = "softmax h=2/1 q=40 k=100 d=16 causal";
                 const char *window = "softmax h=2/1 q=40 k=100 d=16 window=7,2";
                 check_poison(ctx, solver, causal, 40, 100, at, poison[n], false, sees_causal);
