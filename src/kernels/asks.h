@@ -28,12 +28,13 @@ ATTN__INLINE struct asks asks_of(const void *run, int64_t bytes, int64_t n, int6
     return (struct asks){lead * bytes, n - lead, lead * bytes + asks_distance(end, source->then)};
 }
 
-/* Asks for the `bytes` that are `ahead` bytes further on than p. */
+/* Asks for the lines that begin in the `bytes` that are `ahead` bytes further on
+ * than p: of rows that follow each other each line is asked for once. */
 ATTN__INLINE void asks_for(const uint8_t *p, int64_t bytes, int64_t ahead)
 {
-    uintptr_t at = (uintptr_t)p + (uintptr_t)ahead;
-    for (int64_t i = 0; i < bytes; i += 64)
-        __builtin_prefetch((const void *)(at + (uintptr_t)i), 0, 2);
+    const uintptr_t first = (uintptr_t)p + (uintptr_t)ahead, end = first + (uintptr_t)bytes;
+    for (uintptr_t at = (first + 63) & ~(uintptr_t)63; at < end; at += 64)
+        __builtin_prefetch((const void *)at, 0, 2);
 }
 
 #endif

@@ -6,6 +6,7 @@
  *   ATTN__T            the type in memory
  *   ATTN__NAME(name)   the function names
  *   ATTN__LOAD(p), ATTN__LOADN(p, n)   a vector of it, widened to float
+ *   ATTN__UNIT         what numbers that these load count, if not 1
  *   ATTN__EACH         there are kernels of row_each.inc.c and row_turns.inc.c
  *                      as well
  *
@@ -17,6 +18,13 @@
  * one vector chain over the columns and one fixed tree, each output one chain
  * over the keys.
  */
+
+/* What rows are multiplied by, for the numbers that are loaded. */
+#ifdef ATTN__UNIT
+#define ATTN__COUNTED(y) v_mul(y, v_set1(ATTN__UNIT))
+#else
+#define ATTN__COUNTED(y) (y)
+#endif
 
 /* Asking for memory past the end is harmless, but such a pointer is not C. */
 ATTN__INLINE void ATTN__NAME(prefetch)(const ATTN__T *p, int64_t ahead)
@@ -47,7 +55,8 @@ ATTN__INLINE int64_t ATTN__NAME(lead)(int64_t d, int64_t bytes)
  * limited by the misses that L1 can have under way, and waits where it is. So
  * only one line of K in eight is asked for, which leads into the next page, and
  * of V none. Of four query rows three go over a few rows of V and then one: while
- * a row that is in L1 is used the memory rests.
+ * a row that is in L1 is used the memory rests. Rows of bytes take longer to widen
+ * than to wait for.
  */
 #define ATTN__WAIT_K_BYTES 4096
 #define ATTN__WAIT_K_EVERY 512
@@ -58,8 +67,8 @@ ATTN__INLINE int64_t ATTN__NAME(lead)(int64_t d, int64_t bytes)
 ATTN__INLINE bool ATTN__NAME(waits)(int64_t nr, int64_t ld, int64_t d,
                                     const struct attn__source *source)
 {
-    return source && source->from == ATTN__FROM_RAM && ld == d && nr <= (int64_t)sizeof(ATTN__T) &&
-           nr <= ATTN__WAIT_ROWS;
+    return source && source->from == ATTN__FROM_RAM && ld == d && sizeof(ATTN__T) > 1 &&
+           nr <= (int64_t)sizeof(ATTN__T) && nr <= ATTN__WAIT_ROWS;
 }
 
 /* query rows at once */
@@ -127,10 +136,10 @@ ATTN__INLINE void ATTN__NAME(qk_rows)(int rows, struct ATTN__NAME(four) f, int64
             ATTN__NAME(prefetch_near)(k2 + c, near);
             ATTN__NAME(prefetch_near)(k3 + c, near);
         }
-        ATTN__STEP(0, v_load(q + c))
-        ATTN__STEP(1, v_load(q + ldq + c))
-        ATTN__STEP(2, v_load(q + 2 * ldq + c))
-        ATTN__STEP(3, v_load(q + 3 * ldq + c))
+        ATTN__STEP(0, ATTN__COUNTED(v_load(q + c)))
+        ATTN__STEP(1, ATTN__COUNTED(v_load(q + ldq + c)))
+        ATTN__STEP(2, ATTN__COUNTED(v_load(q + 2 * ldq + c)))
+        ATTN__STEP(3, ATTN__COUNTED(v_load(q + 3 * ldq + c)))
     }
     if (c < d) {
         int64_t m = d - c;
@@ -138,10 +147,10 @@ ATTN__INLINE void ATTN__NAME(qk_rows)(int rows, struct ATTN__NAME(four) f, int64
         vf x1 = ATTN__LOADN(k1 + c, m);
         vf x2 = ATTN__LOADN(k2 + c, m);
         vf x3 = ATTN__LOADN(k3 + c, m);
-        ATTN__STEP(0, v_loadn(q + c, m))
-        ATTN__STEP(1, v_loadn(q + ldq + c, m))
-        ATTN__STEP(2, v_loadn(q + 2 * ldq + c, m))
-        ATTN__STEP(3, v_loadn(q + 3 * ldq + c, m))
+        ATTN__STEP(0, ATTN__COUNTED(v_loadn(q + c, m)))
+        ATTN__STEP(1, ATTN__COUNTED(v_loadn(q + ldq + c, m)))
+        ATTN__STEP(2, ATTN__COUNTED(v_loadn(q + 2 * ldq + c, m)))
+        ATTN__STEP(3, ATTN__COUNTED(v_loadn(q + 3 * ldq + c, m)))
     }
 #undef ATTN__STEP
 #define ATTN__OUT(r, _)                                                                   \
@@ -314,7 +323,7 @@ ATTN__INLINE void ATTN__NAME(pv_rows)(int rows, int vecs, int64_t n, const ATTN_
             v = each[j] + v0;
 #define ATTN__ROW(r, _)                                                                   \
         if (r < rows)                                                                     \
-            y[r] = v_set1(p[r * ldp + j]);
+            y[r] = ATTN__COUNTED(v_set1(p[r * ldp + j]));
         ATTN__UNROLL4(ATTN__ROW, )
 #undef ATTN__ROW
 #define ATTN__ROW(r, c)                                                                   \
@@ -444,3 +453,5 @@ static void ATTN__NAME(row_pv)(const ATTN__T *restrict v, int64_t ldv, int64_t n
 #undef ATTN__NAME
 #undef ATTN__LOAD
 #undef ATTN__LOADN
+#undef ATTN__UNIT
+#undef ATTN__COUNTED

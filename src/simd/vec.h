@@ -17,6 +17,7 @@
  *  - v_columns4(x, p, ld): x[e] holds element e of VF_LANES rows at p, ld
  *    apart;
  *  - v_load_e4m3 and v_load_e5m2 widen bytes, exactly; NaN of any payload;
+ *    v_units_e4m3 gives numbers by VF_E4M3_UNIT;
  *  - v_set1_f16(h) has a half in all lanes, widened;
  *  - v_block_q8(p, d, x) widens 32 signed bytes into the VF_BLOCK vectors x,
  *    times d; v_block_q4(p, d, x) sixteen bytes: low halves, then high halves,
@@ -117,12 +118,24 @@ ATTN__INLINE vf v_iota(void)
     return v_load(count);
 }
 
-ATTN__INLINE vf v_loadn_e4m3(const uint8_t *p, int64_t n)
+ATTN__INLINE vf v_unitsn_e4m3(const uint8_t *p, int64_t n)
 {
     uint8_t t[VF_LANES] = { 0 };
     for (int64_t i = 0; i < n; i++)
         t[i] = p[i];
-    return v_load_e4m3(t);
+    return v_units_e4m3(t);
+}
+
+#define VF_E4M3_UNIT 256.0f
+
+ATTN__INLINE vf v_load_e4m3(const uint8_t *p)
+{
+    return v_mul(v_units_e4m3(p), v_set1(VF_E4M3_UNIT));
+}
+
+ATTN__INLINE vf v_loadn_e4m3(const uint8_t *p, int64_t n)
+{
+    return v_mul(v_unitsn_e4m3(p, n), v_set1(VF_E4M3_UNIT));
 }
 
 ATTN__INLINE vf v_loadn_e5m2(const uint8_t *p, int64_t n)

@@ -179,14 +179,14 @@ ATTN__INLINE __m128i load_bytes(const uint8_t *p)
 }
 
 /* see vec_c.h */
-ATTN__INLINE vf v_load_e4m3(const uint8_t *p)
+ATTN__INLINE vf v_units_e4m3(const uint8_t *p)
 {
     __m128i h = _mm_slli_epi16(_mm_cvtepi8_epi16(load_bytes(p)), 7);
     h = _mm_and_si128(h, _mm_set1_epi16((short)0xbf80));
     __m128i mag = _mm_and_si128(h, _mm_set1_epi16(0x3f80));
     __m128i nan = _mm_cmpeq_epi16(mag, _mm_set1_epi16(0x3f80));
     h = _mm_or_si128(h, _mm_and_si128(nan, _mm_set1_epi16(0x7e00)));
-    return _mm256_mul_ps(_mm256_cvtph_ps(h), _mm256_set1_ps(256.0f));
+    return _mm256_cvtph_ps(h);
 }
 
 ATTN__INLINE vf v_set1_f16(uint16_t h)

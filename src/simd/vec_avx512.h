@@ -215,7 +215,7 @@ ATTN__INLINE void v_storen_bf16(uint16_t *p, vf a, int64_t n)
 }
 
 /* see vec_c.h */
-ATTN__INLINE vf v_load_e4m3(const uint8_t *p)
+ATTN__INLINE vf v_units_e4m3(const uint8_t *p)
 {
     __m128i b = _mm_loadu_si128((const __m128i *)(const void *)p);
     __m256i h = _mm256_slli_epi16(_mm256_cvtepi8_epi16(b), 7);
@@ -223,7 +223,7 @@ ATTN__INLINE vf v_load_e4m3(const uint8_t *p)
     __m128i mag = _mm_or_si128(b, _mm_set1_epi8((char)0x80));
     __mmask16 nan = _mm_cmpeq_epi8_mask(mag, _mm_set1_epi8(-1));
     h = _mm256_mask_blend_epi16(nan, h, _mm256_set1_epi16(0x7e00));
-    return _mm512_mul_ps(_mm512_cvtph_ps(h), _mm512_set1_ps(256.0f));
+    return _mm512_cvtph_ps(h);
 }
 
 ATTN__INLINE vf v_set1_f16(uint16_t h)

@@ -215,15 +215,15 @@ ATTN__INLINE void v_store_bf16(uint16_t *p, vf a)
  * lower bits of a half's exponent are, is the half of 1/256 of its value; only
  * NaN, all ones, would be a number there.
  */
-ATTN__INLINE float widen_e4m3(uint8_t b)
+ATTN__INLINE float unit_e4m3(uint8_t b)
 {
     uint32_t h = (b & 0x7fu) == 0x7fu ? 0x7e00u : (b & 0x7fu) << 7;
-    return widen_f16((uint16_t)(h | (b & 0x80u) << 8)) * 256.0f;
+    return widen_f16((uint16_t)(h | (b & 0x80u) << 8));
 }
 
-ATTN__INLINE vf v_load_e4m3(const uint8_t *p)
+ATTN__INLINE vf v_units_e4m3(const uint8_t *p)
 {
-    ATTN__EACH(vf, widen_e4m3(p[i]));
+    ATTN__EACH(vf, unit_e4m3(p[i]));
 }
 
 ATTN__INLINE vf v_set1_f16(uint16_t h)

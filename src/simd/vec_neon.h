@@ -136,7 +136,7 @@ ATTN__INLINE uint8x8_t load_bytes(const uint8_t *p)
 }
 
 /* see vec_c.h */
-ATTN__INLINE vf v_load_e4m3(const uint8_t *p)
+ATTN__INLINE vf v_units_e4m3(const uint8_t *p)
 {
     uint16x4_t h = vget_low_u16(vshll_n_u8(load_bytes(p), 8));
     h = vreinterpret_u16_s16(vshr_n_s16(vreinterpret_s16_u16(h), 1));
@@ -144,7 +144,7 @@ ATTN__INLINE vf v_load_e4m3(const uint8_t *p)
     uint16x4_t mag = vand_u16(h, vdup_n_u16(0x3f80));
     uint16x4_t nan = vceq_u16(mag, vdup_n_u16(0x3f80));
     h = vorr_u16(h, vand_u16(nan, vdup_n_u16(0x7e00)));
-    return vmulq_n_f32(vcvt_f32_f16(vreinterpret_f16_u16(h)), 256.0f);
+    return vcvt_f32_f16(vreinterpret_f16_u16(h));
 }
 
 ATTN__INLINE vf v_set1_f16(uint16_t h)

@@ -194,14 +194,14 @@ ATTN__INLINE __m128i load_upper(const uint8_t *p)
 }
 
 /* see vec_c.h */
-ATTN__INLINE vf v_load_e4m3(const uint8_t *p)
+ATTN__INLINE vf v_units_e4m3(const uint8_t *p)
 {
     __m128i h = _mm_and_si128(_mm_srai_epi16(load_upper(p), 1),
                               _mm_set1_epi16((short)0xbf80));
     __m128i mag = _mm_and_si128(h, _mm_set1_epi16(0x3f80));
     __m128i nan = _mm_cmpeq_epi16(mag, _mm_set1_epi16(0x3f80));
     h = _mm_or_si128(h, _mm_and_si128(nan, _mm_set1_epi16(0x7e00)));
-    return _mm_mul_ps(widen_f16(h), _mm_set1_ps(256.0f));
+    return widen_f16(h);
 }
 
 ATTN__INLINE vf v_set1_f16(uint16_t h)
