@@ -1,86 +1,173 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One token of a recurrence on columns of its state S [dk][ld], whose rows go
- * by once: S and v, o are read in whole vectors, so n is a multiple of 16.
- * Each column is a chain of its own over the rows.
- */
-
-#if VF_REGS >= 32
-#define ATTN__SCAN_VECS 8
-#define ATTN__SCAN_EACH(M) ATTN__UNROLL8(M, )
-#else
-#define ATTN__SCAN_VECS 4
-#define ATTN__SCAN_EACH(M) ATTN__UNROLL4(M, )
-#endif
-
-/*
- * `vecs` vectors of columns; erase: 0 none, 1 k (v - c)^T, 2 k v^T - w c^T.
+ * One token of a recurrence on columns of its state S [dk][ld]. Each column is
+ * a chain of its own over the rows. S and v, o are read in whole vectors, so n
+ * is a multiple of 16.
  *
- * Erasing goes over S twice, and RAM rests while it does so the second time,
- * in a cache. Then the rows from `next` on, which will be read next, are asked
- * for, by every second line: processors bring lines in pairs, and to ask for
- * each would keep the second pass waiting.
+ * RAM is fast where rows go by from their first column to their last. Columns
+ * that find room in registers go by over all rows. The sums of more columns, up
+ * to a span, wait in L1 while a few rows go by: with more rows at a time RAM is
+ * slower, with fewer L2, where wide states are seldom.
  */
-ATTN__INLINE void scan_columns(int vecs, int erase, int before, int64_t dk, float *restrict S,
-                               int64_t ld, const float *restrict dec, int64_t inc,
-                               const float *restrict k, const float *restrict v,
-                               const float *restrict w, const float *restrict e,
-                               const float *restrict q, float own, float *restrict o,
-                               const float *next)
+enum { SCAN_SPAN = 512, SCAN_NARROW = 128 };
+
+/* Columns of two lines: processors bring lines in pairs, so that asking for every second one brings
+ * all, and to ask for each would keep those who ask waiting. */
+enum { SCAN_PAIR = 128 / sizeof(float) };
+
+/* Of a token: a number for each row of S, in `dec` `inc` apart; own: of scan_token. */
+struct scan_numbers {
+    const float *dec;
+    int64_t inc;
+    const float *k, *w, *e, *q;
+    float own;
+};
+
+ATTN__INLINE struct scan_numbers scan_numbers_from(const struct scan_numbers *t, int64_t d)
 {
-    enum { PAIR = 128 / sizeof(float) }; /* two lines */
-    vf x[8], c[8], a[8];
+    return (struct scan_numbers){t->dec + d * t->inc, t->inc, t->k + d, t->w + d,
+                                 t->e + d, t->q + d, t->own};
+}
+
+/* c += S^T e, c being 0 if `fresh`; `vecs` vectors of columns. It only reads S, and from RAM is
+ * faster when asked for 8 rows ahead. */
+ATTN__INLINE void scan_read_columns(int vecs, bool fresh, int64_t rows, const float *restrict S,
+                                    int64_t ld, const struct scan_numbers *t, float *restrict c)
+{
+    vf a[8];
 #define ATTN__EACH(i, _)                                                                  \
-    if (i < vecs) {                                                                       \
-        x[i] = v_load(v + i * VF_LANES);                                                  \
-        a[i] = before ? v_mul(x[i], v_set1(own)) : v_zero();                              \
-        c[i] = v_zero();                                                                  \
-    }
-    ATTN__SCAN_EACH(ATTN__EACH)
+    if (i < vecs)                                                                         \
+        a[i] = fresh ? v_zero() : v_load(c + i * VF_LANES);
+    ATTN__UNROLL8(ATTN__EACH, )
 #undef ATTN__EACH
-    /* This pass only reads, and from RAM is faster when asked for 8 rows ahead; the one below
-     * changes what it reads, and is slower for it. */
-    for (int64_t d = 0; d < dk && erase; d++) {
-        const vf ed = v_set1(e[d]);
+    for (int64_t d = 0; d < rows; d++) {
+        const vf ed = v_set1(t->e[d]);
 #define ATTN__EACH(i, _)                                                                  \
-        if (i < vecs && i * VF_LANES % PAIR == 0)                                         \
+        if (i < vecs && i * VF_LANES % SCAN_PAIR == 0)                                    \
             __builtin_prefetch(S + (d + 8) * ld + i * VF_LANES, 0, 2);                    \
         if (i < vecs)                                                                     \
-            c[i] = v_fma(ed, v_load(S + d * ld + i * VF_LANES), c[i]);
-        ATTN__SCAN_EACH(ATTN__EACH)
+            a[i] = v_fma(ed, v_load(S + d * ld + i * VF_LANES), a[i]);
+        ATTN__UNROLL8(ATTN__EACH, )
 #undef ATTN__EACH
     }
 #define ATTN__EACH(i, _)                                                                  \
-    if (i < vecs && erase == 1)                                                           \
-        x[i] = v_sub(x[i], c[i]);
-    ATTN__SCAN_EACH(ATTN__EACH)
+    if (i < vecs)                                                                         \
+        v_store(c + i * VF_LANES, a[i]);
+    ATTN__UNROLL8(ATTN__EACH, )
 #undef ATTN__EACH
-    for (int64_t d = 0; d < dk; d++) {
-        const vf dd = v_set1(dec[d * inc]), kd = v_set1(k[d]), qd = v_set1(q[d]);
-        const vf wd = v_set1(erase == 2 ? w[d] : 0.0f);
-        for (int64_t i = 0; erase && i < vecs * VF_LANES; i += PAIR)
-            __builtin_prefetch(next + d * ld + i, 0, 2);
+}
+
+/*
+ * S = dec S + k x^T, with erase 2 - w c^T, and o += S^T q, with `before` of the
+ * S that was; what a fresh o begins with is own x or 0.
+ *
+ * Where something is erased, S has been read a moment ago and RAM would rest.
+ * So the rows from `next` on, which come next, are asked for. Without erasing S
+ * comes from RAM itself, and is slower for such requests.
+ */
+ATTN__INLINE void scan_change_columns(int vecs, int erase, int before, bool fresh, int64_t rows,
+                                      float *restrict S, int64_t ld, const struct scan_numbers *t,
+                                      const float *restrict x, const float *restrict c,
+                                      float *restrict o, const float *next)
+{
+    vf a[8], y[8], z[8];
 #define ATTN__EACH(i, _)                                                                  \
+    if (i < vecs) {                                                                       \
+        y[i] = v_load(x + i * VF_LANES);                                                  \
+        a[i] = !fresh   ? v_load(o + i * VF_LANES)                                        \
+               : before ? v_mul(y[i], v_set1(t->own))                                     \
+                        : v_zero();                                                       \
+        z[i] = erase == 2 ? v_load(c + i * VF_LANES) : y[i];                              \
+    }
+    ATTN__UNROLL8(ATTN__EACH, )
+#undef ATTN__EACH
+    for (int64_t d = 0; d < rows; d++) {
+        const vf dd = v_set1(t->dec[d * t->inc]), kd = v_set1(t->k[d]), qd = v_set1(t->q[d]);
+        const vf wd = v_set1(erase == 2 ? t->w[d] : 0.0f);
+#define ATTN__EACH(i, _)                                                                  \
+        if (i < vecs && erase && i * VF_LANES % SCAN_PAIR == 0)                           \
+            __builtin_prefetch(next + d * ld + i * VF_LANES, 0, 2);                       \
         if (i < vecs) {                                                                   \
             vf s = v_load(S + d * ld + i * VF_LANES);                                     \
             if (before)                                                                   \
                 a[i] = v_fma(qd, s, a[i]);                                                \
-            s = v_fma(kd, x[i], v_mul(dd, s));                                            \
+            s = v_fma(kd, y[i], v_mul(dd, s));                                        \
             if (erase == 2)                                                               \
-                s = v_fnma(wd, c[i], s);                                                  \
+                s = v_fnma(wd, z[i], s);                                              \
             v_store(S + d * ld + i * VF_LANES, s);                                        \
             if (!before)                                                                  \
                 a[i] = v_fma(qd, s, a[i]);                                                \
         }
-        ATTN__SCAN_EACH(ATTN__EACH)
+        ATTN__UNROLL8(ATTN__EACH, )
 #undef ATTN__EACH
     }
 #define ATTN__EACH(i, _)                                                                  \
     if (i < vecs)                                                                         \
         v_store(o + i * VF_LANES, a[i]);
-    ATTN__SCAN_EACH(ATTN__EACH)
+    ATTN__UNROLL8(ATTN__EACH, )
 #undef ATTN__EACH
 }
+
+/* Columns j < n by the widest pieces that fit: M gets how many vectors they have. */
+#define ATTN__PIECES(M)                                                                   \
+    do {                                                                                  \
+        int64_t j = 0;                                                                    \
+        for (; j + 8 * VF_LANES <= n; j += 8 * VF_LANES)                                  \
+            M(8);                                                                         \
+        for (; j + 4 * VF_LANES <= n; j += 4 * VF_LANES)                                  \
+            M(4);                                                                         \
+        for (; j + 2 * VF_LANES <= n; j += 2 * VF_LANES)                                  \
+            M(2);                                                                         \
+        for (; j < n; j += VF_LANES)                                                      \
+            M(1);                                                                         \
+    } while (0)
+
+ATTN__INLINE void scan_read_rows(bool fresh, int64_t rows, int64_t n, const float *restrict S,
+                                 int64_t ld, const struct scan_numbers *t, float *restrict c)
+{
+#define ATTN__PIECE(vecs) scan_read_columns(vecs, fresh, rows, S + j, ld, t, c + j)
+    ATTN__PIECES(ATTN__PIECE);
+#undef ATTN__PIECE
+}
+
+ATTN__INLINE void scan_change_rows(int erase, int before, bool fresh, int64_t rows, int64_t n,
+                                   float *restrict S, int64_t ld, const struct scan_numbers *t,
+                                   const float *restrict x, const float *restrict c,
+                                   float *restrict o, const float *next)
+{
+#define ATTN__PIECE(vecs)                                                                 \
+    scan_change_columns(vecs, erase, before, fresh, rows, S + j, ld, t, x + j, c + j,     \
+                        o + j, next + j)
+    ATTN__PIECES(ATTN__PIECE);
+#undef ATTN__PIECE
+}
+
+/* n <= SCAN_SPAN columns; erase: 0 none, 1 k (v - c)^T, 2 k v^T - w c^T. */
+ATTN__INLINE void scan_span(int erase, int before, int64_t dk, int64_t n, float *restrict S,
+                            int64_t ld, const struct scan_numbers *token,
+                            const float *restrict v, float *restrict o, const float *next)
+{
+    float c[SCAN_SPAN];
+    const float *x = erase == 1 ? c : v;
+    const bool one = n <= 8 * VF_LANES && (n & (n - 1)) == 0; /* piece */
+    const int64_t step = n > SCAN_NARROW ? 1 : 4 * SCAN_NARROW / n;
+    if (one && erase)
+        scan_read_rows(true, dk, n, S, ld, token, c);
+    for (int64_t d = 0; !one && erase && d < dk; d += step) {
+        const struct scan_numbers t = scan_numbers_from(token, d);
+        scan_read_rows(d == 0, dk - d < step ? dk - d : step, n, S + d * ld, ld, &t, c);
+    }
+    for (int64_t i = 0; erase == 1 && i < n; i += VF_LANES)
+        v_store(c + i, v_sub(v_load(v + i), v_load(c + i)));
+    if (one)
+        scan_change_rows(erase, before, true, dk, n, S, ld, token, x, c, o, next);
+    for (int64_t d = 0; !one && d < dk; d += step) {
+        const struct scan_numbers t = scan_numbers_from(token, d);
+        scan_change_rows(erase, before, d == 0, dk - d < step ? dk - d : step, n, S + d * ld, ld,
+                         &t, x, c, o, next + d * ld);
+    }
+}
+#undef ATTN__PIECES
 
 /* S <- dec S + k v^T - what is erased; o = S^T q, or with `before` the S of
  * before and own * v. next: the columns that will be wanted after these, like S;
@@ -91,28 +178,17 @@ static void scan_token(int erase, int before, int64_t dk, int64_t n, float *rest
                        const float *restrict e, const float *restrict q, float own,
                        float *restrict o, const float *next)
 {
-    int64_t j = 0;
-#define ATTN__COLUMNS(vecs, erase, before)                                                \
-    for (; j + vecs * VF_LANES <= n; j += vecs * VF_LANES)                                \
-        scan_columns(vecs, erase, before, dk, S + j, ld, dec, inc, k, v + j, w, e, q,     \
-                     own, o + j, n - j > vecs * VF_LANES ? S + j + vecs * VF_LANES : next);
-#define ATTN__ALL_COLUMNS(erase, before)                                                  \
-    do {                                                                                  \
-        ATTN__COLUMNS(ATTN__SCAN_VECS, erase, before)                                     \
-        ATTN__COLUMNS((ATTN__SCAN_VECS / 2), erase, before)                               \
-        ATTN__COLUMNS(1, erase, before)                                                   \
-    } while (0)
-    if (before)
-        ATTN__ALL_COLUMNS(0, 1);
-    else if (erase == 0)
-        ATTN__ALL_COLUMNS(0, 0);
-    else if (erase == 1)
-        ATTN__ALL_COLUMNS(1, 0);
-    else
-        ATTN__ALL_COLUMNS(2, 0);
-#undef ATTN__ALL_COLUMNS
-#undef ATTN__COLUMNS
+    const struct scan_numbers t = {dec, inc, k, w, e, q, own};
+    for (int64_t j = 0; j < n; j += SCAN_SPAN) {
+        const int64_t m = n - j < SCAN_SPAN ? n - j : SCAN_SPAN;
+        const float *then = j + m < n ? S + j + m : next;
+        if (before)
+            scan_span(0, 1, dk, m, S + j, ld, &t, v + j, o + j, then);
+        else if (erase == 0)
+            scan_span(0, 0, dk, m, S + j, ld, &t, v + j, o + j, then);
+        else if (erase == 1)
+            scan_span(1, 0, dk, m, S + j, ld, &t, v + j, o + j, then);
+        else
+            scan_span(2, 0, dk, m, S + j, ld, &t, v + j, o + j, then);
+    }
 }
-
-#undef ATTN__SCAN_EACH
-#undef ATTN__SCAN_VECS
