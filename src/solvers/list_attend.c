@@ -7,11 +7,12 @@
  * the gathering. list_walk.c says which keys, list_pass.c does the sums.
  *
  * A unit is up to PASS_ROWS lines of one list, or as many short lists, of which
- * equal ones are passed as one; or some thousand lines of lists that fill no tiles
- * by themselves but may have keys in common, gathered by these (list_by_keys.c).
+ * equal ones are passed as one; or some hundred or thousand lines of lists that fill no
+ * tiles by themselves: gathered by the keys they have in common (list_by_keys.c), or
+ * over ranges of keys, where those are single ones (list_by_ranges.c).
  * Lines that head gates leave out are passed over, and the others close up. The
  * long list of a single query is cut into several units, whose sums are joined in
- * order. How units are cut follows from the selection and the lengths alone.
+ * order. What a line gets follows from the selection and the lengths alone.
  */
 #include <stdio.h>
 
@@ -19,6 +20,7 @@
 #include "solvers/epilogue.h"
 #include "solvers/flash_cost.h"
 #include "solvers/list_by_keys.h"
+#include "solvers/list_by_ranges.h"
 #include "solvers/solvers.h"
 #include "solvers/units.h"
 
@@ -32,6 +34,7 @@ struct state {
     struct attn__list_room *room; /* of each worker */
     struct attn__active active;
     struct attn__by_keys_room *by_keys; /* of each worker */
+    struct attn__by_ranges_room *by_ranges; /* of each worker */
     struct attn__list_sums part; /* rows [b][parts][hout], of single queries */
 };
 
@@ -94,6 +97,13 @@ static void carve(struct attn__scratch *s, const struct attn__problem *p,
         if (st->by_keys)
             st->by_keys[n] = room;
     }
+    st->by_ranges = ATTN__TAKE(s, m->threads, struct attn__by_ranges_room);
+    for (int64_t n = 0; n < m->threads; n++) {
+        struct attn__by_ranges_room room;
+        attn__by_ranges_take(s, p, &room);
+        if (st->by_ranges)
+            st->by_ranges[n] = room;
+    }
     int64_t rows = 0, all = 0;
     s->ok = s->ok && attn__mul_i64(p->b, p->hout, &rows) &&
             attn__mul_i64(rows, most_parts(p) > 1 ? most_parts(p) : 0, &rows) &&
@@ -134,11 +144,15 @@ static struct strip strip_at(const struct attn__problem *p, const struct attn__s
     return (struct strip){h0, h1 - h0};
 }
 
+/* How the lists of a unit go over their keys: each by itself, or as list_by_keys.c or
+ * list_by_ranges.c says. */
+enum way { ALONE, BY_KEYS, BY_RANGES };
+
 /* How a strip is cut: units of `blocks` blocks of queries, or each block into
  * `slices` units; and with a single query its list into `parts`, unit after unit. */
 struct cut {
     int64_t blocks, slices, parts, units;
-    bool by_keys; /* lists of a unit are gone over together, see list_by_keys.c */
+    enum way way;
 };
 
 /* About so many keys are in the list, by a few of its entries. */
@@ -166,6 +180,18 @@ static const struct attn__select_rows *rows_of(const struct attn__exec *x)
     return &sel->rows;
 }
 
+/* Of n lists of so many lines each, in a sequence that has queries. */
+static enum way way_of(const struct attn__exec *x, const struct attn__seq *s,
+                       const struct strip *t, int64_t n, int64_t lines)
+{
+    const struct attn__call *c = x->call;
+    const struct attn__select_rows *l = rows_of(x);
+    int64_t row = attn__select_row(l, s->index, t->h0, 0), lanes = x->machine->kern->lanes;
+    if (attn__by_keys_serves(c->p) && attn__by_keys_pays(l, row, n, lines, lanes))
+        return BY_KEYS;
+    return attn__by_ranges_pays(c, s, t->h0, l, row, n, lines, lanes) ? BY_RANGES : ALONE;
+}
+
 static struct cut cut_of(const struct attn__exec *x, const struct attn__seq *s,
                          const struct strip *t)
 {
@@ -176,11 +202,13 @@ static struct cut cut_of(const struct attn__exec *x, const struct attn__seq *s,
     struct cut c = {.blocks = 1, .slices = 1, .parts = parts_of(p, l, s, t)};
     if (!attn__mul_i64(block, t->heads, &lines))
         lines = INT64_MAX - PASS_ROWS;
-    c.by_keys = s->nq > 0 && attn__by_keys_serves(p) &&
-                attn__by_keys_pays(l, attn__select_row(l, s->index, t->h0, 0), n, lines,
-                                   x->machine->kern->lanes);
-    if (c.by_keys)
+    if (s->nq > 0)
+        c.way = way_of(x, s, t, n, lines);
+    if (c.way == BY_KEYS)
         most = ATTN__BY_KEYS_ROWS;
+    else if (c.way == BY_RANGES) /* no bits hang on who is in a unit: something for each thread */
+        most = attn__max_i64(attn__min_i64(s->nq * p->hout / x->machine->threads,
+                                           ATTN__BY_RANGES_ROWS), most);
     if (lines > most)
         c.slices = (lines + most - 1) / most;
     else
@@ -372,15 +400,18 @@ static int64_t pass_blocks(const struct state *st, struct attn__list_pass *ps,
 }
 
 /* Unit number `index` of a strip whose lists are gone over together; tiles in all. */
-static int64_t pass_by_keys(const struct state *st, int64_t worker, struct attn__list_pass *ps,
-                            const struct strip *t, const struct cut *cut, int64_t index)
+static int64_t pass_together(const struct state *st, int64_t worker, struct attn__list_pass *ps,
+                             const struct strip *t, const struct cut *cut, int64_t index)
 {
     const struct attn__select_rows *l = rows_of(st->x);
     int64_t b0 = index * cut->blocks, i0 = b0 * l->q_block;
     int64_t b1 = attn__min_i64(b0 + cut->blocks, (ps->s->nq - 1) / l->q_block + 1);
     int64_t i1 = attn__min_i64(b1 * l->q_block, ps->s->nq);
-    attn__by_keys_run(ps, &st->by_keys[worker], attn__select_row(l, ps->s->index, t->h0, i0), b0,
-                      b1, PASS_ROWS);
+    int64_t row = attn__select_row(l, ps->s->index, t->h0, i0);
+    if (cut->way == BY_KEYS)
+        attn__by_keys_run(ps, &st->by_keys[worker], row, b0, b1, PASS_ROWS);
+    else
+        attn__by_ranges_run(ps, &st->by_ranges[worker], row, b0, b1, PASS_ROWS);
     return attn__list_pass_tiles(ps, (i1 - i0) * t->heads);
 }
 
@@ -395,12 +426,12 @@ static void unit(void *arg, int64_t worker, const struct attn__seq *s, int64_t i
     if (s->nq == 0)
         return;
     struct attn__list_pass ps;
-    begin(st, worker, s, &t, cut.by_keys, &ps);
+    begin(st, worker, s, &t, cut.way == BY_KEYS, &ps);
     int64_t all_tiles;
     if (cut.parts > 1)
         all_tiles = pass_part(st, &ps, &t, &cut, index / cut.parts, index % cut.parts);
-    else if (cut.by_keys)
-        all_tiles = pass_by_keys(st, worker, &ps, &t, &cut, index);
+    else if (cut.way != ALONE)
+        all_tiles = pass_together(st, worker, &ps, &t, &cut, index);
     else
         all_tiles = pass_blocks(st, &ps, &t, &cut, index);
     /* runs of listed keys that begin and end within tiles may be more than those */

@@ -328,6 +328,14 @@ static void row_scores(struct attn__list_pass *ps, const struct attn__list_block
     }
 }
 
+void attn__list_pass_scores(struct attn__list_pass *ps, const struct attn__list_block *b,
+                            int64_t r0, int64_t n, float *s, int64_t lds)
+{
+    bool full = all_seen(ps, b, r0, n);
+    for (int64_t r = 0; r < n; r++)
+        row_scores(ps, b, r0 + r, full, s + r * lds);
+}
+
 /* Are keys and values used where they lie, wherever that is? In pages they may
  * be missing. */
 static bool used_in_place(const struct attn__list_pass *ps, const struct attn__list_block *b)
