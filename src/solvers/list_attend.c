@@ -189,7 +189,7 @@ static enum way way_of(const struct attn__exec *x, const struct attn__seq *s,
     int64_t row = attn__select_row(l, s->index, t->h0, 0), lanes = x->machine->kern->lanes;
     if (attn__by_keys_serves(c->p) && attn__by_keys_pays(l, row, n, lines, lanes))
         return BY_KEYS;
-    return attn__by_ranges_pays(c, s, t->h0, l, row, n, lines, lanes) ? BY_RANGES : ALONE;
+    return lines == 1 && attn__by_ranges_pays(c, s, t->h0, l, row, n) ? BY_RANGES : ALONE;
 }
 
 static struct cut cut_of(const struct attn__exec *x, const struct attn__seq *s,
@@ -411,7 +411,7 @@ static int64_t pass_together(const struct state *st, int64_t worker, struct attn
     if (cut->way == BY_KEYS)
         attn__by_keys_run(ps, &st->by_keys[worker], row, b0, b1, PASS_ROWS);
     else
-        attn__by_ranges_run(ps, &st->by_ranges[worker], row, b0, b1, PASS_ROWS);
+        attn__by_ranges_run(ps, &st->by_ranges[worker], row, i0, i1, PASS_ROWS);
     return attn__list_pass_tiles(ps, (i1 - i0) * t->heads);
 }
 

@@ -84,31 +84,30 @@ static bool scattered(const struct attn__select_rows *l, int64_t row, int64_t n)
 }
 
 bool attn__by_ranges_pays(const struct attn__call *c, const struct attn__seq *s, int64_t h,
-                          const struct attn__select_rows *l, int64_t row, int64_t n,
-                          int64_t lines, int64_t lanes)
+                          const struct attn__select_rows *l, int64_t row, int64_t n)
 {
     enum { LEAST_READS = 3 }; /* of a key, by a pass */
-    if (!serves(c->p) || n < LEAST_LISTS || 8 * lines >= 7 * lanes)
+    if (!serves(c->p) || n < LEAST_LISTS)
         return false;
     struct attn__rows k = attn__call_k(c, s, h), v = attn__call_v(c, s, h);
     int64_t width = (c->p->d + c->p->dv) * (int64_t)attn__dtype_size(k.dtype);
     int64_t keys = (l->row_ptr[row + n] - l->row_ptr[row]) / n;
-    int64_t pass = keys * attn__min_i64(n, ATTN__BY_RANGES_ROWS / lines);
+    int64_t pass = attn__min_i64(keys * attn__min_i64(n, ATTN__BY_RANGES_ROWS), SCORES);
     return in_place(&k) && in_place(&v) && s->nk > LEAST_BYTES / width && keys <= LONGEST &&
-           attn__min_i64(pass, SCORES / lines) / LEAST_READS >= s->nk && scattered(l, row, n);
+           pass / LEAST_READS >= s->nk && scattered(l, row, n);
 }
 
 /* A pass at work. */
 struct work {
     struct attn__list_pass *ps;
     const struct attn__by_ranges_room *room;
-    int64_t lists, lines, keys, scores; /* so far */
+    int64_t lists, keys, scores; /* so far; keys: written down */
     int64_t first, end; /* all keys are within */
 };
 
 /* ---- lists ---- */
 
-/* The entries of a list that are keys, all of which its lines see; else NULL. */
+/* The entries of a list, if they are keys that its line sees; else NULL. */
 static const int32_t *as_listed(const struct work *w, struct attn__by_ranges_list *l)
 {
     const struct attn__select_rows *rows = w->ps->vis.rows;
@@ -118,7 +117,7 @@ static const int32_t *as_listed(const struct work *w, struct attn__by_ranges_lis
     if (n == 0 || longer != 0)
         return NULL;
     l->keys = n;
-    return attn__vis_tile(&w->ps->listed, l->r0, l->r0 + l->lines, rows->start[e],
+    return attn__vis_tile(&w->ps->listed, l->line, l->line + 1, rows->start[e],
                           (int64_t)rows->start[e + n - 1] + 1) == ATTN__TILE_FULL
                ? rows->start + e
                : NULL;
@@ -127,7 +126,7 @@ static const int32_t *as_listed(const struct work *w, struct attn__by_ranges_lis
 static void walk_list(const struct work *w, const struct attn__by_ranges_list *l,
                       struct attn__list_walk *walk)
 {
-    attn__list_walk_begin(walk, w->ps->rules, &w->ps->vis, l->row, l->r0, l->r0 + l->lines,
+    attn__list_walk_begin(walk, w->ps->rules, &w->ps->vis, l->row, l->line, l->line + 1,
                           attn__block_keys(w->ps->c->p));
 }
 
@@ -150,18 +149,17 @@ static bool write_keys(struct work *w, struct attn__by_ranges_list *l)
     return true;
 }
 
-/* Appends row `row` of the selection, for lines r0..r0+n-1; false if there is no room. */
-static bool add_list(struct work *w, int64_t row, int64_t r0, int64_t n)
+/* Appends row `row` of the selection, which `line` has; false if there is no room. */
+static bool add_list(struct work *w, int64_t row, int64_t line)
 {
     struct attn__by_ranges_list *l = &w->room->list[w->lists];
     int64_t keys = w->keys;
-    if (w->lines + n > ATTN__BY_RANGES_ROWS)
+    if (w->lists == ATTN__BY_RANGES_ROWS)
         return false;
-    *l = (struct attn__by_ranges_list){.row = row, .r0 = r0, .line = w->lines, .lines = n};
+    *l = (struct attn__by_ranges_list){.row = row, .line = line};
     l->key = as_listed(w, l);
     l->plain = l->key && w->ps->c->p->score.steps == 0;
-    if ((!l->key && !write_keys(w, l)) || l->keys > LONGEST ||
-        l->keys > (SCORES - w->scores) / n) {
+    if ((!l->key && !write_keys(w, l)) || l->keys > LONGEST || l->keys > SCORES - w->scores) {
         w->keys = keys;
         return false;
     }
@@ -171,21 +169,20 @@ static bool add_list(struct work *w, int64_t row, int64_t r0, int64_t n)
         w->end = attn__max_i64(w->end, (int64_t)l->key[l->keys - 1] + 1);
     }
     w->lists++;
-    w->lines += n;
-    w->scores += l->keys * n;
+    w->scores += l->keys;
     return true;
 }
 
-static void begin_list(const struct work *w, struct attn__by_ranges_list *l)
+static void begin_list(const struct work *w, int64_t b)
 {
     struct attn__list_pass *ps = w->ps;
+    struct attn__by_ranges_list *l = &w->room->list[b];
     int64_t d = ps->c->p->d, dv = ps->c->p->dv;
-    float *q = w->room->q + l->line * d;
-    for (int64_t r = 0; r < l->lines; r++)
-        attn__qk_load_q(&ps->qk, ps->kern, attn__vis_head(&ps->vis, l->r0 + r),
-                        attn__vis_query(&ps->vis, l->r0 + r), 1, q + r * d, d);
-    ps->kern->vec_scale(q, l->lines * d, ps->scale);
-    memset(w->room->sum.o + l->line * dv, 0, (size_t)(l->lines * dv) * sizeof(float));
+    float *q = w->room->q + b * d;
+    attn__qk_load_q(&ps->qk, ps->kern, attn__vis_head(&ps->vis, l->line),
+                    attn__vis_query(&ps->vis, l->line), 1, q, d);
+    ps->kern->vec_scale(q, d, ps->scale);
+    memset(w->room->sum.o + b * dv, 0, (size_t)dv * sizeof(float));
     l->next = 0;
 }
 
@@ -195,30 +192,26 @@ static void score_list(const struct work *w, const struct attn__by_ranges_list *
     struct attn__list_block b;
     walk_list(w, l, &walk);
     for (int64_t at = 0; attn__list_walk_next(&walk, &b); at += b.keys)
-        attn__list_pass_scores(w->ps, &b, l->r0, l->lines, l->s + at, l->keys);
+        attn__list_pass_scores(w->ps, &b, l->line, l->s + at);
 }
 
-/* Its products are all there and become weights. */
-static void weigh_list(const struct work *w, struct attn__by_ranges_list *l)
+/* The products of list b are all there and become weights. */
+static void weigh_list(const struct work *w, int64_t b)
 {
     struct attn__list_pass *ps = w->ps;
-    float *m = w->room->sum.m + l->line, *sum = w->room->sum.l + l->line;
+    struct attn__by_ranges_list *l = &w->room->list[b];
+    float *m = &w->room->sum.m[b], *sum = &w->room->sum.l[b];
     int64_t block = attn__block_keys(ps->c->p);
-    bool seen = false;
-    ps->did_pairs += l->lines * l->keys;
+    ps->did_pairs += l->keys;
     ps->did_tiles += (l->keys + block - 1) / block;
     if (!l->plain)
         score_list(w, l);
-    for (int64_t r = 0; r < l->lines; r++) {
-        float *s = l->s + r * l->keys;
-        m[r] = ps->kern->row_max(s, l->keys);
-        sum[r] = 0;
-        for (int64_t j = 0; j < l->keys; j += block)
-            ps->kern->row_softmax(s + j, attn__min_i64(block, l->keys - j), &m[r], &sum[r]);
-        seen |= m[r] != -INFINITY;
-    }
-    if (!seen)
-        l->keys = 0; /* values that no line sees may be anything */
+    *m = ps->kern->row_max(l->s, l->keys);
+    *sum = 0;
+    for (int64_t j = 0; j < l->keys; j += block)
+        ps->kern->row_softmax(l->s + j, attn__min_i64(block, l->keys - j), m, sum);
+    if (*m == -INFINITY)
+        l->keys = 0; /* values that its line does not see may be anything */
     l->next = 0;
 }
 
@@ -234,34 +227,31 @@ static void visit_keys(const struct work *w, const struct attn__by_ranges_visit 
                        const void **at)
 {
     const struct attn__kernels *kern = w->ps->kern;
-    const struct attn__by_ranges_list *l = v->list;
     int64_t d = w->ps->c->p->d;
-    const float *q = w->room->q + l->line * d;
-    float *s = l->s + v->from;
+    const float *q = w->room->q + v->list * d;
+    float *s = w->room->list[v->list].s + v->from;
     if (w->ps->k.dtype == ATTN_DTYPE_F32)
-        kern->row_qk_each_f32(ATTN__PLACES(float, at), v->n, d, q, d, l->lines, s, l->keys, NULL);
+        kern->row_qk_each_f32(ATTN__PLACES(float, at), v->n, d, q, d, 1, s, v->n, NULL);
     else
         (w->ps->k.dtype == ATTN_DTYPE_F16 ? kern->row_qk_each_f16 : kern->row_qk_each_bf16)(
-            ATTN__PLACES(uint16_t, at), v->n, d, q, d, l->lines, s, l->keys, NULL);
+            ATTN__PLACES(uint16_t, at), v->n, d, q, d, 1, s, v->n, NULL);
 }
 
 static void visit_values(const struct work *w, const struct attn__by_ranges_visit *v,
                          const void **at)
 {
     const struct attn__kernels *kern = w->ps->kern;
-    const struct attn__by_ranges_list *l = v->list;
-    int64_t dv = w->ps->c->p->dv, n = l->lines * dv;
-    const float *p = l->s + v->from;
-    float *o = w->room->sum.o + l->line * dv, *part = w->ps->room->part;
+    int64_t dv = w->ps->c->p->dv;
+    const float *p = w->room->list[v->list].s + v->from;
+    float *o = w->room->sum.o + v->list * dv, *part = w->ps->room->part;
     /* by themselves: a long chain gathers a large error */
-    memset(part, 0, (size_t)n * sizeof *part);
+    memset(part, 0, (size_t)dv * sizeof *part);
     if (w->ps->v.dtype == ATTN_DTYPE_F32)
-        kern->row_pv_each_f32(ATTN__PLACES(float, at), v->n, dv, p, l->keys, l->lines, part, dv,
-                              NULL);
+        kern->row_pv_each_f32(ATTN__PLACES(float, at), v->n, dv, p, v->n, 1, part, dv, NULL);
     else
         (w->ps->v.dtype == ATTN_DTYPE_F16 ? kern->row_pv_each_f16 : kern->row_pv_each_bf16)(
-            ATTN__PLACES(uint16_t, at), v->n, dv, p, l->keys, l->lines, part, dv, NULL);
-    for (int64_t e = 0; e < n; e++)
+            ATTN__PLACES(uint16_t, at), v->n, dv, p, v->n, 1, part, dv, NULL);
+    for (int64_t e = 0; e < dv; e++)
         o[e] += part[e];
 }
 
@@ -321,7 +311,7 @@ static void range(const struct work *w, const struct side *side, int64_t j1,
             int64_t end = attn__min_i64(l->keys, j + most);
             while (l->next < end && l->key[l->next] < j1)
                 room->place[n++] = base + l->key[l->next++] * step;
-            room->visit[visits++] = (struct attn__by_ranges_visit){l, j, l->next - j};
+            room->visit[visits++] = (struct attn__by_ranges_visit){b, j, l->next - j};
         }
         attn__ahead_fetch(ahead, each);
     }
@@ -356,18 +346,18 @@ static void pass(const struct work *w, int64_t most)
         ask(w, &keys, first_of(w, &keys), &ahead);
     int64_t each = share(w, &ahead);
     for (int64_t b = 0; b < w->lists; b++) {
-        begin_list(w, &room->list[b]);
+        begin_list(w, b);
         attn__ahead_fetch(&ahead, each);
     }
     ranges(w, &keys, &values);
     for (int64_t b = 0; b < w->lists; b++)
-        weigh_list(w, &room->list[b]);
+        weigh_list(w, b);
     ranges(w, &values, NULL);
-    for (int64_t r = 0, n; r < w->lines; r += n) {
+    for (int64_t r = 0, n; r < w->lists; r += n) {
         const struct attn__list_sums sum = {room->sum.o + r * dv, room->sum.m + r,
                                             room->sum.l + r};
-        n = attn__min_i64(most, w->lines - r);
-        attn__list_pass_finish(ps, room->list[0].r0 + r, n, &sum);
+        n = attn__min_i64(most, w->lists - r);
+        attn__list_pass_finish(ps, room->list[0].line + r, n, &sum);
     }
 }
 
@@ -377,20 +367,17 @@ static struct work begin(struct attn__list_pass *ps, const struct attn__by_range
 }
 
 void attn__by_ranges_run(struct attn__list_pass *ps, const struct attn__by_ranges_room *room,
-                         int64_t row, int64_t b0, int64_t b1, int64_t most)
+                         int64_t row, int64_t r0, int64_t r1, int64_t most)
 {
-    int64_t block = ps->vis.rows->q_block;
     struct work w = begin(ps, room);
-    for (int64_t b = b0; b < b1; b++, row++) {
-        int64_t r0 = b * block * ps->heads;
-        int64_t n = attn__min_i64(block, ps->s->nq - b * block) * ps->heads;
-        if (add_list(&w, row, r0, n))
+    for (int64_t r = r0; r < r1; r++, row++) {
+        if (add_list(&w, row, r))
             continue;
         if (w.lists > 0)
             pass(&w, most);
         w = begin(ps, room);
-        if (!add_list(&w, row, r0, n))
-            attn__list_pass_lines(ps, row, r0, n);
+        if (!add_list(&w, row, r))
+            attn__list_pass_lines(ps, row, r, 1);
     }
     if (w.lists > 0)
         pass(&w, most);

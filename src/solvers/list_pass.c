@@ -329,11 +329,9 @@ static void row_scores(struct attn__list_pass *ps, const struct attn__list_block
 }
 
 void attn__list_pass_scores(struct attn__list_pass *ps, const struct attn__list_block *b,
-                            int64_t r0, int64_t n, float *s, int64_t lds)
+                            int64_t r, float *s)
 {
-    bool full = all_seen(ps, b, r0, n);
-    for (int64_t r = 0; r < n; r++)
-        row_scores(ps, b, r0 + r, full, s + r * lds);
+    row_scores(ps, b, r, all_seen(ps, b, r, 1), s);
 }
 
 /* Are keys and values used where they lie, wherever that is? In pages they may

@@ -91,10 +91,9 @@ void attn__list_pass_queries(struct attn__list_pass *ps, int64_t n, float *q);
 void attn__list_pass_along(struct attn__list_pass *ps, const int64_t *at, int64_t n, int64_t j0,
                            int64_t j1, const float *q, const struct attn__list_sums *sum);
 
-/* From q.k to scores: of rows r0..r0+n-1, row r of the block's keys at s + r * lds. Of
- * blocks as a walk gives them; hidden keys get -inf. */
+/* From q.k to scores, of row r and the keys of a block; hidden ones get -inf. */
 void attn__list_pass_scores(struct attn__list_pass *ps, const struct attn__list_block *b,
-                            int64_t r0, int64_t n, float *s, int64_t lds);
+                            int64_t r, float *s);
 
 /* Blocks of keys against tiles that n lines would be without a list. */
 int64_t attn__list_pass_tiles(const struct attn__list_pass *ps, int64_t n);

@@ -792,8 +792,8 @@ END_TEST
 enum { R_LISTS = 530, R_KEYS = 8300, R_D = 16, R_MOST = 120, R_LONG = 5000 };
 
 struct scattered {
-    int64_t ptr[R_LISTS + 1];
-    int32_t start[R_LISTS * R_MOST + R_LONG], length[R_LISTS * R_MOST + R_LONG];
+    int64_t ptr[2 * R_LISTS + 1]; /* of two heads */
+    int32_t start[2 * R_LISTS * R_MOST + R_LONG], length[2 * R_LISTS * R_MOST + R_LONG];
     bool has[R_KEYS];
 };
 
@@ -801,7 +801,7 @@ static struct scattered *scattered_lists(struct rng *r)
 {
     struct scattered *l = calloc(1, sizeof *l);
     ck_assert_ptr_nonnull(l);
-    for (int i = 0; i < R_LISTS; i++) {
+    for (int i = 0; i < 2 * R_LISTS; i++) {
         int64_t n = l->ptr[i], most = i == 9 ? R_LONG : i % 100 == 3 ? 0 : R_MOST;
         int64_t step = i == 9 ? 1 : 2 * R_KEYS / R_MOST, j = rng_int(r, 0, step);
         for (int64_t at = 0; at < most && j < R_KEYS; at++) {
@@ -816,11 +816,11 @@ static struct scattered *scattered_lists(struct rng *r)
     return l;
 }
 
-/* Row i of head h by the definition; its keys end before `end`. */
+/* Row i of all heads by the definition; its keys end before `end`. */
 static double scattered_row(const struct dense *x, const struct scattered *l, int64_t i,
-                            int64_t h, int64_t end, double cap, double out[R_D])
+                            int64_t end, double cap, double out[R_D])
 {
-    const float *q = x->q + (h * R_LISTS + i) * R_D;
+    const float *q = x->q + i * R_D;
     double sum = 0;
     memset(out, 0, R_D * sizeof *out);
     for (int64_t e = l->ptr[i]; e < l->ptr[i + 1]; e++)
@@ -842,13 +842,14 @@ static void run_scattered(const struct scattered *l, const char *text, int64_t h
                           int64_t threads, struct dense *x)
 {
     attn_ctx *ctx = dense_ctx(threads);
-    attn_tensor part[3] = {vector((void *)l->ptr, ATTN_DTYPE_I64, R_LISTS + 1),
-                           vector((void *)l->start, ATTN_DTYPE_I32, l->ptr[R_LISTS]),
-                           vector((void *)l->length, ATTN_DTYPE_I32, l->ptr[R_LISTS])};
+    int64_t rows = heads * R_LISTS, entries = l->ptr[rows];
+    attn_tensor part[3] = {vector((void *)l->ptr, ATTN_DTYPE_I64, rows + 1),
+                           vector((void *)l->start, ATTN_DTYPE_I32, entries),
+                           vector((void *)l->length, ATTN_DTYPE_I32, entries)};
     const attn_arg args[3] = {{1, 0, &part[0]}, {2, 0, &part[1]}, {3, 0, &part[2]}};
     attn_selection *sel;
-    ck_assert_int_eq(attn_selection_import_rows(ctx, 1, heads, heads, R_LISTS, 1, R_KEYS, 0, args,
-                                                3, &sel), ATTN_OK);
+    ck_assert_int_eq(attn_selection_import_rows(ctx, 1, heads, 1, R_LISTS, 1, R_KEYS, 0, args, 3,
+                                                &sel), ATTN_OK);
     dense_make(x, 1, heads, 1, R_LISTS, R_KEYS, R_D, R_D);
     for (int64_t j = 0; j < R_KEYS; j++)
         if (!l->has[j])
@@ -874,8 +875,8 @@ START_TEST(ranges)
             run_scattered(l, text, heads, 1 + t, &x[t]);
         ck_assert(memcmp(x[0].out, x[1].out, x[0].n_out * sizeof(float)) == 0);
         for (int64_t at = 0; at < heads * R_LISTS; at++) {
-            double lse = scattered_row(&x[0], l, at % R_LISTS, at / R_LISTS,
-                                       n == 1 ? at % R_LISTS + 1 : R_KEYS, n == 2 ? 2 : 0, out);
+            double lse = scattered_row(&x[0], l, at, n == 1 ? at % R_LISTS + 1 : R_KEYS,
+                                       n == 2 ? 2 : 0, out);
             ck_assert(lse == -INFINITY ? x[0].lse[at] == lse
                                        : fabs((double)x[0].lse[at] - lse) < 1e-5);
             for (int c = 0; c < R_D; c++) {
