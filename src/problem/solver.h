@@ -29,12 +29,14 @@ static inline double attn__machine_rate(const struct attn__machine *m)
 }
 
 /* What reading K and V costs each time: nothing that shows from L2, else
- * `per_line` for 64 bytes. */
-static inline double attn__stream_cost(const struct attn__problem *p, int64_t k, double keys,
-                                       double per_line)
+ * `per_line` for 64 bytes. `keys` are those of a row; q rows that see as many
+ * each read at most q more. */
+static inline double attn__stream_cost(const struct attn__problem *p, int64_t q, int64_t k,
+                                       double keys, double per_line)
 {
     double width = (double)(p->d + p->dv) * attn__dtype_bytes(p->kv_dtype);
-    return (double)k * width * (double)p->n_groups > 1 << 20 ? keys * width / 64 * per_line : 0;
+    double read = keys + (double)q < (double)k ? keys + (double)q : (double)k;
+    return read * width * (double)p->n_groups > 1 << 20 ? keys * width / 64 * per_line : 0;
 }
 
 /* How a solver cuts a class of lengths; what the numbers mean is its own. */

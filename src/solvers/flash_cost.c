@@ -45,11 +45,13 @@ static double group_cost(const struct attn__problem *p, const struct attn__machi
         product *= 1.2;
     double score = (m->kern->lanes >= 16 ? 9.5 : 14) + attn__score_cost(p) +
                    attn__norm_pass_cost(&p->norm) + (p->mask || p->segments ? 10 : 0);
-    double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 3.4 * wide / rate;
+    /* Pairs of bf16 are packed: for few rows that is most of the time. */
+    double element = attn__flash_bf16_serves(p, m) ? 9 : p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 3.4;
+    double convert = element * wide / rate;
     convert += attn__qk_cost_k(p) * (double)p->d / rate;
     double lanes = tiles * (double)w / rate;
     return lanes * (keys * (product * wide + score) + 7.3 * wide) + tiles * 130 + rows * 15 +
-           passes * (keys * convert + attn__stream_cost(p, k, keys, 4.5) + 1000) + 1000;
+           passes * (keys * convert + attn__stream_cost(p, q, k, keys, 4.5) + 1000) + 1000;
 }
 
 struct attn__tiles attn__flash_tiles(const struct attn__problem *p, const struct attn__machine *m,

@@ -113,11 +113,16 @@ static double cost(const struct attn__problem *p, const struct attn__machine *m,
                    (p->mask || p->segments ? 15 : 0) + attn__score_row_cost(p);
     double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 3.7 * (double)k * width / rate;
     convert += attn__qk_cost_k(p) * (double)k * (double)p->d / rate;
-    /* BLAS is at its best with many rows, or with one; a few are in between */
-    double few = q < 8 ? 1.5 * keys * width / rate + attn__stream_cost(p, k, keys, 10) : 0;
-    double product = q > 512 ? 1.1 : q >= 64 ? 1.25 : q >= 8 ? 1.6 : 1.05;
-    return (double)p->hout * ((double)q * (keys * (product * width + score) / rate + 283) +
-                              blocks * 128 + convert + few + 100);
+    /* BLAS is at its best with many rows, or with one; a few are in between, but
+     * for small products where there are 512 bits: OpenBLAS has kernels for them
+     * that pack nothing. */
+    bool small = m->kern->lanes >= 16 && q > 1 && block * keys <= 1200;
+    double few = q < 8 && !small
+                     ? 1.5 * keys * width / rate + attn__stream_cost(p, q, k, keys, 10)
+                     : 0;
+    double product = small ? 1.4 : q > 512 ? 1.1 : q >= 64 ? 1.25 : q >= 8 ? 1.6 : 1.05;
+    return (double)p->hout * ((double)q * (keys * (product * width + score) / rate + 380) +
+                              blocks * 128 + convert + few + 125);
 }
 
 static void carve(struct attn__scratch *s, const struct attn__problem *p,
