@@ -116,18 +116,21 @@ ATTN__INLINE void ATTN__NAME(qk_rows)(int rows, struct ATTN__NAME(four) f, int64
             a[r][2] = v_fma(x2, y, a[r][2]);                                              \
             a[r][3] = v_fma(x3, y, a[r][3]);                                              \
         }
+/* of the last part of a row too: a line that is not asked for is waited for */
+#define ATTN__ASK                                                                         \
+        if (f.asks) {                                                                     \
+            ATTN__NAME(prefetch)(k + c, f.ahead);                                         \
+            ATTN__NAME(prefetch)(k1 + c, f.ahead1);                                       \
+            ATTN__NAME(prefetch)(k2 + c, f.ahead2);                                       \
+            ATTN__NAME(prefetch)(k3 + c, f.ahead3);                                       \
+        }
     int64_t c = 0;
     for (; c + VF_LANES <= d; c += VF_LANES) {
         vf x0 = ATTN__LOAD(k + c);
         vf x1 = ATTN__LOAD(k1 + c);
         vf x2 = ATTN__LOAD(k2 + c);
         vf x3 = ATTN__LOAD(k3 + c);
-        if (f.asks) {
-            ATTN__NAME(prefetch)(k + c, f.ahead);
-            ATTN__NAME(prefetch)(k1 + c, f.ahead1);
-            ATTN__NAME(prefetch)(k2 + c, f.ahead2);
-            ATTN__NAME(prefetch)(k3 + c, f.ahead3);
-        }
+        ATTN__ASK
         /* Three rows do not hide the way from L2 to L1 as four do. */
         if (near && ((rows == 3 && VF_LANES * sizeof *k == 64) ||
                      (rows == 2 && VF_LANES * sizeof *k == 32 && c % 16 == 0))) {
@@ -147,12 +150,14 @@ ATTN__INLINE void ATTN__NAME(qk_rows)(int rows, struct ATTN__NAME(four) f, int64
         vf x1 = ATTN__LOADN(k1 + c, m);
         vf x2 = ATTN__LOADN(k2 + c, m);
         vf x3 = ATTN__LOADN(k3 + c, m);
+        ATTN__ASK
         ATTN__STEP(0, ATTN__COUNTED(v_loadn(q + c, m)))
         ATTN__STEP(1, ATTN__COUNTED(v_loadn(q + ldq + c, m)))
         ATTN__STEP(2, ATTN__COUNTED(v_loadn(q + 2 * ldq + c, m)))
         ATTN__STEP(3, ATTN__COUNTED(v_loadn(q + 3 * ldq + c, m)))
     }
 #undef ATTN__STEP
+#undef ATTN__ASK
 #define ATTN__OUT(r, _)                                                                   \
     if (r < rows) {                                                                       \
         if (n == 4) {                                                                     \
