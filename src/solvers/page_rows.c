@@ -239,27 +239,57 @@ static void scaled_pv(const struct attn__kernels *kern, const struct attn__rows 
         }
 }
 
+static void run_pv(const struct attn__kernels *kern, const struct attn__rows *v,
+                   const struct run *run, int64_t dv, const float *p, int64_t ldp, int64_t rows,
+                   float *o)
+{
+    const void *at = run->at;
+    const struct attn__source *source = &run->source;
+    if (v->dtype == ATTN_DTYPE_F16)
+        kern->row_pv_f16(at, v->row, run->n, dv, p, ldp, rows, o, dv, source);
+    else if (v->dtype == ATTN_DTYPE_BF16)
+        kern->row_pv_bf16(at, v->row, run->n, dv, p, ldp, rows, o, dv, source);
+    else if (stored_pv(kern, v->dtype) && v->scale != 1)
+        scaled_pv(kern, v, run, dv, p, ldp, rows, o);
+    else if (stored_pv(kern, v->dtype))
+        stored_pv(kern, v->dtype)(at, v->row, run->n, dv, p, ldp, rows, o, dv, source);
+    else
+        kern->row_pv_f32(at, v->row, run->n, dv, p, ldp, rows, o, dv, source);
+}
+
+/*
+ * Of rows that wait for RAM, part by part. The processor, which fetches best
+ * within a run, begins anew with each: so beside the last parts the first 4 KB of
+ * the run that comes next are asked for.
+ */
+static void parts_pv(const struct attn__kernels *kern, const struct attn__rows *v,
+                     const struct run *run, int64_t dv, const float *p, int64_t ldp, int64_t rows,
+                     float *o)
+{
+    enum { PART = 16, LAST = 64, LINE = 64 }; /* a line of the next run for each row */
+    int64_t step = v->row * attn__dtype_step(v->dtype), first = attn__max_i64(0, run->n - LAST);
+    const char *next = run->source.then;
+    for (int64_t i = 0; i < run->n; i += PART) {
+        struct run part = {run->at + i * step, attn__min_i64(PART, run->n - i), run->source};
+        for (int64_t r = attn__max_i64(i, first); r < i + part.n; r++)
+            __builtin_prefetch(next + (r - first) * LINE, 0, 2);
+        if (i + part.n < run->n)
+            part.source.then = NULL;
+        run_pv(kern, v, &part, dv, p + i, ldp, rows, o);
+    }
+}
+
 static void alike_pv(const struct attn__kernels *kern, const struct attn__rows *v, int64_t j0,
                      int64_t nk, int64_t end, int64_t dv, const float *p, int64_t ldp,
                      int64_t rows, float *o, int64_t from)
 {
     for (int64_t j = 0, n; j < nk; j += n, p += n) {
         const struct run run = run_at(v, j0 + j, nk - j, end, from);
-        const void *at = run.at;
-        const struct attn__source *source = &run.source;
         n = run.n;
-        if (!at)
-            continue;
-        if (v->dtype == ATTN_DTYPE_F16)
-            kern->row_pv_f16(at, v->row, n, dv, p, ldp, rows, o, dv, source);
-        else if (v->dtype == ATTN_DTYPE_BF16)
-            kern->row_pv_bf16(at, v->row, n, dv, p, ldp, rows, o, dv, source);
-        else if (stored_pv(kern, v->dtype) && v->scale != 1)
-            scaled_pv(kern, v, &run, dv, p, ldp, rows, o);
-        else if (stored_pv(kern, v->dtype))
-            stored_pv(kern, v->dtype)(at, v->row, n, dv, p, ldp, rows, o, dv, source);
-        else
-            kern->row_pv_f32(at, v->row, n, dv, p, ldp, rows, o, dv, source);
+        if (run.at && run.source.then && waits(v, dv, rows, from))
+            parts_pv(kern, v, &run, dv, p, ldp, rows, o);
+        else if (run.at)
+            run_pv(kern, v, &run, dv, p, ldp, rows, o);
     }
 }
 
