@@ -50,8 +50,6 @@ say "2/5 building libattn into $prefix"
 if [ ! -e "$build/lib/build.ninja" ]; then
     "$MESON" setup "$build/lib" "$root" -Dbuildtype=release -Dtests=disabled -Dbench=disabled --prefix "$prefix" --libdir lib
 fi
-# By itself, because a quiet installation says nothing while it builds.
-"$MESON" compile -C "$build/lib"
 "$MESON" install -C "$build/lib" --quiet
 export ATTN_LIBRARY=$prefix/lib/libattn.so
 [ -e "$ATTN_LIBRARY" ] || die "$ATTN_LIBRARY: not there after the installation"
