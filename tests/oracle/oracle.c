@@ -492,7 +492,8 @@ static void row_of(struct run *x, const struct seq *s, int64_t h, int64_t i)
     double sink = -INFINITY;
     if (in->sink_logits && i < s->q_len)
         sink = oracle_sink(in->sink_logits, s->n, h, i);
-    double max = -INFINITY, sum = 0, condition = 1;
+    double max = -INFINITY, sum = 0;
+    struct oracle_condition condition = {1, 1};
     long double entropy = 0; /* many equal terms: a double would show its own error */
     bool nan = isnan(sink), nan_score = false;
     for (int64_t j = 0; j < s->keys; j++) {
@@ -512,16 +513,16 @@ static void row_of(struct run *x, const struct seq *s, int64_t h, int64_t i)
         if (!oracle_norm_weights(&o->norm, biased, visible, s->keys, s->k_len, i + off, probs,
                                  &condition))
             abort();
-        if (o->norm.kind == ATTN_NORMALIZER_LSSAR && condition > 1)
-            r->max_logit = fmax(r->max_logit, condition * (1 + logit));
+        if (o->norm.kind == ATTN_NORMALIZER_LSSAR && condition.scores > 1)
+            r->max_logit = fmax(r->max_logit, condition.scores * (1 + logit));
         else
-            r->multiplied |= condition > 1;
+            r->multiplied |= condition.scores > 1 || condition.weights > 1;
         for (int64_t j = 0; j < s->keys; j++) {
             if (!visible[j] || probs[j] == 0)
                 continue;
             entropy -= probs[j] * log(probs[j]);
             moved[j] = moves(&o->norm, probs[j], biased[j], x->size[j],
-                             1 + condition * logit / 4);
+                             condition.weights + condition.scores * logit / 4);
             add_value(x, s, vh, j, probs[j], moved[j], &out);
         }
         r->entropy[row] = (double)entropy;

@@ -101,7 +101,7 @@ static real gelu_slope(real x)
 /* Errors e of all scores turn the row by the part of e g'(s) that is at right
  * angles to g(s): with negative scores alone, which the division by the row's
  * norm makes as large as others, by |s| e and more. */
-static void gelu_l2(struct row *r, double *condition)
+static void gelu_l2(struct row *r, struct oracle_condition *condition)
 {
     real turned = 0;
     for (int64_t i = 0; i < r->n; i++)
@@ -111,32 +111,37 @@ static void gelu_l2(struct row *r, double *condition)
         real slope = gelu_slope(r->s[i]), w = r->w[i];
         turned += slope * slope * fmaxl(0, 1 - w * w / q) / q;
     }
-    *condition = (double)fmaxl(1, sqrtl(turned));
+    condition->scores = (double)fmaxl(1, sqrtl(turned));
     multiply(r, q == 0 ? 0 : sqrtl(r->keys / q));
 }
 
 /* The same errors turn the scores before gelu sees them: by as much more as the
- * scores are smaller than what they were rounded at. */
-static void l2_gelu(struct row *r, double *condition)
+ * scores are smaller than what they were rounded at. What gelu then sees is
+ * rounded itself, and gelu(x) moves by x^2 times as much where x << 0. */
+static void l2_gelu(struct row *r, struct oracle_condition *condition)
 {
-    real moved = 0;
+    real moved = 0, rounded = 0;
     for (int64_t i = 0; i < r->n; i++)
         r->w[i] = r->s[i];
     real q = total(r, true);
     multiply(r, q == 0 ? 0 : sqrtl(r->keys / q));
     for (int64_t i = 0; i < r->n && q > 0; i++) {
         real slope = gelu_slope(r->w[i]);
+        rounded += slope * slope * r->w[i] * r->w[i];
         moved += slope * slope * r->keys / q * fmaxl(0, 1 - r->s[i] * r->s[i] / q);
     }
     for (int64_t i = 0; i < r->n; i++)
         r->w[i] = gaussian(r->w[i]);
     real squares = total(r, true);
-    *condition = squares == 0 ? 1 : (double)fmaxl(1, sqrtl(moved / squares));
+    if (squares == 0)
+        return;
+    condition->scores = (double)fmaxl(1, sqrtl(moved / squares));
+    condition->weights = (double)fmaxl(1, sqrtl(rounded / squares));
 }
 
 /* b = max(0, N A - o)^p. N A - 1 is taken from the differences to the largest
  * softplus, so that equal scores give 0. */
-static void lssar(struct row *r, double *condition)
+static void lssar(struct row *r, struct oracle_condition *condition)
 {
     real p = power_default(r->norm), top = 0, max = 0, sum = 0, weighted = 0;
     bool subtract = r->position >= 3;
@@ -161,7 +166,7 @@ static void lssar(struct row *r, double *condition)
         r->w[i] = b;
     }
     multiply(r, 1 / sum);
-    *condition = (double)fmaxl(1, weighted / sum);
+    condition->scores = (double)fmaxl(1, weighted / sum);
 }
 
 static int larger_first(const void *a, const void *b)
@@ -213,7 +218,7 @@ static double entmax_condition(const struct row *r)
     return (double)fmaxl(1, sqrtl(moved / total(r, true)));
 }
 
-static void thresholded(struct row *r, double *condition)
+static void thresholded(struct row *r, struct oracle_condition *condition)
 {
     for (int64_t i = 0; i < r->n; i++)
         r->sorted[i] = r->s[i];
@@ -224,7 +229,7 @@ static void thresholded(struct row *r, double *condition)
         sparsemax(r, r->sorted[0]);
     else
         entmax(r, r->sorted[0]);
-    *condition = entmax_condition(r);
+    condition->scores = entmax_condition(r);
 }
 
 /* One NaN or +inf in a normaliser of the whole row, and there is no row. */
@@ -242,7 +247,7 @@ static bool spoilt(struct row *r)
     return true;
 }
 
-static void weigh(struct row *r, double *condition)
+static void weigh(struct row *r, struct oracle_condition *condition)
 {
     if (spoilt(r))
         return;
@@ -278,13 +283,13 @@ static void weigh(struct row *r, double *condition)
 
 bool oracle_norm_weights(const struct oracle_norm *norm, const double *s, const bool *visible,
                          int64_t n, int64_t keys, int64_t position, double *p,
-                         double *condition)
+                         struct oracle_condition *condition)
 {
     size_t room = (size_t)(n > 0 ? n : 1);
     real *memory = calloc(3 * room, sizeof *memory);
     struct row r = {.norm = norm, .s = memory, .w = memory + room, .sorted = memory + 2 * room,
                     .keys = (real)keys, .position = position};
-    *condition = 1;
+    *condition = (struct oracle_condition){1, 1};
     for (int64_t j = 0; memory && j < n; j++) {
         r.visible += visible[j];
         if (visible[j] && s[j] != -INFINITY)

@@ -17,14 +17,18 @@ struct oracle_norm {
     double n, gamma;
 };
 
+/* What shows in the weights of rounding: `weights` times that of what they are
+ * made of, `scores` times that of the scores; 1 where it is no more. */
+struct oracle_condition {
+    double weights, scores;
+};
+
 /*
  * p[j] of scores s[j], j < n, for visible[j]; 0 for the others. keys: those of
- * the sequence that count; position: of the row. *condition: by how much more
- * than the scores themselves their errors show in the weights, 1 where it is
- * not. False if there is no memory.
+ * the sequence that count; position: of the row. False if there is no memory.
  */
 bool oracle_norm_weights(const struct oracle_norm *norm, const double *s, const bool *visible,
                          int64_t n, int64_t keys, int64_t position, double *p,
-                         double *condition);
+                         struct oracle_condition *condition);
 
 #endif /* ATTN_ORACLE_ORACLE_NORM_H */
