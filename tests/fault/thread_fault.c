@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -53,6 +54,38 @@ static int threads_now(void)
         n += e->d_name[0] != '.';
     closedir(dir);
     return n;
+}
+
+static bool sleeps(const char *thread)
+{
+    char path[300], line[256] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%s/stat", thread);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return true; /* it has ended */
+    const char *name_end = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
+    fclose(file);
+    return name_end && strncmp(name_end, ") S", 3) == 0;
+}
+
+/*
+ * Waits until no other thread of this process runs. One that has only just been
+ * started may hold a lock of AddressSanitizer's allocator, and in a forked child
+ * there is nobody to open it.
+ */
+static void all_asleep(void)
+{
+    bool all = false;
+    for (int i = 0; i < 1000 && !all; i++) {
+        DIR *dir = opendir("/proc/self/task");
+        all = true;
+        for (struct dirent *e; dir && (e = readdir(dir)) != NULL;)
+            all = all && (e->d_name[0] == '.' || atoi(e->d_name) == getpid() || sleeps(e->d_name));
+        if (dir)
+            closedir(dir);
+        if (!all)
+            usleep(1000);
+    }
 }
 
 /* An ended thread may be seen for a moment after it was joined. A BLAS ends its
@@ -131,6 +164,7 @@ static void child_fails(int at, bool good, const float *want)
     if (!set_up(&s) || attn_plan_create(s.ctx, s.desc, &plan) != ATTN_OK)
         fault_report(test, "no plan");
     fflush(NULL);
+    all_asleep();
     int reports = fault_reports();
     pid_t child = fork();
     if (child == 0) {
