@@ -246,6 +246,11 @@ static enum contents contents_of(int32_t role, int32_t dtype)
         {ATTN_ROLE_ERASE, UNIT},
         {ATTN_ROLE_VALUE_GATE, UNIT},
         {ATTN_ROLE_K_MIX, UNIT},
+        /* longer rows would saturate softmax: gates of 0 for heads that were chosen */
+        {ATTN_ROLE_ROUTER_W, LENGTH_1},
+        {ATTN_ROLE_ROUTER_SHARED_W, LENGTH_1},
+        {ATTN_ROLE_ROUTER_MIX_W, LENGTH_1},
+        {ATTN_ROLE_EXPERT_W, LENGTH_1},
     };
     for (size_t i = 0; i < sizeof special / sizeof special[0]; i++)
         if (special[i].role == role)

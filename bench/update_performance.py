@@ -155,6 +155,17 @@ def cache_table(rows):
                    number(r["of_peak"])) for base, r in zip(rows[::2], rows[1::2])])
 
 
+def routed_table(text):
+    """Of the first part of attn-bench's suite `routed`."""
+    rows = re.findall(r"^((?:softmax|moh) .*?) +(%s)$" % " +".join([r"[\d.]+"] * 5), text, re.M)
+    lines = []
+    for problem, numbers in rows:
+        active, full, routed, ratio, per_active = map(float, numbers.split())
+        lines.append(("`%s`" % problem, number(active), time_of(full * 1e3),
+                      time_of(routed * 1e3), "**%s**" % number(ratio, 3), number(per_active)))
+    return table(("problem", "active", "in full", "routed", "of full", "for each active"), lines)
+
+
 def selecting_table(text):
     """Of the third part of attn-bench's suite `routed`, which is no JSON; draws the plot too."""
     rows = re.findall(r"^(\S.*?) +(h=\S+ d=\d+) +(\d+) (\w+) +(%s)$" % " +".join([r"[\d.]+"] * 6),
@@ -233,6 +244,7 @@ def main(argv):
     if "selecting" in parts:
         load = os.getloadavg()[0]
         out, err = run([args.bench, "--seconds", args.seconds, "--suite", "routed"])
+        replace("routed", measured(routed_table(out + err), load))
         replace("selecting", measured(selecting_table(out + err), load))
         replace("gather", measured(gather_table(out + err), load))
     if "stream" in parts and args.stream:
