@@ -40,7 +40,7 @@ static double group_cost(const struct attn__problem *p, const struct attn__machi
     bool narrow = w == m->kern->lanes;
     double product = m->kern->lanes >= 16 ? narrow ? 1.03 : 1.05 : narrow ? 1.3 : 1.08;
     if (attn__flash_bf16_serves(p, m))
-        product = 0.52; /* of either width */
+        product = narrow ? 0.58 : 0.52;
     if (w * width(p) * 4 > 24 << 10)
         product *= 1.2;
     double score = (m->kern->lanes >= 16 ? 9.5 : 14) + attn__score_cost(p) +
