@@ -2,7 +2,7 @@
 /*
  * Decode from pages against decode from tensors, storage types against f32,
  * many sequences in one execute against one by one, a shared prefix against
- * copies, prefill over q8_0 against prefill over f32.
+ * copies, prefill over q8_0 and bf16 against prefill over f32.
  */
 #include "cache_pairs.h"
 
@@ -55,6 +55,7 @@ static const struct pair {
      {{BENCH_PREFIX_COPIED, "f32"}, {BENCH_PREFIX_SHARED, "f32"}}},
     {"softmax h=8 d=128", 512, 8192, {{PAGES("f32")}, {PAGES("q8_0")}}},
     {"softmax h=32/8 d=128", 512, 8192, {{PAGES("f32")}, {PAGES("q8_0")}}},
+    {"softmax h=32/8 d=128", 512, 8192, {{PAGES("f32")}, {PAGES("bf16 compute=bf16")}}},
 };
 
 static void print_head(FILE *table, int64_t threads)

@@ -214,9 +214,6 @@ static int32_t type_of(const struct attn__params *v, const struct attn__problem 
 /* What the factors of products may be rounded to is a matter of keys. */
 static int32_t check_compute(const struct attn__problem *p)
 {
-    if (p->compute == ATTN_COMPUTE_BF16)
-        return attn__error_set(ATTN_ERR_UNSUPPORTED,
-                               "compute=bf16 with a view, expected compute=f32 or int8");
     for (int64_t h = 0; h < p->hk && p->compute == ATTN_COMPUTE_INT8; h++) {
         int64_t type = p->view.k_dtype[h];
         if (type != ATTN_DTYPE_Q8_0 && type != ATTN_DTYPE_Q4_0)

@@ -2,8 +2,8 @@
 /*
  * The part of flash that is different when both products are of pairs of bf16
  * (compute=bf16): a block of K and V in the form they want, and the steps of a
- * tile over it. K is used where it lies if its rows are plain and even; V is
- * packed in pairs of keys, once per block.
+ * tile over it. K is used where it lies if its rows are plain, even and in one
+ * run (of pages: copied run by run); V is packed in pairs of keys, once per block.
  */
 #ifndef ATTN_SOLVERS_FLASH_BF16_H
 #define ATTN_SOLVERS_FLASH_BF16_H

@@ -360,6 +360,18 @@ static int32_t run_view(struct setup *s, const struct batch *b, const struct run
     return status;
 }
 
+/* A number that is exact, in the type of the tensors. */
+static void put(void *to, int64_t at, int32_t dtype, float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    uint16_t half = (uint16_t)(bits >> 16);
+    if (dtype == ATTN_DTYPE_BF16)
+        memcpy((char *)to + at * 2, &half, 2);
+    else
+        memcpy((char *)to + at * 4, &x, 4);
+}
+
 /* What a sequence of the batch gives with tensors. */
 static void run_tensor(struct setup *s, const struct batch *b, const struct run *r, int row,
                        int64_t i)
@@ -370,6 +382,9 @@ static void run_tensor(struct setup *s, const struct batch *b, const struct run 
     static int64_t pos_q[STEP], pos_k[MOST];
     const struct shadow *from = &s->seq[b->of[i]];
     int64_t heads = s->hk * s->ratio, nq = b->rows[i], nk = from->next + (b->open ? nq : 0);
+    /* pairs of bf16 are for what is stored so */
+    bool pairs = strstr(r->options, "compute=bf16") && s->dtype == ATTN_DTYPE_BF16;
+    int32_t dtype = pairs ? ATTN_DTYPE_BF16 : ATTN_DTYPE_F32;
     /* Else rows that meet it in a tile are done again, with other bits. */
     bool poison = strstr(r->options, "reference") || strstr(r->options, "chunk");
     float none = poison ? NAN : 7;
@@ -377,9 +392,9 @@ static void run_tensor(struct setup *s, const struct batch *b, const struct run 
         for (int64_t j = 0; j < nk; j++) {
             bool there = from->there[row][group_of(s, h)][j];
             for (int64_t e = 0; e < s->d; e++)
-                k[(h * nk + j) * s->d + e] = there ? from->k[row][h][j][e] : none;
+                put(k, (h * nk + j) * s->d + e, dtype, there ? from->k[row][h][j][e] : none);
             for (int64_t e = 0; e < s->dv; e++)
-                v[(h * nk + j) * s->dv + e] = there ? from->v[row][h][j][e] : none;
+                put(v, (h * nk + j) * s->dv + e, dtype, there ? from->v[row][h][j][e] : none);
         }
     for (int64_t h = 0; h < heads; h++)
         for (int64_t t = 0; t < nq; t++) {
@@ -394,14 +409,15 @@ static void run_tensor(struct setup *s, const struct batch *b, const struct run 
     for (int64_t j = 0; j < nk; j++)
         pos_k[j] = place(s, b, i, j);
     char text[512];
-    sprintf(text, "softmax h=%d/%d q=%d k=%s d=%d/%d mask %s%s%s", (int)heads, (int)s->hk, MOST,
-            strstr(r->options, "solver") ? "inf" : "400", (int)s->d, (int)s->dv,
+    sprintf(text, "softmax h=%d/%d q=%d k=%s d=%d/%d kv_dtype=%s mask %s%s%s", (int)heads,
+            (int)s->hk, MOST, strstr(r->options, "solver") ? "inf" : "400", (int)s->d, (int)s->dv,
+            attn_dtype_name(dtype),
             r->rope ? "rope=half rope_positions rope_apply=" : "",
             r->rope ? s->raw ? "qk " : "q " : "", r->options);
     attn_plan *plan = plan_of(s, text, false);
     attn_tensor tq = dense(q, ATTN_DTYPE_F32, 4, SHAPE(1, heads, nq, s->d));
-    attn_tensor tk = dense(k, ATTN_DTYPE_F32, 4, SHAPE(1, s->hk, nk, s->d));
-    attn_tensor tv = dense(v, ATTN_DTYPE_F32, 4, SHAPE(1, s->hk, nk, s->dv));
+    attn_tensor tk = dense(k, dtype, 4, SHAPE(1, s->hk, nk, s->d));
+    attn_tensor tv = dense(v, dtype, 4, SHAPE(1, s->hk, nk, s->dv));
     attn_tensor tm = dense(mask, ATTN_DTYPE_BOOL, 4, SHAPE(1, heads, nq, nk));
     attn_tensor to = dense(out, ATTN_DTYPE_F32, 4, SHAPE(1, heads, nq, s->dv));
     attn_tensor tl = dense(lse, ATTN_DTYPE_F32, 3, SHAPE(1, heads, nq));
@@ -512,7 +528,7 @@ static void execute(struct setup *s, struct batch *b, const attn_view *view)
 {
     static const char *const options[] = {
         "solver=reference", "solver=decode",  "solver=flash", "solver=decode invariant=chunk",
-        "solver=flash invariant=chunk", "", "solver=flash softcap=3"};
+        "solver=flash invariant=chunk", "", "solver=flash softcap=3", "solver=flash compute=bf16"};
     int64_t heads = s->hk * s->ratio, size = heads * b->total * D;
     struct run r = {.q = malloc((size_t)size * 4), .out = malloc((size_t)size * 4),
                     .want = malloc((size_t)size * 4), .lse = malloc((size_t)size * 4),

@@ -160,7 +160,6 @@ START_TEST(descriptors)
     refuses(b, PLAN " normalizer=sigmoid", ATTN_ERR_UNSUPPORTED, "normalizer");
     refuses(b, PLAN " want=probs", ATTN_ERR_UNSUPPORTED, "want");
     refuses(b, PLAN " effort=measure", ATTN_ERR_UNSUPPORTED, "effort");
-    refuses(b, PLAN " compute=bf16", ATTN_ERR_UNSUPPORTED, "compute");
     refuses(b, PLAN " head_gate observe", ATTN_ERR_UNSUPPORTED, "head_gate");
     refuses(b, PLAN " compute=int8", ATTN_ERR_UNSUPPORTED, "f32 keys of head 0");
     refuses(b, "softmax h=4/2 q=1 k=8 d=32 compute=int8", ATTN_ERR_UNSUPPORTED, "view");
