@@ -237,7 +237,7 @@ static bool check_argmax(const struct gen_problem *p, const struct oracle_result
         }
         for (int64_t x = 0; x < hout * rows; x++) {
             int64_t index[3] = {b, x / rows, q0 + x % rows}, first = 0;
-            const double *s = r->scores_biased +
+            const double *s = r->scores_weighed +
                               ((n * hout + index[1]) * r->pair_q + x % rows) * r->pair_k;
             double top = r->rowmax[(b * hout + index[1]) * r->nq + index[2]];
             int64_t got = (int64_t)oracle_load(t, index);

@@ -13,8 +13,8 @@ void gen_norm(struct maker *m)
     struct rng *r = &m->rng;
     static const char *counts[] = {"visible", "keys", "one", "given"};
     *n = (struct oracle_norm){.power = NAN, .bias = NAN, .n = 1, .gamma = 1};
-    if (!rng_percent(r, 35))
-        return;
+    if (!rng_percent(r, 35) || p->lists.logit || p->groups.q_ptr)
+        return; /* logits are parts of a softmax, groups are joined by one */
     n->kind = (int32_t)rng_int(r, 0, ATTN_NORMALIZER_ENTMAX);
     if (p->any_k && n->kind >= ATTN_NORMALIZER_SPARSEMAX)
         n->kind = ATTN_NORMALIZER_LSSAR;

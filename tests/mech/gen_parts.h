@@ -57,6 +57,7 @@ void gen_pieces(struct maker *m);
 void gen_norm(struct maker *m);
 void gen_rule(struct maker *m); /* when the types are known */
 void gen_lists(struct maker *m); /* for a problem that has some */
+void gen_lists_free(struct gen_problem *p);
 void gen_score(struct maker *m);
 void gen_score_tensors(struct maker *m); /* when types are known */
 /* CLASS_K, which may be there already. */

@@ -287,7 +287,7 @@ static void sinks(struct maker *m)
 {
     struct rng *r = &m->rng;
     struct oracle_options *o = &m->p->options;
-    if (o->norm.kind > ATTN_NORMALIZER_EXP_N || !rng_percent(r, 15))
+    if (o->norm.kind > ATTN_NORMALIZER_EXP_N || m->p->groups.q_ptr || !rng_percent(r, 15))
         return;
     gen_say(m->p, " sink_logits");
     bool rows = rng_percent(r, 40);
@@ -358,7 +358,7 @@ static void wanted(struct maker *m)
                                     ATTN_ROLE_ENTROPY,       ATTN_ROLE_ARGMAX,
                                     ATTN_ROLE_CLASSMASS,     ATTN_ROLE_COUNTS};
     enum { WANTS = 10, COLSUM = 4, ARGMAX = 7, CLASSMASS, COUNTS };
-    if (!rng_percent(r, 25))
+    if (!rng_percent(r, 25) || p->groups.q_ptr)
         return;
     p->want = (int32_t)rng_int(r, 1, (1 << WANTS) - 1);
     if (rng_percent(r, 40)) /* what all solvers serve, or all but one or two */
@@ -600,10 +600,7 @@ void gen_free(struct gen_problem *p)
         free(p->tensor[i].before);
         p->tensor[i] = (struct gen_tensor){0};
     }
-    free(p->lists.row_ptr);
-    free(p->lists.start);
-    free(p->lists.length);
-    p->lists = (struct oracle_lists){0};
+    gen_lists_free(p);
 }
 
 struct gen_tensor *gen_find(struct gen_problem *p, int32_t role)

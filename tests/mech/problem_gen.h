@@ -8,7 +8,7 @@
 
 #include "oracle.h"
 
-enum { GEN_ROLES = 51, GEN_HEADS = 12, GEN_PIECES = 4 };
+enum { GEN_ROLES = 51, GEN_HEADS = 12, GEN_PIECES = 4, GEN_GROUPS = 5 };
 
 /* One tensor and the block of memory that it is a view of. */
 struct gen_tensor {
@@ -18,6 +18,14 @@ struct gen_tensor {
     unsigned char *block;
     size_t bytes;
     unsigned char *before; /* inputs: a copy; outputs: 1 for bytes of elements */
+};
+
+/* Role SELECTION as groups; q_ptr NULL: it is lists. */
+struct gen_groups {
+    int64_t n;
+    int32_t combine;
+    int32_t *batch, *head, *query, *key;
+    int64_t *q_ptr, *k_ptr;
 };
 
 struct gen_problem {
@@ -30,6 +38,7 @@ struct gen_problem {
     double slopes[GEN_HEADS], head_scale[GEN_HEADS];
     struct oracle_piece piece[GEN_PIECES];
     struct oracle_lists lists; /* of role SELECTION, if options.lists is set */
+    struct gen_groups groups;
     int64_t piece_value[GEN_PIECES][4 * GEN_HEADS];
     int64_t table_entries; /* of BIAS_TABLE; 0: none */
     bool row_scale, q_bias_content, q_bias_table, query_table_bias;

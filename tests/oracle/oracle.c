@@ -220,7 +220,7 @@ static bool pair_visible(const struct oracle_options *o, const struct oracle_inp
         }
     }
     if (o->lists) {
-        bool listed = oracle_listed(o->lists, s->n, h, i, key);
+        bool listed = oracle_entry(o->lists, s->n, h, i, key) >= 0;
         any = any || (o->lists_or && listed);
         must = must && (o->lists_or || listed);
     }
@@ -430,6 +430,43 @@ static double bias_of(const struct run *x, const struct seq *s, const struct ora
     return score;
 }
 
+/* The score of key j as entry e of a list with logits has it; whole: the log-sum-exp
+ * of the entry's visible keys. A key of no entry has its own. */
+static double with_logit(const struct oracle_lists *l, int64_t e, double score, double whole)
+{
+    if (e < 0 || score == -INFINITY)
+        return score;
+    return l->replace && l->replace[e] ? score + (l->logit[e] - whole) : score + l->logit[e];
+}
+
+/* The scores of a row with what lists with logits add; returns the largest size of
+ * those. */
+static double add_logits(const struct run *x, const struct seq *s, int64_t h, int64_t i,
+                         const double *biased, double *listed)
+{
+    const struct oracle_lists *l = x->o->lists;
+    double largest = 0, whole = -INFINITY;
+    int64_t last = -1;
+    for (int64_t j = 0; j < s->keys; j++) {
+        int64_t e = x->visible[j] ? oracle_entry(l, s->n, h, i, j - s->start) : -1;
+        if (e >= 0 && e != last) {
+            double sum = 0, max = -INFINITY;
+            int64_t end = l->start[e] + (int64_t)l->length[e] + s->start;
+            end = end < s->keys ? end : s->keys;
+            for (int64_t k = j; k < end; k++)
+                max = x->visible[k] ? fmax(max, biased[k]) : max;
+            for (int64_t k = j; k < end; k++)
+                sum += x->visible[k] && biased[k] != -INFINITY ? exp(biased[k] - max) : 0;
+            whole = max + log(sum);
+            last = e;
+        }
+        listed[j] = x->visible[j] ? with_logit(l, e, biased[j], whole) : -INFINITY;
+        if (isfinite(listed[j]))
+            largest = fmax(largest, fabs(listed[j]));
+    }
+    return largest;
+}
+
 static void row_of(struct run *x, const struct seq *s, int64_t h, int64_t i)
 {
     const struct oracle_options *o = x->o;
@@ -485,6 +522,12 @@ static void row_of(struct run *x, const struct seq *s, int64_t h, int64_t i)
         x->size[j] = size;
         r->visible_pairs++;
     }
+    double *weighed = r->scores_weighed + pair0;
+    if (o->lists && o->lists->logit)
+        logit = fmax(logit, add_logits(x, s, h, i, biased, weighed));
+    else
+        memcpy(weighed, biased, (size_t)s->keys * sizeof *weighed);
+    biased = weighed; /* from here on */
     /* Nothing that e^s is divided by shares its error, and the largest rows
      * are most of the RMS of all. */
     r->max_logit = fmax(r->max_logit, o->norm.kind == ATTN_NORMALIZER_EXP_SUM ? 3 * logit : logit);
@@ -601,6 +644,7 @@ bool oracle_run(const struct oracle_options *o, const struct oracle_inputs *in, 
     r->scores_raw = filled(pairs, -INFINITY);
     r->scores_capped = filled(pairs, -INFINITY);
     r->scores_biased = filled(pairs, -INFINITY);
+    r->scores_weighed = filled(pairs, -INFINITY);
     r->colsum = filled(columns, 0);
     r->out_error = filled(rows * o->dv, 0);
     r->probs_error = filled(pairs, 0);
@@ -608,8 +652,9 @@ bool oracle_run(const struct oracle_options *o, const struct oracle_inputs *in, 
     r->owned = calloc((size_t)(r->b * r->nq + 1), 1);
     r->counted = calloc((size_t)(pairs + 1), 1);
     if (!r->out || !r->out_size || !r->lse || !r->rowmax || !r->entropy || !r->probs ||
-        !r->scores_raw || !r->scores_capped || !r->scores_biased || !r->colsum ||
-        !r->out_error || !r->probs_error || !r->colsum_error || !r->owned || !r->counted) {
+        !r->scores_raw || !r->scores_capped || !r->scores_biased || !r->scores_weighed ||
+        !r->colsum || !r->out_error || !r->probs_error || !r->colsum_error || !r->owned ||
+        !r->counted) {
         oracle_free(r);
         return false;
     }
@@ -658,6 +703,7 @@ void oracle_free(struct oracle_result *r)
     free(r->scores_raw);
     free(r->scores_capped);
     free(r->scores_biased);
+    free(r->scores_weighed);
     free(r->colsum);
     free(r->out_error);
     free(r->probs_error);

@@ -72,6 +72,7 @@ struct oracle_result {
                       * multiplies errors */
     int64_t all_pairs, visible_pairs; /* of rows and keys that count */
     double *probs, *scores_raw, *scores_capped, *scores_biased, *colsum;
+    double *scores_weighed;  /* scores_biased with the logits of lists */
     unsigned char *owned;   /* [b][nq]: the row belongs to a sequence */
     unsigned char *counted; /* [n_seq][hout][pair_q][pair_k]: enum below, 0 for padding */
     double max_logit;       /* of the finite visible scores, capped or not, and of

@@ -104,12 +104,12 @@ bool oracle_piece_shows(const struct oracle_piece *e, const struct oracle_pair *
     }
 }
 
-bool oracle_listed(const struct oracle_lists *l, int64_t n, int64_t h, int64_t i, int64_t j)
+int64_t oracle_entry(const struct oracle_lists *l, int64_t n, int64_t h, int64_t i, int64_t j)
 {
     int64_t blocks = (l->queries + l->q_block - 1) / l->q_block, sets = l->heads / l->head_group;
     int64_t row = ((l->batch == 1 ? 0 : n) * sets + h / l->head_group) * blocks + i / l->q_block;
     for (int64_t e = l->row_ptr[row]; e < l->row_ptr[row + 1]; e++)
         if (j >= l->start[e] && j < (int64_t)l->start[e] + l->length[e])
-            return true;
-    return false;
+            return e;
+    return -1;
 }

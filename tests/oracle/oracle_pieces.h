@@ -25,10 +25,12 @@ struct oracle_lists {
     int64_t batch, heads, head_group, queries, q_block;
     int64_t *row_ptr;
     int32_t *start, *length;
+    float *logit;           /* of each entry; NULL: none has one */
+    unsigned char *replace; /* instead of its log-sum-exp; NULL: nowhere */
 };
 
-/* Is key j listed for query i of head h in sequence n? */
-bool oracle_listed(const struct oracle_lists *l, int64_t n, int64_t h, int64_t i, int64_t j);
+/* The entry that lists key j for query i of head h in sequence n; -1: none. */
+int64_t oracle_entry(const struct oracle_lists *l, int64_t n, int64_t h, int64_t i, int64_t j);
 
 /* What execute brings for them; NULL where there is none. */
 struct oracle_piece_inputs {
