@@ -293,18 +293,23 @@ typedef struct attn_desc attn_desc;
  * | 30302 | moa_channels    | i64    | 1..               | hq * d           |
  * | 30400 | biformer_region | i64    | 1..               | needed           |
  * | 30401 | biformer_top    | i64    | 1..               | needed           |
+ * | 30402 | biformer_columns | i64    | 1..               | by regions       |
+ * | 30403 | biformer_width  | i64    | 1..               | needed by lines  |
  * | 30500 | routing_clusters | i64    | 1..65536          | needed           |
  * | 30501 | routing_window  | i64    | 1..               | needed           |
  * | 30502 | routing_shared  | bool   |                   | 1                |
  * | 30503 | routing_eps     | f64    | >= 0              | 1e-2             |
  * | 30504 | routing_update  | bool   | CENTROID_STATE    | 0                |
  * | 30505 | routing_decay   | f64    | 0..1              | 0.999            |
+ * | 30506 | routing_strided | bool   |                   | 0                |
+ * | 30507 | routing_ranked  | bool   |                   | 0                |
  * | 30600 | landmark_blocks | i64    | 1..               | needed           |
  * | 30601 | landmark_top    | i64    | 1..               | all              |
  * | 30602 | landmark_over   | enum   | nothing heads     | nothing          |
  * |       |                 |        | tokens            |                  |
  * | 30700 | longheads_chunk | i64    | 1..               | 256              |
  * | 30701 | longheads_chunks | i64    | 3..               | 16               |
+ * | 30702 | longheads_made  | bool   | LOCAL_Q, LOCAL_K  | 0                |
  * | 30800 | hcam_chunk      | i64    | 1..               | needed           |
  * | 30801 | hcam_top        | i64    | 1..               | needed           |
  * | 30802 | hcam_width      | i64    | 1..65536          | d                |
@@ -648,17 +653,22 @@ enum {
     ATTN_PARAM_MOA_CHANNELS = 30302,
     ATTN_PARAM_BIFORMER_REGION = 30400,
     ATTN_PARAM_BIFORMER_TOP = 30401,
+    ATTN_PARAM_BIFORMER_COLUMNS = 30402,
+    ATTN_PARAM_BIFORMER_WIDTH = 30403,
     ATTN_PARAM_ROUTING_CLUSTERS = 30500,
     ATTN_PARAM_ROUTING_WINDOW = 30501,
     ATTN_PARAM_ROUTING_SHARED = 30502,
     ATTN_PARAM_ROUTING_EPS = 30503,
     ATTN_PARAM_ROUTING_UPDATE = 30504,
     ATTN_PARAM_ROUTING_DECAY = 30505,
+    ATTN_PARAM_ROUTING_STRIDED = 30506,
+    ATTN_PARAM_ROUTING_RANKED = 30507,
     ATTN_PARAM_LANDMARK_BLOCKS = 30600,
     ATTN_PARAM_LANDMARK_TOP = 30601,
     ATTN_PARAM_LANDMARK_OVER = 30602,
     ATTN_PARAM_LONGHEADS_CHUNK = 30700,
     ATTN_PARAM_LONGHEADS_CHUNKS = 30701,
+    ATTN_PARAM_LONGHEADS_MADE = 30702,
     ATTN_PARAM_HCAM_CHUNK = 30800,
     ATTN_PARAM_HCAM_TOP = 30801,
     ATTN_PARAM_HCAM_WIDTH = 30802,

@@ -198,6 +198,9 @@ typedef struct attn_plan attn_plan;
  * | 193 | NEW_CENTROIDS | [Hout,n,D]           | f32, f64     | out | rout- |
  * | 194 | NEW_CENTROID_ | [Hout,n,D + 1]       | f32, f64     | out | ing_  |
  * |     | STATE         |                      |              |     | update|
+ * | 195 | LOCAL_Q       | [B,Hq,Nk,D]          | dtype        | in  | long- |
+ * | 196 | LOCAL_K       | [B,Hk,Nk,D]          | kv_dtype     | in  | heads_|
+ * | 197 | CHUNK_KEYS    | [B,Hout,chunks,D]    | kv_dtype     | out | made  |
  *
  * "piece": declared by a piece of visibility, see pieces.h; n: blocks of
  * queries. "mech.": only mechanisms whose text says so have the role. N2: keys
@@ -380,7 +383,10 @@ enum {
     ATTN_ROLE_CENTROIDS = 191,
     ATTN_ROLE_CENTROID_STATE = 192,
     ATTN_ROLE_NEW_CENTROIDS = 193,
-    ATTN_ROLE_NEW_CENTROID_STATE = 194
+    ATTN_ROLE_NEW_CENTROID_STATE = 194,
+    ATTN_ROLE_LOCAL_Q = 195,
+    ATTN_ROLE_LOCAL_K = 196,
+    ATTN_ROLE_CHUNK_KEYS = 197
 };
 
 /* One argument of execute. Frozen. For every role above but USER, object

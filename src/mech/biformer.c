@@ -3,13 +3,14 @@
  * biformer: bi-level routing attention (BiFormer, Zhu et al., 2023). Regions of
  * an image attend to the regions whose mean key has the largest products with
  * their mean query, over all heads together; all heads share the choice. Tokens
- * come region after region.
+ * come region after region, or line after line of an image.
  */
 #include <inttypes.h>
 #include <math.h>
 
 #include "base/error.h"
 #include "mech/select_attend.h"
+#include "solvers/select_regions.h"
 
 static const struct attn__setting settings[] = {{ATTN_PARAM_CAUSAL, ATTN__FIXED, 0, 0}};
 
@@ -51,9 +52,68 @@ static void settle(const struct attn__params *params, bool scaled, struct attn__
     p->pooled.top = attn__params_i64_or(params, ATTN_PARAM_BIFORMER_TOP, 0);
 }
 
+/* Whole lines. */
+static int32_t check_call(const struct attn__call *c)
+{
+    int64_t columns = c->p->pooled.regions.columns;
+    for (int64_t n = 0; n < c->n_seq; n++) {
+        struct attn__seq s = attn__call_seq(c, n);
+        if (s.nk % columns != 0)
+            return attn__error_set(ATTN_ERR_SHAPE,
+                                   "sequence %" PRId64 " has %" PRId64
+                                   " tokens, expected lines of the %" PRId64
+                                   " of biformer_columns",
+                                   n, s.nk, columns);
+    }
+    return attn__select_attend_check(c);
+}
+
+/* An image by lines: a block of queries is a line of a region, where those are equal. */
+static int32_t settle_lines(const struct attn__params *v, struct attn__problem *p)
+{
+    int64_t region = p->pooled.k_block, width;
+    int32_t status = attn__select_need(v, ATTN_PARAM_BIFORMER_WIDTH);
+    if (status != ATTN_OK)
+        return status;
+    width = attn__params_i64_or(v, ATTN_PARAM_BIFORMER_WIDTH, 0);
+    if (region % width != 0)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "biformer_region is %" PRId64
+                               ", expected a multiple of the %" PRId64 " of biformer_width",
+                               region, width);
+    p->pooled.form = ATTN__FORM_REGIONS;
+    p->pooled.regions = (struct attn__regions_spec){
+        .columns = attn__params_i64_or(v, ATTN_PARAM_BIFORMER_COLUMNS, 0),
+        .width = width,
+        .height = region / width};
+    p->pooled.k_block = 1;
+    p->pooled.q_block = p->pooled.regions.columns % width == 0 ? width : 1;
+    p->check_call = check_call;
+    return ATTN_OK;
+}
+
+static int32_t settle_order(const struct attn__params *v, struct attn__problem *p)
+{
+    bool lines = false, width = false;
+    int32_t status = attn__params_is_set(v, ATTN_PARAM_BIFORMER_COLUMNS, &lines);
+    if (status == ATTN_OK)
+        status = attn__params_is_set(v, ATTN_PARAM_BIFORMER_WIDTH, &width);
+    if (status == ATTN_OK && lines)
+        return settle_lines(v, p);
+    return status == ATTN_OK && width ? attn__select_unread(v, ATTN_PARAM_BIFORMER_WIDTH) : status;
+}
+
+static int64_t regions_of(const struct attn__problem *p)
+{
+    int64_t region = p->pooled.k_block;
+    if (p->pooled.form == ATTN__FORM_REGIONS)
+        return attn__regions_count(&p->pooled.regions, p->k);
+    return p->k / region + (p->k % region != 0);
+}
+
 static int32_t check(const struct attn__problem *p)
 {
-    int64_t region = p->pooled.k_block, regions = p->k / region + (p->k % region != 0);
+    int64_t regions = regions_of(p);
     if (p->hk != p->hq || p->hv != p->hq)
         return attn__error_set(ATTN_ERR_INVALID,
                                "h=%" PRId64 "/%" PRId64 "/%" PRId64
@@ -81,7 +141,9 @@ int32_t attn__mech_biformer(const struct attn__params *params, const struct attn
     if (status != ATTN_OK)
         return status;
     settle(params, scaled, p);
-    status = check(p);
+    status = settle_order(params, p);
+    if (status == ATTN_OK)
+        status = check(p);
     if (status != ATTN_OK)
         attn__problem_free(p, mem);
     return status;

@@ -11,8 +11,10 @@
 
 #include "base/error.h"
 #include "mech/select_attend.h"
+#include "problem/sequences.h"
 #include "solvers/hyper_level.h"
 #include "solvers/map_gemm.h"
+#include "solvers/row_exact.h"
 
 /* Stages. */
 enum { EXACT, ESTIMATES, STAGES };
@@ -67,6 +69,52 @@ static bool workspace(const struct attn__problem *p, const struct attn__machine 
     return s.ok;
 }
 
+/* Have sequences lengths of their own? Then they are run one after another, each as
+ * a batch entry alone. */
+static bool is_each(const struct attn__call *c)
+{
+    return c->has[ATTN__SLOT_Q_LEN] || c->has[ATTN__SLOT_K_LEN] || c->has[ATTN__SLOT_K_START];
+}
+
+/* Tensor t of rows `first` to first + n - 1 of batch entry b. */
+static attn_tensor entry_of(const attn_tensor *t, int64_t b, int64_t first, int64_t n)
+{
+    attn_tensor one = *t;
+    int64_t at = b * t->stride[0] + first * t->stride[2];
+    one.data = (char *)t->data + at * (int64_t)attn__dtype_size(t->dtype);
+    one.shape[0] = 1;
+    one.shape[2] = n;
+    return one;
+}
+
+/* The call of batch entry b by itself: its rows that count. */
+static void call_of_entry(const struct attn__call *whole, int64_t b, struct attn__call *c)
+{
+    const struct attn__seq s = attn__call_seq(whole, b);
+    const struct {
+        enum attn__slot slot;
+        int64_t first, n;
+    } rows[] = {
+        {ATTN__SLOT_Q, s.q0, s.nq},   {ATTN__SLOT_K, s.k0, s.nk},   {ATTN__SLOT_V, s.k0, s.nk},
+        {ATTN__SLOT_OUT, s.q0, s.nq}, {ATTN__SLOT_LSE, s.q0, s.nq},
+    };
+    attn__call_begin(c, whole->p);
+    c->n_seq = 1;
+    for (size_t n = 0; n < sizeof rows / sizeof rows[0]; n++) {
+        if (!whole->has[rows[n].slot])
+            continue;
+        const attn_tensor t = entry_of(&whole->t[rows[n].slot], b, rows[n].first, rows[n].n);
+        attn__recipe_give(c, rows[n].slot, &t);
+    }
+    attn__recipe_pass(c, ATTN__SLOT_PROJECTIONS, whole, ATTN__SLOT_PROJECTIONS);
+    if (!whole->has[ATTN__SLOT_SAMPLES])
+        return;
+    attn_tensor samples = whole->t[ATTN__SLOT_SAMPLES];
+    if (samples.shape[0] > 1)
+        samples = entry_of(&samples, b, 0, samples.shape[2]);
+    attn__recipe_give(c, ATTN__SLOT_SAMPLES, &samples);
+}
+
 /* The levels of this execute, and the arrays. */
 static void begin(const struct attn__recipe_run *r, struct attn__hyper_levels *levels,
                   struct attn__hyper_room *room)
@@ -77,12 +125,31 @@ static void begin(const struct attn__recipe_run *r, struct attn__hyper_levels *l
     attn__hyper_levels_of(r->call->p, t[ATTN__SLOT_Q].shape[2], t[ATTN__SLOT_K].shape[2], levels);
 }
 
-static int32_t select(const struct attn__recipe_run *r)
+static int32_t select_all(const struct attn__recipe_run *r)
 {
     struct attn__hyper_levels levels;
     struct attn__hyper_room room;
     begin(r, &levels, &room);
     return levels.n > 0 ? attn__hyper_hash(r, &room) : ATTN_OK;
+}
+
+/* There is room for the codes of one batch alone, so those of single entries are
+ * made here to find out whether they can be, and once more when they are used. */
+static int32_t select(const struct attn__recipe_run *r)
+{
+    int32_t status = ATTN_OK;
+    if (!is_each(r->call))
+        return select_all(r);
+    for (int64_t b = 0; b < r->call->n_seq && status == ATTN_OK; b++) {
+        struct attn__recipe_run one = *r;
+        struct attn__call c;
+        call_of_entry(r->call, b, &c);
+        one.call = &c;
+        status = select_all(&one);
+        if (status != ATTN_OK)
+            status = attn__sequences_error(status, b);
+    }
+    return status;
 }
 
 /* The segments of causal attention that are exact. */
@@ -118,7 +185,7 @@ static void begin_sums(const struct attn__recipe_run *r, const struct attn__hype
         room->sum_lse[i] = -INFINITY;
 }
 
-static void run(const struct attn__recipe_run *r)
+static void run_all(const struct attn__recipe_run *r)
 {
     const struct attn__problem *p = r->call->p;
     struct attn__hyper_levels levels;
@@ -152,6 +219,25 @@ static void run(const struct attn__recipe_run *r)
     }
 }
 
+static void run(const struct attn__recipe_run *r)
+{
+    if (!is_each(r->call)) {
+        run_all(r);
+        return;
+    }
+    for (int64_t b = 0; b < r->call->n_seq; b++) {
+        struct attn__seq s = attn__call_seq(r->call, b);
+        struct attn__recipe_run one = *r;
+        struct attn__call c;
+        call_of_entry(r->call, b, &c);
+        one.call = &c;
+        for (int64_t h = 0; h < c.p->hq; h++)
+            attn__rows_pad(r->call, &s, h);
+        (void)select_all(&one); /* which it has done before */
+        run_all(&one);
+    }
+}
+
 /* Hash codes of all rows, once; what a block and its samples are is the same for all
  * queries of a level. */
 static void price(const struct attn__problem *p, int64_t q, int64_t k,
@@ -180,6 +266,7 @@ static void price(const struct attn__problem *p, int64_t q, int64_t k,
 
 static const struct attn__recipe recipe = {
     .n_stages = STAGES,
+    .by_sequence = true,
     .stage = stage,
     .workspace = workspace,
     .select = select,
@@ -211,7 +298,7 @@ static int64_t blocks_of(const struct attn__problem *p, int64_t rows)
     return rows / p->pooled.hyper.block + (rows % p->pooled.hyper.block != 0);
 }
 
-static int32_t check_call(const struct attn__call *c)
+static int32_t check_all(const struct attn__call *c)
 {
     const struct attn__hyper_spec *spec = &c->p->pooled.hyper;
     int64_t q = c->t[ATTN__SLOT_Q].shape[2], k = c->t[ATTN__SLOT_K].shape[2];
@@ -228,6 +315,21 @@ static int32_t check_call(const struct attn__call *c)
                                ", expected as many of both",
                                blocks_of(c->p, q), blocks_of(c->p, k));
     return levels.n > 0 && spec->given ? check_samples(c) : ATTN_OK;
+}
+
+static int32_t check_call(const struct attn__call *c)
+{
+    int32_t status = ATTN_OK;
+    if (!is_each(c))
+        return check_all(c);
+    for (int64_t b = 0; b < c->n_seq && status == ATTN_OK; b++) {
+        struct attn__call one;
+        call_of_entry(c, b, &one);
+        status = check_all(&one);
+        if (status != ATTN_OK)
+            status = attn__sequences_error(status, b);
+    }
+    return status;
 }
 
 static int32_t check(const struct attn__params *v, const struct attn__problem *p)
@@ -272,14 +374,13 @@ static void settle(const struct attn__params *v, struct attn__problem *p)
     p->takes[ATTN__SLOT_PROJECTIONS] = ATTN__TAKES_MUST;
     if (spec->given)
         p->takes[ATTN__SLOT_SAMPLES] = ATTN__TAKES_MUST;
-    p->takes[ATTN__SLOT_Q_LEN] = p->takes[ATTN__SLOT_K_LEN] = p->takes[ATTN__SLOT_K_START] =
-        ATTN__TAKES_NOT;
 }
 
 int32_t attn__mech_hyper(const struct attn__params *params, const struct attn__mem *mem,
                          struct attn__problem *p)
 {
-    static const int32_t also[] = {ATTN_PARAM_CAUSAL, ATTN_PARAM_SCALE, ATTN_PARAM_SOFTCAP};
+    static const int32_t also[] = {ATTN_PARAM_CAUSAL, ATTN_PARAM_SCALE, ATTN_PARAM_SOFTCAP,
+                                   ATTN_PARAM_PACKED};
     int32_t status = attn__preset_only(params, also, sizeof also / sizeof also[0]);
     if (status == ATTN_OK)
         status = attn__mech_attend(params, params, mem, p);

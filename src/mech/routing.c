@@ -2,7 +2,8 @@
 /*
  * routing: the Routing Transformer (Roy et al., 2020). Each centroid of a head has
  * the rows that suit it best, and those attend to each other; a query has the mean
- * of what its clusters give. All clusters are one packed batch. What centroids
+ * of what its clusters give. All clusters are one packed batch, so that whatever
+ * goes by distance goes by the ranks of rows in their cluster. What centroids
  * become in training is an output.
  */
 #include <inttypes.h>
@@ -12,7 +13,7 @@
 #include "solvers/map_clusters.h"
 
 /* Places in own. */
-enum { WINDOW, SHARED, EPS, DECAY };
+enum { SHARED, STRIDED, EPS, DECAY };
 
 /* Rows are normalised, which takes away any scale of theirs. */
 static const struct attn__setting settings[] = {
@@ -26,8 +27,9 @@ enum { SETTINGS = sizeof settings / sizeof settings[0] };
 static struct attn__clusters_spec spec_of(const struct attn__problem *p)
 {
     return (struct attn__clusters_spec){.count = p->pooled.top,
-                                        .window = (int64_t)p->own[WINDOW],
+                                        .window = p->pooled.window,
                                         .shared = p->own[SHARED] > 0,
+                                        .strided = p->own[STRIDED] > 0,
                                         .eps = p->own[EPS],
                                         .decay = p->own[DECAY]};
 }
@@ -38,20 +40,20 @@ static int32_t stage(const struct attn__params *v, const struct attn__problem *w
     const struct attn__clusters_spec spec = spec_of(whole);
     struct attn__params copy;
     int64_t sequences = 0;
-    bool fits = attn__mul_i64(whole->b, whole->hout, &sequences) &&
-                attn__mul_i64(sequences, spec.count, &sequences);
+    bool fits = attn__mul_i64(whole->b, spec.count, &sequences);
     const struct {
         int32_t param;
         int64_t value;
     } set[] = {
-        {ATTN_PARAM_PACKED, 1}, {ATTN_PARAM_B, sequences},   {ATTN_PARAM_HQ, 1},
-        {ATTN_PARAM_HK, 1},     {ATTN_PARAM_HV, 1},          {ATTN_PARAM_Q, spec.window},
-        {ATTN_PARAM_K, spec.window},
+        {ATTN_PARAM_PACKED, 1},        {ATTN_PARAM_B, sequences},
+        {ATTN_PARAM_HQ, whole->hout},  {ATTN_PARAM_HK, whole->hout},
+        {ATTN_PARAM_HV, whole->hout},  {ATTN_PARAM_Q, spec.window},
+        {ATTN_PARAM_K, spec.window},   {ATTN_PARAM_ALIGN, ATTN_ALIGN_TOP_LEFT},
     };
     int32_t status = attn__preset_stage_set(v, mem, settings, SETTINGS, &copy);
     (void)n;
     if (status == ATTN_OK && !fits)
-        status = attn__error_set(ATTN_ERR_OVERFLOW, "b * h * clusters does not fit in 64 bits");
+        status = attn__error_set(ATTN_ERR_OVERFLOW, "b * clusters does not fit in 64 bits");
     for (size_t i = 0; i < sizeof set / sizeof set[0] && status == ATTN_OK; i++)
         status = attn__params_set_i64(&copy, set[i].param, set[i].value);
     if (status == ATTN_OK)
@@ -88,9 +90,14 @@ static int32_t select(const struct attn__recipe_run *r)
 
 static void run(const struct attn__recipe_run *r)
 {
+    static const enum attn__slot terms[] = {ATTN__SLOT_BIAS_TABLE, ATTN__SLOT_T5_WEIGHT,
+                                            ATTN__SLOT_QUERY_TABLE, ATTN__SLOT_QUERY_TABLE_BIAS};
     const struct attn__clusters_spec spec = spec_of(r->call->p);
     const struct attn__clusters clusters = clusters_of(r, &spec);
-    struct attn__call c = attn__recipe_call(r);
+    struct attn__call c; /* of clusters, not of the caller's sequences */
+    attn__call_begin(&c, NULL);
+    for (size_t n = 0; n < sizeof terms / sizeof terms[0]; n++)
+        attn__recipe_pass(&c, terms[n], r->call, terms[n]);
     attn__clusters_gather(r, &spec, &clusters, &c);
     r->attend(r, 0, &c);
     attn__clusters_scatter(r, &spec, &clusters);
@@ -123,41 +130,53 @@ static const struct attn__recipe recipe = {
 
 static int32_t check_call(const struct attn__call *c)
 {
-    const struct attn__clusters_spec spec = spec_of(c->p);
-    int64_t q = c->t[ATTN__SLOT_Q].shape[2], k = c->t[ATTN__SLOT_K].shape[2];
-    if (spec.shared && q != k)
-        return attn__error_set(ATTN_ERR_SHAPE,
-                               "k has %" PRId64 " keys, expected the %" PRId64
-                               " of q: with routing_shared keys are in the clusters of queries",
-                               k, q);
-    if (c->n_seq > 0 && attn__min_i64(q, k) < spec.window)
-        return attn__error_set(ATTN_ERR_SHAPE,
-                               "%s has %" PRId64 " rows, expected at least the %" PRId64
-                               " of routing_window",
-                               q < spec.window ? "q" : "k", attn__min_i64(q, k), spec.window);
+    for (int64_t n = 0; n < c->n_seq && c->p->own[SHARED] > 0; n++) {
+        struct attn__seq s = attn__call_seq(c, n);
+        if (s.nq != s.nk)
+            return attn__error_set(ATTN_ERR_SHAPE,
+                                   "sequence %" PRId64 " has %" PRId64
+                                   " keys, expected the %" PRId64
+                                   " of its queries: with routing_shared keys are in the clusters "
+                                   "of queries",
+                                   n, s.nk, s.nq);
+    }
+    return ATTN_OK;
+}
+
+/* Parameters that say something only beside others. */
+static int32_t check_set(const struct attn__params *v, bool update)
+{
+    bool causal = attn__params_i64_or(v, ATTN_PARAM_CAUSAL, 0) != 0, decayed = false;
+    bool shared = attn__params_i64_or(v, ATTN_PARAM_ROUTING_SHARED, 1) != 0, ranked = false;
+    int32_t status = attn__params_is_set(v, ATTN_PARAM_ROUTING_DECAY, &decayed);
+    if (status == ATTN_OK)
+        status = attn__params_is_set(v, ATTN_PARAM_ROUTING_RANKED, &ranked);
+    if (status != ATTN_OK)
+        return status;
+    if (decayed && !update)
+        return attn__select_unread(v, ATTN_PARAM_ROUTING_DECAY);
+    if (ranked && (shared || !causal))
+        return attn__select_unread(v, ATTN_PARAM_ROUTING_RANKED);
+    if (!shared && causal && !attn__params_i64_or(v, ATTN_PARAM_ROUTING_RANKED, 0))
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "routing_shared is 0 with causal: a query and the keys in front of "
+                               "it are in no common order, expected 1, or routing_ranked");
     return ATTN_OK;
 }
 
 static int32_t check(const struct attn__params *v, const struct attn__problem *p, bool update)
 {
-    bool shared = p->own[SHARED] > 0, decayed = false;
-    int32_t status = attn__params_is_set(v, ATTN_PARAM_ROUTING_DECAY, &decayed);
+    int32_t status = check_set(v, update);
     if (status != ATTN_OK)
         return status;
-    if (decayed && !update)
-        return attn__select_unread(v, ATTN_PARAM_ROUTING_DECAY);
-    if (!shared && attn__params_i64_or(v, ATTN_PARAM_CAUSAL, 0))
-        return attn__error_set(ATTN_ERR_INVALID,
-                               "routing_shared is 0 with causal: a query and the keys in front of "
-                               "it are in no common order, expected 1");
     if (p->k == ATTN_UNBOUNDED)
         return attn__error_set(ATTN_ERR_UNSUPPORTED,
                                "k is inf, expected a number: routing puts rows in order");
-    if (p->own[WINDOW] > (double)attn__min_i64(p->q, p->k))
+    if (p->pooled.window > attn__min_i64(p->q, p->k))
         return attn__error_set(ATTN_ERR_INVALID,
                                "routing_window is %" PRId64
                                ", expected at most the %" PRId64 " rows of q and k",
-                               (int64_t)p->own[WINDOW], attn__min_i64(p->q, p->k));
+                               p->pooled.window, attn__min_i64(p->q, p->k));
     if (update && p->dtype == ATTN_DTYPE_F64)
         return attn__error_set(ATTN_ERR_UNSUPPORTED,
                                "routing_update with dtype=f64, expected another: rows that make "
@@ -169,18 +188,17 @@ static int32_t settle(const struct attn__params *v, struct attn__problem *p)
 {
     bool update = attn__params_i64_or(v, ATTN_PARAM_ROUTING_UPDATE, 0) != 0;
     p->pooled.top = attn__params_i64_or(v, ATTN_PARAM_ROUTING_CLUSTERS, 0);
-    p->own[WINDOW] = (double)attn__params_i64_or(v, ATTN_PARAM_ROUTING_WINDOW, 0);
+    p->pooled.window = attn__params_i64_or(v, ATTN_PARAM_ROUTING_WINDOW, 0);
     p->own[SHARED] = (double)attn__params_i64_or(v, ATTN_PARAM_ROUTING_SHARED, 1);
     p->own[EPS] = attn__params_f64_or(v, ATTN_PARAM_ROUTING_EPS, 1e-2);
     p->own[DECAY] = attn__params_f64_or(v, ATTN_PARAM_ROUTING_DECAY, 0.999);
+    p->own[STRIDED] = (double)attn__params_i64_or(v, ATTN_PARAM_ROUTING_STRIDED, 0);
     p->recipe = &recipe;
     p->check_call = check_call;
     p->extent[p->n_extents++] = (struct attn__extent){"Clusters", p->pooled.top};
     p->extent[p->n_extents++] = (struct attn__extent){"State", p->d + 1};
     p->takes[ATTN__SLOT_CENTROIDS] = ATTN__TAKES_MUST;
     p->takes[ATTN__SLOT_LSE] = ATTN__TAKES_NOT; /* a mean has none */
-    p->takes[ATTN__SLOT_Q_LEN] = p->takes[ATTN__SLOT_K_LEN] = p->takes[ATTN__SLOT_K_START] =
-        ATTN__TAKES_NOT;
     if (update) {
         p->takes[ATTN__SLOT_CENTROID_STATE] = ATTN__TAKES_MUST;
         p->takes[ATTN__SLOT_NEW_CENTROIDS] = ATTN__TAKES_MAY;
@@ -192,8 +210,14 @@ static int32_t settle(const struct attn__params *v, struct attn__problem *p)
 int32_t attn__mech_routing(const struct attn__params *params, const struct attn__mem *mem,
                            struct attn__problem *p)
 {
-    static const int32_t also[] = {ATTN_PARAM_CAUSAL,      ATTN_PARAM_SOFTCAP, ATTN_PARAM_QK_NORM,
-                                   ATTN_PARAM_QK_NORM_EPS, ATTN_PARAM_SCALE};
+    static const int32_t also[] = {
+        ATTN_PARAM_CAUSAL,        ATTN_PARAM_SOFTCAP,          ATTN_PARAM_QK_NORM,
+        ATTN_PARAM_QK_NORM_EPS,   ATTN_PARAM_SCALE,            ATTN_PARAM_PACKED,
+        ATTN_PARAM_ALIBI,         ATTN_PARAM_ALIBI_SLOPES,     ATTN_PARAM_BIAS_TABLE,
+        ATTN_PARAM_TABLE_ZERO,    ATTN_PARAM_T5_BUCKETS,       ATTN_PARAM_T5_MAX_DISTANCE,
+        ATTN_PARAM_T5_BIDIRECTIONAL, ATTN_PARAM_QUERY_TABLE,   ATTN_PARAM_QUERY_TABLE_ZERO,
+        ATTN_PARAM_QUERY_TABLE_BIAS,
+    };
     int32_t status = attn__select_need(params, ATTN_PARAM_ROUTING_CLUSTERS);
     if (status == ATTN_OK)
         status = attn__select_need(params, ATTN_PARAM_ROUTING_WINDOW);

@@ -17,6 +17,7 @@
 #include "solvers/select_pick.h"
 #include "solvers/select_pooled.h"
 #include "solvers/select_predict.h"
+#include "solvers/select_regions.h"
 #include "solvers/select_stripes.h"
 #include "solvers/select_tree.h"
 #include "state/selection_object.h"
@@ -40,6 +41,7 @@ static const struct selector {
     [ATTN__FORM_PREDICT] = {attn__predict_per_row, attn__predict_room, attn__predict_run, true},
     [ATTN__FORM_TREE] = {attn__tree_per_row, attn__tree_room, attn__tree_run, false},
     [ATTN__FORM_CODES] = {attn__codes_per_row, attn__codes_room, attn__codes_run, false},
+    [ATTN__FORM_REGIONS] = {attn__regions_per_row, attn__regions_room, attn__regions_run, true},
 };
 
 /* In the workspace. */
@@ -308,7 +310,7 @@ int32_t attn__select_attend_check_out(const struct attn__call *c)
     return status == ATTN_OK ? attn__selection_check_out(c, bytes) : status;
 }
 
-static int32_t check_call(const struct attn__call *c)
+int32_t attn__select_attend_check(const struct attn__call *c)
 {
     int32_t status = attn__select_attend_check_out(c);
     if (status != ATTN_OK)
@@ -374,7 +376,7 @@ int32_t attn__select_attend(const struct attn__params *user, const struct attn__
     if (status != ATTN_OK)
         return status;
     p->recipe = recipe;
-    p->check_call = check_call;
+    p->check_call = attn__select_attend_check;
     p->view.own_pieces = p->view.by_number = p->view.is; /* the lists are pieces */
     p->pooled = (struct attn__pooled_spec){
         .rule = ATTN__PICK_TOP, .scale = 1, .head_group = 1, .q_block = 1, .k_block = 1};

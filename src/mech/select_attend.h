@@ -26,7 +26,9 @@ int32_t attn__select_attend(const struct attn__params *user, const struct attn__
 int32_t attn__select_attend_rows(const struct attn__problem *p, int64_t b, int64_t n_queries,
                                  struct attn__select_rows *rows);
 
-/* Part of p->check_call: is there room in SELECTION_OUT, if there is that? */
+/* What p->check_call is set to, and the part of it that asks: is there room in
+ * SELECTION_OUT, if there is that? */
+int32_t attn__select_attend_check(const struct attn__call *c);
 int32_t attn__select_attend_check_out(const struct attn__call *c);
 
 /* What the recipe's functions do. */

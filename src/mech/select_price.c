@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "problem/visibility.h"
+#include "solvers/select_regions.h"
 #include "solvers/select_reps.h"
 #include "solvers/select_view.h"
 
@@ -76,6 +77,12 @@ static double codes(const struct attn__pooled_spec *s, const struct sizes *z)
            z->heads * z->q * z->k * parts * z->seen;
 }
 
+static double regions(const struct attn__pooled_spec *s, const struct sizes *z)
+{
+    double n = (double)attn__regions_count(&s->regions, (int64_t)z->k);
+    return (z->q + z->k + 2 * n * n) * z->heads * z->d;
+}
+
 /* By p->pooled.form; `ranges`: an entry may have any number of keys. */
 static const struct form {
     double (*operations)(const struct attn__pooled_spec *s, const struct sizes *z);
@@ -84,12 +91,14 @@ static const struct form {
     [ATTN__FORM_POOLED] = {pooled, false},     [ATTN__FORM_STRIPES] = {stripes, true},
     [ATTN__FORM_FLEX] = {flex, false},         [ATTN__FORM_LANDMARK] = {landmark, true},
     [ATTN__FORM_PREDICT] = {predict, false},   [ATTN__FORM_TREE] = {tree, false},
-    [ATTN__FORM_CODES] = {codes, false},
+    [ATTN__FORM_CODES] = {codes, false},       [ATTN__FORM_REGIONS] = {regions, true},
 };
 
 static bool looks_ahead(const struct attn__problem *p)
 {
     const struct attn__pooled_spec *s = &p->pooled;
+    if (s->form == ATTN__FORM_REGIONS)
+        return true;
     return s->form == ATTN__FORM_POOLED ? s->open == ATTN__OPEN_ALL
                                         : s->form == ATTN__FORM_CODES && !s->codes.causal;
 }

@@ -56,7 +56,8 @@ enum attn__pooled_form {
     ATTN__FORM_LANDMARK, /* sections by their landmark keys (select_landmark.c) */
     ATTN__FORM_PREDICT, /* tokens by predicted or given scores (select_predict.c) */
     ATTN__FORM_TREE,    /* blocks by halving groups of them (select_tree.c) */
-    ATTN__FORM_CODES    /* tokens by equal codes (select_codes.c) */
+    ATTN__FORM_CODES,   /* tokens by equal codes (select_codes.c) */
+    ATTN__FORM_REGIONS  /* regions of an image whose tokens come by lines (select_regions.c) */
 };
 
 /* What makes the choice of sections: the scores of a head and query, or the
@@ -90,6 +91,12 @@ struct attn__codes_spec {
     bool causal;
 };
 
+/* Lines of an image, and regions of it, in tokens. */
+struct attn__regions_spec {
+    int64_t columns;
+    int64_t width, height;
+};
+
 /* Of columns and diagonals that the last queries show. */
 struct attn__stripes_spec {
     int64_t queries;           /* last ones that are looked at */
@@ -115,6 +122,7 @@ struct attn__pooled_spec {
     struct attn__predict_spec predict;
     struct attn__tree_spec tree;
     struct attn__codes_spec codes;
+    struct attn__regions_spec regions;
     struct attn__hyper_spec hyper;
     enum attn__pooled_rep rep;
     enum attn__pooled_score score;

@@ -222,31 +222,6 @@ int32_t attn__hyper_hash(const struct attn__recipe_run *r, const struct attn__hy
     return ATTN_OK;
 }
 
-/* What number i is sorted by. */
-static inline int32_t key_of(const int32_t *code, int64_t real, int32_t i)
-{
-    if (!code)
-        return i;
-    return i < real ? code[i] : 0;
-}
-
-/* Sorts n numbers i by code[i], which is 0 from `real` on, or with code NULL by
- * themselves: byte by byte, and equal ones stay in their order. */
-static void sort(const int32_t *code, int64_t real, int64_t bits, int32_t *order, int64_t n,
-                 int32_t *spare)
-{
-    for (int64_t shift = 0; shift < bits; shift += 8) {
-        int64_t count[257] = {0};
-        for (int64_t i = 0; i < n; i++)
-            count[(key_of(code, real, order[i]) >> shift & 255) + 1]++;
-        for (int64_t e = 0; e < 256; e++)
-            count[e + 1] += count[e];
-        for (int64_t i = 0; i < n; i++)
-            spare[count[key_of(code, real, order[i]) >> shift & 255]++] = order[i];
-        memcpy(order, spare, (size_t)n * sizeof *order);
-    }
-}
-
 /* ---- a level ---- */
 
 struct job {
@@ -312,7 +287,7 @@ static void draw(const struct job *j, const struct estimate *x, int32_t *ids)
         }
         ids[n] = (int32_t)id;
     }
-    sort(NULL, 0, 32, ids, spec->samples, ids + spec->samples);
+    attn__order_sort(NULL, 0, 32, ids, spec->samples, ids + spec->samples);
 }
 
 /* The lists of an estimate. */
@@ -363,10 +338,10 @@ static void prepare(void *arg, int64_t index)
         order_q[i] = (int32_t)i;
     for (int64_t i = 0; i < e->keys; i++)
         order_k[i] = (int32_t)i;
-    sort(room->code_q + head * s.nq + x.q0, x.nq, bits, order_q, e->queries,
-         room->spare_q + x.at_q);
-    sort(room->code_k + head * s.nk + x.k0, x.nk, bits, order_k, e->keys,
-         room->spare_k + x.at_k);
+    attn__order_sort(room->code_q + head * s.nq + x.q0, x.nq, bits, order_q, e->queries,
+                     room->spare_q + x.at_q);
+    attn__order_sort(room->code_k + head * s.nk + x.k0, x.nk, bits, order_k, e->keys,
+                     room->spare_k + x.at_k);
     attn__order_rows(&q, x.q0, x.nq, order_q, e->queries, p->d,
                      (char *)room->q + (size_t)(x.at_q * p->d) * size);
     attn__order_rows(&k, x.k0, x.nk, order_k, e->keys, p->d,

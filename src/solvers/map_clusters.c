@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "solvers/map_order.h"
 #include "solvers/qk_norm.h"
+#include "solvers/row_exact.h"
 #include "solvers/rows_load.h"
 #include "solvers/select_pick.h"
 
@@ -29,6 +30,7 @@ struct desk {
     uint8_t *state;        /* [max(q, k)] */
     double *sum;           /* [max(dv, count * (d + 1))] */
     int64_t *cursor;       /* [count] */
+    int32_t *code, *order, *spare; /* [max(q, k)], to take each so many of the best */
 };
 
 static void desk_take(struct attn__scratch *s, const struct attn__problem *p,
@@ -47,6 +49,9 @@ static void desk_take(struct attn__scratch *s, const struct attn__problem *p,
     k->state = ATTN__TAKE(s, n, uint8_t);
     k->sum = ATTN__TAKE(s, attn__max_i64(p->dv, state), double);
     k->cursor = ATTN__TAKE(s, spec->count, int64_t);
+    k->code = ATTN__TAKE(s, spec->strided ? n : 0, int32_t);
+    k->order = ATTN__TAKE(s, spec->strided ? n : 0, int32_t);
+    k->spare = ATTN__TAKE(s, spec->strided ? n : 0, int32_t);
 }
 
 static size_t desk_bytes(const struct attn__problem *p, const struct attn__clusters_spec *spec)
@@ -68,13 +73,15 @@ void attn__clusters_take(struct attn__scratch *s, const struct attn__problem *p,
             desk != SIZE_MAX && attn__mul_i64((int64_t)desk, threads, &desks) &&
             attn__mul_i64(p->hout, spec->count, &centroids) &&
             attn__mul_i64(centroids, p->d, &centroids) && attn__mul_i64(p->b, p->hout, &heads) &&
-            attn__mul_i64(heads, spec->count, &sequences) &&
-            attn__mul_i64(sequences, spec->window, &rows) && attn__mul_i64(rows, p->d, &d) &&
-            attn__mul_i64(rows, p->dv, &dv) && sequences < INT64_MAX;
+            attn__mul_i64(p->b, spec->count, &sequences) && sequences < INT64_MAX &&
+            attn__mul_i64(sequences, spec->window, &rows) &&
+            attn__mul_i64(rows, p->hout, &rows) && attn__mul_i64(rows, p->d, &d) &&
+            attn__mul_i64(rows, p->dv, &dv);
     m->centroids = ATTN__TAKE(s, centroids, float);
     m->q_token = ATTN__TAKE(s, rows, int32_t);
     m->k_token = spec->shared ? m->q_token : ATTN__TAKE(s, rows, int32_t);
-    m->offsets = ATTN__TAKE(s, sequences + 1, int64_t);
+    m->q_offsets = ATTN__TAKE(s, sequences + 1, int64_t);
+    m->k_offsets = spec->shared ? m->q_offsets : ATTN__TAKE(s, sequences + 1, int64_t);
     m->bad = ATTN__TAKE(s, heads, uint8_t);
     m->q = attn__scratch_take(s, d, size);
     m->k = attn__scratch_take(s, d, kv_size);
@@ -124,14 +131,76 @@ static void products(const struct job *j, const struct attn__rows *rows, bool ke
 
 /* ---- who is in which cluster ---- */
 
-/* The best rows of n of a head for each centroid; false if a product is not
+/* Members of a cluster of n rows. */
+static int64_t members_of(const struct attn__clusters_spec *spec, int64_t n)
+{
+    return attn__min_i64(spec->window, n);
+}
+
+/* Where the rows of the clusters of a sequence begin in those of a head. */
+static int64_t first_of(const struct job *j, const int64_t *offsets, int64_t b)
+{
+    return offsets[b * j->spec->count];
+}
+
+/* The same behind those of head h, in the rows of all heads. */
+static int64_t place_of(const struct job *j, const int64_t *offsets, int64_t b, int64_t h)
+{
+    return h * first_of(j, offsets, j->r->call->n_seq) + first_of(j, offsets, b);
+}
+
+static void lay_out(const struct job *j)
+{
+    const struct attn__clusters *m = j->m;
+    int64_t count = j->spec->count;
+    m->q_offsets[0] = m->k_offsets[0] = 0;
+    for (int64_t n = 0; n < j->r->call->n_seq * count; n++) {
+        struct attn__seq s = attn__call_seq(j->r->call, n / count);
+        m->q_offsets[n + 1] = m->q_offsets[n] + members_of(j->spec, s.nq);
+        if (!j->spec->shared)
+            m->k_offsets[n + 1] = m->k_offsets[n] + members_of(j->spec, s.nk);
+    }
+}
+
+/* Larger numbers have smaller codes, as unsigned numbers. */
+static int32_t falling(float x)
+{
+    uint32_t bits;
+    x += 0; /* -0 is 0 */
+    memcpy(&bits, &x, sizeof bits);
+    return (int32_t)(bits >> 31 ? bits : ~bits & INT32_MAX);
+}
+
+/* k->state: which of n rows a centroid has, by their products with it. */
+static void choose(const struct attn__clusters_spec *spec, const float *product, int64_t n,
+                   const struct desk *k)
+{
+    const struct attn__pick pick = {.rule = ATTN__PICK_TOP, .top = spec->window};
+    int64_t members = members_of(spec, n);
+    for (int64_t i = 0; i < n; i++) {
+        k->line[i] = product[i];
+        k->state[i] = ATTN__PICK_MAY;
+    }
+    if (!spec->strided) {
+        attn__pick_row(&pick, k->line, k->state, n, k->pick);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        k->code[i] = falling(product[i]);
+        k->order[i] = (int32_t)i;
+    }
+    attn__order_sort(k->code, n, 32, k->order, n, k->spare);
+    for (int64_t i = 0; i < members; i++)
+        k->state[k->order[n / members * i]] = ATTN__PICK_IN;
+}
+
+/* The rows of n of a head that each centroid has; false if a product is not
  * finite. */
 static bool find(const struct job *j, const struct attn__rows *rows, bool keys, int64_t h,
                  int64_t n, int32_t *token, const struct desk *k)
 {
-    int64_t count = j->spec->count, window = j->spec->window;
+    int64_t count = j->spec->count;
     const float *centroids = j->m->centroids + h * count * j->r->call->p->d;
-    const struct attn__pick pick = {.rule = ATTN__PICK_TOP, .top = window};
     for (int64_t i0 = 0; i0 < n; i0 += ROWS) {
         int64_t some = attn__min_i64(ROWS, n - i0);
         products(j, rows, keys, h, centroids, i0, some, k);
@@ -144,11 +213,7 @@ static bool find(const struct job *j, const struct attn__rows *rows, bool keys, 
             }
     }
     for (int64_t c = 0; c < count; c++) {
-        for (int64_t i = 0; i < n; i++) {
-            k->line[i] = k->column[c * n + i];
-            k->state[i] = ATTN__PICK_MAY;
-        }
-        attn__pick_row(&pick, k->line, k->state, n, k->pick);
+        choose(j->spec, k->column + c * n, n, k);
         for (int64_t i = 0; i < n; i++)
             if (k->state[i] == ATTN__PICK_IN)
                 *token++ = (int32_t)i;
@@ -159,13 +224,14 @@ static bool find(const struct job *j, const struct attn__rows *rows, bool keys, 
 static void find_task(const struct job *j, int64_t n, const struct desk *k)
 {
     const struct attn__call *c = j->r->call;
-    int64_t h = n % c->p->hout, at = n * j->spec->count * j->spec->window;
-    struct attn__seq s = attn__call_seq(c, n / c->p->hout);
+    const struct attn__clusters *m = j->m;
+    int64_t h = n % c->p->hout, b = n / c->p->hout;
+    struct attn__seq s = attn__call_seq(c, b);
     struct attn__rows q = attn__call_q(c, &s, h), key = attn__call_k(c, &s, h);
-    bool good = find(j, &q, false, h, s.nq, j->m->q_token + at, k);
+    bool good = find(j, &q, false, h, s.nq, m->q_token + place_of(j, m->q_offsets, b, h), k);
     if (good && !j->spec->shared)
-        good = find(j, &key, true, h, s.nk, j->m->k_token + at, k);
-    j->m->bad[n] = !good;
+        good = find(j, &key, true, h, s.nk, m->k_token + place_of(j, m->k_offsets, b, h), k);
+    m->bad[n] = !good;
 }
 
 int32_t attn__clusters_find(const struct attn__recipe_run *r,
@@ -182,6 +248,7 @@ int32_t attn__clusters_find(const struct attn__recipe_run *r,
                 int64_t at = h * t->stride[0] + c * t->stride[1] + e * t->stride[2];
                 *to++ = (float)attn__load_f64(t->data, at, t->dtype);
             }
+    lay_out(&j);
     in_parallel(&j, r->call->n_seq * p->hout);
     for (int64_t n = 0; n < j.tasks; n++)
         if (m->bad[n])
@@ -197,19 +264,29 @@ int32_t attn__clusters_find(const struct attn__recipe_run *r,
 static void gather_task(const struct job *j, int64_t n, const struct desk *desk)
 {
     const struct attn__call *c = j->r->call;
+    const struct attn__clusters *m = j->m;
     const struct attn__problem *p = c->p;
-    int64_t h = n % p->hout, rows = j->spec->count * j->spec->window, at = n * rows;
+    int64_t h = n % p->hout, b = n / p->hout;
+    int64_t at_q = place_of(j, m->q_offsets, b, h), at_k = place_of(j, m->k_offsets, b, h);
+    int64_t rows_q = first_of(j, m->q_offsets, b + 1) - first_of(j, m->q_offsets, b);
+    int64_t rows_k = first_of(j, m->k_offsets, b + 1) - first_of(j, m->k_offsets, b);
     size_t size = attn__dtype_size(p->dtype), kv_size = attn__dtype_size(p->kv_dtype);
-    struct attn__seq s = attn__call_seq(c, n / p->hout);
+    struct attn__seq s = attn__call_seq(c, b);
     struct attn__rows q = attn__call_q(c, &s, h), k = attn__call_k(c, &s, h);
     struct attn__rows v = attn__call_v(c, &s, h);
     (void)desk;
-    attn__order_rows(&q, 0, s.nq, j->m->q_token + at, rows, p->d,
-                     (char *)j->m->q + (size_t)(at * p->d) * size);
-    attn__order_rows(&k, 0, s.nk, j->m->k_token + at, rows, p->d,
-                     (char *)j->m->k + (size_t)(at * p->d) * kv_size);
-    attn__order_rows(&v, 0, s.nk, j->m->k_token + at, rows, p->dv,
-                     (char *)j->m->v + (size_t)(at * p->dv) * kv_size);
+    attn__order_rows(&q, 0, s.nq, m->q_token + at_q, rows_q, p->d,
+                     (char *)m->q + (size_t)(at_q * p->d) * size);
+    attn__order_rows(&k, 0, s.nk, m->k_token + at_k, rows_k, p->d,
+                     (char *)m->k + (size_t)(at_k * p->d) * kv_size);
+    attn__order_rows(&v, 0, s.nk, m->k_token + at_k, rows_k, p->dv,
+                     (char *)m->v + (size_t)(at_k * p->dv) * kv_size);
+}
+
+static attn_tensor offsets_of(int64_t *offsets, int64_t sequences)
+{
+    return (attn_tensor){.data = offsets, .dtype = ATTN_DTYPE_I64, .rank = 1,
+                         .shape = {sequences + 1}, .stride = {1}};
 }
 
 void attn__clusters_gather(const struct attn__recipe_run *r,
@@ -218,24 +295,22 @@ void attn__clusters_gather(const struct attn__recipe_run *r,
 {
     const struct attn__problem *p = r->call->p;
     struct job j = {.r = r, .spec = spec, .m = m, .fn = gather_task};
-    int64_t heads = r->call->n_seq * p->hout, sequences = heads * spec->count;
-    int64_t rows = sequences * spec->window;
-    in_parallel(&j, heads);
-    for (int64_t n = 0; n <= sequences; n++)
-        m->offsets[n] = n * spec->window;
-    const attn_tensor offsets = {.data = m->offsets, .dtype = ATTN_DTYPE_I64, .rank = 1,
-                                 .shape = {sequences + 1}, .stride = {1}};
-    const attn_tensor q = attn__recipe_view(m->q, p->dtype, 1, 1, rows, p->d);
-    const attn_tensor k = attn__recipe_view(m->k, p->kv_dtype, 1, 1, rows, p->d);
-    const attn_tensor v = attn__recipe_view(m->v, p->kv_dtype, 1, 1, rows, p->dv);
+    int64_t n_seq = r->call->n_seq, sequences = n_seq * spec->count;
+    int64_t rows_q = first_of(&j, m->q_offsets, n_seq), rows_k = first_of(&j, m->k_offsets, n_seq);
+    in_parallel(&j, n_seq * p->hout);
+    const attn_tensor q_offsets = offsets_of(m->q_offsets, sequences);
+    const attn_tensor k_offsets = offsets_of(m->k_offsets, sequences);
+    const attn_tensor q = attn__recipe_view(m->q, p->dtype, 1, p->hout, rows_q, p->d);
+    const attn_tensor k = attn__recipe_view(m->k, p->kv_dtype, 1, p->hout, rows_k, p->d);
+    const attn_tensor v = attn__recipe_view(m->v, p->kv_dtype, 1, p->hout, rows_k, p->dv);
     const attn_tensor out =
-        attn__recipe_view(m->out, attn__problem_row_dtype(p), 1, 1, rows, p->dv);
+        attn__recipe_view(m->out, attn__problem_row_dtype(p), 1, p->hout, rows_q, p->dv);
     attn__recipe_give(c, ATTN__SLOT_Q, &q);
     attn__recipe_give(c, ATTN__SLOT_K, &k);
     attn__recipe_give(c, ATTN__SLOT_V, &v);
     attn__recipe_give(c, ATTN__SLOT_OUT, &out);
-    attn__recipe_give(c, ATTN__SLOT_Q_OFFSETS, &offsets);
-    attn__recipe_give(c, ATTN__SLOT_K_OFFSETS, &offsets);
+    attn__recipe_give(c, ATTN__SLOT_Q_OFFSETS, &q_offsets);
+    attn__recipe_give(c, ATTN__SLOT_K_OFFSETS, &k_offsets);
     c->n_seq = sequences;
 }
 
@@ -244,19 +319,21 @@ static void scatter_task(const struct job *j, int64_t n, const struct desk *k)
 {
     const struct attn__call *c = j->r->call;
     const struct attn__problem *p = c->p;
-    int64_t count = j->spec->count, window = j->spec->window;
-    const int32_t *token = j->m->q_token + n * count * window;
-    struct attn__seq s = attn__call_seq(c, n / p->hout);
-    struct attn__rows out = attn__call_out(c, &s, n % p->hout);
+    int64_t count = j->spec->count, h = n % p->hout, b = n / p->hout;
+    struct attn__seq s = attn__call_seq(c, b);
+    struct attn__rows out = attn__call_out(c, &s, h);
+    int64_t members = members_of(j->spec, s.nq), first = place_of(j, j->m->q_offsets, b, h);
+    const int32_t *token = j->m->q_token + first;
+    attn__rows_pad(c, &s, h);
     memset(k->cursor, 0, (size_t)count * sizeof *k->cursor);
     for (int64_t i = 0; i < s.nq; i++) {
         int64_t in = 0;
         memset(k->sum, 0, (size_t)p->dv * sizeof *k->sum);
         for (int64_t a = 0; a < count; a++) {
-            int64_t at = a * window + k->cursor[a];
-            if (k->cursor[a] == window || token[at] != i)
+            int64_t at = a * members + k->cursor[a];
+            if (k->cursor[a] == members || token[at] != i)
                 continue;
-            int64_t row = (n * count * window + at) * p->dv;
+            int64_t row = (first + at) * p->dv;
             for (int64_t e = 0; e < p->dv; e++)
                 k->sum[e] += attn__load_f64(j->m->out, row + e, attn__problem_row_dtype(p));
             k->cursor[a]++;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Clusters of queries and keys around centroids: which rows they have, those rows
- * as one packed batch, a sequence for each batch entry, head and centroid, and the
+ * as one packed batch, a sequence for each batch entry and centroid, and the
  * mean of what came of them. Rows are looked at as the problem's qk_norm leaves
  * them.
  */
@@ -12,19 +12,20 @@
 #include "solvers/scratch.h"
 
 struct attn__clusters_spec {
-    int64_t count, window; /* centroids of a head, rows that each has */
+    int64_t count, window; /* centroids of a head, rows that each has at most */
     bool shared;           /* keys are in the clusters of their queries */
+    bool strided;          /* of all rows, in the order of their products, each so many */
     double eps;            /* added to the number of clusters of a query */
     double decay;          /* of what is known of centroids so far */
 };
 
-/* In the workspace; a sequence has `window` rows. */
+/* In the workspace; a cluster has `window` rows, or all of a shorter sequence. */
 struct attn__clusters {
-    float *centroids;           /* [hout][count][d] */
-    int32_t *q_token, *k_token; /* [sequences][window], rising; the same if shared */
-    int64_t *offsets;           /* [sequences + 1] */
-    uint8_t *bad;               /* [b][hout] */
-    void *q, *k, *v, *out;
+    float *centroids;               /* [hout][count][d] */
+    int64_t *q_offsets, *k_offsets; /* [b * count + 1]; the same if shared */
+    int32_t *q_token, *k_token;     /* [hout][rows], rising in a cluster; likewise */
+    uint8_t *bad;                   /* [b][hout] */
+    void *q, *k, *v, *out;          /* [hout][rows][d] or [dv] */
     char *desks;
 };
 
@@ -32,8 +33,9 @@ void attn__clusters_take(struct attn__scratch *s, const struct attn__problem *p,
                          const struct attn__clusters_spec *spec, int64_t threads,
                          struct attn__clusters *m);
 
-/* For each centroid the `window` rows with the largest products, the lower ones of
- * equal products. ATTN_ERR_DATA for products that are not finite. */
+/* For each centroid its rows: those with the largest products, the lower ones of
+ * equal products, or, strided, each (rows / window)-th in that order from the first. ATTN_ERR_DATA
+ * for products that are not finite. */
 int32_t attn__clusters_find(const struct attn__recipe_run *r,
                             const struct attn__clusters_spec *spec,
                             const struct attn__clusters *m);

@@ -13,6 +13,7 @@ const char *const select_all[SELECT_ALL] = {
     "quest " GQA "quest_page=8 quest_budget=3",
     "xattention " GQA "xattention_block=16 xattention_threshold=0.5",
     "biformer " SELF "biformer_region=16 biformer_top=2",
+    "biformer " SELF "biformer_region=15 biformer_top=4 biformer_columns=8 biformer_width=5",
     "tokenselect " GQA "tokenselect_init=4 tokenselect_local=8 tokenselect_chunk=8 "
     "tokenselect_top=20",
     "flexprefill " GQA "flexprefill_block=8 flexprefill_gamma=0.3 flexprefill_min=8",
@@ -29,6 +30,12 @@ const char *const select_all[SELECT_ALL] = {
 bool select_is_given(const char *text)
 {
     return strstr(text, "hcam") || strstr(text, "longheads") || strstr(text, "indexer");
+}
+
+bool select_is_tied(const char *text)
+{
+    return strstr(text, "flexprefill") || strstr(text, "minference") ||
+           strstr(text, "biformer_columns");
 }
 
 /* A tensor of random numbers; the second of two of them gets others. */

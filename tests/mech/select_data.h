@@ -14,11 +14,14 @@ enum { B = 2, H = 4, HK = 2, N = 96, D = 16 };
 #define SELF "b=2 h=4 q=96 k=96 d=16 "
 
 /* A problem for each mechanism with one selection, of which it leaves out some. */
-enum { SELECT_ALL = 12 };
+enum { SELECT_ALL = 13 };
 extern const char *const select_all[SELECT_ALL];
 
 /* Are there tensors that it selects by, besides q and k? */
 bool select_is_given(const char *text);
+
+/* Are queries and keys of the same tokens? */
+bool select_is_tied(const char *text);
 
 /* Random SELECT_Q and SELECT_K. */
 void select_give(struct dense *x, int64_t heads, int64_t k_heads, int64_t rows, int64_t width);

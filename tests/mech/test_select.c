@@ -3,8 +3,8 @@
  * Properties and bad input of mechanisms that select keys (src/mech/
  * select_attend.c, pooled_select.c, moba.c, quest.c, biformer.c, xattention.c,
  * longheads.c, hcam.c, dhsa.c, flexprefill.c, tokenselect.c, minference.c,
- * indexer_topk.c, nsa.c; src/solvers/select_flex.c, select_stripes.c,
- * map_windows.c), whose numbers are those of golden files.
+ * indexer_topk.c, nsa.c; src/solvers/select_flex.c, select_regions.c,
+ * select_stripes.c, map_windows.c), whose numbers are those of golden files.
  */
 #include <math.h>
 #include <stdio.h>
@@ -38,6 +38,8 @@ START_TEST(enough_is_dense)
         {"biformer " SELF "biformer_region=16 biformer_top=6", "softmax " SELF "scale=0.125"},
         {"biformer " SELF "biformer_region=32 biformer_top=3 scale=0.2",
          "softmax " SELF "scale=0.2"},
+        {"biformer " SELF "biformer_region=12 biformer_top=8 biformer_columns=16 "
+         "biformer_width=4", "softmax " SELF "scale=0.125"},
         {"longheads " GQA "longheads_chunk=8 longheads_chunks=12", "softmax " GQA "causal"},
         {"dhsa " GQA "dhsa_q_block=10 dhsa_budget=96 dhsa_global=4 dhsa_local=4",
          "softmax " GQA "causal"},
@@ -295,7 +297,7 @@ START_TEST(nothing_there)
     attn_ctx *ctx = dense_ctx(1);
     for (size_t n = 0; n < SELECT_ALL; n++) {
         struct dense x;
-        bool tied = strstr(select_all[n], "flexprefill") || strstr(select_all[n], "minference");
+        bool tied = select_is_tied(select_all[n]);
         select_make_sized(&x, select_all[n], B, 0, tied ? 0 : N);
         ck_assert(dense_run(ctx, select_all[n], NULL, &x));
         dense_free(&x);
@@ -334,8 +336,19 @@ START_TEST(refused)
          "h=4/2/2"},
         {"biformer h=4 q=4 k=4 d=4 biformer_region=2 biformer_top=3", ATTN_ERR_INVALID,
          "biformer_top is 3"},
+        {"biformer h=4 q=4 k=4 d=4 biformer_region=2 biformer_top=1 biformer_width=2",
+         ATTN_ERR_INVALID, "biformer_width is set"},
+        {"biformer h=4 q=4 k=4 d=4 biformer_region=2 biformer_top=1 biformer_columns=2",
+         ATTN_ERR_UNSET, "biformer_width"},
+        {"biformer h=4 q=8 k=8 d=4 biformer_region=4 biformer_top=1 biformer_columns=4 "
+         "biformer_width=3", ATTN_ERR_INVALID, "biformer_region is 4"},
+        {"biformer h=4 q=8 k=8 d=4 biformer_region=4 biformer_top=3 biformer_columns=4 "
+         "biformer_width=2", ATTN_ERR_INVALID, "at most the 2 regions"},
         {"xattention h=4 q=4 k=4 d=4 xattention_stride=12", ATTN_ERR_INVALID,
          "xattention_stride is 12"},
+        {"longheads h=4 q=4 k=4 d=4/2 longheads_made", ATTN_ERR_INVALID, "dv is 2"},
+        {"longheads h=4/2 q=4 k=4 d=4 kv_head=[0,1,0,1] longheads_made", ATTN_ERR_INVALID,
+         "k_head is set"},
         {"nsa h=4 q=4 k=4 d=4 nsa_stride=5", ATTN_ERR_INVALID, "nsa_compress is 32"},
         {"nsa h=4 q=4 k=4 d=4 nsa_block=40", ATTN_ERR_INVALID, "nsa_block is 40"},
         {"nsa h=4 q=4 k=4 d=4 nsa_top=2", ATTN_ERR_INVALID, "nsa_top is 2"},
@@ -441,6 +454,13 @@ START_TEST(refused_at_execute)
     ck_assert_int_eq(attn_plan_execute(plan, x.arg, x.n, NULL, 0), ATTN_ERR_SHAPE);
     attn_plan_destroy(plan);
     dense_free(&x);
+    text = "biformer " SELF "biformer_region=4 biformer_top=2 biformer_columns=16 biformer_width=2";
+    plan = dense_plan(ctx, text, NULL);
+    select_make_sized(&x, text, B, 40, 40);
+    ck_assert_int_eq(attn_plan_execute(plan, x.arg, x.n, NULL, 0), ATTN_ERR_SHAPE);
+    ck_assert_ptr_nonnull(strstr(dense_error(), "40 tokens, expected lines of the 16"));
+    attn_plan_destroy(plan);
+    dense_free(&x);
     text = "flexprefill " GQA;
     plan = dense_plan(ctx, text, NULL);
     select_make(&x, text, N - 1);
@@ -539,7 +559,94 @@ START_TEST(lengths_of_nsa)
 }
 END_TEST
 
-UNIT_MAIN("select", parts_of_nsa, lengths_of_nsa, enough_is_dense, settings_of_pooled_select,
-          one_chunk_is_dense,
+#define MADE "longheads " SELF "longheads_chunk=8 longheads_chunks=4 longheads_made"
+
+/* Queries without positions, and room for chunk keys. */
+static float *make_made(struct dense *x, int64_t heads)
+{
+    dense_make(x, B, H, heads, N, N, D, D);
+    select_give(x, H, 1, 1, D);
+    dense_drop(x, 1);
+    return dense_add(x, ATTN_ROLE_CHUNK_KEYS, ATTN_DTYPE_F32, 4, (int64_t[]){B, H, N / 8, D},
+                     NULL)->data;
+}
+
+/* Chunk keys that are made choose what they do when they are given, for any number
+ * of threads, and what select=only writes is that choice. */
+START_TEST(made_chunk_keys)
+{
+    attn_ctx *ctx = dense_ctx(3), *alone = dense_ctx(1);
+    struct dense x, y, z;
+    attn_selection *sel;
+    float *made = make_made(&x, H);
+    ck_assert(dense_run(ctx, MADE, NULL, &x));
+    select_make(&y, "longheads h=4", N);
+    memcpy(dense_view(&y, ATTN_ROLE_SELECT_K)->data, made, sizeof *made * B * H * N / 8 * D);
+    ck_assert(dense_run(alone, "longheads " SELF "longheads_chunk=8 longheads_chunks=4", NULL, &y));
+    same(&x, &y, 0, MADE);
+    dense_clear(&x);
+    dense_list(&x, ATTN_ROLE_Q_LEN, (const int32_t[]){N - 13, N}, B);
+    dense_list(&x, ATTN_ROLE_K_LEN, (const int32_t[]){N - 13, N}, B);
+    x.k[(N - 1) * D] = x.q[(N - 1) * D] = x.v[(N - 14) * D + 1] = NAN; /* in no whole chunk */
+    ck_assert(dense_run(ctx, MADE, NULL, &x));
+    ck_assert(made[10 * D] == 0 && made[9 * D] != 0);
+    ck_assert(memcmp(x.out + H * N * D, y.out + H * N * D, sizeof *x.out * H * N * D) == 0);
+    attn_plan *plan = dense_plan(alone, MADE " select=only", NULL);
+    ck_assert_int_eq(attn_selection_create(alone, plan, &sel), ATTN_OK);
+    dense_make(&z, B, H, H, N, N, D, D);
+    const attn_arg args[] = {{ATTN_ROLE_Q, 0, dense_view(&z, ATTN_ROLE_Q)},
+                             {ATTN_ROLE_K, 0, dense_view(&z, ATTN_ROLE_K)},
+                             {ATTN_ROLE_V, 0, dense_view(&z, ATTN_ROLE_V)},
+                             {ATTN_ROLE_SELECT_Q, 0, dense_view(&x, ATTN_ROLE_SELECT_Q)},
+                             {ATTN_ROLE_SELECTION_OUT, 0, sel}};
+    ck_assert_int_eq(attn_plan_execute(plan, args, 5, NULL, 0), ATTN_OK);
+    z.arg[z.n++] = (attn_arg){ATTN_ROLE_SELECTION, 0, sel};
+    ck_assert(dense_run(ctx, "lists " SELF "causal", NULL, &z));
+    same(&z, &y, 0, "lists of " MADE);
+    z.n--;
+    attn_selection_destroy(sel);
+    attn_plan_destroy(plan);
+    dense_free(&x);
+    dense_free(&y);
+    dense_free(&z);
+    attn_ctx_destroy(ctx);
+    attn_ctx_destroy(alone);
+}
+END_TEST
+
+START_TEST(made_chunk_keys_refused)
+{
+    static const struct {
+        int64_t nq, rows;
+        int32_t status;
+        const char *says;
+    } cases[] = {
+        {N, N / 8, ATTN_ERR_DATA, "NaN"},
+        {N - 1, N / 8, ATTN_ERR_ROLE, "local_q is missing"},
+        {N, N / 8 - 1, ATTN_ERR_SHAPE, "chunk_keys has 11 rows"},
+    };
+    attn_ctx *ctx = dense_ctx(2);
+    attn_plan *plan = dense_plan(ctx, MADE, NULL);
+    for (size_t n = 0; n < sizeof cases / sizeof cases[0]; n++) {
+        struct dense x;
+        float *made = make_made(&x, H);
+        made[0] = 7;
+        x.k[8 * D] = NAN;
+        dense_view(&x, ATTN_ROLE_Q)->shape[2] = dense_view(&x, ATTN_ROLE_OUT)->shape[2] =
+            dense_view(&x, ATTN_ROLE_LSE)->shape[2] =
+                dense_view(&x, ATTN_ROLE_SELECT_Q)->shape[2] = cases[n].nq;
+        dense_view(&x, ATTN_ROLE_CHUNK_KEYS)->shape[2] = cases[n].rows;
+        ck_assert_int_eq(attn_plan_execute(plan, x.arg, x.n, NULL, 0), cases[n].status);
+        ck_assert_msg(strstr(dense_error(), cases[n].says), "%s", dense_error());
+        ck_assert(isnan(x.out[0]) && made[0] == 7);
+        dense_free(&x);
+    }
+    attn_plan_destroy(plan);
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
+UNIT_MAIN("select", made_chunk_keys, made_chunk_keys_refused, parts_of_nsa, lengths_of_nsa,
+          enough_is_dense, settings_of_pooled_select, one_chunk_is_dense,
           own_block_alone, decode_is_the_last_row, order_of_regions, threads_and_batches,
           not_a_number, nothing_there, refused, refused_at_execute)

@@ -241,7 +241,7 @@ START_TEST(nothing_there)
 {
     attn_ctx *ctx = dense_ctx(1);
     for (size_t n = 0; n < SELECT_ALL; n++) {
-        bool tied = strstr(select_all[n], "flexprefill") || strstr(select_all[n], "minference");
+        bool tied = select_is_tied(select_all[n]);
         attn_plan *plan = only(ctx, select_all[n]);
         attn_selection *sel = create(ctx, plan);
         struct dense x;

@@ -45,6 +45,59 @@ def routing(b, h, nq, nk, d, dv, count, window, causal, shared=True, eps=None, d
     try_seeds(build)
 
 
+def picked(scores, window, strided):
+    """The rows of a cluster, rising: the best, or each so many of all in that order."""
+    window = min(window, len(scores))
+    if not strided:
+        return routed.topk(scores, window)
+    order = np.argsort(-scores, kind="stable")
+    places = np.arange(0, len(scores), len(scores) // window)[:window]
+    gaps = -np.diff(scores[order])
+    gaps = np.concatenate([gaps[places[places > 0] - 1], gaps[places[places < len(gaps)]]])
+    routed.topk.__self__.close += (gaps < 2e-5 * np.abs(scores).max()).sum()
+    return np.sort(order[places])
+
+
+def by_rank(b, h, nq, nk, d, dv, count, window, options, strided=False, shared=True, lengths=None):
+    """Variants of clusters whose causal and terms go by the rank of rows in them."""
+    causal = "causal" in options
+
+    def build(seed):
+        x = gold.Case("routing b=%d h=%d q=%d k=%d d=%d/%d routing_clusters=%d routing_window=%d %s"
+                      % (b, h, nq, nk, d, dv, count, window, options), 2.0 * d)
+        q = x.make("q", "q", seed, (b, h, nq, d))
+        k = x.make("k", "kv", seed if shared else seed + 1, (b, h, nk, d))
+        v = x.make("v", "kv", seed + 2, (b, h, nk, dv))
+        mu = x.make("centroids", "row", seed + 3, (h, count, d))
+        rows, line = np.zeros((h, 9, d)), np.zeros((h, 9))
+        if "query_table" in options:
+            rows = x.make("query_table", "row", seed + 4, (h, 9, d), 1 / 64)
+        if "bias_table" in options:
+            line = x.make("bias_table", "row", seed + 5, (h, 9))
+        if lengths:
+            x.give("q_len", "i32", np.array(lengths))
+            x.give("k_len", "i32", np.array(lengths))
+        qn, kn = routed.layer_norm_plain(q), routed.layer_norm_plain(k)
+        out, times = np.zeros((b, h, nq, dv)), np.zeros((b, h, nq, 1))
+        for at in np.ndindex(b, h, count):
+            n, head, c = at
+            end = lengths[n] if lengths else max(nq, nk)
+            qs, ks, centroid = qn[n, head, :end], kn[n, head, :end], mu[head, c]
+            qi = picked(qs @ centroid, window, strided)
+            ki = qi if shared else picked(ks @ centroid, window, strided)
+            apart = np.arange(len(ki))[None] - np.arange(len(qi))[:, None]
+            cell = np.clip(apart + 4, 0, 8)
+            term = np.einsum("id,ijd->ij", qs[qi], rows[head][cell]) + line[head][cell]
+            o, _ = routed.attention(qs[None, None, qi], ks[None, None, ki],
+                                    v[n, head][None, None, ki], scale=1.0, bias=term,
+                                    vis=apart <= 0 if causal else None)
+            out[n, head, qi] += o[0, 0]
+            times[n, head, qi] += 1
+        x.expect("out", out / (times + 1e-2))
+        return x
+    try_seeds(build)
+
+
 def x_state(seed, h, count, d):
     return gold.formula(seed + 4, (h, count, d + 1)) + 1 / 16
 
@@ -55,3 +108,7 @@ routing(1, 2, 24, 24, 8, 4, 5, 12, False)                   # rows in several cl
 routing(2, 2, 26, 19, 8, 4, 3, 6, False, shared=False)
 routing(2, 2, 30, 30, 8, 4, 3, 8, True, decay=0.9)
 routing(1, 2, 21, 25, 8, 4, 2, 9, False, shared=False, decay=0.5)
+by_rank(1, 2, 41, 41, 8, 4, 4, 10, "causal routing_strided", strided=True)
+by_rank(1, 2, 30, 23, 8, 4, 3, 7, "causal routing_shared=0 routing_ranked", shared=False)
+by_rank(1, 2, 26, 26, 8, 4, 3, 9, "causal query_table query_table_zero=4 bias_table table_zero=4")
+by_rank(2, 2, 25, 25, 8, 4, 3, 12, "", lengths=[9, 20])   # clusters of all rows, and of some

@@ -55,6 +55,25 @@ def biformer(b, heads, side, region, top, d, dv):
     try_seeds(build)
 
 
+def biformer_lines(b, heads, height, width, region, top, d, dv, scale=None):
+    """An image whose tokens come line by line; region: its height and width."""
+    def build(seed):
+        n = height * width
+        x = gold.Case("biformer b=%d h=%d q=%d k=%d d=%d/%d biformer_region=%d biformer_top=%d"
+                      " biformer_columns=%d biformer_width=%d%s"
+                      % (b, heads, n, n, d, dv, region[0] * region[1], top, width, region[1],
+                         "" if scale is None else " scale=%g" % scale), 8.0)
+        q, k, v = inputs(x, seed, b, heads, heads, n, n, d, dv)
+
+        def image(t):  # [B,H,N,D] -> [B,H*D,height,width]
+            return t.swapaxes(2, 3).reshape(b, -1, height, width)
+
+        out, _ = routed.ref_bra(image(q), image(k), image(v), heads, region, top, scale)
+        x.expect("out", out.reshape(b, heads, dv, n).swapaxes(2, 3))
+        return x
+    try_seeds(build)
+
+
 def xattention(b, h, hk, n, d, dv, block, stride, threshold):
     def build(seed):
         x = gold.Case("xattention b=%d h=%d/%d q=%d k=%d d=%d/%d xattention_block=%d"
@@ -98,5 +117,7 @@ quest(1, 2, 1, 40, 8, 8, 16, 9)        # all pages
 biformer(1, 2, 8, 2, 3, 8, 4)
 biformer(2, 1, 6, 3, 2, 8, 4)
 biformer(1, 2, 6, 3, 4, 8, 4)          # all regions
+biformer_lines(2, 2, 6, 8, (3, 4), 2, 8, 4)
+biformer_lines(1, 2, 5, 7, (2, 3), 3, 8, 4, 0.5)  # smaller regions at the edges
 xattention(1, 2, 1, 96, 8, 4, 16, 4, 0.6)
 xattention(1, 2, 2, 128, 16, 4, 32, 8, 0.8)

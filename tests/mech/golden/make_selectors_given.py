@@ -23,6 +23,25 @@ def longheads(b, h, nq, nk, d, chunk, chunks):
     try_seeds(build)
 
 
+def longheads_made(b, h, hk, nq, nk, d, chunk, chunks, local):
+    def build(seed):
+        x = gold.Case("longheads b=%d h=%d/%d q=%d k=%d d=%d longheads_chunk=%d"
+                      " longheads_chunks=%d longheads_made"
+                      % (b, h, hk, nq, nk, d, chunk, chunks), 8.0)
+        q, k, v = inputs(x, seed, b, h, hk, nq, nk, d, d)
+        chosen = x.make("select_q", "q", seed + 3, (b, h, nq, d))
+        q_loc, k_loc = q, k
+        if local:
+            q_loc = x.make("local_q", "q", seed + 4, (b, h, nk, d))
+            k_loc = x.make("local_k", "kv", seed + 5, (b, hk, nk, d))
+        each = [n // (h // hk) for n in range(h)]
+        keys = routed.ref_longheads_chunk_keys(q_loc, k_loc[:, each], v[:, each], chunk)
+        lists = routed.ref_longheads_select(chosen, keys, np.arange(nk - nq, nk), chunk, chunks)
+        rows = routed.Rows.from_lists(lists, chunk, nk)
+        return finish(x, q, k, v, rows.mask(h, nq, nk), True)
+    try_seeds(build)
+
+
 def hcam(b, h, nq, chunks, c, d, dv, width, top, masked):
     def build(seed):
         x = gold.Case("hcam b=%d h=%d q=%d k=%d d=%d/%d hcam_chunk=%d hcam_top=%d%s%s"
@@ -91,6 +110,8 @@ def indexer(b, h, hk, nq, nk, d, dv, heads, width, top):
 
 longheads(1, 2, 40, 40, 8, 4, 4)
 longheads(2, 2, 3, 70, 8, 8, 5)          # decode, an open chunk
+longheads_made(1, 2, 2, 40, 40, 8, 4, 4, False)
+longheads_made(2, 4, 2, 3, 70, 8, 8, 5, True)
 hcam(1, 2, 9, 6, 5, 8, 4, 16, 3, False)  # logits are f32: widths whose roots are powers of 2
 hcam(2, 1, 17, 9, 4, 8, 8, 4, 2, True)
 hcam(1, 2, 5, 4, 7, 4, 8, 4, 9, False)   # all chunks
