@@ -65,6 +65,11 @@ int32_t attn__mech_normalizer(const struct attn__params *v, struct attn__problem
         return attn__error_set(ATTN_ERR_UNSUPPORTED,
                                "want=entropy with normalizer=%s, whose weights do not sum to 1",
                                t->name);
+    if (p->view.observe && n->kind != ATTN_NORMALIZER_SOFTMAX)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "observe with normalizer=%s, expected softmax, whose weights it "
+                               "leaves with the cache",
+                               t->name);
     if (p->k == ATTN_UNBOUNDED && t->whole_row)
         return attn__error_set(ATTN_ERR_UNSUPPORTED,
                                "k=inf with normalizer=%s, which needs whole rows of scores: "

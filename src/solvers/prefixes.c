@@ -7,20 +7,22 @@
 
 #include <attn/attn.h>
 
+#include "problem/norm.h"
 #include "solvers/blocks.h"
 
 /* Rows of a sequence that there is room for on average: with more of them a
  * pass of its own has enough to do. */
 enum { QUERIES = 4 };
 
-/* What a row does with a key must not hang on which sequence it is of, and all
- * rows do something. */
+/* What a row does with a key must not hang on which sequence it is of (weights
+ * of other normalisers than those with powers of e may hang on its length), and
+ * all rows do something. */
 static bool can_share(const struct attn__problem *p)
 {
     bool skips = p->epilogue.head_factor || p->epilogue.head_gate;
     bool by_length = p->rope.on_k && p->rope.scaling == ATTN_ROPE_SCALING_DYNAMIC_NTK;
     return p->view.is && !p->view.local && !p->view.by_number && !p->score.own_rows &&
-           !by_length && !skips &&
+           !by_length && !skips && attn__norm_traits(p->norm.kind)->base2 &&
            !(p->want & (ATTN_WANT_ROWMAX | ATTN_WANT_ARGMAX));
 }
 

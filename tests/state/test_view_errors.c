@@ -157,7 +157,8 @@ START_TEST(descriptors)
     refuses(b, ALL " window=3,0", ATTN_ERR_UNSUPPORTED, "without causal");
     refuses(b, PLAN " qk_norm=rms", ATTN_ERR_UNSUPPORTED, "cache_keys=raw");
     refuses(b, PLAN " bias", ATTN_ERR_UNSUPPORTED, "bias");
-    refuses(b, PLAN " normalizer=sigmoid", ATTN_ERR_UNSUPPORTED, "normalizer");
+    refuses(b, PLAN " normalizer=sigmoid observe", ATTN_ERR_UNSUPPORTED, "observe");
+    refuses(b, PLAN " normalizer=exp_n observe", ATTN_ERR_UNSUPPORTED, "observe");
     refuses(b, PLAN " want=probs", ATTN_ERR_UNSUPPORTED, "want");
     refuses(b, PLAN " effort=measure", ATTN_ERR_UNSUPPORTED, "effort");
     refuses(b, PLAN " head_gate observe", ATTN_ERR_UNSUPPORTED, "head_gate");

@@ -316,7 +316,8 @@ static void one(struct setup *s)
 static void check_refused(struct setup *s)
 {
     static struct data x;
-    static const char *const bad[] = {" alibi", " want=rowmax", " want=argmax", " want=entropy"};
+    static const char *const bad[] = {" alibi", " want=rowmax", " want=argmax", " want=entropy",
+                                      " normalizer=exp_n"};
     int64_t seq, two = 2;
     const int32_t parents[2] = {-1, -1};
     attn_step *step;
