@@ -293,6 +293,16 @@ static void do_visits(const struct work *w, const struct side *side, int64_t vis
         side->visit(w, &v[i], w->room->place + at);
 }
 
+/* The places of keys below j1, of n at most; returns how many. */
+static int64_t find_rows(const int32_t *key, int64_t n, int64_t j1, const char *base, int64_t step,
+                         const void **place)
+{
+    int64_t found = 0;
+    for (; found < n && key[found] < j1; found++)
+        place[found] = base + key[found] * step;
+    return found;
+}
+
 /* All lists over their keys below j1, which no range has had. */
 static void range(const struct work *w, const struct side *side, int64_t j1,
                   struct attn__ahead *ahead)
@@ -303,15 +313,17 @@ static void range(const struct work *w, const struct side *side, int64_t j1,
     int64_t each = share(w, ahead), most = attn__block_keys(w->ps->c->p), visits = 0, n = 0;
     for (int64_t b = 0; b < w->lists; b++) {
         struct attn__by_ranges_list *l = &room->list[b];
-        for (int64_t j = l->next; j < l->keys && l->key[j] < j1; j = l->next) {
+        for (int64_t found = most; found == most;) {
             if (n + most > PLACES) {
                 do_visits(w, side, visits);
                 visits = n = 0;
             }
-            int64_t end = attn__min_i64(l->keys, j + most);
-            while (l->next < end && l->key[l->next] < j1)
-                room->place[n++] = base + l->key[l->next++] * step;
-            room->visit[visits++] = (struct attn__by_ranges_visit){b, j, l->next - j};
+            found = find_rows(l->key + l->next, attn__min_i64(l->keys - l->next, most), j1, base,
+                              step, room->place + n);
+            if (found > 0)
+                room->visit[visits++] = (struct attn__by_ranges_visit){b, l->next, found};
+            l->next += found;
+            n += found;
         }
         attn__ahead_fetch(ahead, each);
     }
