@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Attention along index lists (src/mech/lists.c, src/problem/vis_rows.c,
- * src/solvers/list_attend.c, list_by_keys.c, list_by_ranges.c, list_pass.c, list_walk.c):
+ * src/solvers/list_attend.c, list_by_keys.c, list_pass.c, list_walk.c):
  * random selections against their definition in double and against the same visibility as a
  * mask, by every solver; what lists must not change; and what is refused.
  */
@@ -787,111 +787,6 @@ START_TEST(many_lists)
 }
 END_TEST
 
-/* Many lists of single keys that L2 does not hold: more than a pass takes, among them
- * empty ones, one that is too long for it and some with neighbours. */
-enum { R_LISTS = 530, R_KEYS = 8300, R_D = 16, R_MOST = 120, R_LONG = 5000 };
-
-struct scattered {
-    int64_t ptr[2 * R_LISTS + 1]; /* of two heads */
-    int32_t start[2 * R_LISTS * R_MOST + R_LONG], length[2 * R_LISTS * R_MOST + R_LONG];
-    bool has[R_KEYS];
-};
-
-static struct scattered *scattered_lists(struct rng *r)
-{
-    struct scattered *l = calloc(1, sizeof *l);
-    ck_assert_ptr_nonnull(l);
-    for (int i = 0; i < 2 * R_LISTS; i++) {
-        int64_t n = l->ptr[i], most = i == 9 ? R_LONG : i % 100 == 3 ? 0 : R_MOST;
-        int64_t step = i == 9 ? 1 : 2 * R_KEYS / R_MOST, j = rng_int(r, 0, step);
-        for (int64_t at = 0; at < most && j < R_KEYS; at++) {
-            bool pair = i % 50 == 7 && j + 1 < R_KEYS;
-            l->start[n] = (int32_t)j;
-            l->length[n++] = 1 + pair;
-            l->has[j] = l->has[j + pair] = true;
-            j += 1 + pair + rng_int(r, 0, step - 1);
-        }
-        l->ptr[i + 1] = n;
-    }
-    return l;
-}
-
-/* Row i of all heads by the definition; its keys end before `end`. */
-static double scattered_row(const struct dense *x, const struct scattered *l, int64_t i,
-                            int64_t end, double cap, double out[R_D])
-{
-    const float *q = x->q + i * R_D;
-    double sum = 0;
-    memset(out, 0, R_D * sizeof *out);
-    for (int64_t e = l->ptr[i]; e < l->ptr[i + 1]; e++)
-        for (int64_t j = l->start[e]; j < l->start[e] + l->length[e] && j < end; j++) {
-            double s = 0;
-            for (int c = 0; c < R_D; c++)
-                s += (double)q[c] * (double)x->k[j * R_D + c];
-            s = exp(cap > 0 ? cap * tanh(s / 4 / cap) : s / 4);
-            sum += s;
-            for (int c = 0; c < R_D; c++)
-                out[c] += s * (double)x->v[j * R_D + c];
-        }
-    for (int c = 0; c < R_D && sum > 0; c++)
-        out[c] /= sum;
-    return log(sum);
-}
-
-static void run_scattered(const struct scattered *l, const char *text, int64_t heads,
-                          int64_t threads, struct dense *x)
-{
-    attn_ctx *ctx = dense_ctx(threads);
-    int64_t rows = heads * R_LISTS, entries = l->ptr[rows];
-    attn_tensor part[3] = {vector((void *)l->ptr, ATTN_DTYPE_I64, rows + 1),
-                           vector((void *)l->start, ATTN_DTYPE_I32, entries),
-                           vector((void *)l->length, ATTN_DTYPE_I32, entries)};
-    const attn_arg args[3] = {{1, 0, &part[0]}, {2, 0, &part[1]}, {3, 0, &part[2]}};
-    attn_selection *sel;
-    ck_assert_int_eq(attn_selection_import_rows(ctx, 1, heads, 1, R_LISTS, 1, R_KEYS, 0, args, 3,
-                                                &sel), ATTN_OK);
-    dense_make(x, 1, heads, 1, R_LISTS, R_KEYS, R_D, R_D);
-    for (int64_t j = 0; j < R_KEYS; j++)
-        if (!l->has[j])
-            x->k[j * R_D] = x->v[j * R_D] = NAN;
-    give(x, sel);
-    ck_assert(dense_run(ctx, text, "lists", x));
-    attn_selection_destroy(sel);
-    attn_ctx_destroy(ctx);
-}
-
-START_TEST(ranges)
-{
-    static const char *const options[] = {"", "causal align=top_left", "softcap=2"};
-    struct rng r = {88};
-    for (int64_t n = 0; n < 3; n++) {
-        struct scattered *l = scattered_lists(&r);
-        int64_t heads = n == 1 ? 2 : 1;
-        struct dense x[2];
-        char text[200];
-        snprintf(text, sizeof text, "lists h=%d/1 q=530 k=8300 d=16 %s", (int)heads, options[n]);
-        double error = 0, size = 0, out[R_D];
-        for (int t = 0; t < 2; t++)
-            run_scattered(l, text, heads, 1 + t, &x[t]);
-        ck_assert(memcmp(x[0].out, x[1].out, x[0].n_out * sizeof(float)) == 0);
-        for (int64_t at = 0; at < heads * R_LISTS; at++) {
-            double lse = scattered_row(&x[0], l, at, n == 1 ? at % R_LISTS + 1 : R_KEYS,
-                                       n == 2 ? 2 : 0, out);
-            ck_assert(lse == -INFINITY ? x[0].lse[at] == lse
-                                       : fabs((double)x[0].lse[at] - lse) < 1e-5);
-            for (int c = 0; c < R_D; c++) {
-                error += pow((double)x[0].out[at * R_D + c] - out[c], 2);
-                size += out[c] * out[c];
-            }
-        }
-        ck_assert_msg(error <= 9e-12 * size, "%s: off by %g", text, sqrt(error / size));
-        dense_free(&x[0]);
-        dense_free(&x[1]);
-        free(l);
-    }
-}
-END_TEST
-
 UNIT_MAIN("lists", as_defined, same_as_a_mask, half_keys, properties, poison,
-          any_number_of_threads, long_lists, long_entry, many_lists, ranges, outputs, packed,
+          any_number_of_threads, long_lists, long_entry, many_lists, outputs, packed,
           refused)
