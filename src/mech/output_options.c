@@ -33,9 +33,32 @@ void attn__output_roles(struct attn__problem *p)
     p->extent[p->n_extents++] = (struct attn__extent){"MassClasses", p->mass_classes};
 }
 
+/* What the bounds of scores know nothing of; NULL: all is known. */
+static const char *no_skip_bound(const struct attn__problem *p)
+{
+    const uint32_t biases = 1u << ATTN__STEP_ALIBI | 1u << ATTN__STEP_ALIBI_AT |
+                            1u << ATTN__STEP_DISTANCE | 1u << ATTN__STEP_SWIN |
+                            1u << ATTN__STEP_BIAS;
+    uint32_t steps = p->score.steps & ~(1u << ATTN__STEP_SOFTCAP);
+    if (p->norm.kind != ATTN_NORMALIZER_SOFTMAX)
+        return "normalizer is none that is a softmax";
+    if (p->select.logits)
+        return "lists_logits is set";
+    if (steps & ~biases || p->score.own_rows)
+        return "scores are more than scale * q.k, softcap and a bias";
+    if (steps & (steps - 1))
+        return "scores have several biases, of which one is served";
+    if (p->qk_norm.kind == ATTN_QK_NORM_LAYER || p->qk_norm.bias)
+        return "qk_norm takes off a mean or adds a bias, expected rms or l2 without";
+    if (p->dtype == ATTN_DTYPE_F64 || p->compute != ATTN_COMPUTE_F32)
+        return "it is for products in f32";
+    if (p->k == ATTN_UNBOUNDED)
+        return "k is inf, expected a number: blocks of keys are described in the workspace";
+    return NULL;
+}
+
 int32_t attn__output_skip_bound(const struct attn__problem *p)
 {
-    const char *reason = NULL;
     bool lists = false;
     if (!(p->want & ATTN_WANT_SKIP_BOUND))
         return ATTN_OK;
@@ -48,19 +71,7 @@ int32_t attn__output_skip_bound(const struct attn__problem *p)
     if (!lists)
         return attn__error_set(ATTN_ERR_INVALID,
                                "want has skip_bound, but there are no lists that skip anything");
-    /* what the bounds of scores know nothing of */
-    if (p->norm.kind != ATTN_NORMALIZER_SOFTMAX)
-        reason = "normalizer is none that is a softmax";
-    else if (p->select.logits)
-        reason = "lists_logits is set";
-    else if (p->score.steps & ~(1u << ATTN__STEP_SOFTCAP) || p->score.own_rows)
-        reason = "scores are more than scale * q.k and softcap";
-    else if (p->qk_norm.kind != ATTN_QK_NORM_NONE || p->rope.pairing != ATTN_ROPE_NONE)
-        reason = "rows of Q and K are normalised or turned here";
-    else if (p->dtype == ATTN_DTYPE_F64 || p->compute != ATTN_COMPUTE_F32)
-        reason = "it is for products in f32";
-    else if (p->k == ATTN_UNBOUNDED)
-        reason = "k is inf, expected a number: blocks of keys are described in the workspace";
+    const char *reason = no_skip_bound(p);
     if (!reason)
         return ATTN_OK;
     return attn__error_set(ATTN_ERR_UNSUPPORTED, "want has skip_bound: %s", reason);

@@ -47,14 +47,14 @@ static int32_t size_workspace(struct attn_plan *plan, const struct attn__machine
     struct attn__score_tables tables;
     attn__score_tables_take(&s, p, &tables);
     plan->table_bytes = s.used;
-    /* what comes after the solvers has their room */
+    /* what comes after the solvers has their room, behind the tables */
     struct attn__scratch after = {.ok = true};
     struct attn__skip_room skip;
     attn__skip_bound_take(&after, p, m->threads, &skip);
     (void)attn__observe_take(&after, p, m->threads);
-    s.ok = s.ok && after.ok && attn__add_size(*ws_bytes, s.used, ws_bytes);
     if (*ws_bytes < after.used)
         *ws_bytes = after.used;
+    s.ok = s.ok && after.ok && attn__add_size(*ws_bytes, s.used, ws_bytes);
     if (!s.ok)
         return attn__error_set(ATTN_ERR_OVERFLOW, "the workspace does not fit in 64 bits");
     return ATTN_OK;
@@ -178,6 +178,15 @@ static int32_t solve_and_count(const struct attn_plan *plan, const struct attn__
     return ATTN_OK;
 }
 
+/* The tables at the beginning of the workspace. */
+static struct attn__score_tables tables_of(const struct attn_plan *plan, char *ws)
+{
+    struct attn__scratch s = {.base = ws, .ok = true};
+    struct attn__score_tables tables;
+    attn__score_tables_take(&s, &plan->problem, &tables);
+    return tables;
+}
+
 static void run_solvers(const struct attn_plan *plan, const struct attn__team *team,
                         const struct attn__call *call, char *ws, struct attn__did *did)
 {
@@ -193,9 +202,8 @@ static void run_solvers(const struct attn_plan *plan, const struct attn__team *t
     if (did)
         count_all(call, did);
     if (plan->table_bytes > 0) {
-        struct attn__scratch s = {.base = ws, .ok = true};
         with_tables = *call;
-        attn__score_tables_take(&s, &plan->problem, &with_tables.tables);
+        with_tables.tables = tables_of(plan, ws);
         attn__score_tables_make(call, &with_tables.tables);
     }
     for (int32_t n = 0; n < plan->n_used; n++) {
@@ -209,13 +217,14 @@ static void run_solvers(const struct attn_plan *plan, const struct attn__team *t
 static void run_and_bound(const struct attn_plan *plan, const struct attn__team *team,
                           const struct attn__call *call, char *ws, struct attn__did *did)
 {
-    struct attn__scratch s = {.base = ws, .ok = true};
+    struct attn__scratch s = {.base = ws + plan->table_bytes, .ok = true};
     struct attn__skip_room room;
     struct attn__call own = *call;
     if (!own.has[ATTN__SLOT_LSE])
         own.t[ATTN__SLOT_LSE] = own.t[ATTN__SLOT_SKIP_BOUND];
     own.has[ATTN__SLOT_LSE] = true;
     run_solvers(plan, team, &own, ws, did);
+    own.tables = tables_of(plan, ws); /* as they were left */
     attn__skip_bound_take(&s, &plan->problem, team->machine->threads, &room);
     attn__skip_bound(&own, team->machine, team->threads, &room);
 }

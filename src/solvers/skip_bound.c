@@ -13,6 +13,15 @@
  * the smaller of the two for each of its keys in U - V. The first is a product
  * of rows twice as long, (max(q,0), min(q,0)) with (hi, lo), so that both go
  * through the kernel of few rows. What rounding may take away is added again.
+ * Keys are described as they are multiplied, normalised and turned. With biases
+ * the mass of a block is e^s times the sum of e^b over its keys in U - V, whose
+ * biases are looked at one by one: that is a sum of exponentials, no products.
+ *
+ * What rounding may have done to lse is bounded without looking at the biases of
+ * the keys in V. Their scores have errors up to e (|q.k| + |b|), lse has the mean
+ * of those by their weights, |b| <= |s| + |q.k|, and as s = lse + ln(weight), the
+ * mean of |s| is at most |lse| + ln(keys). With several biases in a score, which
+ * may cancel, that would not be so.
  * Where a block holds NaN or infinity the scores of the skipped keys themselves
  * are taken: keys that nobody sees do not count, whatever they hold.
  */
@@ -21,13 +30,14 @@
 #include <string.h>
 
 #include "solvers/epilogue.h"
-#include "solvers/rows_load.h"
 
 enum { ROWS = 64, KEYS = 64, BLOCKS = 64 };
 
 /* Relative error that rounding to f32 makes, and of lse. */
 #define ROUNDING 0x1p-24
 #define LSE_ERROR 1e-5
+/* ... and of a sum of powers by the kernels. */
+#define SUM_ERROR 1e-5
 
 struct job {
     const struct attn__call *c;
@@ -43,9 +53,9 @@ static int64_t block_floats(const struct attn__problem *p)
     return 3 * p->d + 2;
 }
 
-static int64_t worker_floats(const struct attn__problem *p)
+static bool has_bias(const struct attn__problem *p)
 {
-    return 3 * ROWS * p->d + 2 * ROWS * BLOCKS;
+    return (p->score.steps & ATTN__STEPS_BIAS) != 0;
 }
 
 static int64_t blocks_of(int64_t n, int64_t block)
@@ -53,19 +63,38 @@ static int64_t blocks_of(int64_t n, int64_t block)
     return n / block + (n % block != 0);
 }
 
+static void desk_take(struct attn__scratch *s, const struct attn__problem *p,
+                      struct attn__skip_desk *k)
+{
+    k->q = ATTN__TAKE(s, ROWS * p->d, float);
+    k->signs = ATTN__TAKE(s, 2 * ROWS * p->d, float);
+    k->box = ATTN__TAKE(s, ROWS * BLOCKS, float);
+    k->centres = ATTN__TAKE(s, ROWS * BLOCKS, float);
+    k->keys = ATTN__TAKE(s, KEYS * p->d, float);
+    k->bias = ATTN__TAKE(s, KEYS, float);
+    k->weight = ATTN__TAKE(s, KEYS, float);
+    attn__score_work_take(s, p, 1, KEYS, &k->score);
+    k->qk = attn__qk_room_take(s, p);
+}
+
 void attn__skip_bound_take(struct attn__scratch *s, const struct attn__problem *p,
                            int64_t threads, struct attn__skip_room *room)
 {
-    int64_t all = 0, work = 0;
+    int64_t all = 0;
     *room = (struct attn__skip_room){NULL, NULL};
     if (!(p->want & ATTN_WANT_SKIP_BOUND))
         return;
     s->ok = s->ok && attn__mul_i64(p->b, p->hk, &all) &&
             attn__mul_i64(all, blocks_of(p->k, KEYS), &all) &&
-            attn__mul_i64(all, block_floats(p), &all) &&
-            attn__mul_i64(threads, worker_floats(p), &work);
+            attn__mul_i64(all, block_floats(p), &all);
     room->blocks = ATTN__TAKE(s, all, float);
-    room->work = ATTN__TAKE(s, work, float);
+    room->desk = ATTN__TAKE(s, threads, struct attn__skip_desk);
+    for (int64_t n = 0; n < threads; n++) {
+        struct attn__skip_desk k;
+        desk_take(s, p, &k);
+        if (room->desk)
+            room->desk[n] = k;
+    }
 }
 
 static float *block_of(const struct job *j, int64_t seq, int64_t k_head, int64_t block)
@@ -112,30 +141,31 @@ static void describe(const float *k, int64_t n, int64_t d, float *to)
     to[3 * d] = to[3 * d + 1] = INFINITY;
 }
 
-static struct attn__rows keys_of(const struct attn__call *c, const struct attn__seq *s,
-                                 int64_t k_head)
+/* An output head that reads the key head, or -1. */
+static int64_t reader_of(const struct attn__problem *p, int64_t k_head)
 {
-    const attn_tensor *t = &c->t[ATTN__SLOT_K];
-    struct attn__rows r = {.row = t->stride[2], .col = t->stride[3], .dtype = t->dtype};
-    int64_t at = s->b * t->stride[0] + k_head * t->stride[1] + s->k0 * t->stride[2];
-    r.base = (char *)t->data + at * (int64_t)attn__dtype_size(t->dtype);
-    return r;
+    for (int64_t h = 0; h < p->hout; h++)
+        if (p->k_head[h] == k_head)
+            return h;
+    return -1;
 }
 
 static void describe_blocks(void *arg, int64_t worker)
 {
     const struct job *j = arg;
     const struct attn__problem *p = j->c->p;
-    float *room = j->room->work + worker * worker_floats(p); /* KEYS * d and more */
+    const struct attn__skip_desk *desk = &j->room->desk[worker];
     for (int64_t t = worker; t < j->tasks; t += j->workers) {
-        int64_t block = t % j->blocks, h = t / j->blocks % p->hk;
+        int64_t block = t % j->blocks, k_head = t / j->blocks % p->hk;
+        int64_t h = reader_of(p, k_head);
         struct attn__seq s = attn__call_seq(j->c, t / j->blocks / p->hk);
         int64_t n = attn__min_i64(KEYS, s.nk - block * KEYS);
-        if (n <= 0)
+        if (n <= 0 || h < 0)
             continue;
-        struct attn__rows k = keys_of(j->c, &s, h);
-        attn__rows_to_f32(j->m->kern, &k, block * KEYS, n, 0, p->d, room, p->d);
-        describe(room, n, p->d, block_of(j, s.index, h, block));
+        struct attn__qk qk = attn__qk_begin(j->c, &s, desk->qk);
+        struct attn__rows k = attn__call_k(j->c, &s, h);
+        attn__qk_load_k(&qk, j->m->kern, h, &k, block * KEYS, n, desk->keys, p->d);
+        describe(desk->keys, n, p->d, block_of(j, s.index, k_head, block));
     }
 }
 
@@ -159,12 +189,13 @@ static void add(struct mass *m, double x)
 /* What a worker has of 64 rows of a head. */
 struct rows {
     const struct job *j;
+    const struct attn__skip_desk *desk;
     struct attn__seq s;
     struct attn__vis seen, all;
+    struct attn__qk qk;
+    struct attn__score score;
     int64_t h, r0, n;
     struct attn__rows keys;
-    float *q, *signs;     /* scaled rows [n][d]; (max(q,0), min(q,0)) [n][2 d] */
-    float *box, *centres; /* products with blocks [n][BLOCKS] */
     double norm[ROWS];
     bool active[ROWS];
     struct mass mass[ROWS];
@@ -177,14 +208,14 @@ static void load_rows(struct rows *x)
 {
     const struct attn__call *c = x->j->c;
     const int64_t d = c->p->d;
-    struct attn__rows q = attn__call_q(c, &x->s, x->h);
-    attn__rows_to_f32(x->j->m->kern, &q, x->r0, x->n, 0, d, x->q, d);
+    float *q = x->desk->q, *signs = x->desk->signs;
+    attn__qk_load_q(&x->qk, x->j->m->kern, x->h, x->r0, x->n, q, d);
     for (int64_t r = 0; r < x->n; r++) {
         double square = 0;
         for (int64_t e = 0; e < d; e++) {
-            float y = x->q[r * d + e] *= (float)c->p->scale;
-            x->signs[r * 2 * d + e] = y > 0 ? y : 0;
-            x->signs[r * 2 * d + d + e] = y < 0 ? y : 0;
+            float y = q[r * d + e] *= (float)c->p->scale;
+            signs[r * 2 * d + e] = y > 0 ? y : 0;
+            signs[r * 2 * d + d + e] = y < 0 ? y : 0;
             square += (double)y * (double)y;
         }
         x->norm[r] = sqrt(square);
@@ -239,20 +270,49 @@ static double raised(const struct rows *x, int64_t r, double s, double key_norm)
     return capped(p, s + error) + 16 * ROUNDING * fabs(s);
 }
 
+/* What is added to the scores of row r and keys j0 to j1 - 1. */
+static void find_biases(struct rows *x, int64_t r, int64_t j0, int64_t j1)
+{
+    memset(x->desk->bias, 0, KEYS * sizeof *x->desk->bias);
+    attn__score_row_steps(&x->score, ATTN__STEPS_BIAS, x->r0 + r, j0, j1 - j0, x->desk->bias);
+}
+
+/* At least the logarithm of the sum of e^b over those of `keys` keys that row r
+ * skips; NaN if one has a bias that nothing follows from. */
+static double biases_sum(const struct rows *x, int64_t r, int64_t keys)
+{
+    const float *bias = x->desk->bias;
+    float *weight = x->desk->weight, m = -INFINITY, l = 0;
+    bool known = true;
+    for (int64_t j = 0; j < keys; j++) {
+        bool none = !(x->skipped[j] >> r & 1) || bias[j] == -INFINITY;
+        weight[j] = none ? -INFINITY : bias[j] * (float)M_LOG2E;
+        known &= none || isfinite(weight[j]);
+    }
+    if (!known)
+        return NAN;
+    x->j->m->kern->row_softmax(weight, keys, &m, &l);
+    double top = (double)m * M_LN2;
+    return m == -INFINITY ? top
+                          : top + 16 * ROUNDING * fabs(top) + log((double)l) + SUM_ERROR;
+}
+
 /* Key by key, for blocks that no bound is known of. */
 static void add_keys(struct rows *x, int64_t r, int64_t j0, int64_t j1)
 {
     const int64_t d = x->j->c->p->d;
+    const float *q = x->desk->q + r * d, *key = x->desk->keys;
     for (int64_t j = j0; j < j1; j++) {
         if (!(x->skipped[j - j0] >> r & 1))
             continue;
-        double s = 0, square = 0;
+        double s = 0, square = 0, bias = (double)x->desk->bias[j - j0];
+        attn__qk_load_k(&x->qk, x->j->m->kern, x->h, &x->keys, j, 1, x->desk->keys, d);
         for (int64_t e = 0; e < d; e++) {
-            double k = attn__rows_load(&x->keys, j, e);
-            s += (double)x->q[r * d + e] * k;
-            square += k * k;
+            s += (double)q[e] * (double)key[e];
+            square += (double)key[e] * (double)key[e];
         }
-        s = raised(x, r, s, sqrt(square));
+        s = raised(x, r, s, sqrt(square)) + bias;
+        s += isfinite(bias) ? 16 * ROUNDING * fabs(bias) : 0;
         if (!(s < INFINITY))
             x->mass[r].top = NAN;
         else
@@ -267,11 +327,16 @@ static void add_block(struct rows *x, int64_t r, int64_t at, const float *block,
     int64_t n = count(x, r, j1 - j0);
     if (n == 0 || !x->active[r] || isnan(x->mass[r].top))
         return;
-    double s = (double)x->box[r * BLOCKS + at];
-    double ball = (double)x->centres[r * BLOCKS + at] + x->norm[r] * (double)block[3 * d];
-    s = raised(x, r, ball < s ? ball : s, (double)block[3 * d + 1]);
+    double keys = log((double)n);
+    if (has_bias(x->j->c->p)) {
+        find_biases(x, r, j0, j1);
+        keys = biases_sum(x, r, j1 - j0);
+    }
+    double s = (double)x->desk->box[r * BLOCKS + at];
+    double ball = (double)x->desk->centres[r * BLOCKS + at] + x->norm[r] * (double)block[3 * d];
+    s = raised(x, r, ball < s ? ball : s, (double)block[3 * d + 1]) + keys;
     if (isfinite((double)block[3 * d]) && s < INFINITY)
-        add(&x->mass[r], s + log((double)n));
+        add(&x->mass[r], s);
     else
         add_keys(x, r, j0, j1);
 }
@@ -280,6 +345,7 @@ static void add_blocks(struct rows *x)
 {
     const struct attn__problem *p = x->j->c->p;
     const struct attn__kernels *kern = x->j->m->kern;
+    const struct attn__skip_desk *desk = x->desk;
     int64_t ld = block_floats(p), end = blocks_of(x->s.nk, KEYS), made = -1;
     for (int64_t b = 0; b < end; b++) {
         int64_t j0 = b * KEYS, j1 = attn__min_i64(j0 + KEYS, x->s.nk);
@@ -292,9 +358,10 @@ static void add_blocks(struct rows *x)
         if (!find_skipped(x, seen, j0, j1))
             continue;
         if (made != first) {
-            kern->row_qk_f32(blocks, ld, n, 2 * p->d, x->signs, 2 * p->d, x->n, x->box, BLOCKS, 0);
-            kern->row_qk_f32(blocks + 2 * p->d, ld, n, p->d, x->q, p->d, x->n, x->centres, BLOCKS,
-                             0);
+            kern->row_qk_f32(blocks, ld, n, 2 * p->d, desk->signs, 2 * p->d, x->n, desk->box,
+                             BLOCKS, 0);
+            kern->row_qk_f32(blocks + 2 * p->d, ld, n, p->d, desk->q, p->d, x->n, desk->centres,
+                             BLOCKS, 0);
             made = first;
         }
         for (int64_t r = 0; r < x->n; r++)
@@ -332,11 +399,9 @@ static void bound_rows(void *arg, int64_t worker)
 {
     const struct job *j = arg;
     const struct attn__problem *p = j->c->p;
-    float *work = j->room->work + worker * worker_floats(p);
     int64_t row_blocks = blocks_of(p->q, ROWS);
-    struct rows x = {.j = j, .q = work, .signs = work + ROWS * p->d};
-    x.box = x.signs + 2 * ROWS * p->d;
-    x.centres = x.box + ROWS * BLOCKS;
+    struct rows x = {.j = j, .desk = &j->room->desk[worker]};
+    memset(x.desk->bias, 0, KEYS * sizeof *x.desk->bias);
     for (int64_t t = worker; t < j->tasks; t += j->workers) {
         x.s = attn__call_seq(j->c, t / row_blocks / p->hout);
         x.h = t / row_blocks % p->hout;
@@ -352,7 +417,9 @@ static void bound_rows(void *arg, int64_t worker)
         x.all.p = j->all;
         x.all.piece = j->all->piece;
         x.all.n_pieces = j->all->n_pieces;
-        x.keys = keys_of(j->c, &x.s, p->k_head[x.h]);
+        x.qk = attn__qk_begin(j->c, &x.s, x.desk->qk);
+        x.score = (struct attn__score){j->c, j->m->kern, &x.s, &x.seen, &x.desk->score, NULL, 0};
+        x.keys = attn__call_k(j->c, &x.s, x.h);
         x.seen_norm = 0;
         load_rows(&x);
         add_blocks(&x);

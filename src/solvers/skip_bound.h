@@ -7,11 +7,22 @@
 #define ATTN_SOLVERS_SKIP_BOUND_H
 
 #include "problem/solver.h"
-#include "solvers/scratch.h"
+#include "solvers/qk_load.h"
+#include "solvers/score_steps.h"
+
+/* Of a worker, for rows and keys that skip_bound.c takes at a time. */
+struct attn__skip_desk {
+    float *q, *signs;     /* scaled rows [rows][d]; (max(q,0), min(q,0)) [rows][2 d] */
+    float *box, *centres; /* products with blocks [rows][blocks] */
+    float *keys;          /* [keys][d] */
+    float *bias, *weight; /* [keys]: what is added to the scores of a row */
+    struct attn__score_work score;
+    struct attn__qk_room *qk;
+};
 
 struct attn__skip_room {
     float *blocks; /* [b][hk][blocks of keys][...] */
-    float *work;   /* of each worker */
+    struct attn__skip_desk *desk; /* of each worker */
 };
 
 /* Room at the maxima, none unless the problem wants it; NULL while measuring. */
