@@ -96,6 +96,95 @@ static float row_softmax(float *s, int64_t n, float *m, float *l)
     return f;
 }
 
+/*
+ * row_softmax of four at a time, of n scores each, n a multiple of the lanes: what one waits
+ * for, its largest score and its sum, takes longer than its exponentials.
+ */
+
+/* top[i]: the largest of s[i * apart ..] */
+ATTN__INLINE void softmax4_tops(const float *s, int64_t apart, int64_t n, float top[4])
+{
+    const vf none = v_set1(-INFINITY);
+    vf high[4] = { none, none, none, none }, x[4];
+    float t[4 * VF_LANES];
+    for (int64_t j = 0; j < n; j += VF_LANES) {
+#define ATTN__STEP(i, _) high[i] = v_max(v_load(s + i * apart + j), high[i]);
+        ATTN__UNROLL4(ATTN__STEP, )
+#undef ATTN__STEP
+    }
+#define ATTN__STEP(i, _) v_store(t + i * VF_LANES, high[i]);
+    ATTN__UNROLL4(ATTN__STEP, )
+#undef ATTN__STEP
+    v_columns4(x, t, 4); /* each lane is the first, second, ... of four neighbours in t */
+    v_store(t, v_max(v_max(x[0], x[1]), v_max(x[2], x[3])));
+    for (int i = 0; i < 4; i++) {
+        top[i] = t[i * (VF_LANES / 4)];
+        for (int e = 1; e < VF_LANES / 4; e++) {
+            float other = t[i * (VF_LANES / 4) + e];
+            top[i] = other > top[i] ? other : top[i];
+        }
+    }
+}
+
+/* The weights of all, what they add up to, and the factors of what came before: old[i] and m[i]
+ * are the largest scores without and with those of s. */
+ATTN__INLINE void softmax4_weights(float *s, int64_t apart, int64_t n, const float old[4],
+                                   const float m[4], float sum[4], float f[4])
+{
+    float from[4];
+    vf base[4], part[4];
+#define ATTN__STEP(i, _)                                                                  \
+    from[i] = -INFINITY < m[i] ? m[i] : 0.0f;                                             \
+    base[i] = v_set1(from[i]);                                                            \
+    part[i] = v_zero();
+    ATTN__UNROLL4(ATTN__STEP, )
+#undef ATTN__STEP
+    for (int64_t j = 0; j < n; j += VF_LANES) {
+#define ATTN__STEP(i, _)                                                                  \
+        {                                                                                 \
+            vf p = v_exp2(v_sub(v_load(s + i * apart + j), base[i]));                     \
+            v_store(s + i * apart + j, p);                                                \
+            part[i] = v_add(part[i], p);                                                  \
+        }
+        ATTN__UNROLL4(ATTN__STEP, )
+#undef ATTN__STEP
+    }
+    v_hsum4(sum, part[0], part[1], part[2], part[3]);
+    v_storen(f, v_exp2(v_sub(v_loadn(old, 4), v_loadn(from, 4))), 4);
+    for (int i = 0; i < 4; i++)
+        f[i] = -INFINITY < old[i] && old[i] < m[i] ? f[i] : 1.0f;
+}
+
+/* Of four rows, `apart` from each other. */
+static void row_softmax_rows4(float *s, int64_t apart, int64_t n, float m[4], float l[4],
+                              float f[4])
+{
+    float top[4], old[4], sum[4];
+    softmax4_tops(s, apart, n, top);
+    for (int i = 0; i < 4; i++) {
+        old[i] = m[i];
+        m[i] = old[i] > top[i] ? old[i] : top[i];
+    }
+    softmax4_weights(s, apart, n, old, m, sum, f);
+    for (int i = 0; i < 4; i++)
+        l[i] = l[i] * f[i] + sum[i];
+}
+
+/* Of four blocks of a row, one after the other: m[i] and f[i] are as row_softmax leaves and
+ * returns them at block i. `was` is the row's largest score before. */
+static void row_softmax_blocks4(float *s, int64_t n, float was, float *l, float m[4], float f[4])
+{
+    float top[4], old[4], sum[4];
+    softmax4_tops(s, n, n, top);
+    for (int i = 0; i < 4; i++) {
+        old[i] = i ? m[i - 1] : was;
+        m[i] = old[i] > top[i] ? old[i] : top[i];
+    }
+    softmax4_weights(s, n, n, old, m, sum, f);
+    for (int i = 0; i < 4; i++)
+        *l = *l * f[i] + sum[i];
+}
+
 /* largest of s[0..n-1]; NaN if one of them is, -inf if there are none */
 static float row_max(const float *s, int64_t n)
 {

@@ -226,7 +226,10 @@ static bool weights(const struct attn__row_pass *ps, int64_t nk, float *s, float
                     float *f)
 {
     bool seen = false;
-    for (int64_t r = 0; r < ps->rows; r++) {
+    int64_t r = 0;
+    for (; r + 4 <= ps->rows && ps->norm.kind < 0 && nk % ALIGN == 0; r += 4)
+        ps->kern->row_softmax_rows4(s + r * ps->lds, ps->lds, nk, m + r, l + r, f + r);
+    for (; r < ps->rows; r++) {
         f[r] = 1;
         if (ps->norm.kind < 0) {
             f[r] = ps->kern->row_softmax(s + r * ps->lds, nk, &m[r], &l[r]);
@@ -234,8 +237,9 @@ static bool weights(const struct attn__row_pass *ps, int64_t nk, float *s, float
             ps->kern->row_weights(ps->norm.kind, ps->norm.shift, s + r * ps->lds, nk, &l[r]);
             m[r] = l[r] == 0 ? -INFINITY : 0;
         }
-        seen = seen || m[r] != -INFINITY;
     }
+    for (r = 0; r < ps->rows; r++)
+        seen = seen || m[r] != -INFINITY;
     return seen;
 }
 
@@ -274,6 +278,27 @@ static void block(const struct attn__row_pass *ps, int64_t j0, int64_t nk, float
     add_part(ps, f, part, o);
 }
 
+/* weights of BLOCKS blocks, one after the other; seen[b]: after block b */
+static void weights_of_blocks(const struct attn__row_pass *ps, int64_t nk, float *s, float *m,
+                              float *l, float f[BLOCKS][RUN_ROWS], bool seen[BLOCKS])
+{
+    if (ps->norm.kind >= 0) {
+        for (int b = 0; b < BLOCKS; b++)
+            seen[b] = weights(ps, nk, s + b * nk, m, l, f[b]);
+        return;
+    }
+    memset(seen, 0, BLOCKS * sizeof *seen);
+    for (int64_t r = 0; r < ps->rows; r++) {
+        float high[BLOCKS], factor[BLOCKS];
+        ps->kern->row_softmax_blocks4(s + r * ps->lds, nk, m[r], &l[r], high, factor);
+        m[r] = high[BLOCKS - 1];
+        for (int b = 0; b < BLOCKS; b++) {
+            f[b][r] = factor[b];
+            seen[b] = seen[b] || high[b] != -INFINITY;
+        }
+    }
+}
+
 /* The same of BLOCKS blocks. What is done between two blocks is more than the
  * processor looks ahead, so that the memory would rest each time. */
 static void blocks(const struct attn__row_pass *ps, int64_t j0, int64_t nk, float *s, float *m,
@@ -282,8 +307,7 @@ static void blocks(const struct attn__row_pass *ps, int64_t j0, int64_t nk, floa
     int64_t n = ps->rows * ps->c->p->dv;
     float *part = ps->room->part, f[BLOCKS][RUN_ROWS];
     bool seen[BLOCKS];
-    for (int b = 0; b < BLOCKS; b++)
-        seen[b] = weights(ps, nk, s + b * nk, m, l, f[b]);
+    weights_of_blocks(ps, nk, s, m, l, f, seen);
     memset(part, 0, (size_t)(BLOCKS * n) * sizeof *part);
     if (ps->turns && seen[0]) /* then the others as well */
         attn__page_rows_pv_turns(ps->kern, &ps->v, j0, nk, ps->hi, ps->c->p->dv, s, ps->lds,

@@ -136,6 +136,58 @@ void check_row_softmax(struct ck *c)
     row_softmax_case(c, 128, CK_RANDOM, 0);
 }
 
+/* Scores of four, n each, `apart` from each other, of which some see nothing. */
+static float *four_scores(struct ck *c, int64_t n, int64_t apart, int kind, int hidden)
+{
+    size_t all = (size_t)(3 * apart + n);
+    float *s = ck_floats(c, 0, all);
+    ck_fill(c, s, all, kind);
+    for (int64_t j = 0; j < 3 * apart + n; j++)
+        s[j] = hidden >> (j / apart) & 1 ? -INFINITY : s[j] * (kind == CK_HUGE ? 1e-13f : 20.0f);
+    return s;
+}
+
+/* Four at a time: the bits of one after the other. */
+static void softmax_four_case(struct ck *c, bool blocks, int kind, int stage)
+{
+    int64_t n = c->k->lanes * ck_range(c, 1, 9), apart = blocks ? n : n + ck_range(c, 0, 20);
+    size_t all = (size_t)(3 * apart + n);
+    float *s = four_scores(c, n, apart, kind, stage), *one = ck_floats(c, 1, all);
+    float m[4], l[4], f[4], m1[4], l1[4];
+    memcpy(one, s, all * sizeof *s);
+    for (int i = 0; i < 4; i++) {
+        m[i] = m1[i] = stage % 2 ? 10.0f * ck_float(c) : -INFINITY;
+        l[i] = l1[i] = stage % 2 ? 1.5f : 0.0f;
+    }
+    if (blocks)
+        c->k->row_softmax_blocks4(s, n, m1[0], &l[0], m, f);
+    else
+        c->k->row_softmax_rows4(s, apart, n, m, l, f);
+    for (int i = 0; i < 4; i++) {
+        int at = blocks ? 0 : i;
+        float f1 = c->k->row_softmax(one + i * apart, n, &m1[at], &l1[at]);
+        ck_same(c, "factor of four", &f[i], &f1, 1, true);
+        ck_same(c, "max of four", &m[i], &m1[at], 1, true);
+        if (!blocks || i == 3)
+            ck_same(c, "sum of four", &l[at], &l1[at], 1, true);
+    }
+    ck_same(c, "weight of four", s, one, all, true);
+}
+
+void check_row_softmax_rows4(struct ck *c)
+{
+    for (int kind = 0; kind < CK_KINDS; kind++)
+        for (int stage = 0; stage < 16; stage++)
+            softmax_four_case(c, false, kind, stage);
+}
+
+void check_row_softmax_blocks4(struct ck *c)
+{
+    for (int kind = 0; kind < CK_KINDS; kind++)
+        for (int stage = 0; stage < 16; stage++)
+            softmax_four_case(c, true, kind, stage);
+}
+
 void check_row_max(struct ck *c)
 {
     for (int64_t n = 0; n <= 5 * c->k->lanes + 1; n++) {
