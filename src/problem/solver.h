@@ -28,15 +28,17 @@ static inline double attn__machine_rate(const struct attn__machine *m)
     return m->kern->lanes >= 8 ? 16 : 2.0 * (double)m->kern->lanes;
 }
 
-/* What reading K and V costs each time: nothing that shows from L2, else
- * `per_line` for 64 bytes. `keys` are those of a row; q rows that see as many
- * each read at most q more. */
+/* What reading K and V costs each time: nothing that shows from L2, else `l3` or
+ * `ram` for 64 bytes. `keys` are those of a row; q rows that see as many each
+ * read at most q more. Where they are goes by the size of one sequence: a choice
+ * must not hang on the batch. */
 static inline double attn__stream_cost(const struct attn__problem *p, int64_t q, int64_t k,
-                                       double keys, double per_line)
+                                       double keys, double l3, double ram)
 {
     double width = (double)(p->d + p->dv) * attn__dtype_bytes(p->kv_dtype);
     double read = keys + (double)q < (double)k ? keys + (double)q : (double)k;
-    return read * width * (double)p->n_groups > 1 << 20 ? keys * width / 64 * per_line : 0;
+    double bytes = read * width * (double)p->n_groups, lines = keys * width / 64;
+    return bytes > 16 << 20 ? lines * ram : bytes > 1 << 20 ? lines * l3 : 0;
 }
 
 /* How a solver cuts a class of lengths; what the numbers mean is its own. */

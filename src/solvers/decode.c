@@ -80,7 +80,7 @@ static double cost(const struct attn__problem *p, const struct attn__machine *m,
     double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 0.35 * width / rate;
     convert += attn__qk_cost_k(p) * (double)p->d / rate;
     return rows * (keys * (1.16 * products / rate + score) + 12.5 * width / rate + 200) +
-           passes * (keys * convert + attn__stream_cost(p, q, k, keys, 2.5) + 1350);
+           passes * (keys * convert + attn__stream_cost(p, q, k, keys, 2.5, 4) + 1350);
 }
 
 static int64_t item_rows(const struct attn__problem *p)

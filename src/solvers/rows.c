@@ -93,7 +93,7 @@ static double cost(const struct attn__problem *p, const struct attn__machine *m,
     double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 0.35 * width / rate;
     convert += attn__qk_cost_k(p) * (double)p->d / rate;
     return rows * (keys * (1.15 * width + score) / rate + 12.5 * width / rate + 350) +
-           passes * (keys * convert + attn__stream_cost(p, q, k, keys, 5) + 1000);
+           passes * (keys * convert + attn__stream_cost(p, q, k, keys, 5, 9) + 1000);
 }
 
 static void carve(struct attn__scratch *s, const struct attn__problem *p,
