@@ -71,8 +71,6 @@ static int32_t check_known(const struct attn__params *v)
                                    "%s is set, which plans with a view do not know",
                                    attn_param_name(param));
     }
-    if (v->score_fn || v->mask_fn)
-        return attn__error_set(ATTN_ERR_UNSUPPORTED, "plans with a view know no functions");
     return ATTN_OK;
 }
 
@@ -144,8 +142,8 @@ static const struct {
     const char *says;
 } conflicts[] = {
     {lacks_causal, ATTN_ERR_UNSUPPORTED,
-     "windows or pieces are set without causal, expected it with a view: rows are tokens that see "
-     "nothing behind them"},
+     "windows, pieces or a mask function are set without causal, expected it with a view: rows are "
+     "tokens that see nothing behind them"},
     {wants_by_key, ATTN_ERR_UNSUPPORTED,
      "want has outputs by key, which plans with a view do not make; expected rowmax, argmax, "
      "counts or entropy"},
@@ -274,8 +272,9 @@ int32_t attn__view_fill(const struct attn__params *v, struct attn__problem *p, i
     p->view.d = p->d;
     p->view.dv = p->dv;
     p->view.causal = attn__params_i64_or(v, ATTN_PARAM_CAUSAL, 0) != 0;
-    p->view.own_pieces = p->n_pieces > p->view.causal;
-    p->view.by_number = p->view.own_pieces || p->slopes || (p->score.steps & by_distance) ||
+    p->view.own_pieces = p->n_pieces > p->view.causal || p->mask_fn;
+    p->view.by_number = p->view.own_pieces || p->slopes || p->score.user ||
+                        (p->score.steps & by_distance) ||
                         (p->score.logn != ATTN__LOGN_NONE && !p->score.logn_keys);
     int32_t status = check_known(v);
     if (status == ATTN_OK)
