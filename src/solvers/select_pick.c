@@ -20,16 +20,68 @@ static void count(const double *x, int64_t n, double y, int64_t *above, int64_t 
     *equal = same;
 }
 
+enum { PARTS = 256, WORTH_PARTS = 64 };
+
+/* Four chains: a comparison takes as long as four of them begin. */
+static void find_range(const double *x, int64_t n, double *least, double *most)
+{
+    double lo[4], hi[4];
+    int64_t i = 0;
+    for (int c = 0; c < 4; c++)
+        lo[c] = hi[c] = x[0];
+    for (; i + 4 <= n; i += 4)
+        for (int c = 0; c < 4; c++) {
+            lo[c] = x[i + c] < lo[c] ? x[i + c] : lo[c];
+            hi[c] = x[i + c] > hi[c] ? x[i + c] : hi[c];
+        }
+    for (; i < n; i++) {
+        lo[0] = x[i] < lo[0] ? x[i] : lo[0];
+        hi[0] = x[i] > hi[0] ? x[i] : hi[0];
+    }
+    *least = fmin(fmin(lo[0], lo[1]), fmin(lo[2], lo[3]));
+    *most = fmax(fmax(hi[0], hi[1]), fmax(hi[2], hi[3]));
+}
+
+/*
+ * Of equal parts of the range of x that which has the k-th largest is kept; returns how
+ * many numbers it has. k is then counted among them, the larger ones go to *larger. All
+ * stay where the range has no parts. Rounding keeps the order of numbers and so of parts.
+ */
+static int64_t keep_part(double *x, int64_t n, int64_t *k, int64_t *larger)
+{
+    int64_t size[PARTS + 1] = {0}, part = PARTS, above = 0, kept = 0;
+    double least, most;
+    find_range(x, n, &least, &most);
+    double parts = PARTS / (most - least);
+    if (!(parts > 0 && parts < INFINITY))
+        return n;
+    for (int64_t i = 0; i < n; i++)
+        size[(int32_t)((x[i] - least) * parts)]++;
+    while (above + size[part] < *k)
+        above += size[part--];
+    for (int64_t i = 0; i < n; i++) {
+        double y = x[i];
+        x[kept] = y;
+        kept += (int32_t)((y - least) * parts) == part;
+    }
+    *k -= above;
+    *larger += above;
+    return kept;
+}
+
 /*
  * The k-th largest of x, 1 <= k <= n, and how many are larger; x is lost. Pivots
  * come from a sequence of numbers that no data can foresee, so that time grows with
  * n whatever x is. Nothing branches on a single number: what is on the right side
  * of a pivot is written over what was there, and what is not is written over next.
+ * Most often few numbers are left after they have been sorted by parts of their range.
  */
 static double kth_largest(double *x, int64_t n, int64_t k, int64_t *larger)
 {
     uint64_t turn = (uint64_t)n;
     *larger = 0;
+    if (n >= WORTH_PARTS)
+        n = keep_part(x, n, &k, larger);
     for (;;) {
         turn = turn * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
         double pivot = x[(int64_t)((turn >> 33) % (uint64_t)n)];

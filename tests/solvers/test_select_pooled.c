@@ -46,7 +46,7 @@ static void fail(const char *what, int64_t a, int64_t b)
 
 /* ---- picks ---- */
 
-enum { PICKS = 60 };
+enum { PICKS = 180 };
 
 /* The order in which blocks are taken. */
 static const double *sort_score;
@@ -91,12 +91,13 @@ static void slow_pick(const struct attn__pick *p, const double *score, const uin
 
 static void test_picks(void)
 {
-    for (int turn = 0; turn < 4000; turn++) {
-        int n = (int)random_below(PICKS) + 1;
+    for (int turn = 0; turn < 3000; turn++) {
+        int n = (int)random_below(turn % 2 ? 60 : PICKS) + 1;
         double score[PICKS], room[PICKS];
         uint8_t state[PICKS];
         bool in[PICKS];
-        int64_t steps = 1 + random_below(20);
+        int64_t steps = 1 + random_below(turn % 3 ? 20 : 1 << 20);
+        bool infinite = random_below(2), far = random_below(4) == 0;
         struct attn__pick p = {.rule = (enum attn__pick_rule)(1 + random_below(3)),
                                .top = random_below(PICKS + 2),
                                .mass = (double)random_below(12) / 10};
@@ -104,7 +105,9 @@ static void test_picks(void)
             score[j] = (double)random_below(steps) / 16; /* exact sums */
             if (random_below(9) == 0)
                 score[j] = -INFINITY;
-            if (random_below(9) == 0 && p.rule != ATTN__PICK_COVER)
+            if (far && p.rule == ATTN__PICK_TOP) /* from the smallest to the largest */
+                score[j] = ldexp(score[j] - 0.5, (int)random_below(2090) - 1080);
+            if (infinite && random_below(9) == 0 && p.rule != ATTN__PICK_COVER)
                 score[j] = INFINITY;
             state[j] = (uint8_t)(random_below(4) ? ATTN__PICK_MAY : random_below(3));
         }
