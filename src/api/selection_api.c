@@ -134,8 +134,10 @@ int32_t attn_selection_create(attn_ctx *ctx, const attn_plan *plan, attn_selecti
     if (p->takes[ATTN__SLOT_SELECTION_OUT] == ATTN__TAKES_NOT)
         return attn__error_set(ATTN_ERR_UNSUPPORTED,
                                "plan takes no selection_out: %s; expected select=only", p->text);
-    int32_t status = attn__select_attend_rows(p, attn__max_i64(p->b, 1), p->q, &rows);
-    if (status == ATTN_OK)
+    bool groups = p->select.groups > 0;
+    int32_t status = groups ? attn__selection_make_groups(ctx, p, &made)
+                            : attn__select_attend_rows(p, attn__max_i64(p->b, 1), p->q, &rows);
+    if (status == ATTN_OK && !groups)
         status = attn__selection_alloc(ctx, p->hout, &rows, p->pooled.logits, p->pooled.logits,
                                        &made);
     if (status != ATTN_OK)

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "mech/select_attend.h"
 #include "solvers/map_clusters.h"
+#include "state/selection_object.h"
 
 /* Places in own. */
 enum { SHARED, STRIDED, EPS, DECAY };
@@ -88,6 +89,25 @@ static int32_t select(const struct attn__recipe_run *r)
     return attn__clusters_find(r, &spec, &clusters);
 }
 
+static int32_t select_only(const struct attn__recipe_run *r)
+{
+    const struct attn__call *call = r->call;
+    const struct attn__clusters_spec spec = spec_of(call->p);
+    const struct attn__clusters clusters = clusters_of(r, &spec);
+    struct attn_selection *out = attn__selection_out_of(call);
+    struct attn__select_rows rows;
+    int32_t status = attn__selection_groups_shape(call->p, call->n_seq,
+                                                  call->t[ATTN__SLOT_Q].shape[2], &rows);
+    if (status == ATTN_OK)
+        status = attn__clusters_find(r, &spec, &clusters);
+    if (status != ATTN_OK) {
+        attn__selection_empty(out);
+        return status;
+    }
+    attn__selection_begin_groups(out, &rows);
+    return attn__clusters_write(r, &spec, &clusters, &out->lists);
+}
+
 static void run(const struct attn__recipe_run *r)
 {
     static const enum attn__slot terms[] = {ATTN__SLOT_BIAS_TABLE, ATTN__SLOT_T5_WEIGHT,
@@ -128,6 +148,20 @@ static const struct attn__recipe recipe = {
     .run = run,
 };
 
+/* select=only. */
+static const struct attn__recipe selecting = {
+    .workspace = workspace, .select = select_only, .price = price};
+
+static int32_t check_out(const struct attn__call *c)
+{
+    struct attn__select_rows rows;
+    if (!c->p->select.only)
+        return ATTN_OK;
+    int32_t status =
+        attn__selection_groups_shape(c->p, c->n_seq, c->t[ATTN__SLOT_Q].shape[2], &rows);
+    return status == ATTN_OK ? attn__selection_check_out_groups(c, &rows) : status;
+}
+
 static int32_t check_call(const struct attn__call *c)
 {
     for (int64_t n = 0; n < c->n_seq && c->p->own[SHARED] > 0; n++) {
@@ -140,7 +174,7 @@ static int32_t check_call(const struct attn__call *c)
                                    "of queries",
                                    n, s.nk, s.nq);
     }
-    return ATTN_OK;
+    return check_out(c);
 }
 
 /* Parameters that say something only beside others. */
@@ -157,7 +191,8 @@ static int32_t check_set(const struct attn__params *v, bool update)
         return attn__select_unread(v, ATTN_PARAM_ROUTING_DECAY);
     if (ranked && (shared || !causal))
         return attn__select_unread(v, ATTN_PARAM_ROUTING_RANKED);
-    if (!shared && causal && !attn__params_i64_or(v, ATTN_PARAM_ROUTING_RANKED, 0))
+    bool only = attn__params_i64_or(v, ATTN_PARAM_SELECT, 0) == ATTN_SELECT_ONLY;
+    if (!shared && causal && !only && !attn__params_i64_or(v, ATTN_PARAM_ROUTING_RANKED, 0))
         return attn__error_set(ATTN_ERR_INVALID,
                                "routing_shared is 0 with causal: a query and the keys in front of "
                                "it are in no common order, expected 1, or routing_ranked");
@@ -169,6 +204,11 @@ static int32_t check(const struct attn__params *v, const struct attn__problem *p
     int32_t status = check_set(v, update);
     if (status != ATTN_OK)
         return status;
+    if (p->select.only && (p->packed || update))
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "%s is set with select=only, expected a batch whose clusters alone "
+                               "are told",
+                               p->packed ? "packed" : "routing_update");
     if (p->k == ATTN_UNBOUNDED)
         return attn__error_set(ATTN_ERR_UNSUPPORTED,
                                "k is inf, expected a number: routing puts rows in order");
@@ -199,6 +239,13 @@ static int32_t settle(const struct attn__params *v, struct attn__problem *p)
     p->extent[p->n_extents++] = (struct attn__extent){"State", p->d + 1};
     p->takes[ATTN__SLOT_CENTROIDS] = ATTN__TAKES_MUST;
     p->takes[ATTN__SLOT_LSE] = ATTN__TAKES_NOT; /* a mean has none */
+    if (attn__params_i64_or(v, ATTN_PARAM_SELECT, 0) == ATTN_SELECT_ONLY) {
+        p->recipe = &selecting;
+        p->select.only = true;
+        p->select.groups = p->pooled.top;
+        p->takes[ATTN__SLOT_V] = p->takes[ATTN__SLOT_OUT] = ATTN__TAKES_NOT;
+        p->takes[ATTN__SLOT_SELECTION_OUT] = ATTN__TAKES_MUST;
+    }
     if (update) {
         p->takes[ATTN__SLOT_CENTROID_STATE] = ATTN__TAKES_MUST;
         p->takes[ATTN__SLOT_NEW_CENTROIDS] = ATTN__TAKES_MAY;
@@ -216,7 +263,7 @@ int32_t attn__mech_routing(const struct attn__params *params, const struct attn_
         ATTN_PARAM_ALIBI,         ATTN_PARAM_ALIBI_SLOPES,     ATTN_PARAM_BIAS_TABLE,
         ATTN_PARAM_TABLE_ZERO,    ATTN_PARAM_T5_BUCKETS,       ATTN_PARAM_T5_MAX_DISTANCE,
         ATTN_PARAM_T5_BIDIRECTIONAL, ATTN_PARAM_QUERY_TABLE,   ATTN_PARAM_QUERY_TABLE_ZERO,
-        ATTN_PARAM_QUERY_TABLE_BIAS,
+        ATTN_PARAM_QUERY_TABLE_BIAS, ATTN_PARAM_SELECT,
     };
     int32_t status = attn__select_need(params, ATTN_PARAM_ROUTING_CLUSTERS);
     if (status == ATTN_OK)

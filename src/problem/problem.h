@@ -53,6 +53,7 @@ struct attn__select_spec {
     int32_t layout; /* ATTN_SELECTION_* of role SELECTION; 0: there is none */
     bool logits;    /* its entries may have logits */
     bool only;      /* no attention: what is selected goes to SELECTION_OUT */
+    int64_t groups; /* with that: groups of a head; 0: it is rows */
 };
 
 /* An extent that shapes of roles name besides the sizes below. */

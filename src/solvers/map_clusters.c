@@ -15,6 +15,8 @@
 #include "solvers/row_exact.h"
 #include "solvers/rows_load.h"
 #include "solvers/select_pick.h"
+#include "state/selection.h"
+#include "state/selection_groups.h"
 
 /* Rows that meet the centroids together. */
 enum { ROWS = 64 };
@@ -95,6 +97,7 @@ struct job {
     const struct attn__clusters_spec *spec;
     const struct attn__clusters *m;
     void (*fn)(const struct job *j, int64_t n, const struct desk *k);
+    struct attn__select *out; /* of writing */
     int64_t tasks, workers;
 };
 
@@ -257,6 +260,52 @@ int32_t attn__clusters_find(const struct attn__recipe_run *r,
                                    " with a centroid is NaN or inf, expected a finite number",
                                    n / p->hout, n % p->hout);
     return ATTN_OK;
+}
+
+/* ---- as groups ---- */
+
+static void write_task(const struct job *j, int64_t n, const struct desk *k)
+{
+    const struct attn__clusters *m = j->m;
+    struct attn__select *out = j->out;
+    int64_t heads = j->r->call->p->hout, count = j->spec->count, b = n / heads, h = n % heads;
+    (void)k;
+    for (int64_t c = 0; c < count; c++) {
+        int64_t group = n * count + c, cluster = b * count + c;
+        int64_t at_q = h * m->q_offsets[j->r->call->n_seq * count] + m->q_offsets[cluster];
+        int64_t at_k = h * m->k_offsets[j->r->call->n_seq * count] + m->k_offsets[cluster];
+        int64_t queries = m->q_offsets[cluster + 1] - m->q_offsets[cluster];
+        int64_t keys = m->k_offsets[cluster + 1] - m->k_offsets[cluster];
+        struct attn__select_writer w = attn__select_row_begin(&out->rows, group);
+        attn__select_put_keys(&w, m->k_token + at_k, keys);
+        attn__select_row_end(&w);
+        out->groups.batch[group] = (int32_t)b;
+        out->groups.head[group] = (int32_t)h;
+        memcpy(out->groups.query + out->groups.q_ptr[group], m->q_token + at_q,
+               (size_t)queries * sizeof *m->q_token);
+    }
+}
+
+int32_t attn__clusters_write(const struct attn__recipe_run *r,
+                             const struct attn__clusters_spec *spec,
+                             const struct attn__clusters *m, struct attn__select *out)
+{
+    struct job j = {.r = r, .spec = spec, .m = m, .fn = write_task, .out = out};
+    int64_t heads = r->call->p->hout, count = spec->count;
+    out->groups.combine = ATTN_SELECTION_MEAN;
+    out->groups.eps = spec->eps;
+    out->groups.q_ptr[0] = 0;
+    for (int64_t g = 0; g < out->groups.n; g++) {
+        int64_t cluster = g / count / heads * count + g % count;
+        out->groups.q_ptr[g + 1] =
+            out->groups.q_ptr[g] + m->q_offsets[cluster + 1] - m->q_offsets[cluster];
+    }
+    attn__select_begin(&out->rows, spec->window);
+    in_parallel(&j, r->call->n_seq * heads);
+    int32_t status = attn__select_end(&out->rows, "selection");
+    attn__select_groups_sort(out);
+    out->end_key = attn__select_rows_end_key(&out->rows);
+    return status;
 }
 
 /* ---- there and back ---- */

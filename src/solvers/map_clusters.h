@@ -40,6 +40,11 @@ int32_t attn__clusters_find(const struct attn__recipe_run *r,
                             const struct attn__clusters_spec *spec,
                             const struct attn__clusters *m);
 
+/* The clusters as groups, whose mean a query gets; out has arrays for them. */
+int32_t attn__clusters_write(const struct attn__recipe_run *r,
+                             const struct attn__clusters_spec *spec,
+                             const struct attn__clusters *m, struct attn__select *out);
+
 /* Gives c the rows in order, offsets and number of sequences. */
 void attn__clusters_gather(const struct attn__recipe_run *r,
                            const struct attn__clusters_spec *spec, const struct attn__clusters *m,

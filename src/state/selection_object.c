@@ -64,6 +64,46 @@ int32_t attn__selection_alloc_groups(struct attn_selection *s, int64_t queries)
     return ATTN_OK;
 }
 
+int32_t attn__selection_make_groups(struct attn_ctx *ctx, const struct attn__problem *p,
+                                    struct attn_selection **selection)
+{
+    struct attn__select_rows rows;
+    struct attn_selection *made = NULL;
+    int32_t status = attn__selection_groups_shape(p, attn__max_i64(p->b, 1), p->q, &rows);
+    if (status == ATTN_OK)
+        status = attn__selection_alloc(ctx, p->hout, &rows, false, false, &made);
+    if (status != ATTN_OK)
+        return status;
+    status = attn__selection_alloc_groups(made, rows.capacity);
+    if (status == ATTN_OK)
+        *selection = made;
+    else
+        attn__selection_free(made);
+    return status;
+}
+
+int32_t attn__selection_groups_shape(const struct attn__problem *p, int64_t b, int64_t queries,
+                                     struct attn__select_rows *rows)
+{
+    *rows = (struct attn__select_rows){.n_batch = b, .n_queries = queries};
+    if (attn__mul_i64(b, p->hout, &rows->rows) &&
+        attn__mul_i64(rows->rows, p->select.groups, &rows->rows) &&
+        attn__mul_i64(rows->rows, p->pooled.window, &rows->capacity))
+        return ATTN_OK;
+    return attn__error_set(ATTN_ERR_OVERFLOW, "the groups do not fit in 64 bits");
+}
+
+void attn__selection_begin_groups(struct attn_selection *s, const struct attn__select_rows *rows)
+{
+    size_t bytes;
+    s->lists.rows = *rows;
+    s->lists.groups = (struct attn__select_groups){.n = rows->rows};
+    s->lists.end_key = 0;
+    attn__select_rows_place(&s->lists.rows, false, false, s->memory, &bytes);
+    attn__select_groups_place(&s->lists.groups, rows->n_batch * s->lists.heads, rows->capacity,
+                              s->group_memory, &bytes);
+}
+
 void attn__selection_free(struct attn_selection *s)
 {
     struct attn_ctx *ctx = s->ctx;
@@ -78,6 +118,7 @@ void attn__selection_empty(struct attn_selection *s)
 {
     struct attn__select_rows *r = &s->lists.rows;
     r->n_queries = r->blocks = r->rows = 0;
+    s->lists.groups.n = 0;
     attn__select_clear(r);
     s->lists.end_key = 0;
 }
@@ -103,6 +144,21 @@ static int32_t check_object(const struct attn__select *s, const char *role)
     return ATTN_OK;
 }
 
+static int32_t check_room(size_t found, size_t needed)
+{
+    if (found >= needed)
+        return ATTN_OK;
+    return attn__error_set(ATTN_ERR_LIMIT,
+                           "selection_out has room for %zu bytes of lists, this plan expected "
+                           "%zu: it was made for a smaller one",
+                           found, needed);
+}
+
+static const char *name_of(int32_t layout)
+{
+    return layout == ATTN_SELECTION_GROUPS ? "groups" : "rows";
+}
+
 int32_t attn__selection_check_out(const struct attn__call *c, size_t bytes)
 {
     const struct attn_selection *s = attn__selection_out_of(c);
@@ -113,17 +169,29 @@ int32_t attn__selection_check_out(const struct attn__call *c, size_t bytes)
         return attn__error_set(ATTN_ERR_INVALID,
                                "the object of role selection_out holds imported lists, expected "
                                "one of attn_selection_create");
-    if (s->bytes < bytes)
-        return attn__error_set(ATTN_ERR_LIMIT,
-                               "selection_out has room for %zu bytes of lists, this plan expected "
-                               "%zu: it was made for a smaller one",
-                               s->bytes, bytes);
-    return ATTN_OK;
+    int32_t layout = c->p->select.groups > 0 ? ATTN_SELECTION_GROUPS : ATTN_SELECTION_ROWS;
+    if (s->lists.layout != layout)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "the object of role selection_out was made for %s, this plan "
+                               "expected one for %s",
+                               name_of(s->lists.layout), name_of(layout));
+    return check_room(s->bytes, bytes);
 }
 
-static const char *name_of(int32_t layout)
+int32_t attn__selection_check_out_groups(const struct attn__call *c,
+                                         const struct attn__select_rows *rows)
 {
-    return layout == ATTN_SELECTION_GROUPS ? "groups" : "rows";
+    struct attn__select_rows own = *rows;
+    struct attn__select_groups groups = {.n = rows->rows};
+    size_t bytes = 0, group_bytes = 0;
+    if (!attn__select_rows_place(&own, false, false, NULL, &bytes) ||
+        !attn__select_groups_place(&groups, rows->n_batch * c->p->hout, rows->capacity, NULL,
+                                   &group_bytes))
+        return attn__error_set(ATTN_ERR_OVERFLOW, "the groups do not fit in 64 bits");
+    int32_t status = attn__selection_check_out(c, bytes);
+    return status == ATTN_OK
+               ? check_room(attn__selection_out_of(c)->group_bytes, group_bytes)
+               : status;
 }
 
 /* Of a packed batch lists may be for longer sequences than there are now. */

@@ -34,6 +34,19 @@ void attn__selection_free(struct attn_selection *s);
  * room for `queries` members. ATTN_ERR_OVERFLOW, ATTN_ERR_NOMEM. */
 int32_t attn__selection_alloc_groups(struct attn_selection *s, int64_t queries);
 
+/*
+ * Groups that a plan with select=only makes of so many batch entries and queries:
+ * p->select.groups of each head, of up to p->pooled.window queries and keys each;
+ * a row for each, without arrays. ATTN_ERR_OVERFLOW.
+ */
+int32_t attn__selection_groups_shape(const struct attn__problem *p, int64_t b, int64_t queries,
+                                     struct attn__select_rows *rows);
+/* An object with room for them. ATTN_ERR_OVERFLOW, ATTN_ERR_NOMEM. */
+int32_t attn__selection_make_groups(struct attn_ctx *ctx, const struct attn__problem *p,
+                                    struct attn_selection **selection);
+/* Its arrays, of that shape and empty, for a plan to fill. */
+void attn__selection_begin_groups(struct attn_selection *s, const struct attn__select_rows *rows);
+
 /* No queries, no rows and no entries, whatever there was. */
 void attn__selection_empty(struct attn_selection *s);
 
@@ -54,6 +67,10 @@ static inline struct attn_selection *attn__selection_out_of(const struct attn__c
 /* May a plan write lists of so many bytes to the object of role SELECTION_OUT?
  * ATTN_ERR_NULL, ATTN_ERR_INVALID or ATTN_ERR_LIMIT. */
 int32_t attn__selection_check_out(const struct attn__call *c, size_t bytes);
+
+/* The same for groups of that shape. */
+int32_t attn__selection_check_out_groups(const struct attn__call *c,
+                                         const struct attn__select_rows *rows);
 
 /* Is the object of role SELECTION made for this execute? ATTN_ERR_NULL,
  * ATTN_ERR_INVALID, ATTN_ERR_SHAPE, ATTN_ERR_RANGE or ATTN_ERR_UNSUPPORTED. */

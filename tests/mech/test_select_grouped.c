@@ -141,6 +141,50 @@ START_TEST(order_of_centroids)
 }
 END_TEST
 
+/* Groups that are written make attention inside of groups what the mechanism is. */
+START_TEST(groups_of_clusters)
+{
+    static const char *const texts[] = {ROUTING "causal", ROUTING "routing_shared=0"};
+    attn_ctx *ctx = dense_ctx(2);
+    for (size_t n = 0; n < 2; n++) {
+        char text[512];
+        struct dense x, y;
+        attn_selection *sel;
+        int64_t groups = 0;
+        snprintf(text, sizeof text, "%s select=only", texts[n]);
+        make(&x, texts[n]);
+        dense_make(&y, B, H, H, N, N, D, D);
+        dense_drop(&y, 1); /* lse */
+        attn_plan *plan = dense_plan(ctx, text, NULL);
+        ck_assert_int_eq(attn_selection_create(ctx, plan, &sel), ATTN_OK);
+        attn_arg args[] = {{ATTN_ROLE_Q, 0, dense_view(&x, ATTN_ROLE_Q)},
+                           {ATTN_ROLE_K, 0, dense_view(&x, ATTN_ROLE_K)},
+                           {ATTN_ROLE_CENTROIDS, 0, dense_view(&x, ATTN_ROLE_CENTROIDS)},
+                           {ATTN_ROLE_SELECTION_OUT, 0, sel}};
+        ck_assert_msg(attn_plan_execute(plan, args, 4, NULL, 0) == ATTN_OK, "%s", dense_error());
+        ck_assert_int_eq(attn_selection_get_i64(sel, ATTN_SELECTION_GROUP_COUNT, &groups), ATTN_OK);
+        ck_assert_int_eq(groups, B * H * CLUSTERS);
+        ck_assert(dense_run(ctx, texts[n], NULL, &x));
+        y.arg[y.n++] = (attn_arg){ATTN_ROLE_SELECTION, 0, sel};
+        ck_assert(dense_run(ctx, n == 0 ? "lists " SELF "lists_layout=groups qk_norm=layer scale=1 "
+                                          "causal"
+                                        : "lists " SELF "lists_layout=groups qk_norm=layer scale=1",
+                            NULL, &y));
+        ck_assert(dense_distance(x.out, y.out, x.n_out) < 3e-6);
+        x.q[0] = NAN; /* nothing is left of what there was */
+        ck_assert_int_eq(attn_plan_execute(plan, args, 4, NULL, 0), ATTN_ERR_DATA);
+        ck_assert_int_eq(attn_selection_get_i64(sel, ATTN_SELECTION_GROUP_COUNT, &groups), ATTN_OK);
+        ck_assert_int_eq(groups, 0);
+        y.n--;
+        attn_selection_destroy(sel);
+        attn_plan_destroy(plan);
+        dense_free(&x);
+        dense_free(&y);
+    }
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
 /* Without memory of its own a centroid becomes the mean of the rows that are
  * nearest to it, and its state their sum and number. */
 START_TEST(update_without_memory)
@@ -310,6 +354,8 @@ START_TEST(refused)
          "scale is 0.5"},
         {"routing h=4 " SMALL "routing_clusters=4 routing_window=4 routing_update dtype=f64",
          ATTN_ERR_UNSUPPORTED, "routing_update"},
+        {"routing h=4 " SMALL "routing_clusters=4 routing_window=4 packed select=only",
+         ATTN_ERR_UNSUPPORTED, "packed is set with select=only"},
         {"routing h=4 q=40 k=inf d=8 routing_clusters=4 routing_window=4", ATTN_ERR_UNSUPPORTED,
          "k is inf"},
     };
@@ -363,5 +409,5 @@ START_TEST(refused_at_execute)
 }
 END_TEST
 
-UNIT_MAIN("select_grouped", equals, order_of_centroids, update_without_memory,
+UNIT_MAIN("select_grouped", groups_of_clusters, equals, order_of_centroids, update_without_memory,
           threads_and_batches, lengths, not_a_number, nothing_there, refused, refused_at_execute)
