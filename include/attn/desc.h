@@ -285,6 +285,7 @@ typedef struct attn_desc attn_desc;
  * | 30004 | moh_router      | bool   |                   | 1                |
  * | 30100 | uoe_active      | i64    | 1..hq             | hq div 2         |
  * | 30101 | uoe_channels    | i64    | 1..               | hq * d           |
+ * | 30102 | uoe_pad         | bool   |                   | 0                |
  * | 30200 | bam_experts     | i64    | a divisor of hq   | needed           |
  * | 30201 | bam_shared_kv   | bool   |                   | 0                |
  * | 30202 | bam_channels    | i64    | 1..               | hq / experts * d |
@@ -318,6 +319,7 @@ typedef struct attn_desc attn_desc;
  * | 30901 | dhsa_budget     | i64    | 1..               | 2048             |
  * | 30902 | dhsa_global     | i64    | 0..               | 128              |
  * | 30903 | dhsa_local      | i64    | 0..               | 128              |
+ * | 30904 | dhsa_window     | i64    | 1..               | all keys         |
  * | 31000 | hip_tokens      | i64    | 1..               | 512              |
  * | 31001 | hip_q_block     | i64    | 1..               | 32               |
  * | 31002 | hip_k_block     | i64    | 1..               | 2                |
@@ -645,6 +647,7 @@ enum {
     ATTN_PARAM_MOH_ROUTER = 30004,
     ATTN_PARAM_UOE_ACTIVE = 30100,
     ATTN_PARAM_UOE_CHANNELS = 30101,
+    ATTN_PARAM_UOE_PAD = 30102,
     ATTN_PARAM_BAM_EXPERTS = 30200,
     ATTN_PARAM_BAM_SHARED_KV = 30201,
     ATTN_PARAM_BAM_CHANNELS = 30202,
@@ -677,6 +680,7 @@ enum {
     ATTN_PARAM_DHSA_BUDGET = 30901,
     ATTN_PARAM_DHSA_GLOBAL = 30902,
     ATTN_PARAM_DHSA_LOCAL = 30903,
+    ATTN_PARAM_DHSA_WINDOW = 30904,
     ATTN_PARAM_HIP_TOKENS = 31000,
     ATTN_PARAM_HIP_Q_BLOCK = 31001,
     ATTN_PARAM_HIP_K_BLOCK = 31002,
@@ -881,14 +885,10 @@ typedef void (*attn_score_fn)(void *user, float *s, int64_t q_stride,
  */
 ATTN_API int32_t attn_desc_set_score_fn(attn_desc *desc, attn_score_fn fn);
 
-/*
- * Back to "not set". ATTN_ERR_NULL, ATTN_ERR_UNKNOWN_PARAM. Since 0.1.
- */
+/* Back to "not set". ATTN_ERR_NULL, ATTN_ERR_UNKNOWN_PARAM. Since 0.1. */
 ATTN_API int32_t attn_desc_unset(attn_desc *desc, int32_t param);
 
-/*
- * *set becomes 1 or 0. ATTN_ERR_NULL, ATTN_ERR_UNKNOWN_PARAM. Since 0.1.
- */
+/* *set becomes 1 or 0. ATTN_ERR_NULL, ATTN_ERR_UNKNOWN_PARAM. Since 0.1. */
 ATTN_API int32_t attn_desc_is_set(const attn_desc *desc, int32_t param,
                                   int32_t *set);
 

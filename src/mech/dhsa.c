@@ -38,6 +38,7 @@ int32_t attn__mech_dhsa(const struct attn__params *params, const struct attn__me
     p->pooled.first = first;
     p->pooled.last = last;
     p->pooled.top = budget;
+    p->pooled.latest = attn__params_i64_or(params, ATTN_PARAM_DHSA_WINDOW, 0);
     p->takes[ATTN__SLOT_SELECT_OFFSETS] = ATTN__TAKES_MUST;
     return ATTN_OK;
 }

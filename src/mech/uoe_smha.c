@@ -12,7 +12,7 @@
 #include "solvers/map_members.h"
 
 /* Place in own. */
-enum { ACTIVE };
+enum { ACTIVE, PAD };
 
 static struct attn__map_route route_of(const struct attn__problem *p)
 {
@@ -45,12 +45,18 @@ static int32_t stage(const struct attn__params *v, const struct attn__problem *w
     return status;
 }
 
+/* Heads of a token at most. */
+static int64_t heads_of(const struct attn__problem *p)
+{
+    return p->own[PAD] > 0 ? p->hout : (int64_t)p->own[ACTIVE];
+}
+
 static bool workspace(const struct attn__problem *p, const struct attn__machine *m, size_t *bytes)
 {
     struct attn__scratch s = {.ok = true};
     struct attn__members members;
     s.ok = attn__router_workspace(p, route_of(p), m, &s.used);
-    attn__members_take(&s, p, (int64_t)p->own[ACTIVE], &members);
+    attn__members_take(&s, p, heads_of(p), &members);
     *bytes = s.used;
     return s.ok;
 }
@@ -62,13 +68,14 @@ static void run(const struct attn__recipe_run *r)
     struct attn__members members;
     struct attn__router x;
     attn__router_begin(r, &x);
-    struct attn__call c = attn__recipe_call(&x.r);
+    struct attn__call c; /* of members, not of the caller's sequences */
+    attn__call_begin(&c, NULL);
     attn__router_workspace(p, route_of(p), r->machine, &s.used);
-    attn__members_take(&s, p, (int64_t)p->own[ACTIVE], &members);
+    attn__members_take(&s, p, heads_of(p), &members);
     attn__router_run(&x.r, route_of(p), &c);
     attn_tensor gates = c.t[ATTN__SLOT_GATE];
     c.has[ATTN__SLOT_GATE] = false;
-    attn__members_gather(&x.r, &gates, &members, &c);
+    attn__members_gather(&x.r, &gates, p->own[PAD] > 0, &members, &c);
     r->attend(&x.r, 0, &c);
     attn__members_scatter(&x.r, &gates, &members);
 }
@@ -110,9 +117,8 @@ static int32_t settle(const struct attn__params *v, struct attn__problem *p)
         return attn__error_set(ATTN_ERR_INVALID,
                                "q and k differ: uoe_smha has the same tokens as queries and keys");
     p->own[ACTIVE] = (double)active;
+    p->own[PAD] = (double)attn__params_i64_or(v, ATTN_PARAM_UOE_PAD, 0);
     p->recipe = &recipe;
-    p->takes[ATTN__SLOT_Q_LEN] = p->takes[ATTN__SLOT_K_LEN] = p->takes[ATTN__SLOT_K_START] =
-        ATTN__TAKES_NOT;
     attn__router_roles(p, route_of(p),
                        attn__params_i64_or(v, ATTN_PARAM_UOE_CHANNELS, p->hq * p->d));
     p->takes[ATTN__SLOT_ROUTER_B] = ATTN__TAKES_MUST;

@@ -145,6 +145,7 @@ struct attn__pooled_spec {
     /* Blocks are as long as the caller says; with tokens each score counts for
      * all tokens of its block, and tokens are chosen. */
     bool ragged, tokens;
+    int64_t latest; /* tokens up to the row's end that it may have; 0: all */
     bool logits; /* entries are mixed by the softmax of their scores */
     int64_t local; /* latest keys that a query has besides; 0: what is listed and no more */
 };

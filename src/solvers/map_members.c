@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "solvers/row_exact.h"
+
 void attn__members_take(struct attn__scratch *s, const struct attn__problem *p, int64_t heads,
                         struct attn__members *m)
 {
@@ -67,21 +69,47 @@ static void gather_head(void *arg, int64_t n)
     }
 }
 
-void attn__members_gather(const struct attn__recipe_run *r, const attn_tensor *gates,
-                          struct attn__members *m, struct attn__call *c)
+/* Members of a head of a sequence. */
+static int64_t count_of(const attn_tensor *gates, const struct attn__seq *s, int64_t h)
 {
-    const struct attn__problem *p = r->call->p;
-    int64_t heads = gates->shape[1], sequences = r->call->n_seq * heads, rows = 0;
-    for (int64_t n = 0; n < sequences; n++) {
-        struct attn__seq s = attn__call_seq(r->call, n / heads);
+    int64_t n = 0;
+    for (int64_t i = 0; i < s->nq; i++) {
+        double g = gate(gates, s->b, h, s->q0 + i);
+        n += g < 0 || g > 0;
+    }
+    return n;
+}
+
+/* Fills offsets and tokens; with `pad` a head that has fewer members than another one
+ * of its sequence has the first of the other rows besides. */
+static int64_t choose(const struct attn__call *c, const attn_tensor *gates, bool pad,
+                      struct attn__members *m)
+{
+    int64_t heads = gates->shape[1], rows = 0, most = 0;
+    for (int64_t n = 0; n < c->n_seq * heads; n++) {
+        struct attn__seq s = attn__call_seq(c, n / heads);
+        for (int64_t h = 0; h < heads && pad && n % heads == 0; h++)
+            most = attn__max_i64(h == 0 ? 0 : most, count_of(gates, &s, h));
+        int64_t more = pad ? most - count_of(gates, &s, n % heads) : 0;
         m->offsets[n] = rows;
         for (int64_t i = 0; i < s.nq; i++) {
             double g = gate(gates, s.b, n % heads, s.q0 + i);
             if (g < 0 || g > 0)
                 m->token[rows++] = i;
+            else if (g == 0 && more-- > 0)
+                m->token[rows++] = i;
         }
     }
-    m->offsets[sequences] = rows;
+    m->offsets[c->n_seq * heads] = rows;
+    return rows;
+}
+
+void attn__members_gather(const struct attn__recipe_run *r, const attn_tensor *gates, bool pad,
+                          struct attn__members *m, struct attn__call *c)
+{
+    const struct attn__problem *p = r->call->p;
+    int64_t sequences = r->call->n_seq * gates->shape[1];
+    int64_t rows = choose(r->call, gates, pad, m);
     struct job j = {r, gates, m};
     attn__threads_run(r->threads, sequences, gather_head, &j);
     const attn_tensor offsets = {.data = m->offsets, .dtype = ATTN_DTYPE_I64, .rank = 1,
@@ -111,6 +139,7 @@ static void scatter_head(void *arg, int64_t n)
     struct attn__seq s = attn__call_seq(c, n / c->p->hout);
     int64_t b = s.b, h = n % c->p->hout, at = j->m->offsets[n];
     int64_t bytes = c->p->dv * (int64_t)attn__dtype_size(out->dtype);
+    attn__rows_pad(c, &s, h);
     for (int64_t i = s.q0; i < s.q0 + s.nq; i++) {
         bool member = at < j->m->offsets[n + 1] && s.q0 + j->m->token[at] == i;
         double none = isnan(gate(j->gates, b, h, i)) ? NAN : 0;

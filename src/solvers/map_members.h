@@ -19,9 +19,10 @@ struct attn__members {
 void attn__members_take(struct attn__scratch *s, const struct attn__problem *p, int64_t heads,
                         struct attn__members *m);
 
-/* Members are the rows whose gate [B,H,N] is neither 0 nor NaN. Gives c the
- * gathered tensors, offsets and number of sequences. */
-void attn__members_gather(const struct attn__recipe_run *r, const attn_tensor *gates,
+/* Members are the rows whose gate [B,H,N] is neither 0 nor NaN; with `pad` each
+ * head of a sequence has as many as the largest one, the first rows with gate 0
+ * among them. Gives c the gathered tensors, offsets and number of sequences. */
+void attn__members_gather(const struct attn__recipe_run *r, const attn_tensor *gates, bool pad,
                           struct attn__members *m, struct attn__call *c);
 
 /* The rows to OUT and LSE of the caller's; those of nobody are 0 with lse

@@ -192,8 +192,9 @@ static void open_row(const struct attn__pooled_job *x, const struct attn__pooled
     const attn_tensor *t = x->m->mask;
     int64_t scored = x->spec->rep == ATTN__REP_GIVEN ? units : v->blocks;
     for (int64_t j = 0; j < v->blocks; j++) {
-        bool forced = j < w->forced_to || (j >= w->forced_from && j < w->open_end);
-        bool open = j < w->open && j < scored;
+        bool seen = j >= w->open_from && j < w->open_end;
+        bool forced = seen && (j < w->forced_to || j >= w->forced_from);
+        bool open = seen && j < w->open && j < scored;
         if (open && t) {
             int64_t at = t->shape[0] > 1 ? v->s.b * t->stride[0] : 0;
             at += w->first * t->stride[1] + j * t->stride[2];

@@ -70,8 +70,11 @@ struct attn__pooled_row attn__pooled_row_of(const struct attn__pooled_job *x,
     w.open = w.open_end;
     if (spec->open == ATTN__OPEN_BEFORE)
         w.open = attn__min_i64(attn__max_i64(block_at(x, v, w.first + v->s.off), 0), w.open_end);
-    w.forced_to = attn__min_i64(spec->first, w.open_end);
-    w.forced_from = attn__max_i64(w.open_end - attn__min_i64(spec->last, w.open_end), 0);
+    if (spec->latest > 0) /* of tokens */
+        w.open_from = attn__min_i64(attn__max_i64(w.end + v->s.off - spec->latest, 0), w.open_end);
+    int64_t open = w.open_end - w.open_from;
+    w.forced_to = w.open_from + attn__min_i64(spec->first, open);
+    w.forced_from = w.open_end - attn__min_i64(spec->last, open);
     return w;
 }
 

@@ -76,8 +76,8 @@ struct attn__pooled_view {
 struct attn__pooled_row {
     int64_t t;           /* its number in the set */
     int64_t first, end;  /* queries; end counts those that are not there */
-    int64_t open;        /* blocks it may have: 0 to open - 1 */
-    int64_t forced_from; /* blocks that are in anyhow: below forced_to, */
+    int64_t open_from, open; /* blocks it may have: open_from to open - 1 */
+    int64_t forced_from; /* blocks that are in anyhow: open_from to forced_to - 1, */
     int64_t forced_to;   /* and from forced_from to open_end - 1 */
     int64_t open_end;
 };

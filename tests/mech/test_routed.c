@@ -226,6 +226,7 @@ static const struct case_of packs[] = {
     {"bam_soft_moa h=8 d=16 bam_experts=4 bam_channels=24", H, 4, 0},
     {"uoe_smha h=8 d=16 causal uoe_active=3 uoe_channels=24", H, H, 1},
     {"moa_heads h=8/1 d=16 causal moa_experts=11 moa_channels=24 want=aux_loss", 1, 11, 0},
+    {"uoe_smha h=8 d=16 uoe_active=3 uoe_pad uoe_channels=24", H, H, 1},
 };
 
 /* All tokens and keys in one batch; what a case does not take stays out. */
@@ -291,6 +292,34 @@ static bool same_rows(const struct dense *a, const struct dense *b, int64_t q0, 
             return false;
     return true;
 }
+
+/* A sequence with a length is what its tokens are alone; behind it rows are empty. */
+START_TEST(lengths_of_members)
+{
+    static const int32_t length[] = {TOKENS - 21};
+    attn_ctx *ctx = dense_ctx(2);
+    for (size_t n = 0; n < sizeof packs / sizeof packs[0]; n++) {
+        struct dense x, y;
+        char text[300];
+        if (!packs[n].same_keys)
+            continue;
+        make_case(&packs[n], TOKENS, &x);
+        make_case(&packs[n], TOKENS, &y);
+        cut(&y, 0, length[0], 0, length[0]);
+        dense_list(&x, ATTN_ROLE_Q_LEN, length, 1);
+        dense_list(&x, ATTN_ROLE_K_LEN, length, 1);
+        text_of(&packs[n], "", 1, TOKENS, TOKENS, text);
+        ck_assert(dense_run(ctx, text, NULL, &x));
+        ck_assert(dense_run(ctx, text, NULL, &y));
+        ck_assert(same_rows(&x, &y, 0, length[0]));
+        for (int64_t r = 0; r < H * TOKENS; r++)
+            ck_assert(r % TOKENS < length[0] || (x.out[r * D] == 0 && x.lse[r] == -INFINITY));
+        dense_free(&x);
+        dense_free(&y);
+    }
+    attn_ctx_destroy(ctx);
+}
+END_TEST
 
 START_TEST(packed)
 {
@@ -480,4 +509,4 @@ START_TEST(refused)
 END_TEST
 
 UNIT_MAIN("routed", all_heads, as_many_as_said, of_experts, any_number_of_threads, tokens_of_nan,
-          packed, decode_from_the_new_token, slots_of_experts, refused)
+          packed, lengths_of_members, decode_from_the_new_token, slots_of_experts, refused)

@@ -7,6 +7,7 @@
  */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../unit/count_mem.h"
@@ -185,6 +186,111 @@ START_TEST(selected_part_of_nsa)
         dense_free(&whole);
         dense_free(&x);
     }
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
+/* What a plan selects of x, pair by pair: [B][H][N][N]. */
+static bool *pairs_of(attn_ctx *ctx, const char *text, const struct dense *x)
+{
+    static int64_t row_ptr[B * H * N + 1];
+    static int32_t start[B * H * N * N], length[B * H * N * N];
+    attn_selection *sel = select_by(ctx, text, x);
+    bool *pairs = calloc(B * H * N * N, sizeof *pairs);
+    void *const parts[] = {row_ptr, start, length};
+    for (int32_t n = 0; n < 3; n++) {
+        attn_tensor t;
+        ck_assert_int_eq(attn_selection_shape(sel, ATTN_SELECTION_PART_ROW_PTR + n, &t), ATTN_OK);
+        t.data = parts[n];
+        ck_assert_int_eq(attn_selection_export(sel, ATTN_SELECTION_PART_ROW_PTR + n, &t), ATTN_OK);
+    }
+    int64_t group = number(sel, ATTN_SELECTION_HEAD_GROUP);
+    int64_t block = number(sel, ATTN_SELECTION_Q_BLOCK), blocks = (N + block - 1) / block;
+    for (int64_t bhi = 0; bhi < B * H * N; bhi++) {
+        int64_t r = bhi / N / group * blocks + bhi % N / block;
+        for (int64_t e = row_ptr[r]; e < row_ptr[r + 1]; e++)
+            for (int32_t j = start[e]; j < start[e] + length[e]; j++)
+                pairs[bhi * N + j] = true;
+    }
+    attn_selection_destroy(sel);
+    return pairs;
+}
+
+/* Pairs that must be there whatever the numbers are. */
+START_TEST(what_is_always_selected)
+{
+#define STRIPES "minference " GQA "minference_vertical=30 minference_slash=50 " \
+                "minference_first=2 minference_near=2 minference_last=20 "
+    attn_ctx *ctx = dense_ctx(2);
+    struct dense x;
+    select_make(&x, GQA, N);
+    bool *flex = pairs_of(ctx, "flexprefill " GQA "flexprefill_block=8 flexprefill_gamma=0.3 "
+                          "flexprefill_min=8", &x);
+    bool *hip = pairs_of(ctx, "hip " GQA "hip_q_block=8 hip_k_block=4 hip_tokens=16 "
+                         "hip_window=16", &x);
+    bool *exact = pairs_of(ctx, STRIPES "minference_tile=1", &x);
+    bool *tiles = pairs_of(ctx, STRIPES "minference_tile=16", &x);
+    for (int64_t bhi = 0; bhi < B * H * N; bhi++) {
+        int64_t i = bhi % N, candidates = i / 8 * 8 + 8 - 16, found = 0;
+        for (int64_t j = 0; j < N; j++) {
+            found += hip[bhi * N + j];
+            ck_assert(j > i || !exact[bhi * N + j] || tiles[bhi * N + j]);
+            ck_assert(j > i || (j >= 8 && j / 8 != i / 8) || flex[bhi * N + j]);
+        }
+        ck_assert_int_eq(found, candidates <= 0 ? 0 : candidates < 16 ? candidates : 16);
+    }
+    free(flex);
+    free(hip);
+    free(exact);
+    free(tiles);
+    dense_free(&x);
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
+/* moba by keys: a group of each block of keys and the queries that have it. */
+START_TEST(moba_by_keys)
+{
+    enum { BLOCKS = N / 8, GROUPS = B * H * BLOCKS };
+    static int32_t batch[GROUPS], head[GROUPS], q[B * H * N * BLOCKS], k[GROUPS * 8];
+    static int64_t q_ptr[GROUPS + 1], k_ptr[GROUPS + 1];
+    attn_ctx *ctx = dense_ctx(2);
+    struct dense x, y;
+    attn_selection *sel;
+    attn_tensor t[6];
+    attn_arg part[6];
+    select_make(&x, MOBA, N);
+    dense_make(&y, B, H, HK, N, N, D, D);
+    bool *pairs = pairs_of(ctx, MOBA, &x);
+    for (int64_t g = 0; g < GROUPS; g++) {
+        int64_t list = g / BLOCKS, first = g % BLOCKS * 8;
+        batch[g] = (int32_t)(list / H);
+        head[g] = (int32_t)(list % H);
+        q_ptr[g + 1] = q_ptr[g];
+        k_ptr[g + 1] = 8 * (g + 1);
+        for (int64_t i = 0; i < N; i++)
+            if (pairs[(list * N + i) * N + first])
+                q[q_ptr[g + 1]++] = (int32_t)i;
+        for (int64_t j = 0; j < 8; j++)
+            k[8 * g + j] = (int32_t)(first + j);
+    }
+    void *const data[] = {batch, head, q_ptr, k_ptr, q, k};
+    const int64_t sizes[] = {GROUPS, GROUPS, GROUPS + 1, GROUPS + 1, q_ptr[GROUPS], 8 * GROUPS};
+    for (int n = 0; n < 6; n++) {
+        bool pointers = n == 2 || n == 3;
+        attn_tensor_init(&t[n], data[n], pointers ? ATTN_DTYPE_I64 : ATTN_DTYPE_I32, 1, &sizes[n]);
+        part[n] = (attn_arg){ATTN_SELECTION_PART_G_BATCH + n, 0, &t[n]};
+    }
+    ck_assert_msg(attn_selection_import_groups(ctx, B, H, N, N, ATTN_SELECTION_LSE, 0, part, 6,
+                                               &sel) == ATTN_OK, "%s", dense_error());
+    ck_assert(dense_run(ctx, MOBA, NULL, &x));
+    attend(ctx, "lists " GQA "lists_layout=groups causal", &y, sel);
+    ck_assert(dense_distance(x.out, y.out, x.n_out) < 2e-6);
+    ck_assert(dense_distance(x.lse, y.lse, x.n_lse) < 2e-6);
+    attn_selection_destroy(sel);
+    free(pairs);
+    dense_free(&x);
+    dense_free(&y);
     attn_ctx_destroy(ctx);
 }
 END_TEST
@@ -415,5 +521,6 @@ START_TEST(memory)
 }
 END_TEST
 
-UNIT_MAIN("select_only", lists_along_it_are_the_mechanism, selected_part_of_nsa, empty_and_full,
+UNIT_MAIN("select_only", lists_along_it_are_the_mechanism, selected_part_of_nsa,
+          what_is_always_selected, moba_by_keys, empty_and_full,
           nothing_there, objects_refused, problems_refused, described, memory)

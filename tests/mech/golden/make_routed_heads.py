@@ -32,7 +32,12 @@ def uoe(b, h, n, d, dv, active, c, words, seed):
     assert active == h or (order[..., -active] - order[..., -active - 1]).min() > 1e-3
     member, _ = routed.ref_uoe_members(x, w, bias, active)
     causal = "causal" in words
-    out = routed.ref_uoe_smha(q, k, v, member, causal=causal)
+    pad = "uoe_pad" in words
+    out = routed.ref_uoe_smha(q, k, v, member, causal, pad)
+    if pad:
+        most = member.sum(2).max()
+        for head in member.reshape(-1, n):
+            head[np.flatnonzero(~head)[:most - head.sum()]] = True
     both = member[:, :, :, None] & member[:, :, None, :]
     masked, lse = routed.attention(q, k, v, vis=both, causal=causal)
     assert np.abs(out - masked).max() < 1e-12
@@ -102,6 +107,7 @@ uoe(2, 6, 9, 8, 8, 3, 16, " causal", 1)
 uoe(1, 4, 40, 8, 12, 2, 24, "", 11)
 uoe(1, 4, 33, 8, 8, 1, 16, " causal", 21)
 uoe(1, 3, 7, 4, 4, 3, 8, "", 31)
+uoe(1, 3, 9, 4, 4, 1, 8, " causal uoe_pad", 41)
 bam(2, 2, 4, 2, 9, 20, 8, 8, True, 16, " causal", 41)
 bam(1, 3, 2, 2, 17, 17, 8, 8, False, 16, "", 51)
 bam(1, 2, 4, 1, 1, 33, 8, 4, True, 12, " causal", 61)
