@@ -5,11 +5,14 @@
  * is a multiple of 16.
  *
  * RAM is fast where rows go by from their first column to their last. Columns
- * that find room in registers go by over all rows. The sums of more columns, up
- * to a span, wait in L1 while a few rows go by: with more rows at a time RAM is
+ * whose sums find room in registers go by over all rows. The sums of more, up to
+ * a span, wait in L1 while a few rows go by: with more rows at a time RAM is
  * slower, with fewer L2, where wide states are seldom.
  */
 enum { SCAN_SPAN = 512, SCAN_NARROW = 128 };
+
+/* Vectors of the widest piece: their sums are all that has to stay in registers. */
+enum { SCAN_MOST = VF_REGS >= 32 ? 16 : 8 };
 
 /* Columns of two lines: processors bring lines in pairs, so that asking for every second one brings
  * all, and to ask for each would keep those who ask waiting. */
@@ -34,11 +37,11 @@ ATTN__INLINE struct scan_numbers scan_numbers_from(const struct scan_numbers *t,
 ATTN__INLINE void scan_read_columns(int vecs, bool fresh, int64_t rows, const float *restrict S,
                                     int64_t ld, const struct scan_numbers *t, float *restrict c)
 {
-    vf a[8];
+    vf a[16];
 #define ATTN__EACH(i, _)                                                                  \
     if (i < vecs)                                                                         \
         a[i] = fresh ? v_zero() : v_load(c + i * VF_LANES);
-    ATTN__UNROLL8(ATTN__EACH, )
+    ATTN__UNROLL16(ATTN__EACH, )
 #undef ATTN__EACH
     for (int64_t d = 0; d < rows; d++) {
         const vf ed = v_set1(t->e[d]);
@@ -47,13 +50,13 @@ ATTN__INLINE void scan_read_columns(int vecs, bool fresh, int64_t rows, const fl
             __builtin_prefetch(S + (d + 8) * ld + i * VF_LANES, 0, 2);                    \
         if (i < vecs)                                                                     \
             a[i] = v_fma(ed, v_load(S + d * ld + i * VF_LANES), a[i]);
-        ATTN__UNROLL8(ATTN__EACH, )
+        ATTN__UNROLL16(ATTN__EACH, )
 #undef ATTN__EACH
     }
 #define ATTN__EACH(i, _)                                                                  \
     if (i < vecs)                                                                         \
         v_store(c + i * VF_LANES, a[i]);
-    ATTN__UNROLL8(ATTN__EACH, )
+    ATTN__UNROLL16(ATTN__EACH, )
 #undef ATTN__EACH
 }
 
@@ -70,16 +73,18 @@ ATTN__INLINE void scan_change_columns(int vecs, int erase, int before, bool fres
                                       const float *restrict x, const float *restrict c,
                                       float *restrict o, const float *next)
 {
-    vf a[8], y[8], z[8];
+    const bool held = vecs <= 8; /* x and c, as more than that leave no registers for them */
+    vf a[16], y[8], z[8];
 #define ATTN__EACH(i, _)                                                                  \
-    if (i < vecs) {                                                                       \
-        y[i] = v_load(x + i * VF_LANES);                                                  \
+    if (i < vecs && held) {                                                               \
+        y[i % 8] = v_load(x + i * VF_LANES);                                              \
+        z[i % 8] = erase == 2 ? v_load(c + i * VF_LANES) : y[i % 8];                      \
+    }                                                                                     \
+    if (i < vecs)                                                                         \
         a[i] = !fresh   ? v_load(o + i * VF_LANES)                                        \
-               : before ? v_mul(y[i], v_set1(t->own))                                     \
-                        : v_zero();                                                       \
-        z[i] = erase == 2 ? v_load(c + i * VF_LANES) : y[i];                              \
-    }
-    ATTN__UNROLL8(ATTN__EACH, )
+               : before ? v_mul(v_load(x + i * VF_LANES), v_set1(t->own))                 \
+                        : v_zero();
+    ATTN__UNROLL16(ATTN__EACH, )
 #undef ATTN__EACH
     for (int64_t d = 0; d < rows; d++) {
         const vf dd = v_set1(t->dec[d * t->inc]), kd = v_set1(t->k[d]), qd = v_set1(t->q[d]);
@@ -91,20 +96,20 @@ ATTN__INLINE void scan_change_columns(int vecs, int erase, int before, bool fres
             vf s = v_load(S + d * ld + i * VF_LANES);                                     \
             if (before)                                                                   \
                 a[i] = v_fma(qd, s, a[i]);                                                \
-            s = v_fma(kd, y[i], v_mul(dd, s));                                        \
+            s = v_fma(kd, held ? y[i % 8] : v_load(x + i * VF_LANES), v_mul(dd, s));      \
             if (erase == 2)                                                               \
-                s = v_fnma(wd, z[i], s);                                              \
+                s = v_fnma(wd, held ? z[i % 8] : v_load(c + i * VF_LANES), s);            \
             v_store(S + d * ld + i * VF_LANES, s);                                        \
             if (!before)                                                                  \
                 a[i] = v_fma(qd, s, a[i]);                                                \
         }
-        ATTN__UNROLL8(ATTN__EACH, )
+        ATTN__UNROLL16(ATTN__EACH, )
 #undef ATTN__EACH
     }
 #define ATTN__EACH(i, _)                                                                  \
     if (i < vecs)                                                                         \
         v_store(o + i * VF_LANES, a[i]);
-    ATTN__UNROLL8(ATTN__EACH, )
+    ATTN__UNROLL16(ATTN__EACH, )
 #undef ATTN__EACH
 }
 
@@ -112,6 +117,8 @@ ATTN__INLINE void scan_change_columns(int vecs, int erase, int before, bool fres
 #define ATTN__PIECES(M)                                                                   \
     do {                                                                                  \
         int64_t j = 0;                                                                    \
+        for (; SCAN_MOST >= 16 && j + 16 * VF_LANES <= n; j += 16 * VF_LANES)             \
+            M(16);                                                                        \
         for (; j + 8 * VF_LANES <= n; j += 8 * VF_LANES)                                  \
             M(8);                                                                         \
         for (; j + 4 * VF_LANES <= n; j += 4 * VF_LANES)                                  \
@@ -149,7 +156,7 @@ ATTN__INLINE void scan_span(int erase, int before, int64_t dk, int64_t n, float 
 {
     float c[SCAN_SPAN];
     const float *x = erase == 1 ? c : v;
-    const bool one = n <= 8 * VF_LANES && (n & (n - 1)) == 0; /* piece */
+    const bool one = n <= SCAN_MOST * VF_LANES && (n & (n - 1)) == 0; /* piece */
     const int64_t step = n > SCAN_NARROW ? 1 : 4 * SCAN_NARROW / n;
     if (one && erase)
         scan_read_rows(true, dk, n, S, ld, token, c);

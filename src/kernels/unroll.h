@@ -13,6 +13,11 @@
 #define ATTN__UNROLL8(M, ...)                                                  \
     ATTN__UNROLL4(M, __VA_ARGS__)                                              \
     M(4, __VA_ARGS__) M(5, __VA_ARGS__) M(6, __VA_ARGS__) M(7, __VA_ARGS__)
+#define ATTN__UNROLL16(M, ...)                                                 \
+    ATTN__UNROLL8(M, __VA_ARGS__)                                              \
+    M(8, __VA_ARGS__) M(9, __VA_ARGS__) M(10, __VA_ARGS__)                     \
+    M(11, __VA_ARGS__) M(12, __VA_ARGS__) M(13, __VA_ARGS__)                   \
+    M(14, __VA_ARGS__) M(15, __VA_ARGS__)
 
 #define ATTN__INNER4(M, ...)                                                   \
     M(0, __VA_ARGS__) M(1, __VA_ARGS__) M(2, __VA_ARGS__) M(3, __VA_ARGS__)

@@ -112,8 +112,10 @@ void check_scan_token(struct ck *c)
         for (int64_t n = 16; n <= 176; n += 16)
             for (int64_t dk = 1; dk <= 9; dk += 4)
                 token_case(c, erase, 0, dk, n);
-    for (int erase = 0; erase < 3; erase++)
+    for (int erase = 0; erase < 3; erase++) {
+        token_case(c, erase, 0, 5, 256); /* the widest piece */
         token_case(c, erase, 0, 5, 528); /* more columns than go by together */
+    }
     for (int64_t n = 16; n <= 176; n += 16)
         token_case(c, 0, 1, 5, n);
 }
