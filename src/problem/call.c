@@ -83,6 +83,7 @@ static struct attn__rows paged_rows(const struct attn__call *c, const struct att
                                .paged = attn__call_paged_kv(c, s, head),
                                .view = c->view,
                                .at = keys ? at->k_at : at->v_at,
+                               .values = !keys,
                                .open_at = keys ? at->open_k_at : at->open_v_at,
                                .open_row = keys ? at->open_k_row : at->open_v_row,
                                .scale = scaled ? scale[c->view_row * c->p->hk + head] : 1.0f};
@@ -103,20 +104,43 @@ int64_t attn__rows_alike(const struct attn__rows *r, int64_t i, int64_t n,
     return n;
 }
 
-int64_t attn__rows_page_run(const struct attn__rows *r, int64_t i, int64_t n, char **at)
+/* The head's first row of a page. */
+static char *page_rows(const struct attn__rows *r, int32_t page)
+{
+    if (r->base)
+        return r->base + page * r->page + r->at;
+    const struct attn__paged_memory *m = attn__paged_page(r->view, page);
+    return (r->values ? m->v : m->k) + r->at * m->beside;
+}
+
+/* attn__rows_page_run within a page. */
+static int64_t run_in_page(const struct attn__rows *r, int64_t i, int64_t n, char **at)
 {
     struct attn__paged_place place;
     n = attn__paged_find(r->paged, i, n, &place);
     *at = NULL;
     if (place.page < 0)
         return n;
-    char *page = r->base ? r->base + place.page * r->page : attn__paged_page(r->view, place.page);
+    *at = page_rows(r, place.page);
     if (attn__dtype_kivi_keys(r->dtype)) {
-        *at = page + r->at + attn__dtype_key_at(r->dtype, r->row, place.slot);
+        *at += attn__dtype_key_at(r->dtype, r->row, place.slot);
         return attn__min_i64(n, ATTN__KIVI_ROWS - place.slot % ATTN__KIVI_ROWS);
     }
-    *at = page + r->at + place.slot * r->row * attn__dtype_step(r->dtype);
+    *at += place.slot * r->row * attn__dtype_step(r->dtype);
     return n;
+}
+
+int64_t attn__rows_page_run(const struct attn__rows *r, int64_t i, int64_t n, char **at)
+{
+    int64_t run = run_in_page(r, i, n, at), bytes = r->row * attn__dtype_step(r->dtype);
+    while (run < n && *at && !attn__dtype_kivi_keys(r->dtype)) {
+        char *next;
+        int64_t more = run_in_page(r, i + run, n - run, &next);
+        if (next != *at + run * bytes)
+            break;
+        run += more;
+    }
+    return run;
 }
 
 char *attn__rows_in_page(const struct attn__rows *r, int64_t i)

@@ -61,10 +61,11 @@ struct attn__seq {
 struct attn__seq attn__call_seq(const struct attn__call *c, int64_t index);
 
 /* Rows of one head: row i at base + i * row bytes, elements col apart. Those of
- * a view are in pages: a row is at its slot behind byte `at` of its page, and
- * page n of a caller's pool n * page bytes behind base, which is NULL for pages
- * of a cache. Where open_row is not 0 rows in open pages have another form, and
- * only attn__rows_alike may be asked for rows. */
+ * a view are in pages: a row is at its slot behind the head's first, which has
+ * byte `at` of its page as paged.h tells it; page n of a caller's pool is n * page
+ * bytes behind base, which is NULL for pages of a cache. Where open_row is not 0
+ * rows in open pages have another form, and only attn__rows_alike may be asked for
+ * rows. */
 struct attn__rows {
     char *base;
     int64_t row, col; /* strides in elements */
@@ -72,6 +73,7 @@ struct attn__rows {
     const struct attn__paged *paged; /* NULL: at base */
     const struct attn__paged_view *view;
     int64_t at, page;
+    bool values; /* in pages: of V */
     float scale; /* of fp8 in pages: what its numbers are multiplied by */
     int64_t open_at, open_row; /* of the f32 rows in open pages */
 };

@@ -83,8 +83,16 @@ struct attn__paged {
     bool odd;
 };
 
-/* Where a head's rows are in a page: bytes from its begin, elements a row (of
- * stored types bytes). */
+/* Where a page of a cache has its rows. The pages of a block of memory lie head by
+ * head, so that what one head has in pages beside each other is one array: from
+ * one head of a page to the next it is `beside` times the bytes of a head. */
+struct attn__paged_memory {
+    char *k, *v; /* of the first head; k NULL: nowhere yet */
+    int64_t beside;
+};
+
+/* Where a head's rows are in a page: bytes behind those of its first head (were
+ * it alone in its block), elements a row (of stored types bytes). */
 struct attn__paged_head {
     int32_t group;
     int32_t k_dtype, v_dtype;
@@ -104,8 +112,7 @@ struct attn__paged_view {
     int64_t n_seq;
     /* Tables of a sequence, and of a row (0: all rows have the same). */
     int64_t seq_tables, row_tables;
-    /* The memory of page n: *(char **)(page + n * page_step). */
-    const char *page;
+    const struct attn__paged_memory *page; /* that of page n page_step * n bytes on */
     size_t page_step;
     /* Or, with pools [rows]: n times so many bytes from their begin on. */
     const struct attn__paged_pool *pool;
@@ -117,9 +124,11 @@ struct attn__paged_view {
     const float *k_scale, *v_scale;       /* [rows][KV heads] of fp8; NULL: 1 */
 };
 
-static inline char *attn__paged_page(const struct attn__paged_view *v, int32_t page)
+static inline const struct attn__paged_memory *attn__paged_page(const struct attn__paged_view *v,
+                                                                int32_t page)
 {
-    return *(char *const *)(const void *)(v->page + (size_t)page * v->page_step);
+    const char *first = (const char *)v->page;
+    return (const void *)(first + (size_t)page * v->page_step);
 }
 
 /* Where a row is. */

@@ -45,7 +45,7 @@ static attn__row_pv_q8_0_fn *stored_pv(const struct attn__kernels *kern, int32_t
     }
 }
 
-/* A run of rows in a page, and how it is read. */
+/* Rows that lie one behind the other, and how they are read. */
 struct run {
     const char *at; /* NULL: rows that are not there */
     int64_t n;
@@ -60,6 +60,9 @@ static struct run run_at(const struct attn__rows *r, int64_t j, int64_t n, int64
     n = attn__rows_page_run(r, j, n, &at);
     if (j + n < end)
         (void)attn__rows_page_run(r, j + n, 1, &then);
+    bool array = at && !attn__dtype_kivi_keys(r->dtype);
+    if (array && then == at + n * r->row * attn__dtype_step(r->dtype))
+        then = NULL; /* as for any rows of one array */
     return (struct run){at, n, {from, then}};
 }
 

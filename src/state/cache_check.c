@@ -52,7 +52,7 @@ static int32_t check_table(const attn_cache *cache, const struct attn__cache_seq
             seen[t->cell[c].slot / 64] |= bit;
             cells++;
         }
-        if (page->kind % cache->c.groups != n % cache->c.groups || !page->data)
+        if (page->kind % cache->c.groups != n % cache->c.groups || !page->at.k)
             return broken("a page is of another group", n);
         if (page->refs == 1 && !page->stale && memcmp(seen, map, bytes) != 0)
             return broken("a page has used slots without a cell", n);
@@ -101,7 +101,7 @@ static int32_t check_lists(const attn_cache *cache)
         for (int32_t p = g < 0 ? cache->empty : cache->spare[g]; p >= 0;
              p = cache->page[p].next) {
             const struct attn__cache_page *page = &cache->page[p];
-            if (page->refs != 0 || (g < 0) != (page->data == NULL) ||
+            if (page->refs != 0 || (g < 0) != (page->at.k == NULL) ||
                 (g >= 0 && page->kind != g) || ++n > cache->c.pages)
                 return broken("a page is in the wrong list", p);
         }

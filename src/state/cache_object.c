@@ -32,7 +32,7 @@ static void cache_free(attn_cache *cache)
         if (cache->seq[n])
             attn__cache_seq_drop(cache, cache->seq[n]);
     for (int64_t n = 0; cache->page && n < c->pages; n++)
-        if (cache->page[n].data)
+        if (cache->page[n].at.k)
             attn__cache_block_give(cache, &cache->page[n]);
     unlist(cache, cache->page, c->pages, sizeof *cache->page);
     unlist(cache, cache->map, c->pages * cache->words, sizeof *cache->map);

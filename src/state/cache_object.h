@@ -41,8 +41,8 @@ struct attn__cache_group {
     int32_t k_dtype, v_dtype;
     int32_t scores;        /* ATTN_CACHE_SCORES_* */
     size_t k_row, v_row;   /* bytes of a row */
-    size_t k_head, v_head; /* bytes from one head's rows to the next one's */
-    size_t v_at;           /* where the values of a page begin */
+    size_t k_head, v_head; /* bytes of a head's rows in a page */
+    size_t v_at;           /* of all heads' keys, behind which values begin; 0: among them */
     size_t v_bytes;        /* of a value that is stored besides its key, or 0 */
     size_t page_bytes;
 };
@@ -79,7 +79,7 @@ struct attn__cache_block;
 struct attn__cache_slot;
 
 struct attn__cache_page {
-    char *data; /* NULL: none yet */
+    struct attn__paged_memory at;
     struct attn__cache_block *block; /* that it is in */
     int32_t kind;
     int32_t refs;
@@ -214,6 +214,9 @@ static inline int32_t attn__cache_open_kind(const attn_cache *cache, int64_t tab
 /* Memory for a page that has none; ATTN_ERR_NOMEM. And the way back. */
 int32_t attn__cache_block_take(attn_cache *cache, int64_t kind, struct attn__cache_page *page);
 void attn__cache_block_give(attn_cache *cache, struct attn__cache_page *page);
+/* All rows of a page, used or not, to another one of its kind. */
+void attn__cache_block_copy(const attn_cache *cache, const struct attn__cache_page *to,
+                            const struct attn__cache_page *from);
 
 /* ---- cache_pool.c */
 
@@ -248,7 +251,8 @@ static inline char *attn__cache_k(const attn_cache *cache, struct attn__cache_ce
                                   int64_t head)
 {
     const struct attn__cache_group *g = attn__cache_stored(cache, at);
-    return cache->page[at.page].data + (size_t)head * g->k_head +
+    const struct attn__paged_memory *m = &cache->page[at.page].at;
+    return m->k + head * (int64_t)g->k_head * m->beside +
            attn__dtype_key_at(g->k_dtype, (int64_t)g->k_row, at.slot);
 }
 
@@ -256,8 +260,8 @@ static inline char *attn__cache_v(const attn_cache *cache, struct attn__cache_ce
                                   int64_t head)
 {
     const struct attn__cache_group *g = attn__cache_stored(cache, at);
-    return cache->page[at.page].data + g->v_at + (size_t)head * g->v_head +
-           (size_t)at.slot * g->v_row;
+    const struct attn__paged_memory *m = &cache->page[at.page].at;
+    return m->v + head * (int64_t)g->v_head * m->beside + (size_t)at.slot * g->v_row;
 }
 
 /* ---- cache_table.c */

@@ -59,16 +59,21 @@ int32_t attn__cache_pool_fits(attn_cache *cache, const char *what)
                            what, sum, cache->c.pages - cache->pages_used, cache->c.pages);
 }
 
+/* What a step takes anew it uses in the order of memory, so that its rows follow
+ * each other: so what comes later goes behind in the list. */
 int32_t attn__cache_pool_reserve(attn_cache *cache)
 {
     for (int64_t g = 0; g < cache->c.kinds; g++) {
+        int32_t *behind = &cache->spare[g];
         while (cache->n_spare[g] < cache->need[g]) {
             if (cache->empty < 0)
                 rob(cache);
             int32_t status = attn__cache_block_take(cache, g, &cache->page[cache->empty]);
             if (status != ATTN_OK)
                 return status;
-            push(cache, &cache->spare[g], pop(cache, &cache->empty));
+            int32_t page = pop(cache, &cache->empty);
+            push(cache, behind, page);
+            behind = &cache->page[page].next;
             cache->n_spare[g]++;
         }
     }

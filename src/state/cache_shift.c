@@ -82,7 +82,7 @@ static void own_page(attn_cache *cache, struct attn__cache_table *t, int64_t i)
     int32_t old = t->page[i], kind = cache->page[old].kind;
     int32_t made = attn__cache_pool_take(cache, kind);
     uint64_t *map = attn__cache_map(cache, made);
-    memcpy(cache->page[made].data, cache->page[old].data, cache->c.group[kind].page_bytes);
+    attn__cache_block_copy(cache, &cache->page[made], &cache->page[old]);
     for (int64_t c = 0; c < t->n_cells; c++) {
         struct attn__cache_cell *cell = &t->cell[c];
         if (cell->page != old)

@@ -53,7 +53,7 @@ void attn__cache_table_free(attn_cache *cache, int64_t table, struct attn__cache
 {
     const struct attn__mem *mem = &cache->ctx->mem;
     const struct attn__cache_group *g = attn__cache_group_of(cache, table);
-    for (int64_t n = 0; n < t->n_pages; n++)
+    for (int64_t n = t->n_pages - 1; n >= 0; n--) /* who needs them next gets the first first */
         attn__cache_pool_give(cache, t->page[n]);
     attn__mem_free(mem, t->cell, (size_t)t->cell_room * sizeof *t->cell);
     attn__mem_free(mem, t->page, (size_t)t->page_room * sizeof *t->page);

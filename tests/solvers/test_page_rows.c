@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Rows in pages give the bits of the same rows in an array, wherever they are
- * said to come from: pages of any size in any order, tables whose cells are told
- * to be straight or not, ranges that begin anywhere, rows that are not there.
+ * said to come from: pages of any size in any order, or one behind the other,
+ * tables whose cells are told to be straight or not, ranges that begin anywhere,
+ * rows that are not there.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 #include "base/checked.h"
 #include "solvers/page_rows.h"
 
-enum { KEYS = 700, ROWS = 4, MOST = 128 };
+enum { KEYS = 700, ROWS = 4, MOST = 128, SLACK = 192 };
 
 /* Rows in an array, and copies of them in pages. */
 struct rows {
@@ -22,7 +23,7 @@ struct rows {
     struct attn__paged_part part;
     struct attn__paged table;
     struct attn__paged_view view;
-    char *page[KEYS];
+    struct attn__paged_memory page[KEYS];
 };
 
 static float q[ROWS][MOST], p[ROWS][KEYS], s[2][ROWS][KEYS], o[2][4][ROWS][MOST];
@@ -42,19 +43,24 @@ static void fill(float *x, size_t n)
         x[i] = (float)(draw(65) - 32) / 16;
 }
 
-/* Key j is in slot j % size of page j / size, and the pages lie in any order;
- * with `hole` that key is not there. */
+/* Key j is in slot j % size of page j / size, and the pages lie in any order or one
+ * behind the other, as a head that is not the first of its page finds them; with
+ * `hole` that key is not there. */
 static void lay_out(struct rows *r, int32_t dtype, int64_t n, int64_t size, int64_t hole,
                     char *memory)
 {
     int64_t pages = (KEYS + size - 1) / size, turned = draw(pages), stored = 0;
+    int64_t step = draw(2) ? 13 : 1, beside = draw(3) + 1, head = SLACK / 3;
     int64_t row = n * (int64_t)attn_dtype_size(dtype);
     r->plain = (struct attn__rows){.base = dtype == ATTN_DTYPE_F32 ? (char *)number : (char *)half,
                                    .row = n, .col = 1, .dtype = dtype, .scale = 1};
-    for (int64_t i = 0; i < pages; i++)
-        r->page[i] = memory + (i * 13 + turned) % pages * size * row;
+    for (int64_t i = 0; i < pages; i++) {
+        char *rows = memory + SLACK + (i * step + turned) % pages * size * row;
+        r->page[i] = (struct attn__paged_memory){rows - head * beside, NULL, beside};
+    }
     for (int64_t j = 0; j < KEYS; j++) {
-        memcpy(r->page[j / size] + j % size * row, r->plain.base + j * row, (size_t)row);
+        char *rows = r->page[j / size].k + head * beside;
+        memcpy(rows + j % size * row, r->plain.base + j * row, (size_t)row);
         if (j != hole)
             r->cell[stored++] = (struct attn__cache_cell){j, (int32_t)(j / size),
                                                           (int32_t)(j % size), 0};
@@ -63,10 +69,9 @@ static void lay_out(struct rows *r, int32_t dtype, int64_t n, int64_t size, int6
     r->part = (struct attn__paged_part){.past = KEYS, .cell = r->cell, .stored = stored,
                                         .straight = draw(2) ? straight : 0, .page_size = size};
     r->table = (struct attn__paged){.part = &r->part, .parts = 1};
-    r->view = (struct attn__paged_view){.page = (const char *)r->page,
-                                        .page_step = sizeof r->page[0]};
+    r->view = (struct attn__paged_view){.page = r->page, .page_step = sizeof r->page[0]};
     r->paged = (struct attn__rows){.row = n, .col = 1, .dtype = dtype, .paged = &r->table,
-                                   .view = &r->view, .scale = 1};
+                                   .view = &r->view, .scale = 1, .at = head};
 }
 
 static void qk_of(const struct attn__kernels *kern, const struct attn__rows *k, int64_t j0,
@@ -122,7 +127,7 @@ int main(void)
     static const int64_t width[] = {20, 64, 128}, size[] = {8, 16, 64, 100};
     static struct rows r;
     struct attn__kernels kern;
-    char *memory = malloc(sizeof number + (size_t)100 * MOST * sizeof(float));
+    char *memory = malloc(sizeof number + (size_t)100 * MOST * sizeof(float) + SLACK);
     if (!memory)
         return 1;
     for (int32_t isa = 0; isa < 100; isa++) {

@@ -2,7 +2,8 @@
 /*
  * Memory of pages (state/cache_block.c): a cache that is large takes blocks of
  * several pages, pages change their kind and their memory comes back, rows stay
- * what they were, and without memory for a large block a page is enough.
+ * what they were, also in copies of pages, and without memory for a large block a
+ * page is enough.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -13,8 +14,10 @@
 #include "../unit/count_mem.h"
 #include "check_that.h"
 
-/* A page is 2 MB, of one of two groups, and a large block 8 pages. */
-enum { HEADS = 2, D = 256, PAGE = 1024, PAGES = 20, PAGE_BYTES = 2 * PAGE * D * 4 };
+/* A page is 2 MB, of one of two groups of two heads, and a large block 8 pages.
+ * Keys are turned in two channels. */
+enum { GROUPS = 2, HEADS = 4, D = 128, PAGE = 1024, PAGES = 20, TURNED = 2 };
+enum { PAGE_BYTES = 2 * 2 * PAGE * D * 4 };
 
 struct memory {
     struct count_mem count;
@@ -46,54 +49,57 @@ static void give(void *user, void *p, size_t bytes)
     count_mem_free(&m->count, p, bytes);
 }
 
-static float rows[HEADS * PAGE * D];
-
-static attn_tensor tensor(int64_t heads, int64_t n)
+static attn_tensor tensor(float *at, int64_t heads, int64_t n)
 {
     attn_tensor t;
     const int64_t shape[4] = {1, heads, n, D};
-    CHECK(attn_tensor_init(&t, rows, ATTN_DTYPE_F32, 4, shape) == ATTN_OK);
+    CHECK(attn_tensor_init(&t, at, ATTN_DTYPE_F32, 4, shape) == ATTN_OK);
     return t;
 }
 
+/* Of a key; its value has the negative one. */
 static float number_of(int64_t head, int64_t pos)
 {
-    return (float)(head * 100000 + pos);
+    return (float)(head * 100000 + pos + 1);
 }
 
 /* A page of tokens, whose numbers tell the head and the position. */
 static int32_t append(attn_cache *cache, int64_t seq, int64_t from)
 {
+    static float rows[2][HEADS * PAGE * D];
     const int64_t n = PAGE;
     attn_step *step = NULL;
-    attn_tensor t = tensor(HEADS, n);
-    for (int64_t i = 0; i < HEADS * n * D; i++)
-        rows[i] = number_of(i / (n * D), from + i / D % n);
+    attn_tensor k = tensor(rows[0], HEADS, n), v = tensor(rows[1], HEADS, n);
+    for (int64_t i = 0; i < HEADS * n * D; i++) {
+        rows[0][i] = number_of(i / (n * D), from + i / D % n);
+        rows[1][i] = -rows[0][i];
+    }
     int32_t status = attn_step_begin(cache, 1, &seq, &n, NULL, &step);
     if (status == ATTN_OK)
-        status = attn_step_write(step, 0, &t, &t);
+        status = attn_step_write(step, 0, &k, &v);
     if (status == ATTN_OK)
         status = attn_step_commit(step, NULL, NULL);
     attn_step_destroy(step);
     return status;
 }
 
-/* The first and last number of every row. Keys and values are alike. */
-static void check_rows(const attn_cache *cache, int64_t seq)
+/* Numbers at both ends of every row, turned ones aside, of tokens that have been
+ * shifted. */
+static void check_rows(const attn_cache *cache, int64_t seq, int64_t shift)
 {
     static int64_t pos[PAGES * PAGE];
-    static float all[PAGES * PAGE * D];
-    for (int64_t g = 0; g < HEADS; g++) {
+    static float all[2][PAGES * PAGE * D];
+    for (int64_t g = 0; g < GROUPS; g++) {
+        const int64_t heads = HEADS / GROUPS;
         size_t n = 0, wrong = 0;
-        CHECK(attn_cache_positions(cache, seq, 0, g, pos, PAGES * PAGE, &n) == ATTN_OK);
-        attn_tensor k = tensor(1, 1), v;
-        const int64_t shape[4] = {1, 1, (int64_t)n, D};
-        CHECK(attn_tensor_init(&k, all, ATTN_DTYPE_F32, 4, shape) == ATTN_OK);
-        v = k;
+        CHECK(attn_cache_positions(cache, seq, 0, g, pos, PAGES * PAGE / heads, &n) == ATTN_OK);
+        attn_tensor k = tensor(all[0], heads, (int64_t)n), v = tensor(all[1], heads, (int64_t)n);
         CHECK(attn_cache_read(cache, seq, 0, g, &k, &v) == ATTN_OK);
-        for (size_t i = 0; i < n; i++)
-            wrong += all[i * D] != number_of(g, pos[i]) ||
-                     all[i * D + D - 1] != number_of(g, pos[i]);
+        for (size_t i = 0; i < (size_t)heads * n; i++) {
+            float x = number_of(g * heads + (int64_t)(i / n), pos[i % n] - shift);
+            const float *key = all[0] + i * D, *value = all[1] + i * D;
+            wrong += key[TURNED] != x || key[D - 1] != x || value[0] != -x || value[D - 1] != -x;
+        }
         CHECK(wrong == 0);
     }
     CHECK(attn_cache_check(cache) == ATTN_OK);
@@ -107,8 +113,9 @@ static attn_cache *make(struct memory *m, int64_t pages)
     attn_cache *cache = NULL;
     char text[200];
     snprintf(text, sizeof text,
-             "cache h=%d d=%d cache_layers=1 cache_page=%d cache_pages=%d cache_group=[0,1]", HEADS,
-             D, PAGE, (int)pages);
+             "cache h=%d d=%d cache_layers=1 cache_page=%d cache_pages=%d cache_group=[0,0,1,1] "
+             "rope=half rope_dim=%d",
+             HEADS, D, PAGE, (int)pages, TURNED);
     CHECK(attn_ctx_create(&hook, &ctx) == ATTN_OK);
     CHECK(attn_desc_parse(ctx, text, &desc) == ATTN_OK);
     CHECK(attn_cache_create(ctx, desc, &cache) == ATTN_OK);
@@ -119,12 +126,14 @@ static attn_cache *make(struct memory *m, int64_t pages)
     return cache;
 }
 
-/* Page by page at first, then blocks of as many pages as fit, or are left. */
+/* Page by page at first, then blocks of as many pages as fit, or are left. A fork
+ * that is shifted gets copies of all of them. */
 static void check_growth(void)
 {
+    enum { SHIFT = 7 };
     struct memory m = {.refuse = SIZE_MAX};
-    attn_cache *cache = make(&m, PAGES);
-    int64_t seq = 0;
+    attn_cache *cache = make(&m, 2 * PAGES);
+    int64_t seq = 0, fork = 0;
     CHECK(attn_cache_seq_create(cache, &seq) == ATTN_OK);
     for (int64_t n = 0; n < 4; n++)
         CHECK(append(cache, seq, n * PAGE) == ATTN_OK);
@@ -133,7 +142,11 @@ static void check_growth(void)
     CHECK(m.large == 2 && m.most > 8 * (size_t)PAGE_BYTES);
     for (int64_t n = 5; n < 10; n++)
         CHECK(append(cache, seq, n * PAGE) == ATTN_OK);
-    check_rows(cache, seq);
+    check_rows(cache, seq, 0);
+    CHECK(attn_cache_fork(cache, seq, -1, 0, &fork) == ATTN_OK);
+    CHECK(attn_cache_shift(cache, fork, 0, SHIFT) == ATTN_OK);
+    check_rows(cache, seq, 0);
+    check_rows(cache, fork, SHIFT);
     attn_cache_destroy(cache);
     CHECK(m.count.blocks == 0 && m.count.bytes == 0 && m.large == 0);
 }
@@ -150,7 +163,7 @@ static void check_kinds(void)
     for (int64_t r = 0, next = 0; r < ROUNDS; r++) {
         for (int n = 0; n < 3; n++, next += PAGE)
             CHECK(append(cache, seq, next) == ATTN_OK);
-        check_rows(cache, seq);
+        check_rows(cache, seq, 0);
         /* blocks of pages that are not in use may be as large as those that are */
         CHECK(m.count.bytes < 2 * FEW * (int64_t)PAGE_BYTES);
         CHECK(attn_cache_prune(cache, seq, 0, r % 2, &(int64_t){next - 1}, 1) == ATTN_OK);
@@ -171,7 +184,7 @@ static void check_no_memory(void)
     CHECK(m.large == 0);
     m.refuse = PAGE_BYTES;
     CHECK(append(cache, seq, 6 * PAGE) == ATTN_ERR_NOMEM);
-    check_rows(cache, seq);
+    check_rows(cache, seq, 0);
     attn_cache_destroy(cache);
     CHECK(m.count.blocks == 0 && m.count.bytes == 0);
 }
