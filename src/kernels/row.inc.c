@@ -297,9 +297,11 @@ static void ATTN__NAME(row_qk)(const ATTN__T *restrict k, int64_t ldk, int64_t n
 }
 
 /* Keys taken before the next query rows: their part of V stays in L1. Fewer
- * where V comes from RAM, whose order counts for more than loads of sums. */
+ * where V comes from RAM, whose order counts for more than loads of sums, unless
+ * the rows are so many that they compute for longer than they wait. */
 #define ATTN__NEAR_BYTES 16384
 #define ATTN__FAR_BYTES 4096
+#define ATTN__MANY_ROWS 8
 
 /* rows x vecs vectors of outputs, or rows x n columns when n > 0 (vecs is 1). Row
  * j of V is at v + j * ldv, or with `each` at each[j] + v0; then as much is asked for
@@ -411,7 +413,8 @@ static void ATTN__NAME(pv_keys)(const ATTN__T *v, int64_t ldv, int64_t nk, int64
                                 const float *p, int64_t ldp, int64_t nr, float *o, int64_t ldo,
                                 bool waits, int64_t ahead)
 {
-    const int64_t bytes = waits || ahead ? ATTN__FAR_BYTES : ATTN__NEAR_BYTES;
+    const bool far = (waits || ahead) && nr < ATTN__MANY_ROWS;
+    const int64_t bytes = far ? ATTN__FAR_BYTES : ATTN__NEAR_BYTES;
     int64_t step = bytes / (dv * (int64_t)sizeof *v);
     step = step < 8 ? 8 : step;
     for (int64_t j = 0; j < nk; j += step)
@@ -453,6 +456,7 @@ static void ATTN__NAME(row_pv)(const ATTN__T *restrict v, int64_t ldv, int64_t n
 #undef ATTN__LEAST_APART
 #undef ATTN__NEAR_BYTES
 #undef ATTN__FAR_BYTES
+#undef ATTN__MANY_ROWS
 #undef ATTN__ROWS
 #undef ATTN__T
 #undef ATTN__NAME

@@ -100,6 +100,7 @@ ATTN__INLINE float v_hsum(vf a)
 }
 
 /* largest lane; no lane may be NaN */
+#ifndef VF_HAS_HMAX
 ATTN__INLINE float v_hmax(vf a)
 {
     float t[VF_LANES];
@@ -109,6 +110,7 @@ ATTN__INLINE float v_hmax(vf a)
             t[i] = t[i + half] > t[i] ? t[i + half] : t[i];
     return t[0];
 }
+#endif
 
 /* 0, 1, 2, ... */
 ATTN__INLINE vf v_iota(void)

@@ -7,6 +7,7 @@
 
 #define VF_LANES 8
 #define VF_REGS 16
+#define VF_HAS_HMAX
 
 typedef __m256 vf;
 typedef __m256 vm;
@@ -98,6 +99,14 @@ ATTN__INLINE void v_hsum4(float *s, vf a, vf b, vf c, vf d)
                              _mm256_shuffle_ps(ab, cd, 0xee));
     _mm_storeu_ps(s, _mm_add_ps(_mm256_castps256_ps128(t),
                                 _mm256_extractf128_ps(t, 1)));
+}
+
+ATTN__INLINE float v_hmax(vf a)
+{
+    __m128 h = _mm_max_ps(_mm256_castps256_ps128(a),
+                          _mm256_extractf128_ps(a, 1));
+    h = _mm_max_ps(h, _mm_movehl_ps(h, h));
+    return _mm_cvtss_f32(_mm_max_ss(h, _mm_shuffle_ps(h, h, 1)));
 }
 
 ATTN__INLINE void v_transpose(vf r[VF_LANES])

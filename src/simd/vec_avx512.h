@@ -8,6 +8,7 @@
 #define VF_LANES 16
 #define VF_REGS 32
 #define VF_HAS_PARTIAL_16
+#define VF_HAS_HMAX
 
 typedef __m512 vf;
 typedef __mmask16 vm;
@@ -97,6 +98,8 @@ ATTN__INLINE void v_hsum4(float *s, vf a, vf b, vf c, vf d)
     _mm_storeu_ps(s, _mm_add_ps(_mm256_castps256_ps128(h),
                                 _mm256_extractf128_ps(h, 1)));
 }
+
+ATTN__INLINE float v_hmax(vf a) { return _mm512_reduce_max_ps(a); }
 
 ATTN__INLINE void v_transpose(vf r[VF_LANES])
 {
