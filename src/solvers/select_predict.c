@@ -18,6 +18,7 @@
 struct made {
     char *down;    /* [basis][k]: P, across */
     char *up;      /* [basis][k]: |R| across, small numbers 0 */
+    double *wq, *wk; /* [width][d] */
     char *rows;    /* [b][k_heads][basis][d]: kd Wq */
     double *terms; /* [b][k_heads][basis]: kd . bq */
     char *desks;
@@ -28,7 +29,7 @@ struct desk {
     char *s;            /* [ATTN__POOLED_ROWS][basis]: products */
     char *sum;          /* [basis][d]: P^T K */
     float *piece;       /* [ATTN__POOLED_PIECE][d] */
-    double *kd;         /* [width]: a row of kd */
+    double *kd, *sum_q; /* [width], [d]: a row of kd, and of kd Wq */
     double *coef, *pick; /* [basis], [max(basis, k)] */
     double *line;       /* [k]: scores of a row */
     float *narrow;      /* [k]: the same before they are widened */
@@ -53,6 +54,7 @@ static void desk_take(struct attn__scratch *s, const struct attn__pooled_spec *s
     k->sum = attn__scratch_take(s, sums, size);
     k->piece = ATTN__TAKE(s, piece, float);
     k->kd = ATTN__TAKE(s, given ? 0 : spec->predict.width, double);
+    k->sum_q = ATTN__TAKE(s, d, double);
     k->coef = ATTN__TAKE(s, basis, double);
     k->pick = ATTN__TAKE(s, most, double);
     k->line = ATTN__TAKE(s, z->k, double);
@@ -68,13 +70,16 @@ static void made_take(struct attn__scratch *s, const struct attn__pooled_spec *s
     struct attn__scratch one = {.ok = true};
     struct desk k;
     int64_t basis = spec->predict.given ? 0 : spec->predict.basis;
-    int64_t side = 0, terms = 0, rows = 0;
+    int64_t side = 0, terms = 0, rows = 0, weights = 0;
     size_t size = attn__select_size(z->exact);
     s->ok = s->ok && attn__mul_i64(basis, z->k, &side) && attn__mul_i64(z->b, z->k_heads, &terms) &&
-            attn__mul_i64(terms, basis, &terms) && attn__mul_i64(terms, z->d, &rows);
+            attn__mul_i64(terms, basis, &terms) && attn__mul_i64(terms, z->d, &rows) &&
+            attn__mul_i64(spec->predict.given ? 0 : spec->predict.width, z->d, &weights);
     desk_take(&one, spec, z, &k);
     m->down = attn__scratch_take(s, side, size);
     m->up = attn__scratch_take(s, side, size);
+    m->wq = ATTN__TAKE(s, weights, double);
+    m->wk = ATTN__TAKE(s, weights, double);
     m->rows = attn__scratch_take(s, rows, size);
     m->terms = ATTN__TAKE(s, terms, double);
     m->desks = attn__select_desks(s, &one, threads);
@@ -119,6 +124,16 @@ static void store(bool exact, char *to, int64_t at, double value)
         ((double *)(void *)to)[at] = value;
     else
         ((float *)(void *)to)[at] = (float)value;
+}
+
+/* Each number is wanted for each row of the basis. */
+static void load_weights(const struct attn__select_tasks *x, const struct made *made)
+{
+    for (int64_t w = 0; w < x->m->spec->predict.width; w++)
+        for (int64_t e = 0; e < x->z->d; e++) {
+            made->wq[w * x->z->d + e] = given(x, ATTN__SLOT_PREDICT_WQ, w, e);
+            made->wk[w * x->z->d + e] = given(x, ATTN__SLOT_PREDICT_WK, w, e);
+        }
 }
 
 /* Both of its sides, across. */
@@ -174,17 +189,16 @@ static void make_rows_of_keys(const struct attn__select_tasks *x,
         for (int64_t w = 0; w < width; w++) {
             k.kd[w] = all * given(x, ATTN__SLOT_PREDICT_BK, w, 0);
             for (int64_t e = 0; e < d; e++)
-                k.kd[w] += attn__select_at(exact, k.sum, c * d + e) *
-                           given(x, ATTN__SLOT_PREDICT_WK, w, e);
+                k.kd[w] += attn__select_at(exact, k.sum, c * d + e) * made->wk[w * d + e];
             term += k.kd[w] * given(x, ATTN__SLOT_PREDICT_BQ, w, 0);
         }
         made->terms[head * basis + c] = term;
-        for (int64_t e = 0; e < d; e++) {
-            double sum = 0;
-            for (int64_t w = 0; w < width; w++)
-                sum += k.kd[w] * given(x, ATTN__SLOT_PREDICT_WQ, w, e);
-            store(exact, made->rows, (head * basis + c) * d + e, sum);
-        }
+        memset(k.sum_q, 0, (size_t)d * sizeof *k.sum_q);
+        for (int64_t w = 0; w < width; w++)
+            for (int64_t e = 0; e < d; e++)
+                k.sum_q[e] += k.kd[w] * made->wq[w * d + e];
+        for (int64_t e = 0; e < d; e++)
+            store(exact, made->rows, (head * basis + c) * d + e, k.sum_q[e]);
     }
 }
 
@@ -317,6 +331,7 @@ int32_t attn__predict_run(const struct attn__recipe_run *r, const struct attn__p
                                          .desks = made.desks, .desk_bytes = one.used};
     attn__select_begin(rows, per_row);
     if (!m->spec->predict.given) {
+        load_weights(&x, &made);
         make_basis(&x, r->call->t[ATTN__SLOT_K].shape[2], &made);
         attn__select_tasks_run(&x, z->k_heads, 1, 1, make_rows_of_keys);
     }
