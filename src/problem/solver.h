@@ -38,7 +38,7 @@ static inline double attn__stream_cost(const struct attn__problem *p, int64_t q,
     double width = (double)(p->d + p->dv) * attn__dtype_bytes(p->kv_dtype);
     double read = keys + (double)q < (double)k ? keys + (double)q : (double)k;
     double bytes = read * width * (double)p->n_groups, lines = keys * width / 64;
-    return bytes > 16 << 20 ? lines * ram : bytes > 1 << 20 ? lines * l3 : 0;
+    return bytes > 16 << 20 ? lines * ram : bytes > 700e3 ? lines * l3 : 0;
 }
 
 /* How a solver cuts a class of lengths; what the numbers mean is its own. */

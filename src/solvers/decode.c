@@ -79,8 +79,8 @@ static double cost(const struct attn__problem *p, const struct attn__machine *m,
                    (p->want & (ATTN_WANT_ROWMAX | ATTN_WANT_ARGMAX) ? 0.3 : 0);
     double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 0.35 * width / rate;
     convert += attn__qk_cost_k(p) * (double)p->d / rate;
-    return rows * (keys * (1.16 * products / rate + score) + 12.5 * width / rate + 200) +
-           passes * (keys * convert + attn__stream_cost(p, q, k, keys, 2.5, 4) + 1350);
+    return rows * (keys * (1.16 * products / rate + score) + 12.5 * width / rate + 130) +
+           passes * (keys * convert + attn__stream_cost(p, q, k, keys, 2.5, 4) + 1260);
 }
 
 static int64_t item_rows(const struct attn__problem *p)

@@ -50,8 +50,8 @@ static double group_cost(const struct attn__problem *p, const struct attn__machi
     double convert = element * wide / rate;
     convert += attn__qk_cost_k(p) * (double)p->d / rate;
     double lanes = tiles * (double)w / rate;
-    return lanes * (keys * (product * wide + score) + 7.3 * wide) + tiles * 130 + rows * 15 +
-           passes * (keys * convert + attn__stream_cost(p, q, k, keys, 4.5, 11) + 1000) + 1000;
+    return lanes * (keys * (product * wide + score) + 7.3 * wide) + tiles * 300 + rows * 15 +
+           passes * (keys * convert + attn__stream_cost(p, q, k, keys, 4.5, 11) + 800) + 300;
 }
 
 struct attn__tiles attn__flash_tiles(const struct attn__problem *p, const struct attn__machine *m,

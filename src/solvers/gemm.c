@@ -120,9 +120,9 @@ static double cost(const struct attn__problem *p, const struct attn__machine *m,
     double few = q < 8 && !small
                      ? 1.5 * keys * width / rate + attn__stream_cost(p, q, k, keys, 10, 10)
                      : 0;
-    double product = small ? 1.4 : q > 512 ? 1.1 : q >= 64 ? 1.25 : q >= 8 ? 1.6 : 1.05;
-    return (double)p->hout * ((double)q * (keys * (product * width + score) / rate + 380) +
-                              blocks * 128 + convert + few + 125);
+    double product = small ? 1.2 : q > 512 ? 1.1 : q >= 64 ? 1.25 : q >= 8 ? 1.6 : 1.05;
+    return (double)p->hout * ((double)q * (keys * (product * width + score) / rate + 330) +
+                              blocks * 128 + convert + few + 260);
 }
 
 static void carve(struct attn__scratch *s, const struct attn__problem *p,

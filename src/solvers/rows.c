@@ -88,12 +88,12 @@ static double cost(const struct attn__problem *p, const struct attn__machine *m,
     double keys = attn__vis_share(p, q, k) * (double)k + (p->n_pieces ? item / 2 : 0);
     keys = keys > (double)k || attn__score_row_all_pairs(p) ? (double)k : keys;
     double rows = (double)p->hout * (double)q, passes = ceil(rows / item);
-    double score = 30 + attn__score_cost(p) + attn__score_row_cost(p) +
+    double score = 34 + attn__score_cost(p) + attn__score_row_cost(p) +
                    (p->mask || p->segments ? 15 : 0);
     double convert = p->kv_dtype == ATTN_DTYPE_F32 ? 0 : 0.35 * width / rate;
     convert += attn__qk_cost_k(p) * (double)p->d / rate;
-    return rows * (keys * (1.15 * width + score) / rate + 12.5 * width / rate + 350) +
-           passes * (keys * convert + attn__stream_cost(p, q, k, keys, 5, 9) + 1000);
+    return rows * (keys * (1.15 * width + score) / rate + 12.5 * width / rate + 285) +
+           passes * (keys * convert + attn__stream_cost(p, q, k, keys, 5, 9) + 830);
 }
 
 static void carve(struct attn__scratch *s, const struct attn__problem *p,
