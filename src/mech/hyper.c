@@ -12,9 +12,10 @@
 #include "base/error.h"
 #include "mech/select_attend.h"
 #include "problem/sequences.h"
-#include "solvers/hyper_level.h"
+#include "solvers/hyper_lists.h"
 #include "solvers/map_gemm.h"
 #include "solvers/row_exact.h"
+#include "state/selection_object.h"
 
 /* Stages. */
 enum { EXACT, ESTIMATES, STAGES };
@@ -24,7 +25,7 @@ static int32_t set_sizes(const struct attn__problem *whole, struct attn__params 
 {
     struct attn__hyper_levels levels;
     int64_t b = whole->b, q = whole->q, k = whole->k;
-    attn__hyper_levels_of(whole, whole->q, whole->k, &levels);
+    attn__hyper_levels_of(&whole->pooled.hyper, whole->q, whole->k, &levels);
     if (levels.n > 0) {
         q = levels.at[0].queries;
         k = levels.at[0].keys;
@@ -122,7 +123,8 @@ static void begin(const struct attn__recipe_run *r, struct attn__hyper_levels *l
     const attn_tensor *t = r->call->t;
     struct attn__scratch s = {.base = r->ws, .ok = true};
     attn__hyper_take(&s, r->call->p, r->machine->threads, room);
-    attn__hyper_levels_of(r->call->p, t[ATTN__SLOT_Q].shape[2], t[ATTN__SLOT_K].shape[2], levels);
+    attn__hyper_levels_of(&r->call->p->pooled.hyper, t[ATTN__SLOT_Q].shape[2],
+                          t[ATTN__SLOT_K].shape[2], levels);
 }
 
 static int32_t select_all(const struct attn__recipe_run *r)
@@ -246,7 +248,7 @@ static void price(const struct attn__problem *p, int64_t q, int64_t k,
     const struct attn__hyper_spec *spec = &p->pooled.hyper;
     struct attn__hyper_levels levels;
     double row = (double)p->d * (double)p->hout, length = (double)k;
-    attn__hyper_levels_of(p, q, k, &levels);
+    attn__hyper_levels_of(&p->pooled.hyper, q, k, &levels);
     *price = (struct attn__select_price){.operations = 0};
     for (int64_t n = 0; n < levels.n; n++) {
         const struct attn__hyper_level *at = &levels.at[n];
@@ -263,6 +265,44 @@ static void price(const struct attn__problem *p, int64_t q, int64_t k,
     if (levels.n == 0 || levels.causal)
         price->pairs += (double)q * length * (double)p->hout;
 }
+
+/* select=only: the same rows and draws as lists of the caller's keys. */
+static bool lists_workspace(const struct attn__problem *p, const struct attn__machine *m,
+                            size_t *bytes)
+{
+    struct attn__scratch s = {.ok = true};
+    struct attn__hyper_room room;
+    struct attn__hyper_lists lists;
+    attn__hyper_take(&s, p, m->threads, &room);
+    attn__hyper_lists_take(&s, p, m->threads, &lists);
+    *bytes = s.used;
+    return s.ok;
+}
+
+static int32_t select_lists(const struct attn__recipe_run *r)
+{
+    struct attn_selection *out = attn__selection_out_of(r->call);
+    struct attn__scratch s = {.base = r->ws, .ok = true};
+    struct attn__hyper_levels levels;
+    struct attn__hyper_lists lists;
+    struct attn__hyper_room room;
+    begin(r, &levels, &room);
+    attn__hyper_take(&s, r->call->p, r->machine->threads, &room); /* what comes first */
+    attn__hyper_lists_take(&s, r->call->p, r->machine->threads, &lists);
+    int32_t status = levels.n > 0 ? attn__hyper_hash(r, &room) : ATTN_OK;
+    if (status == ATTN_OK)
+        status = attn__select_attend_begin(r, out);
+    if (status == ATTN_OK)
+        status = attn__hyper_lists_write(r, &levels, &room, &lists, &out->lists.rows);
+    if (status == ATTN_OK)
+        out->lists.end_key = attn__select_rows_end_key(&out->lists.rows);
+    else
+        attn__selection_empty(out);
+    return status;
+}
+
+static const struct attn__recipe selecting = {
+    .workspace = lists_workspace, .select = select_lists, .price = price};
 
 static const struct attn__recipe recipe = {
     .n_stages = STAGES,
@@ -303,7 +343,7 @@ static int32_t check_all(const struct attn__call *c)
     const struct attn__hyper_spec *spec = &c->p->pooled.hyper;
     int64_t q = c->t[ATTN__SLOT_Q].shape[2], k = c->t[ATTN__SLOT_K].shape[2];
     struct attn__hyper_levels levels;
-    attn__hyper_levels_of(c->p, q, k, &levels);
+    attn__hyper_levels_of(&c->p->pooled.hyper, q, k, &levels);
     if (spec->causal && q != k)
         return attn__error_set(ATTN_ERR_SHAPE,
                                "k has %" PRId64 " keys, expected the %" PRId64
@@ -319,7 +359,9 @@ static int32_t check_all(const struct attn__call *c)
 
 static int32_t check_call(const struct attn__call *c)
 {
-    int32_t status = ATTN_OK;
+    int32_t status = attn__select_attend_check_out(c);
+    if (status != ATTN_OK)
+        return status;
     if (!is_each(c))
         return check_all(c);
     for (int64_t b = 0; b < c->n_seq && status == ATTN_OK; b++) {
@@ -341,6 +383,9 @@ static int32_t check(const struct attn__params *v, const struct attn__problem *p
         return status;
     if (spec->given && seeded)
         return attn__select_unread(v, ATTN_PARAM_HYPER_SEED);
+    if (p->select.only && p->packed)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "packed is set with select=only, expected a batch");
     if (!spec->given && !seeded)
         return attn__select_need(v, ATTN_PARAM_HYPER_SEED);
     if (p->hk != p->hq || p->hv != p->hq)
@@ -374,13 +419,24 @@ static void settle(const struct attn__params *v, struct attn__problem *p)
     p->takes[ATTN__SLOT_PROJECTIONS] = ATTN__TAKES_MUST;
     if (spec->given)
         p->takes[ATTN__SLOT_SAMPLES] = ATTN__TAKES_MUST;
+    if (attn__params_i64_or(v, ATTN_PARAM_SELECT, 0) != ATTN_SELECT_ONLY)
+        return;
+    p->recipe = &selecting;
+    p->select.only = true;
+    p->pooled.form = ATTN__FORM_HYPER;
+    p->pooled.head_group = p->pooled.q_block = p->pooled.k_block = 1;
+    p->pooled.logits = true;
+    p->takes[ATTN__SLOT_V] = p->takes[ATTN__SLOT_OUT] = p->takes[ATTN__SLOT_LSE] = ATTN__TAKES_NOT;
+    p->takes[ATTN__SLOT_Q_LEN] = p->takes[ATTN__SLOT_K_LEN] = p->takes[ATTN__SLOT_K_START] =
+        ATTN__TAKES_NOT;
+    p->takes[ATTN__SLOT_SELECTION_OUT] = ATTN__TAKES_MUST;
 }
 
 int32_t attn__mech_hyper(const struct attn__params *params, const struct attn__mem *mem,
                          struct attn__problem *p)
 {
     static const int32_t also[] = {ATTN_PARAM_CAUSAL, ATTN_PARAM_SCALE, ATTN_PARAM_SOFTCAP,
-                                   ATTN_PARAM_PACKED};
+                                   ATTN_PARAM_PACKED, ATTN_PARAM_SELECT};
     int32_t status = attn__preset_only(params, also, sizeof also / sizeof also[0]);
     if (status == ATTN_OK)
         status = attn__mech_attend(params, params, mem, p);

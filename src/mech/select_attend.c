@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "mech/one_attend.h"
 #include "problem/mech_list.h"
+#include "solvers/hyper_lists.h"
 #include "solvers/select_codes.h"
 #include "solvers/select_flex.h"
 #include "solvers/select_landmark.h"
@@ -42,6 +43,7 @@ static const struct selector {
     [ATTN__FORM_TREE] = {attn__tree_per_row, attn__tree_room, attn__tree_run, false},
     [ATTN__FORM_CODES] = {attn__codes_per_row, attn__codes_room, attn__codes_run, false},
     [ATTN__FORM_REGIONS] = {attn__regions_per_row, attn__regions_room, attn__regions_run, true},
+    [ATTN__FORM_HYPER] = {attn__hyper_per_row, NULL, NULL, false}, /* its mechanism selects */
 };
 
 /* In the workspace. */
@@ -168,6 +170,31 @@ static int64_t batch_of(const struct attn__call *c)
     return attn__max_i64(c->n_seq, 1);
 }
 
+/* Lays out lists for this execute, whose arrays are at `memory`. */
+static int32_t lay_out(const struct attn__recipe_run *r, struct attn__select *lists, void *memory)
+{
+    const struct attn__problem *p = r->call->p;
+    size_t bytes = 0;
+    *lists = (struct attn__select){
+        .tag = ATTN__SELECT_TAG, .layout = ATTN_SELECTION_ROWS, .heads = p->hout};
+    /* never more than at planning, where it fitted */
+    int32_t status = attn__select_attend_rows(p, batch_of(r->call),
+                                              r->call->t[ATTN__SLOT_Q].shape[2], &lists->rows);
+    if (status == ATTN_OK)
+        attn__select_rows_place(&lists->rows, p->pooled.logits, p->pooled.logits, memory, &bytes);
+    return status;
+}
+
+int32_t attn__select_attend_begin(const struct attn__recipe_run *r, struct attn_selection *out)
+{
+    int64_t per_row = 0;
+    int32_t status = lay_out(r, &out->lists, out->memory);
+    per_row_of(r->call->p, &per_row);
+    if (status == ATTN_OK)
+        attn__select_begin(&out->lists.rows, per_row);
+    return status;
+}
+
 /* Selects into lists whose arrays are at `memory`. */
 static int32_t select_into(const struct attn__recipe_run *r, const struct arrays *a,
                            struct attn__select *lists, void *memory)
@@ -176,18 +203,10 @@ static int32_t select_into(const struct attn__recipe_run *r, const struct arrays
     const struct attn__pooled_size z = size_of(p);
     const struct attn__pooled m = pooled_of(r->call, &z);
     int64_t per_row = 0;
-    size_t bytes = 0;
-    *lists = (struct attn__select){
-        .tag = ATTN__SELECT_TAG, .layout = ATTN_SELECTION_ROWS, .heads = p->hout};
-    /* never more than at planning, where it fitted */
-    int32_t status = attn__select_attend_rows(p, batch_of(r->call),
-                                              r->call->t[ATTN__SLOT_Q].shape[2], &lists->rows);
-    if (status != ATTN_OK)
-        return status;
-    attn__select_rows_place(&lists->rows, p->pooled.logits, p->pooled.logits, memory, &bytes);
+    int32_t status = lay_out(r, lists, memory);
     per_row_of(p, &per_row);
-    if (r->call->n_seq == 0)
-        return ATTN_OK;
+    if (status != ATTN_OK || r->call->n_seq == 0)
+        return status;
     return selectors[p->pooled.form].run(r, &m, &z, &lists->rows, per_row, a->room);
 }
 

@@ -31,6 +31,11 @@ int32_t attn__select_attend_rows(const struct attn__problem *p, int64_t b, int64
 int32_t attn__select_attend_check(const struct attn__call *c);
 int32_t attn__select_attend_check_out(const struct attn__call *c);
 
+/* For mechanisms that write rows by themselves: SELECTION_OUT with the shape and room
+ * of this execute, to be written to (state/selection.h). */
+struct attn_selection;
+int32_t attn__select_attend_begin(const struct attn__recipe_run *r, struct attn_selection *out);
+
 /* What the recipe's functions do. */
 int32_t attn__select_attend_stage(const struct attn__params *user, const struct attn__mem *mem,
                                   const struct attn__setting *settings, size_t n,

@@ -57,7 +57,8 @@ enum attn__pooled_form {
     ATTN__FORM_PREDICT, /* tokens by predicted or given scores (select_predict.c) */
     ATTN__FORM_TREE,    /* blocks by halving groups of them (select_tree.c) */
     ATTN__FORM_CODES,   /* tokens by equal codes (select_codes.c) */
-    ATTN__FORM_REGIONS  /* regions of an image whose tokens come by lines (select_regions.c) */
+    ATTN__FORM_REGIONS, /* regions of an image whose tokens come by lines (select_regions.c) */
+    ATTN__FORM_HYPER    /* blocks of like hash codes and drawn keys (hyper_lists.c) */
 };
 
 /* What makes the choice of sections: the scores of a head and query, or the

@@ -37,10 +37,9 @@ static void causal_levels(const struct attn__hyper_spec *spec, struct attn__hype
     }
 }
 
-void attn__hyper_levels_of(const struct attn__problem *p, int64_t queries, int64_t keys,
+void attn__hyper_levels_of(const struct attn__hyper_spec *spec, int64_t queries, int64_t keys,
                            struct attn__hyper_levels *levels)
 {
-    const struct attn__hyper_spec *spec = &p->pooled.hyper;
     *levels = (struct attn__hyper_levels){.causal = spec->causal, .queries = queries, .keys = keys};
     if (spec->causal)
         causal_levels(spec, levels);
@@ -59,9 +58,8 @@ int32_t attn__hyper_leaf(const struct attn__hyper_levels *levels, int64_t i)
     return (int32_t)segment;
 }
 
-/* Rows of a segment of level n that there are, from place *start on. */
-static int64_t segment_of(const struct attn__hyper_levels *levels, int64_t n, int64_t segment,
-                          int64_t *start)
+int64_t attn__hyper_segment(const struct attn__hyper_levels *levels, int64_t n, int64_t segment,
+                            int64_t *start)
 {
     int64_t rows = levels->queries;
     *start = 0;
@@ -86,7 +84,7 @@ static bool largest(const struct attn__problem *p, int64_t *queries, int64_t *ke
     struct attn__hyper_levels levels;
     int64_t heads = 0;
     *queries = *keys = *estimates = *lists = 0;
-    attn__hyper_levels_of(p, p->q, p->k, &levels);
+    attn__hyper_levels_of(&p->pooled.hyper, p->q, p->k, &levels);
     if (!attn__mul_i64(p->b, p->hq, &heads))
         return false;
     for (int64_t n = 0; n < levels.n; n++) {
@@ -224,26 +222,11 @@ int32_t attn__hyper_hash(const struct attn__recipe_run *r, const struct attn__hy
 
 /* ---- a level ---- */
 
-struct job {
-    const struct attn__recipe_run *r;
-    const struct attn__hyper_levels *levels;
-    int64_t n; /* the level */
-    const struct attn__hyper_room *room;
-};
-
-/* An estimate: batch entry b, segment g, head h. */
-struct estimate {
-    int64_t b, g, h;
-    int64_t q0, k0;     /* places of the first query and the first key */
-    int64_t nq, nk;     /* rows that there are */
-    int64_t at_q, at_k; /* its first rows in the arrays of the level */
-};
-
-static struct estimate estimate_of(const struct job *j, int64_t index)
+static struct attn__hyper_estimate estimate_of(const struct attn__hyper_job *j, int64_t index)
 {
     const struct attn__hyper_level *e = &j->levels->at[j->n];
     int64_t heads = j->r->call->p->hq, rows;
-    struct estimate x = {.b = index / heads / e->segments,
+    struct attn__hyper_estimate x = {.b = index / heads / e->segments,
                          .g = index / heads % e->segments,
                          .h = index % heads,
                          .nq = e->queries,
@@ -252,7 +235,7 @@ static struct estimate estimate_of(const struct job *j, int64_t index)
                          .at_k = index * e->keys};
     if (!j->levels->causal)
         return x;
-    rows = segment_of(j->levels, j->n, x.g, &x.k0);
+    rows = attn__hyper_segment(j->levels, j->n, x.g, &x.k0);
     x.nk = attn__min_i64(rows, e->keys);
     x.nq = rows - x.nk;
     x.q0 = x.k0 + x.nk;
@@ -269,7 +252,8 @@ static uint64_t mix(uint64_t x)
 
 /* The places that are drawn for an estimate, rising; behind them is room for as
  * many. Numbers hang on seed, head, level and segment, not on the batch entry. */
-static void draw(const struct job *j, const struct estimate *x, int32_t *ids)
+static void draw(const struct attn__hyper_job *j, const struct attn__hyper_estimate *x,
+                 int32_t *ids)
 {
     const struct attn__call *c = j->r->call;
     const struct attn__hyper_spec *spec = &c->p->pooled.hyper;
@@ -291,7 +275,7 @@ static void draw(const struct job *j, const struct estimate *x, int32_t *ids)
 }
 
 /* The lists of an estimate. */
-static void write_lists(const struct job *j, int64_t index, const int32_t *ids)
+static void write_lists(const struct attn__hyper_job *j, int64_t index, const int32_t *ids)
 {
     const struct attn__hyper_level *e = &j->levels->at[j->n];
     const struct attn__hyper_spec *spec = &j->r->call->p->pooled.hyper;
@@ -319,21 +303,15 @@ static void write_lists(const struct job *j, int64_t index, const int32_t *ids)
     }
 }
 
-static void prepare(void *arg, int64_t index)
+struct attn__hyper_estimate attn__hyper_order(const struct attn__hyper_job *j, int64_t index)
 {
-    const struct job *j = arg;
-    const struct attn__call *c = j->r->call;
     const struct attn__hyper_level *e = &j->levels->at[j->n];
     const struct attn__hyper_room *room = j->room;
-    const struct attn__problem *p = c->p;
-    struct estimate x = estimate_of(j, index);
-    struct attn__seq s = attn__call_seq(c, x.b);
-    struct attn__rows q = attn__call_q(c, &s, x.h), k = attn__call_k(c, &s, x.h);
-    struct attn__rows v = attn__call_v(c, &s, x.h);
+    const struct attn__problem *p = j->r->call->p;
+    struct attn__hyper_estimate x = estimate_of(j, index);
+    struct attn__seq s = attn__call_seq(j->r->call, x.b);
     int64_t head = x.b * p->hq + x.h, bits = e->exact ? 0 : p->pooled.hyper.bits;
     int32_t *order_q = room->order_q + x.at_q, *order_k = room->order_k + x.at_k;
-    int32_t *ids = room->draw + 2 * index * p->pooled.hyper.samples;
-    size_t size = attn__dtype_size(p->dtype), kv_size = attn__dtype_size(p->kv_dtype);
     for (int64_t i = 0; i < e->queries; i++)
         order_q[i] = (int32_t)i;
     for (int64_t i = 0; i < e->keys; i++)
@@ -342,14 +320,31 @@ static void prepare(void *arg, int64_t index)
                      room->spare_q + x.at_q);
     attn__order_sort(room->code_k + head * s.nk + x.k0, x.nk, bits, order_k, e->keys,
                      room->spare_k + x.at_k);
+    x.ids = room->draw + 2 * index * p->pooled.hyper.samples;
+    draw(j, &x, x.ids);
+    return x;
+}
+
+static void prepare(void *arg, int64_t index)
+{
+    const struct attn__hyper_job *j = arg;
+    const struct attn__call *c = j->r->call;
+    const struct attn__hyper_level *e = &j->levels->at[j->n];
+    const struct attn__hyper_room *room = j->room;
+    const struct attn__problem *p = c->p;
+    const struct attn__hyper_estimate x = attn__hyper_order(j, index);
+    struct attn__seq s = attn__call_seq(c, x.b);
+    struct attn__rows q = attn__call_q(c, &s, x.h), k = attn__call_k(c, &s, x.h);
+    struct attn__rows v = attn__call_v(c, &s, x.h);
+    const int32_t *order_q = room->order_q + x.at_q, *order_k = room->order_k + x.at_k;
+    size_t size = attn__dtype_size(p->dtype), kv_size = attn__dtype_size(p->kv_dtype);
     attn__order_rows(&q, x.q0, x.nq, order_q, e->queries, p->d,
                      (char *)room->q + (size_t)(x.at_q * p->d) * size);
     attn__order_rows(&k, x.k0, x.nk, order_k, e->keys, p->d,
                      (char *)room->k + (size_t)(x.at_k * p->d) * kv_size);
     attn__order_rows(&v, x.k0, x.nk, order_k, e->keys, p->dv,
                      (char *)room->v + (size_t)(x.at_k * p->dv) * kv_size);
-    draw(j, &x, ids);
-    write_lists(j, index, ids);
+    write_lists(j, index, x.ids);
 }
 
 static void give(struct attn__call *c, enum attn__slot slot, void *data, int32_t dtype,
@@ -365,7 +360,7 @@ void attn__hyper_prepare(const struct attn__recipe_run *r, const struct attn__hy
     const struct attn__problem *p = r->call->p;
     const struct attn__hyper_level *e = &levels->at[n];
     struct attn__select_rows *rows = &room->lists->rows;
-    struct job j = {.r = r, .levels = levels, .n = n, .room = room};
+    struct attn__hyper_job j = {.r = r, .levels = levels, .n = n, .room = room};
     size_t bytes;
     c->n_seq = r->call->n_seq * e->segments;
     *room->lists = (struct attn__select){
@@ -406,11 +401,11 @@ static void merge_row(const float *part, float part_lse, int64_t dv, float *sum,
 
 static void merge(void *arg, int64_t index)
 {
-    const struct job *j = arg;
+    const struct attn__hyper_job *j = arg;
     const struct attn__problem *p = j->r->call->p;
     const struct attn__hyper_level *e = &j->levels->at[j->n];
     const struct attn__hyper_room *room = j->room;
-    struct estimate x = estimate_of(j, index);
+    struct attn__hyper_estimate x = estimate_of(j, index);
     int64_t head = (x.b * p->hq + x.h) * j->levels->queries;
     for (int64_t n = 0; n < e->queries; n++) {
         int64_t from = x.at_q + n, i = room->order_q[from];
@@ -424,7 +419,7 @@ static void merge(void *arg, int64_t index)
 void attn__hyper_merge(const struct attn__recipe_run *r, const struct attn__hyper_levels *levels,
                        int64_t n, const struct attn__hyper_room *room)
 {
-    struct job j = {.r = r, .levels = levels, .n = n, .room = room};
+    struct attn__hyper_job j = {.r = r, .levels = levels, .n = n, .room = room};
     int64_t estimates = r->call->n_seq * levels->at[n].segments * r->call->p->hq;
     attn__threads_run(r->threads, estimates, merge, &j);
 }

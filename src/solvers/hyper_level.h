@@ -28,11 +28,16 @@ struct attn__hyper_levels {
 };
 
 /* The levels of a sequence; none where it is short enough for an exact result. */
-void attn__hyper_levels_of(const struct attn__problem *p, int64_t queries, int64_t keys,
+void attn__hyper_levels_of(const struct attn__hyper_spec *spec, int64_t queries, int64_t keys,
                            struct attn__hyper_levels *levels);
 
 /* Where causal attention is exact: the segment of place i behind all levels. */
 int32_t attn__hyper_leaf(const struct attn__hyper_levels *levels, int64_t i);
+
+/* Rows of a segment of level n (levels->n: where it is exact) that there are, from
+ * place *start on. */
+int64_t attn__hyper_segment(const struct attn__hyper_levels *levels, int64_t n, int64_t segment,
+                            int64_t *start);
 
 /* In the workspace, at the largest sizes. */
 struct attn__hyper_room {
@@ -63,5 +68,25 @@ void attn__hyper_prepare(const struct attn__recipe_run *r, const struct attn__hy
 /* What came of it is merged into `sum` by its lse. */
 void attn__hyper_merge(const struct attn__recipe_run *r, const struct attn__hyper_levels *levels,
                        int64_t n, const struct attn__hyper_room *room);
+
+/* A level at work. */
+struct attn__hyper_job {
+    const struct attn__recipe_run *r;
+    const struct attn__hyper_levels *levels;
+    int64_t n; /* the level */
+    const struct attn__hyper_room *room;
+};
+
+/* An estimate: batch entry b, segment g, head h. */
+struct attn__hyper_estimate {
+    int64_t b, g, h;
+    int64_t q0, k0;     /* places of the first query and the first key */
+    int64_t nq, nk;     /* rows that there are */
+    int64_t at_q, at_k; /* its first rows in the arrays of the level */
+    int32_t *ids;       /* [samples], rising: places of the sorted keys */
+};
+
+/* Puts the rows of estimate `index` of a level in order, and draws its samples. */
+struct attn__hyper_estimate attn__hyper_order(const struct attn__hyper_job *j, int64_t index);
 
 #endif /* ATTN_SOLVERS_HYPER_LEVEL_H */

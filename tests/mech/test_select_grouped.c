@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Properties and bad input of hyper and routing (src/mech/hyper.c, routing.c;
- * src/solvers/hyper_level.c, map_clusters.c, map_order.c), which group queries as
+ * src/solvers/hyper_level.c, hyper_lists.c, map_clusters.c, map_order.c), which group queries as
  * well as keys and whose numbers are those of golden files.
  */
 #include <math.h>
@@ -141,6 +141,17 @@ START_TEST(order_of_centroids)
 }
 END_TEST
 
+static const char *const all[] = {
+    HYPER "hyper_seed=1 hyper_samples=9",
+    HYPER "hyper_seed=1 hyper_samples=9 causal",
+    HYPER "hyper_given hyper_samples=11",
+    ROUTING "causal",
+    ROUTING "routing_shared=0",
+    ROUTING "causal routing_strided",
+};
+
+enum { ALL = sizeof all / sizeof all[0] };
+
 /* Groups that are written make attention inside of groups what the mechanism is. */
 START_TEST(groups_of_clusters)
 {
@@ -185,6 +196,45 @@ START_TEST(groups_of_clusters)
 }
 END_TEST
 
+/* Lists that are written make attention along them what the mechanism is. */
+START_TEST(lists_of_estimates)
+{
+    attn_ctx *ctx = dense_ctx(3);
+    for (size_t n = 0; n < ALL; n++) {
+        char text[512];
+        struct dense x, y;
+        attn_selection *sel;
+        attn_arg args[6];
+        size_t taken = 0;
+        if (!strstr(all[n], "hyper"))
+            continue;
+        snprintf(text, sizeof text, "%s select=only", all[n]);
+        make(&x, all[n]);
+        dense_make(&y, B, H, H, N, N, D, D);
+        attn_plan *plan = dense_plan(ctx, text, NULL);
+        ck_assert_int_eq(attn_selection_create(ctx, plan, &sel), ATTN_OK);
+        for (size_t i = 0; i < x.n; i++)
+            if (x.arg[i].role != ATTN_ROLE_V && !attn_role_is_output(x.arg[i].role))
+                args[taken++] = x.arg[i];
+        args[taken++] = (attn_arg){ATTN_ROLE_SELECTION_OUT, 0, sel};
+        ck_assert_msg(attn_plan_execute(plan, args, taken, NULL, 0) == ATTN_OK, "%s",
+                      dense_error());
+        ck_assert(dense_run(ctx, all[n], NULL, &x));
+        y.arg[y.n++] = (attn_arg){ATTN_ROLE_SELECTION, 0, sel};
+        ck_assert(dense_run(ctx, strstr(all[n], "causal") ? "lists " SELF "lists_logits causal"
+                                                          : "lists " SELF "lists_logits",
+                            NULL, &y));
+        same(&x, &y, 3e-6, all[n]);
+        y.n--;
+        attn_selection_destroy(sel);
+        attn_plan_destroy(plan);
+        dense_free(&x);
+        dense_free(&y);
+    }
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
 /* Without memory of its own a centroid becomes the mean of the rows that are
  * nearest to it, and its state their sum and number. */
 START_TEST(update_without_memory)
@@ -213,17 +263,6 @@ START_TEST(update_without_memory)
     attn_ctx_destroy(ctx);
 }
 END_TEST
-
-static const char *const all[] = {
-    HYPER "hyper_seed=1 hyper_samples=9",
-    HYPER "hyper_seed=1 hyper_samples=9 causal",
-    HYPER "hyper_given hyper_samples=11",
-    ROUTING "causal",
-    ROUTING "routing_shared=0",
-    ROUTING "causal routing_strided",
-};
-
-enum { ALL = sizeof all / sizeof all[0] };
 
 /* The same bits for any number of threads, and for a batch entry by itself. */
 START_TEST(threads_and_batches)
@@ -409,5 +448,6 @@ START_TEST(refused_at_execute)
 }
 END_TEST
 
-UNIT_MAIN("select_grouped", groups_of_clusters, equals, order_of_centroids, update_without_memory,
-          threads_and_batches, lengths, not_a_number, nothing_there, refused, refused_at_execute)
+UNIT_MAIN("select_grouped", groups_of_clusters, lists_of_estimates, equals, order_of_centroids,
+          update_without_memory, threads_and_batches, lengths, not_a_number, nothing_there, refused,
+          refused_at_execute)

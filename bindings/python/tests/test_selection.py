@@ -167,3 +167,25 @@ def test_groups_refused(ctx):
     with pytest.raises(attn.ArgumentError, match="combine"):
         attn.Selection.from_groups([], [0], [0], [], [], heads=1, queries=2, keys=1,
                                    combine="none", context=ctx)
+
+
+def test_select_groups(ctx, rng):
+    """Clusters, which plans write as groups, and chunk keys, which they tell."""
+    q, k, v, given = (rng.standard_normal((1, 2, 48, 8)).astype(np.float32) for _ in range(4))
+    sizes = " b=1 h=2 n=48 d=8"
+    problem = "routing causal routing_clusters=3 routing_window=16"
+    centroids = rng.standard_normal((2, 3, 8)).astype(np.float32)
+    picked = ctx.select(problem, q=q, k=k, centroids=centroids)
+    assert picked.groups == 6 and (picked.get("q_idx") == picked.get("k_idx")).all()
+    whole = ctx.plan(problem + sizes).run(q=q, k=k, v=v, centroids=centroids)
+    along = ctx.plan("lists lists_layout=groups qk_norm=layer scale=1 causal" + sizes)
+    np.testing.assert_allclose(along.run(q=q, k=k, v=v, selection=picked).out, whole.out,
+                               rtol=1e-5, atol=1e-6)
+    problem = "longheads longheads_chunk=8 longheads_chunks=4"
+    keys = np.zeros((1, 2, 6, 8), np.float32)
+    made = ctx.plan(problem + " longheads_made" + sizes).run(q=q, k=k, v=v, select_q=given,
+                                                             chunk_keys=keys)
+    again = ctx.plan(problem + sizes).run(q=q, k=k, v=v, select_q=given, select_k=keys)
+    picked = ctx.select(problem + " longheads_made", q=q, k=k, v=v, select_q=given)
+    lists = ctx.plan("lists causal" + sizes).run(q=q, k=k, v=v, selection=picked)
+    assert (made.out == again.out).all() and (made.out == lists.out).all()
