@@ -66,7 +66,6 @@ void attn__hyper_lists_take(struct attn__scratch *s, const struct attn__problem 
 struct job {
     struct attn__hyper_job level;
     const struct attn__hyper_lists *lists;
-    struct attn__select_rows *rows;
     int64_t tasks, workers;
 };
 
@@ -149,8 +148,7 @@ int32_t attn__hyper_lists_write(const struct attn__recipe_run *r,
                                 const struct attn__hyper_lists *lists,
                                 struct attn__select_rows *rows)
 {
-    struct job j = {.level = {.r = r, .levels = levels, .room = room}, .lists = lists,
-                    .rows = rows};
+    struct job j = {.level = {.r = r, .levels = levels, .room = room}, .lists = lists};
     for (int64_t row = 0; row < rows->rows; row++)
         lists->writer[row] = attn__select_row_begin(rows, row);
     for (j.level.n = 0; j.level.n < levels->n; j.level.n++) {
