@@ -243,11 +243,11 @@ static int32_t check_made_call(const struct attn__call *c)
     return attn__select_attend_check(c);
 }
 
-/* The options that say of Q, K and V what does not hold inside of chunks. */
+/* Chunks know no head maps, and their results are queries, as wide as keys. */
 static int32_t check_made(const struct attn__params *v, const struct attn__problem *p)
 {
     static const int32_t no[] = {ATTN_PARAM_Q_HEAD, ATTN_PARAM_K_HEAD, ATTN_PARAM_V_HEAD,
-                                 ATTN_PARAM_KV_HEAD, ATTN_PARAM_VIEW};
+                                 ATTN_PARAM_KV_HEAD};
     for (size_t n = 0; n < sizeof no / sizeof no[0]; n++) {
         bool set = false;
         int32_t status = attn__params_is_set(v, no[n], &set);
