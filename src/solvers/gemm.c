@@ -117,9 +117,9 @@ static double cost(const struct attn__problem *p, const struct attn__machine *m,
      * for small products where there are 512 bits: OpenBLAS has kernels for them
      * that pack nothing. */
     bool small = m->kern->lanes >= 16 && q > 1 && block * keys <= 1200;
-    double few = q < 8 && !small
-                     ? 1.5 * keys * width / rate + attn__stream_cost(p, q, k, keys, 10, 10)
-                     : 0;
+    double few = small   ? attn__stream_cost(p, q, k, keys, 2, 10)
+                 : q < 8 ? 1.5 * keys * width / rate + attn__stream_cost(p, q, k, keys, 10, 10)
+                         : 0;
     double product = small ? 1.2 : q > 512 ? 1.1 : q >= 64 ? 1.25 : q >= 8 ? 1.6 : 1.05;
     return (double)p->hout * ((double)q * (keys * (product * width + score) / rate + 330) +
                               blocks * 128 + convert + few + 260);
