@@ -31,7 +31,7 @@
 
 /*
  * Types that rows of caches are stored in and no tensor has: X(suffix,
- * numbers of a block, bytes of a block, name). Keys of kivi have as many bytes
+ * numbers of a block, bytes of a block, name). Rows in slabs have as many bytes
  * on average, see below.
  */
 #define ATTN__STORED_LIST(X)                                                  \
@@ -43,68 +43,105 @@
     X(KIVI2, 32, 12, "kivi2")
 
 /*
- * Keys of kivi are stored 32 rows at a time, which no address of a row can
- * tell. Row n of a block that begins at p, a multiple of 64, has the address
- * p + n, and these types, which no caller sees.
+ * Rows that are stored 32 at a time, in slabs, which no address of a row can
+ * tell: a slab begins at a multiple of 64, and row n of it has the address of
+ * the slab + n and one of these types, which no caller sees. A slab has as many
+ * bytes as 32 rows by themselves; those of 32 channels follow each other:
+ *
+ *     kivi keys  half steps [32], half minima [32], codes of each of 32 rows
+ *     keys       half factors [32 rows], codes [8][32 rows][4 channels]
+ *     values     half factors [32 rows], codes [8][32 channels][4 rows]
+ *
+ * Codes of q8_0 have 128 more than its numbers. Those of q4_0 are of [4], low
+ * halves being [2n], high halves [2n + 1] of the 8.
  */
 enum {
     ATTN__DTYPE_KIVI4_KEYS = 0x10000,
     ATTN__DTYPE_KIVI2_KEYS,
-    ATTN__KIVI_ROWS = 32 /* of a block */
+    ATTN__DTYPE_Q8_0_KEYS,
+    ATTN__DTYPE_Q8_0_VALUES,
+    ATTN__DTYPE_Q4_0_KEYS,
+    ATTN__DTYPE_Q4_0_VALUES,
+    ATTN__SLAB_ROWS = 32
 };
+
+static inline bool attn__dtype_slabs(int32_t dtype)
+{
+    return dtype >= ATTN__DTYPE_KIVI4_KEYS && dtype <= ATTN__DTYPE_Q4_0_VALUES;
+}
 
 static inline bool attn__dtype_kivi_keys(int32_t dtype)
 {
     return dtype == ATTN__DTYPE_KIVI4_KEYS || dtype == ATTN__DTYPE_KIVI2_KEYS;
 }
 
+/* What a caller calls it. */
+static inline int32_t attn__dtype_public(int32_t dtype)
+{
+    switch (dtype) {
+    case ATTN__DTYPE_KIVI4_KEYS:
+        return ATTN_DTYPE_KIVI4;
+    case ATTN__DTYPE_KIVI2_KEYS:
+        return ATTN_DTYPE_KIVI2;
+    case ATTN__DTYPE_Q8_0_KEYS:
+    case ATTN__DTYPE_Q8_0_VALUES:
+        return ATTN_DTYPE_Q8_0;
+    case ATTN__DTYPE_Q4_0_KEYS:
+    case ATTN__DTYPE_Q4_0_VALUES:
+        return ATTN_DTYPE_Q4_0;
+    default:
+        return dtype;
+    }
+}
+
 /* Bits of a number of kivi; 0 for other types. */
 static inline int32_t attn__dtype_kivi(int32_t dtype)
 {
-    return dtype == ATTN_DTYPE_KIVI4 || dtype == ATTN__DTYPE_KIVI4_KEYS ? 4
-         : dtype == ATTN_DTYPE_KIVI2 || dtype == ATTN__DTYPE_KIVI2_KEYS ? 2
-                                                                        : 0;
+    dtype = attn__dtype_public(dtype);
+    return dtype == ATTN_DTYPE_KIVI4 ? 4 : dtype == ATTN_DTYPE_KIVI2 ? 2 : 0;
 }
 
-/* The type that keys have which a cache stores as `dtype`. */
-static inline int32_t attn__dtype_keys(int32_t dtype)
+/* How a cache whose pages are whole slabs stores keys, or values, of a type. */
+static inline int32_t attn__dtype_in_slabs(int32_t dtype, bool values)
 {
-    return dtype == ATTN_DTYPE_KIVI4   ? ATTN__DTYPE_KIVI4_KEYS
-           : dtype == ATTN_DTYPE_KIVI2 ? ATTN__DTYPE_KIVI2_KEYS
-                                       : dtype;
+    switch (dtype) {
+    case ATTN_DTYPE_KIVI4:
+        return values ? dtype : ATTN__DTYPE_KIVI4_KEYS;
+    case ATTN_DTYPE_KIVI2:
+        return values ? dtype : ATTN__DTYPE_KIVI2_KEYS;
+    case ATTN_DTYPE_Q8_0:
+        return values ? ATTN__DTYPE_Q8_0_VALUES : ATTN__DTYPE_Q8_0_KEYS;
+    case ATTN_DTYPE_Q4_0:
+        return values ? ATTN__DTYPE_Q4_0_VALUES : ATTN__DTYPE_Q4_0_KEYS;
+    default:
+        return dtype;
+    }
 }
 
-/* A block of keys and which of its rows, from the address of the row; 32
- * channels of a block have so many bytes. */
-static inline int64_t attn__kivi_row(const void *at)
+/* A slab and which of its rows, from the address of the row. */
+static inline int64_t attn__slab_row(const void *at)
 {
     return (int64_t)((uintptr_t)at % 64);
 }
 
-static inline unsigned char *attn__kivi_block(const void *at)
+static inline unsigned char *attn__slab(const void *at)
 {
-    return (unsigned char *)(uintptr_t)at - attn__kivi_row(at);
+    return (unsigned char *)(uintptr_t)at - attn__slab_row(at);
 }
 
-static inline int64_t attn__kivi_bytes(int32_t bits)
+/* From the first row of a page, each of `row` bytes, to the one in a slot. */
+static inline int64_t attn__dtype_row_at(int32_t dtype, int64_t row, int64_t slot)
 {
-    return 128 + ATTN__KIVI_ROWS * 4 * bits;
-}
-
-/* From the first key of a page to the one in a slot, keys being of `row` bytes
- * each; the address of a block's row for kivi. */
-static inline int64_t attn__dtype_key_at(int32_t dtype, int64_t row,
-                                         int64_t slot)
-{
-    int64_t n = attn__dtype_kivi(dtype) ? slot % ATTN__KIVI_ROWS : 0;
+    int64_t n = attn__dtype_slabs(dtype) ? slot % ATTN__SLAB_ROWS : 0;
     return (slot - n) * row + n;
 }
 
-/* Numbers and bytes of a block of a stored type; false for all others. */
+/* Numbers and bytes of a block of a stored type, which 32 rows in slabs have 32
+ * times; false for all others. */
 static inline bool attn__dtype_block(int32_t dtype, int64_t *numbers,
                                      int64_t *bytes)
 {
-    switch (dtype) {
+    switch (attn__dtype_public(dtype)) {
 #define ATTN__X(id, count, size, name)                                        \
     case ATTN_DTYPE_##id:                                                     \
         *numbers = (count);                                                   \
@@ -122,6 +159,14 @@ static inline bool attn__dtype_stored(int32_t dtype)
 {
     int64_t numbers, bytes;
     return attn__dtype_block(dtype, &numbers, &bytes);
+}
+
+/* 32 channels of a slab. */
+static inline int64_t attn__slab_bytes(int32_t dtype)
+{
+    int64_t numbers, bytes;
+    (void)attn__dtype_block(dtype, &numbers, &bytes);
+    return ATTN__SLAB_ROWS * bytes;
 }
 
 static inline bool attn__dtype_fp8(int32_t dtype)
@@ -173,6 +218,13 @@ static inline size_t attn__dtype_row(int32_t dtype, int64_t n)
     if (n <= 0 || n % numbers != 0 || n / numbers > INT64_MAX / bytes)
         return 0;
     return (size_t)(n / numbers * bytes);
+}
+
+/* From a row of a stored type to its channel n, a multiple of 32. */
+static inline int64_t attn__dtype_channel_at(int32_t dtype, int64_t n)
+{
+    return attn__dtype_slabs(dtype) ? n / 32 * attn__slab_bytes(dtype)
+                                    : (int64_t)attn__dtype_row(dtype, n);
 }
 
 /* Bytes from one element to the next where strides are counted in elements;
@@ -298,10 +350,9 @@ static inline double attn__load_kivi(const unsigned char *row, int64_t index,
     int64_t bytes = 4 * bits, at = index % 32;
     const unsigned char *step, *low, *codes;
     if (attn__dtype_kivi_keys(dtype)) {
-        step = attn__kivi_block(row) + index / 32 * attn__kivi_bytes(bits) +
-               2 * at;
+        step = attn__slab(row) + attn__dtype_channel_at(dtype, index) + 2 * at;
         low = step + 64;
-        codes = step - 2 * at + 128 + attn__kivi_row(row) * bytes;
+        codes = step - 2 * at + 128 + attn__slab_row(row) * bytes;
     } else {
         step = row + index / 32 * (4 + bytes);
         low = step + 2;
@@ -311,6 +362,29 @@ static inline double attn__load_kivi(const unsigned char *row, int64_t index,
     return code * attn__load_half(step) + attn__load_half(low);
 }
 
+/* The code of channel c < 32 of row n of a slab of q8_0 or q4_0: its byte, and of
+ * how many bits it is not the lowest one. */
+static inline int64_t attn__slab_code(int32_t dtype, int64_t n, int64_t c,
+                                      int32_t *low)
+{
+    bool values = dtype == ATTN__DTYPE_Q8_0_VALUES || dtype == ATTN__DTYPE_Q4_0_VALUES;
+    int64_t lane = values ? c : n, deep = values ? n : c, group = deep / 4;
+    bool half = attn__dtype_public(dtype) == ATTN_DTYPE_Q4_0;
+    *low = half ? (int32_t)(group % 2 * 4) : 0;
+    return 64 + (half ? group / 2 : group) * 128 + lane * 4 + deep % 4;
+}
+
+/* Number `index` of a row in such slabs. */
+static inline double attn__load_slab(const unsigned char *row, int64_t index,
+                                     int32_t dtype)
+{
+    const unsigned char *slab = attn__slab(row) + attn__dtype_channel_at(dtype, index);
+    int32_t low, n = (int32_t)attn__slab_row(row);
+    int code = slab[attn__slab_code(dtype, n, index % 32, &low)];
+    code = attn__dtype_public(dtype) == ATTN_DTYPE_Q8_0 ? code - 128 : (code >> low & 15) - 8;
+    return code * attn__load_half(slab + 2 * n);
+}
+
 /* Number `index` of a row of a stored type, without the scale of fp8. */
 static inline double attn__load_stored(const unsigned char *row, int64_t index,
                                        int32_t dtype)
@@ -318,6 +392,8 @@ static inline double attn__load_stored(const unsigned char *row, int64_t index,
     int64_t numbers, bytes, at = index % 32;
     if (attn__dtype_kivi(dtype))
         return attn__load_kivi(row, index, dtype);
+    if (attn__dtype_slabs(dtype))
+        return attn__load_slab(row, index, dtype);
     (void)attn__dtype_block(dtype, &numbers, &bytes);
     const unsigned char *block = row + index / numbers * bytes;
     if (dtype == ATTN_DTYPE_FP8_E5M2)
@@ -371,9 +447,7 @@ static inline double attn__load_f64(const void *base, int64_t index,
     case ATTN_DTYPE_BOOL:
         return at[index] != 0;
     default:
-        return attn__dtype_stored(dtype) || attn__dtype_kivi_keys(dtype)
-                   ? attn__load_stored(at, index, dtype)
-                   : 0;
+        return attn__dtype_stored(dtype) ? attn__load_stored(at, index, dtype) : 0;
     }
 }
 

@@ -30,6 +30,10 @@
 #include "kernels/asks.h"
 #include "kernels/row_int8_q8_0.inc.c"
 #include "kernels/row_int8_q4_0.inc.c"
+#include "kernels/slab.h"
+#include "kernels/slab_digits.inc.c"
+#include "kernels/row_slab_q8_0.inc.c"
+#include "kernels/row_slab_q4_0.inc.c"
 #else
 #define ATTN__SLOT(name) name
 #define ATTN__SLOT_INT8(name) name
@@ -66,6 +70,11 @@
 #include "kernels/row_e5m2.inc.c"
 #include "kernels/row_int8_q8_0.inc.c"
 #include "kernels/row_int8_q4_0.inc.c"
+#include "simd/slabs.h"
+#include "kernels/slab.h"
+#include "kernels/slab_floats.inc.c"
+#include "kernels/row_slab_q8_0.inc.c"
+#include "kernels/row_slab_q4_0.inc.c"
 #if defined ATTN__ISA_C
 #define ATTN__SLOT_BF16(name) name
 #include "simd/pairs.h"

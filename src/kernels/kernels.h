@@ -24,6 +24,29 @@ struct attn__source {
 /* So far ahead, where nothing better is known. */
 enum { ATTN__AHEAD_BYTES = 12288 };
 
+/* 32 channels of a query row as products with keys in slabs take them: numbers, or
+ * digits (slab_digits.inc.c). */
+struct attn__slab_query {
+    union {
+        float x[32];
+        struct {
+            int8_t digit[3][32];
+            int32_t sum[3];
+            float unit;
+        };
+    };
+};
+
+/* Rows of values that follow each other in slabs, the first one's address as
+ * base/dtype.h has it, and the index of its weight. */
+struct attn__slab_run {
+    const uint8_t *at;
+    int64_t rows, from;
+};
+
+/* Rows of a call of row_pv_slab_*, at most. */
+enum { ATTN__SLAB_CALL = 128 };
+
 #define KERNEL(ret, name, args) typedef ret attn__##name##_fn args;
 #include "kernels/kernels.def"
 

@@ -282,6 +282,10 @@ static bool times(size_t a, size_t b, size_t *product)
 static bool lay_out_page(const struct attn__cache_config *c, struct attn__cache_group *g)
 {
     size_t keys, values, all;
+    /* values that are part of their keys are read as rows */
+    bool slabs = c->page_size % ATTN__SLAB_ROWS == 0 && !c->v_prefix;
+    g->k_stored = slabs ? attn__dtype_in_slabs(g->k_dtype, false) : g->k_dtype;
+    g->v_stored = slabs ? attn__dtype_in_slabs(g->v_dtype, true) : g->v_dtype;
     g->k_row = attn__dtype_row(g->k_dtype, c->d);
     g->v_bytes = c->v_prefix ? 0 : attn__dtype_row(g->v_dtype, c->dv);
     g->v_row = c->v_prefix ? g->k_row : g->v_bytes;
@@ -309,12 +313,12 @@ static int32_t check_kivi(const struct attn__cache_config *c, int64_t n,
                                " stores keys as %s with cache_v_prefix, expected another type: "
                                "they are rounded by channel, and values by token",
                                n, attn__dtype_name(g->k_dtype));
-    if (c->page_size % ATTN__KIVI_ROWS == 0)
+    if (c->page_size % ATTN__SLAB_ROWS == 0)
         return ATTN_OK;
     return attn__error_set(ATTN_ERR_INVALID,
                            "cache_page is %" PRId64 " and group %" PRId64
                            " stores keys as %s, expected a multiple of %d",
-                           c->page_size, n, attn__dtype_name(g->k_dtype), (int)ATTN__KIVI_ROWS);
+                           c->page_size, n, attn__dtype_name(g->k_dtype), (int)ATTN__SLAB_ROWS);
 }
 
 /* open: how new rows are stored where keys are kivi */
@@ -429,11 +433,11 @@ static int32_t read_residual(const struct attn__params *v, struct attn__cache_co
     if (set && !closes)
         return attn__error_set(ATTN_ERR_INVALID,
                                "cache_residual is set, but no group stores keys as kivi4 or kivi2");
-    if (c->residual % ATTN__KIVI_ROWS == 0)
+    if (c->residual % ATTN__SLAB_ROWS == 0)
         return ATTN_OK;
     return attn__error_set(ATTN_ERR_INVALID,
                            "cache_residual is %" PRId64 ", expected a multiple of %d", c->residual,
-                           (int)ATTN__KIVI_ROWS);
+                           (int)ATTN__SLAB_ROWS);
 }
 
 /* Places of the lists in the block, which may be NULL to count its bytes. */

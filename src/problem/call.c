@@ -71,7 +71,7 @@ static struct attn__rows paged_rows(const struct attn__call *c, const struct att
 {
     const struct attn__paged_head *at = &c->view->head[head];
     const float *scale = keys ? c->view->k_scale : c->view->v_scale;
-    int32_t dtype = keys ? at->k_dtype : at->v_dtype;
+    int32_t dtype = keys ? at->k_stored : at->v_stored;
     bool scaled = scale && attn__dtype_fp8(dtype); /* of other groups nobody asks */
     const struct attn__paged_pool *pool = c->view->pool ? &c->view->pool[c->view_row] : NULL;
     const char *base = !pool ? NULL : keys ? pool->k : pool->v;
@@ -79,7 +79,7 @@ static struct attn__rows paged_rows(const struct attn__call *c, const struct att
                                .page = keys ? c->view->k_page : c->view->v_page,
                                .row = keys ? at->k_row : at->v_row,
                                .col = 1,
-                               .dtype = keys ? attn__dtype_keys(dtype) : dtype,
+                               .dtype = dtype,
                                .paged = attn__call_paged_kv(c, s, head),
                                .view = c->view,
                                .at = keys ? at->k_at : at->v_at,
@@ -121,22 +121,20 @@ static int64_t run_in_page(const struct attn__rows *r, int64_t i, int64_t n, cha
     *at = NULL;
     if (place.page < 0)
         return n;
-    *at = page_rows(r, place.page);
-    if (attn__dtype_kivi_keys(r->dtype)) {
-        *at += attn__dtype_key_at(r->dtype, r->row, place.slot);
-        return attn__min_i64(n, ATTN__KIVI_ROWS - place.slot % ATTN__KIVI_ROWS);
-    }
-    *at += place.slot * r->row * attn__dtype_step(r->dtype);
+    *at = page_rows(r, place.page) +
+          attn__dtype_row_at(r->dtype, r->row * attn__dtype_step(r->dtype), place.slot);
     return n;
 }
 
 int64_t attn__rows_page_run(const struct attn__rows *r, int64_t i, int64_t n, char **at)
 {
     int64_t run = run_in_page(r, i, n, at), bytes = r->row * attn__dtype_step(r->dtype);
-    while (run < n && *at && !attn__dtype_kivi_keys(r->dtype)) {
+    bool slabs = attn__dtype_slabs(r->dtype);
+    int64_t first = slabs && *at ? attn__slab_row(*at) : 0; /* of its slab */
+    while (run < n && *at) {
         char *next;
         int64_t more = run_in_page(r, i + run, n - run, &next);
-        if (next != *at + run * bytes)
+        if (next != *at - first + attn__dtype_row_at(r->dtype, bytes, first + run))
             break;
         run += more;
     }

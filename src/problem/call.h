@@ -92,8 +92,9 @@ static inline char *attn__rows_at(const struct attn__rows *r, int64_t i)
     return r->base + i * r->row * (int64_t)attn__dtype_size(r->dtype);
 }
 
-/* How many rows from i on, at most n, are `row` elements apart in memory, with
- * the first at *at; or how many are not there, with *at NULL. */
+/* How many rows from i on, at most n, are `row` elements apart in memory, or follow
+ * each other in slabs, with the first at *at; or how many are not there, with *at
+ * NULL. */
 int64_t attn__rows_page_run(const struct attn__rows *r, int64_t i, int64_t n, char **at);
 
 static inline int64_t attn__rows_run(const struct attn__rows *r, int64_t i, int64_t n, char **at)
@@ -102,6 +103,16 @@ static inline int64_t attn__rows_run(const struct attn__rows *r, int64_t i, int6
         return attn__rows_page_run(r, i, n, at);
     *at = attn__rows_at(r, i);
     return n;
+}
+
+/* Of n rows of a run in slabs from one on, how many are in its slab; the next one is
+ * *next. */
+static inline int64_t attn__rows_slab(const struct attn__rows *r, const char *at, int64_t n,
+                                      const char **next)
+{
+    int64_t row = attn__slab_row(at), left = ATTN__SLAB_ROWS - row;
+    *next = (const char *)attn__slab(at) + ATTN__SLAB_ROWS * r->row;
+    return n < left ? n : left;
 }
 
 /* True if rows are dense arrays of `dtype`, aligned as C wants them; other

@@ -95,7 +95,7 @@ struct attn__paged_memory {
  * it alone in its block), elements a row (of stored types bytes). */
 struct attn__paged_head {
     int32_t group;
-    int32_t k_dtype, v_dtype;
+    int32_t k_stored, v_stored; /* types, in slabs (base/dtype.h) or not */
     int64_t k_at, v_at, k_row, v_row;
     /* The same of open pages, where both are f32; rows 0: there are none. */
     int64_t open_k_at, open_v_at, open_k_row, open_v_row;

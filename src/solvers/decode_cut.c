@@ -119,8 +119,8 @@ static double key_bytes(const struct attn__call *c, int64_t g)
     if (!c->view)
         return (double)(p->d + p->dv) * attn__dtype_bytes(p->kv_dtype);
     const struct attn__paged_head *head = &c->view->head[p->k_head[p->group[g]]];
-    return (double)attn_dtype_row_size(head->k_dtype, p->d) +
-           (double)attn_dtype_row_size(head->v_dtype, p->dv);
+    return (double)attn__dtype_row(head->k_stored, p->d) +
+           (double)attn__dtype_row(head->v_stored, p->dv);
 }
 
 static struct weight weigh(const struct attn__decode_cut *cut, const struct job *job, int64_t g)

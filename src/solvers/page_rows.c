@@ -66,15 +66,20 @@ static struct run run_at(const struct attn__rows *r, int64_t j, int64_t n, int64
     return (struct run){at, n, {from, then}};
 }
 
-/* Keys of one block. */
-static void kivi_qk(const struct attn__kernels *kern, int32_t dtype, const struct run *run,
-                    int64_t d, const float *q, int64_t rows, float *s, int64_t lds)
+/* Keys in slabs of kivi, one after the other. */
+static void kivi_qk(const struct attn__kernels *kern, const struct attn__rows *k,
+                    const struct run *run, int64_t d, const float *q, int64_t rows, float *s,
+                    int64_t lds)
 {
-    const char *then = run->source.then;
-    bool far = run->source.from != ATTN__FROM_L2 && then;
-    (dtype == ATTN__DTYPE_KIVI4_KEYS ? kern->row_qk_kivi4 : kern->row_qk_kivi2)(
-        attn__kivi_block(run->at), attn__kivi_row(run->at), run->n, d, q, d, rows, s, lds,
-        far ? attn__kivi_block(then) : NULL);
+    const char *at = run->at, *next;
+    for (int64_t j = 0, n; j < run->n; j += n, at = next) {
+        n = attn__rows_slab(k, at, run->n - j, &next);
+        const char *then = j + n < run->n ? next : run->source.then;
+        bool far = run->source.from != ATTN__FROM_L2 && then;
+        (k->dtype == ATTN__DTYPE_KIVI4_KEYS ? kern->row_qk_kivi4 : kern->row_qk_kivi2)(
+            attn__slab(at), attn__slab_row(at), n, d, q, d, rows, s + j, lds,
+            far ? attn__slab(then) : NULL);
+    }
 }
 
 static void run_qk(const struct attn__kernels *kern, const struct attn__rows *k,
@@ -87,7 +92,7 @@ static void run_qk(const struct attn__kernels *kern, const struct attn__rows *k,
         for (int64_t r = 0; r < rows; r++)
             memset(s + r * lds, 0, (size_t)run->n * sizeof *s);
     } else if (attn__dtype_kivi_keys(k->dtype)) {
-        kivi_qk(kern, k->dtype, run, d, q, rows, s, lds);
+        kivi_qk(kern, k, run, d, q, rows, s, lds);
     } else if (k->dtype == ATTN_DTYPE_F16) {
         kern->row_qk_f16(at, k->row, run->n, d, q, d, rows, s, lds, source);
     } else if (k->dtype == ATTN_DTYPE_BF16) {
@@ -222,6 +227,61 @@ void attn__page_rows_qk_int8(const struct attn__kernels *kern, const struct attn
     }
 }
 
+bool attn__page_rows_slabs(int32_t dtype)
+{
+    return dtype == ATTN__DTYPE_Q8_0_KEYS || dtype == ATTN__DTYPE_Q4_0_KEYS;
+}
+
+void attn__page_rows_qk_slabs(const struct attn__kernels *kern, const struct attn__rows *k,
+                              int64_t j0, int64_t nk, int64_t end, int64_t d,
+                              const struct attn__slab_query *q, bool int8, int64_t rows, float *s,
+                              int64_t lds, int64_t from)
+{
+    attn__row_qk_slab_q8_0_fn *qk =
+        k->dtype == ATTN__DTYPE_Q8_0_KEYS ? kern->row_qk_slab_q8_0 : kern->row_qk_slab_q4_0;
+    for (int64_t j = 0; j < nk;) {
+        struct run run = run_at(k, j0 + j, nk - j, end, from);
+        if (run.source.then)
+            run.source.then = attn__slab(run.source.then);
+        if (run.at)
+            qk(attn__slab(run.at), attn__slab_row(run.at), run.n, d, q, int8, rows, s + j, lds,
+               &run.source);
+        for (int64_t r = 0; r < rows && !run.at; r++)
+            memset(s + r * lds + j, 0, (size_t)run.n * sizeof *s);
+        j += run.n;
+    }
+}
+
+/* The runs of n rows from j on, at most ATTN__SLAB_CALL. */
+static int64_t slab_runs(const struct attn__rows *v, int64_t j, int64_t n,
+                         struct attn__slab_run *run)
+{
+    int64_t runs = 0;
+    for (int64_t i = 0, rows; i < n; i += rows) {
+        char *at;
+        rows = attn__rows_page_run(v, j + i, n - i, &at);
+        if (at)
+            run[runs++] = (struct attn__slab_run){(const uint8_t *)at, rows, i};
+    }
+    return runs;
+}
+
+static void slabs_pv(const struct attn__kernels *kern, const struct attn__rows *v, int64_t j0,
+                     int64_t nk, int64_t end, int64_t dv, const float *p, int64_t ldp,
+                     int64_t rows, float *o, int64_t from)
+{
+    attn__row_pv_slab_q8_0_fn *pv =
+        v->dtype == ATTN__DTYPE_Q8_0_VALUES ? kern->row_pv_slab_q8_0 : kern->row_pv_slab_q4_0;
+    for (int64_t j = 0, n; j < nk; j += n) {
+        struct attn__slab_run run[ATTN__SLAB_CALL], ask[ATTN__SLAB_CALL];
+        n = attn__min_i64(ATTN__SLAB_CALL, nk - j);
+        int64_t next = attn__min_i64(ATTN__SLAB_CALL, end - (j0 + j + n));
+        int64_t asked = from == ATTN__FROM_L2 ? 0 : slab_runs(v, j0 + j + n, next, ask);
+        int64_t runs = slab_runs(v, j0 + j, n, run);
+        pv(run, runs, ask, asked, dv, p + j, ldp, rows, o, dv);
+    }
+}
+
 /* Weights times the scale of fp8, a few rows and keys at a time. */
 static void scaled_pv(const struct attn__kernels *kern, const struct attn__rows *v,
                       const struct run *run, int64_t dv, const float *p, int64_t ldp, int64_t rows,
@@ -304,7 +364,8 @@ void attn__page_rows_pv(const struct attn__kernels *kern, const struct attn__row
         struct attn__rows some;
         int64_t alike = alike_rows(v, j0 + j, nk - j, end, &some);
         n = attn__min_i64(alike, nk - j);
-        alike_pv(kern, &some, j0 + j, n, j0 + j + alike, dv, p + j, ldp, rows, o, from);
+        (attn__dtype_slabs(some.dtype) ? slabs_pv : alike_pv)(
+            kern, &some, j0 + j, n, j0 + j + alike, dv, p + j, ldp, rows, o, from);
     }
 }
 

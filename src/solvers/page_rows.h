@@ -37,6 +37,16 @@ void attn__page_rows_qk_int8(const struct attn__kernels *kern, const struct attn
                              const struct attn__int8_rows *q, int64_t rows, float *s, int64_t lds,
                              int64_t from);
 
+/* Are keys of this type in slabs for which there are such queries? */
+bool attn__page_rows_slabs(int32_t dtype);
+
+/* The scores of attn__page_rows_qk with query rows that slab_query made, d / 32 blocks
+ * of each, from codes if int8. */
+void attn__page_rows_qk_slabs(const struct attn__kernels *kern, const struct attn__rows *k,
+                              int64_t j0, int64_t nk, int64_t end, int64_t d,
+                              const struct attn__slab_query *q, bool int8, int64_t rows, float *s,
+                              int64_t lds, int64_t from);
+
 /* o[r * dv + e] += sum over j of p[r * ldp + j] times row j0 + j of v. */
 void attn__page_rows_pv(const struct attn__kernels *kern, const struct attn__rows *v, int64_t j0,
                         int64_t nk, int64_t end, int64_t dv, const float *p, int64_t ldp,

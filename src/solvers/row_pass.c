@@ -29,6 +29,7 @@ void attn__row_room_take(struct attn__scratch *s, const struct attn__problem *p,
     bool int8 = p->compute == ATTN_COMPUTE_INT8;
     room->code = int8 ? ATTN__TAKE(s, rows * p->d, int8_t) : NULL;
     room->factor = int8 ? ATTN__TAKE(s, rows * attn__int8_factors(p->d), float) : NULL;
+    room->slab = p->view.is ? ATTN__TAKE(s, rows * (p->d / 32), struct attn__slab_query) : NULL;
     int64_t few = attn__min_i64(rows, RUN_ROWS);
     room->s = ATTN__TAKE(s, attn__max_i64(rows * SPAN, few * RUN_LD), float);
     room->part = ATTN__TAKE(s, attn__max_i64(rows, few * BLOCKS) * p->dv, float);
@@ -78,8 +79,11 @@ void attn__row_pass_open(struct attn__row_pass *ps)
     if (attn__epilogue_skips(ps->c, ps->s, ps->h0, ps->heads))
         ps->hi = ps->lo;
     ps->from = place_of(ps);
-    ps->int8 = p->compute == ATTN_COMPUTE_INT8 && p->invariant == ATTN_INVARIANT_BATCH &&
-               attn__page_rows_int8(ps->k.dtype) && (p->view.local || !attn__qk_changes_k(p));
+    bool as_stored =
+        p->invariant == ATTN_INVARIANT_BATCH && (p->view.local || !attn__qk_changes_k(p));
+    ps->slabs = as_stored && attn__page_rows_slabs(ps->k.dtype);
+    ps->int8 = as_stored && p->compute == ATTN_COMPUTE_INT8 &&
+               (ps->slabs || attn__page_rows_int8(ps->k.dtype));
     ps->runs = ps->rows <= RUN_ROWS && !p->score.steps && reads_in_place(ps);
     ps->turns = ps->runs && attn__page_rows_turns(&ps->v, p->dv, ps->rows, ps->from);
     ps->lds = ps->runs ? RUN_LD : SPAN;
@@ -101,9 +105,12 @@ void attn__row_pass_query(const struct attn__row_pass *ps, const struct attn__se
                           ps->room->tq ? ps->room->tq + r * p->d : NULL);
     ps->kern->vec_scale(row, p->d, (float)scale);
     int64_t ld = attn__int8_factors(p->d);
+    int8_t *code = ps->int8 ? ps->room->code + r * p->d : NULL;
+    float *factor = ps->int8 ? ps->room->factor + r * ld : NULL;
     if (ps->int8)
-        ps->kern->row_codes_int8(row, 1, p->d, ps->room->code + r * p->d,
-                                 ps->room->factor + r * ld, ld);
+        ps->kern->row_codes_int8(row, 1, p->d, code, factor, ld);
+    if (ps->slabs)
+        ps->kern->slab_query(row, p->d, code, factor, ps->room->slab + r * (p->d / 32));
 }
 
 static void load_row(const struct attn__row_pass *ps, int64_t r)
@@ -140,7 +147,10 @@ static void row_chain(const struct attn__row_pass *ps, int64_t j0, int64_t nk)
 static void pages_qk(const struct attn__row_pass *ps, int64_t j0, int64_t nk, float *s)
 {
     int64_t d = ps->c->p->d;
-    if (ps->int8) {
+    if (ps->slabs) {
+        attn__page_rows_qk_slabs(ps->kern, &ps->k, j0, nk, ps->hi, d, ps->room->slab, ps->int8,
+                                 ps->rows, s, ps->lds, ps->from);
+    } else if (ps->int8) {
         const struct attn__int8_rows q = {ps->room->code, ps->room->factor, attn__int8_factors(d)};
         attn__page_rows_qk_int8(ps->kern, &ps->k, j0, nk, ps->hi, d, &q, ps->rows, s, ps->lds,
                                 ps->from);
@@ -205,11 +215,13 @@ static void row_pv(const struct attn__row_pass *ps, int64_t j0, int64_t nk, cons
     const struct attn__kernels *kern = ps->kern;
     int64_t dv = ps->c->p->dv, rows = ps->rows, lds = ps->lds, ld;
     const struct attn__source source = {.from = ps->from};
-    if (v->paged) {
+    /* flash adds up widened values */
+    bool widened = ps->c->p->invariant == ATTN_INVARIANT_CHUNK && attn__dtype_slabs(v->dtype);
+    if (v->paged && !widened) {
         attn__page_rows_pv(kern, v, j0, nk, ps->hi, dv, p, lds, rows, o, ps->from);
         return;
     }
-    const void *first = attn__rows_at(v, j0);
+    const void *first = widened ? NULL : attn__rows_at(v, j0);
     if (attn__rows_plain(v, ATTN_DTYPE_F16)) {
         kern->row_pv_f16(first, v->row, nk, dv, p, lds, rows, o, dv, &source);
     } else if (attn__rows_plain(v, ATTN_DTYPE_BF16)) {

@@ -36,6 +36,7 @@ struct attn__row_room {
     float *tq;    /* [rows][d], for QUERY_TABLE; NULL without */
     int8_t *code; /* [rows][d], q as codes with compute=int8; NULL without */
     float *factor; /* [rows][attn__int8_factors(d)], theirs */
+    struct attn__slab_query *slab; /* [rows][d / 32], for keys in slabs; NULL without views */
     float *s;     /* [rows][lds of the pass] */
     float *part;  /* [rows][dv], sums of a block */
     float *k, *v; /* [SPAN][d], [block][dv]: for odd strides, changed rows */
@@ -70,6 +71,7 @@ struct attn__row_pass {
     bool runs;            /* more than a span of K, then of V */
     bool turns;           /* V of several blocks in turns */
     bool int8;            /* K times codes of the queries */
+    bool slabs;           /* K in slabs times such queries */
     int64_t lds;          /* from a row of scores to the next */
     int64_t did_pairs, did_tiles; /* spans of keys; attn__row_pass_chunk adds */
 };

@@ -4,18 +4,49 @@
  */
 #include "solvers/rows_load.h"
 
-/* Keys of kivi, all of one block. */
+#include "base/slab.h"
+
+/* Keys of kivi, all of one slab. */
 static void kivi_keys_to_f32(const struct attn__kernels *kern, int32_t dtype, const char *at,
                              int64_t rows, int64_t e0, int64_t n, float *dst, int64_t ld)
 {
     int32_t bits = attn__dtype_kivi(dtype);
-    const unsigned char *block = attn__kivi_block(at) + e0 / 32 * attn__kivi_bytes(bits);
-    if (e0 % 32 == 0 && n % 32 == 0)
-        kern->cvt_kivi_keys_f32(dst, ld, block, attn__kivi_row(at), rows, n, bits);
-    else
+    const unsigned char *block = attn__slab(at) + attn__dtype_channel_at(dtype, e0);
+    kern->cvt_kivi_keys_f32(dst, ld, block, attn__slab_row(at), rows, n, bits);
+}
+
+/* Rows of q8_0 or q4_0, all of one slab. */
+static void quant_slab_to_f32(const struct attn__kernels *kern, int32_t dtype, const char *at,
+                              int64_t rows, int64_t e0, int64_t n, float *dst, int64_t ld)
+{
+    unsigned char block[ATTN__SLAB_ROWS * ATTN__SLAB_BLOCK_MAX];
+    int64_t bytes = (int64_t)attn__dtype_row(dtype, 32);
+    at += attn__dtype_channel_at(dtype, e0);
+    for (int64_t e = 0; e < n; e += 32, at += attn__slab_bytes(dtype)) {
         for (int64_t i = 0; i < rows; i++)
+            attn__slab_get(dtype, at + i, block + i * bytes);
+        (attn__dtype_public(dtype) == ATTN_DTYPE_Q8_0 ? kern->cvt_q8_0_f32 : kern->cvt_q4_0_f32)(
+            dst + e, ld, block, bytes, rows, 32);
+    }
+}
+
+/* Rows of a run in slabs. */
+static void slabs_to_f32(const struct attn__kernels *kern, const struct attn__rows *r,
+                         const char *at, int64_t rows, int64_t e0, int64_t n, float *dst,
+                         int64_t ld)
+{
+    const char *next;
+    for (int64_t i = 0, some; i < rows; i += some, at = next) {
+        some = attn__rows_slab(r, at, rows - i, &next);
+        if (e0 % 32 == 0 && n % 32 == 0) {
+            (attn__dtype_kivi_keys(r->dtype) ? kivi_keys_to_f32 : quant_slab_to_f32)(
+                kern, r->dtype, at, some, e0, n, dst + i * ld, ld);
+            continue;
+        }
+        for (int64_t k = 0; k < some; k++)
             for (int64_t e = 0; e < n; e++)
-                dst[i * ld + e] = (float)attn__load_f64(at + i, e0 + e, dtype);
+                dst[(i + k) * ld + e] = (float)attn__load_f64(at + k, e0 + e, r->dtype);
+    }
 }
 
 /* Rows of a stored type, one behind the other. */
@@ -52,8 +83,8 @@ static void alike_to_f32(const struct attn__kernels *kern, const struct attn__ro
     for (int64_t i = 0, run; i < rows; i += run) {
         struct attn__rows some = {.row = r->row, .col = r->col, .dtype = r->dtype};
         run = attn__rows_page_run(r, i0 + i, rows - i, &some.base);
-        if (some.base && attn__dtype_kivi_keys(r->dtype))
-            kivi_keys_to_f32(kern, r->dtype, some.base, run, e0, n, dst + i * ld, ld);
+        if (some.base && attn__dtype_slabs(r->dtype))
+            slabs_to_f32(kern, r, some.base, run, e0, n, dst + i * ld, ld);
         else if (some.base && attn__dtype_stored(r->dtype))
             stored_to_f32(kern, r, some.base, run, e0, n, dst + i * ld, ld);
         else if (some.base)

@@ -10,7 +10,7 @@
 #include "base/checked.h"
 #include "kernels/kernels.h"
 
-enum { ROWS = ATTN__KIVI_ROWS };
+enum { ROWS = ATTN__SLAB_ROWS };
 
 int64_t attn__cache_open_cells(const attn_cache *cache, const struct attn__cache_table *t)
 {
@@ -78,11 +78,12 @@ static void fill_block(const attn_cache *cache, const struct attn__cache_table *
         cache->ctx->kernels->cvt_f32_kivi_keys((uint8_t *)attn__cache_k(cache, to, h), row,
                                                cache->c.d, attn__dtype_kivi(g->k_dtype));
         struct attn__cache_form form = attn__cache_v_form(cache, t->number, to, h);
-        char *v = attn__cache_v(cache, to, h);
-        for (int64_t i = 0; i < ROWS; i++, v += g->v_row)
+        for (int32_t i = 0; i < ROWS; i++) {
+            struct attn__cache_cell at = {.page = to.page, .slot = to.slot + i};
             attn__cache_row_narrow(
-                cache, form, v, (const float *)(const void *)attn__cache_v(cache, cell[i], h),
-                cache->c.dv);
+                cache, form, attn__cache_v(cache, at, h),
+                (const float *)(const void *)attn__cache_v(cache, cell[i], h), cache->c.dv);
+        }
     }
 }
 
@@ -124,7 +125,7 @@ static void turn_block(const attn_cache *cache, const struct attn__cache_table *
     int32_t bits = attn__dtype_kivi(g->k_dtype);
     int64_t d = cache->c.d;
     for (int64_t h = 0; h < g->n_heads; h++) {
-        uint8_t *block = attn__kivi_block(attn__cache_k(cache, t->cell[n], h));
+        uint8_t *block = attn__slab(attn__cache_k(cache, t->cell[n], h));
         const float *row[ROWS];
         cache->ctx->kernels->cvt_kivi_keys_f32(room, d, block, 0, ROWS, d, bits);
         for (int64_t i = 0; i < ROWS; i++)

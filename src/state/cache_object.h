@@ -39,6 +39,7 @@ struct attn__cache_group {
     int64_t n_heads;
     const int32_t *head; /* KV heads, ascending */
     int32_t k_dtype, v_dtype;
+    int32_t k_stored, v_stored; /* the same, or how slabs store them */
     int32_t scores;        /* ATTN_CACHE_SCORES_* */
     size_t k_row, v_row;   /* bytes of a row */
     size_t k_head, v_head; /* bytes of a head's rows in a page */
@@ -253,7 +254,7 @@ static inline char *attn__cache_k(const attn_cache *cache, struct attn__cache_ce
     const struct attn__cache_group *g = attn__cache_stored(cache, at);
     const struct attn__paged_memory *m = &cache->page[at.page].at;
     return m->k + head * (int64_t)g->k_head * m->beside +
-           attn__dtype_key_at(g->k_dtype, (int64_t)g->k_row, at.slot);
+           attn__dtype_row_at(g->k_stored, (int64_t)g->k_row, at.slot);
 }
 
 static inline char *attn__cache_v(const attn_cache *cache, struct attn__cache_cell at,
@@ -261,7 +262,8 @@ static inline char *attn__cache_v(const attn_cache *cache, struct attn__cache_ce
 {
     const struct attn__cache_group *g = attn__cache_stored(cache, at);
     const struct attn__paged_memory *m = &cache->page[at.page].at;
-    return m->v + head * (int64_t)g->v_head * m->beside + (size_t)at.slot * g->v_row;
+    return m->v + head * (int64_t)g->v_head * m->beside +
+           attn__dtype_row_at(g->v_stored, (int64_t)g->v_row, at.slot);
 }
 
 /* ---- cache_table.c */
@@ -346,6 +348,12 @@ void attn__cache_row_get(const attn_cache *cache, const char *row, struct attn__
 /* ATTN_ERR_INVALID if the row has a number without a code in a stored type. */
 int32_t attn__cache_row_check(const char *name, int32_t dtype, const attn_tensor *t, int64_t at,
                               int64_t step, int64_t n);
+/* A row as the bytes that it has by itself, and from them: so it is saved, and goes
+ * from slab to slab. `bytes` of them. */
+void attn__cache_row_pack(int32_t stored, const char *row, void *packed, size_t bytes);
+void attn__cache_row_unpack(int32_t stored, char *row, const void *packed, size_t bytes);
+/* Copies a row of so many bytes to another one stored alike. */
+void attn__cache_row_copy(int32_t stored, char *to, const char *from, size_t bytes);
 /* Adds the rows of a cell to the sums of its table. */
 void attn__cache_row_fold(const attn_cache *cache, int64_t table, struct attn__cache_cell from,
                           double *sums);

@@ -14,6 +14,7 @@
 #include "base/checked.h"
 #include "base/dtype.h"
 #include "base/error.h"
+#include "base/slab.h"
 #include "kernels/kernels.h"
 #include "problem/rope.h"
 
@@ -33,14 +34,74 @@ static struct attn__cache_form form_of(const attn_cache *cache, int64_t table, i
 struct attn__cache_form attn__cache_k_form(const attn_cache *cache, int64_t table,
                                            struct attn__cache_cell at, int64_t head)
 {
-    return form_of(cache, table, head, attn__dtype_keys(attn__cache_stored(cache, at)->k_dtype),
-                   cache->c.k_scale);
+    return form_of(cache, table, head, attn__cache_stored(cache, at)->k_stored, cache->c.k_scale);
 }
 
 struct attn__cache_form attn__cache_v_form(const attn_cache *cache, int64_t table,
                                            struct attn__cache_cell at, int64_t head)
 {
-    return form_of(cache, table, head, attn__cache_stored(cache, at)->v_dtype, cache->c.v_scale);
+    return form_of(cache, table, head, attn__cache_stored(cache, at)->v_stored, cache->c.v_scale);
+}
+
+/* Rows in slabs of q8_0 or q4_0, by way of the blocks that they are by themselves. */
+static void slab_widen(const struct attn__kernels *kern, int32_t dtype, const char *row, int64_t n,
+                       float *dst)
+{
+    bool bytes = attn__dtype_public(dtype) == ATTN_DTYPE_Q8_0;
+    for (int64_t i = 0; i < n; i += 32, row += attn__slab_bytes(dtype)) {
+        unsigned char block[ATTN__SLAB_BLOCK_MAX];
+        attn__slab_get(dtype, row, block);
+        (bytes ? kern->cvt_q8_0_f32 : kern->cvt_q4_0_f32)(dst + i, n, block, 0, 1, 32);
+    }
+}
+
+static void slab_narrow(const struct attn__kernels *kern, int32_t dtype, char *row,
+                        const float *src, int64_t n)
+{
+    bool bytes = attn__dtype_public(dtype) == ATTN_DTYPE_Q8_0;
+    for (int64_t i = 0; i < n; i += 32, row += attn__slab_bytes(dtype)) {
+        unsigned char block[ATTN__SLAB_BLOCK_MAX];
+        (bytes ? kern->cvt_f32_q8_0 : kern->cvt_f32_q4_0)(block, 0, src + i, n, 1, 32);
+        attn__slab_put(dtype, row, block);
+    }
+}
+
+void attn__cache_row_pack(int32_t stored, const char *row, void *packed, size_t bytes)
+{
+    size_t block = attn__dtype_row(stored, 32);
+    if (!attn__dtype_slabs(stored)) {
+        memcpy(packed, row, bytes);
+        return;
+    }
+    for (size_t at = 0; at < bytes; at += block, row += attn__slab_bytes(stored))
+        attn__slab_get(stored, row, (unsigned char *)packed + at);
+}
+
+void attn__cache_row_unpack(int32_t stored, char *row, const void *packed, size_t bytes)
+{
+    size_t block = attn__dtype_row(stored, 32);
+    if (!attn__dtype_slabs(stored)) {
+        memcpy(row, packed, bytes);
+        return;
+    }
+    for (size_t at = 0; at < bytes; at += block, row += attn__slab_bytes(stored))
+        attn__slab_put(stored, row, (const unsigned char *)packed + at);
+}
+
+void attn__cache_row_copy(int32_t stored, char *to, const char *from, size_t bytes)
+{
+    size_t block = attn__dtype_row(stored, 32);
+    if (!attn__dtype_slabs(stored)) {
+        memcpy(to, from, bytes);
+        return;
+    }
+    for (size_t at = 0; at < bytes; at += block) {
+        unsigned char packed[ATTN__SLAB_BLOCK_MAX];
+        attn__cache_row_pack(stored, from, packed, block);
+        attn__cache_row_unpack(stored, to, packed, block);
+        from += attn__slab_bytes(stored);
+        to += attn__slab_bytes(stored);
+    }
 }
 
 void attn__cache_row_widen(const attn_cache *cache, struct attn__cache_form form, const void *row,
@@ -63,6 +124,12 @@ void attn__cache_row_widen(const attn_cache *cache, struct attn__cache_form form
     case ATTN_DTYPE_KIVI4:
     case ATTN_DTYPE_KIVI2:
         kern->cvt_kivi_f32(dst, n, row, 0, 1, n, attn__dtype_kivi(form.dtype));
+        break;
+    case ATTN__DTYPE_Q8_0_KEYS:
+    case ATTN__DTYPE_Q8_0_VALUES:
+    case ATTN__DTYPE_Q4_0_KEYS:
+    case ATTN__DTYPE_Q4_0_VALUES:
+        slab_widen(kern, form.dtype, row, n, dst);
         break;
     default:
         for (int64_t i = 0; i < n; i++)
@@ -98,6 +165,12 @@ void attn__cache_row_narrow(const attn_cache *cache, struct attn__cache_form for
     case ATTN_DTYPE_KIVI2:
         kern->cvt_f32_kivi(row, 0, src, n, 1, n, attn__dtype_kivi(form.dtype));
         break;
+    case ATTN__DTYPE_Q8_0_KEYS:
+    case ATTN__DTYPE_Q8_0_VALUES:
+    case ATTN__DTYPE_Q4_0_KEYS:
+    case ATTN__DTYPE_Q4_0_VALUES:
+        slab_narrow(kern, form.dtype, row, src, n);
+        break;
     default:
         memcpy(row, src, (size_t)n * sizeof *src);
         break;
@@ -130,7 +203,7 @@ void attn__cache_row_put(const attn_cache *cache, char *row, struct attn__cache_
         for (int64_t c = 0; c < m; c++)
             piece[c] = (float)attn__load_f64(t->data, at + (i + c) * step, t->dtype);
         attn__cache_row_narrow(cache, form, row, piece, m);
-        row += attn__dtype_row(form.dtype, m);
+        row += attn__dtype_channel_at(form.dtype, m);
     }
 }
 
@@ -153,7 +226,7 @@ void attn__cache_row_get(const attn_cache *cache, const char *row, struct attn__
         attn__cache_row_widen(cache, form, row, m, piece);
         for (int64_t c = 0; c < m; c++)
             attn__store_f64(t->data, at + (i + c) * step, t->dtype, piece[c]);
-        row += attn__dtype_row(form.dtype, m);
+        row += attn__dtype_channel_at(form.dtype, m);
     }
 }
 
@@ -202,7 +275,7 @@ static int64_t turn_begin(const attn_cache *cache)
 int64_t attn__cache_turn_room(const attn_cache *cache)
 {
     int64_t end = (cache->c.rope_from + cache->c.rope_dim + 31) / 32 * 32;
-    return cache->c.kinds > cache->c.groups ? ATTN__KIVI_ROWS * cache->c.d
+    return cache->c.kinds > cache->c.groups ? ATTN__SLAB_ROWS * cache->c.d
                                             : end - turn_begin(cache);
 }
 
@@ -242,7 +315,7 @@ void attn__cache_row_turn(const attn_cache *cache, int64_t table, struct attn__c
             attn__cache_turn(cache, row, g->k_dtype, cache->c.rope_from, turn);
             continue;
         }
-        char *block = row + attn__dtype_row(g->k_dtype, begin);
+        char *block = row + attn__dtype_channel_at(g->k_stored, begin);
         struct attn__cache_form form = attn__cache_k_form(cache, table, at, h);
         attn__cache_row_widen(cache, form, block, span, room);
         attn__cache_turn(cache, room, ATTN_DTYPE_F32, cache->c.rope_from - begin, turn);

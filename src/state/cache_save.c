@@ -48,6 +48,13 @@ static void put(struct out *o, const void *data, size_t bytes)
     o->n += bytes;
 }
 
+static void put_row(struct out *o, int32_t stored, const char *row, size_t bytes)
+{
+    if (o->at)
+        attn__cache_row_pack(stored, row, o->at + o->n, bytes);
+    o->n += bytes;
+}
+
 static void put_u64(struct out *o, uint64_t x, size_t bytes)
 {
     unsigned char b[8];
@@ -145,17 +152,18 @@ enum { FACTORS = 128, CODES = 4 /* bytes for each bit */ };
 static char *block_part(const attn_cache *cache, struct attn__cache_cell at, int64_t part,
                         bool codes, size_t *bytes)
 {
-    int64_t each = cache->c.d / ATTN__KIVI_ROWS;
-    int32_t bits = attn__dtype_kivi(attn__cache_stored(cache, at)->k_dtype);
+    int64_t each = cache->c.d / ATTN__SLAB_ROWS;
+    const struct attn__cache_group *g = attn__cache_stored(cache, at);
+    int32_t bits = attn__dtype_kivi(g->k_dtype);
     char *block = attn__cache_k(cache, at, part / each);
-    char *from = (char *)attn__kivi_block(block) + part % each * attn__kivi_bytes(bits);
+    char *from = (char *)attn__slab(block) + part % each * attn__slab_bytes(g->k_stored);
     *bytes = codes ? (size_t)(CODES * bits) : FACTORS;
-    return codes ? from + FACTORS + attn__kivi_row(block) * CODES * bits : from;
+    return codes ? from + FACTORS + attn__slab_row(block) * CODES * bits : from;
 }
 
 static int64_t block_parts(const attn_cache *cache, int64_t table)
 {
-    return attn__cache_group_of(cache, table)->n_heads * cache->c.d / ATTN__KIVI_ROWS;
+    return attn__cache_group_of(cache, table)->n_heads * cache->c.d / ATTN__SLAB_ROWS;
 }
 
 /* What a block has for itself, and each of its cells behind the position. */
@@ -182,7 +190,7 @@ static void put_block(struct out *o, const attn_cache *cache, const struct attn_
     uint32_t used = 0;
     size_t bytes;
     for (int64_t c = 0; c < n; c++)
-        used |= UINT32_C(1) << cell[c].slot % ATTN__KIVI_ROWS;
+        used |= UINT32_C(1) << cell[c].slot % ATTN__SLAB_ROWS;
     put_u64(o, used, 4);
     for (int64_t p = 0; p < parts; p++) {
         const char *factors = block_part(cache, *cell, p, false, &bytes);
@@ -195,7 +203,7 @@ static void put_block(struct out *o, const attn_cache *cache, const struct attn_
             put(o, codes, bytes);
         }
         for (int64_t h = 0; h < g->n_heads; h++)
-            put(o, attn__cache_v(cache, cell[c], h), g->v_bytes);
+            put_row(o, g->v_stored, attn__cache_v(cache, cell[c], h), g->v_bytes);
     }
 }
 
@@ -217,9 +225,9 @@ static void put_table(struct out *o, const attn_cache *cache, int64_t n,
     for (int64_t i = closed; i < t->n_cells; i++) {
         put_cell(o, cache, n, t->cell[i]);
         for (int64_t h = 0; h < g->n_heads; h++)
-            put(o, attn__cache_k(cache, t->cell[i], h), g->k_row);
+            put_row(o, g->k_stored, attn__cache_k(cache, t->cell[i], h), g->k_row);
         for (int64_t h = 0; h < g->n_heads; h++)
-            put(o, attn__cache_v(cache, t->cell[i], h), g->v_bytes);
+            put_row(o, g->v_stored, attn__cache_v(cache, t->cell[i], h), g->v_bytes);
     }
     if (t->fold)
         put_f64s(o, t->fold, sums_of(cache, n));
@@ -453,7 +461,7 @@ static int64_t open_pages(const attn_cache *cache, const struct counts *count)
 static int64_t closed_pages(const attn_cache *cache, const struct counts *count)
 {
     int64_t page = cache->c.page_size;
-    return count->blocks > 0 ? (count->blocks * ATTN__KIVI_ROWS - 1) / page + 1 : 0;
+    return count->blocks > 0 ? (count->blocks * ATTN__SLAB_ROWS - 1) / page + 1 : 0;
 }
 
 /* The whole body; need[] gets the pages of each kind. */
@@ -514,8 +522,9 @@ static void get_rows(const attn_cache *cache, struct attn__cache_cell at, bool k
     const struct attn__cache_group *g = attn__cache_stored(cache, at);
     size_t bytes = keys ? g->k_row : g->v_bytes;
     for (int64_t h = 0; h < g->n_heads; h++)
-        memcpy(keys ? attn__cache_k(cache, at, h) : attn__cache_v(cache, at, h), take(in, bytes),
-               bytes);
+        attn__cache_row_unpack(keys ? g->k_stored : g->v_stored,
+                               keys ? attn__cache_k(cache, at, h) : attn__cache_v(cache, at, h),
+                               take(in, bytes), bytes);
 }
 
 /* Where a block is as it was: keys in slots without a cell become 0 codes. */
@@ -529,7 +538,7 @@ static void fill_block(attn_cache *cache, struct attn__cache_table *t, uint32_t 
         char *factors = block_part(cache, first, p, false, &bytes);
         memcpy(factors, take(in, bytes), bytes);
     }
-    for (int32_t i = 0; i < ATTN__KIVI_ROWS; i++) {
+    for (int32_t i = 0; i < ATTN__SLAB_ROWS; i++) {
         bool live = used >> i & 1;
         at = first;
         at.slot += i;

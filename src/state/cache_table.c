@@ -142,8 +142,8 @@ void attn__cache_table_copy(const attn_cache *cache, int64_t table, struct attn_
                                   attn__cache_v(cache, from, h), cache->c.dv,
                                   (float *)(void *)v);
         } else {
-            memcpy(k, attn__cache_k(cache, from, h), g->k_row);
-            memcpy(v, attn__cache_v(cache, from, h), g->v_bytes);
+            attn__cache_row_copy(g->k_stored, k, attn__cache_k(cache, from, h), g->k_row);
+            attn__cache_row_copy(g->v_stored, v, attn__cache_v(cache, from, h), g->v_bytes);
         }
     }
 }

@@ -297,8 +297,8 @@ static void fill_heads(const attn_cache *cache, struct attn__paged_head *head)
         for (int64_t n = 0; n < of->n_heads; n++)
             head[of->head[n]] = (struct attn__paged_head){
                 .group = (int32_t)g,
-                .k_dtype = of->k_dtype,
-                .v_dtype = of->v_dtype,
+                .k_stored = of->k_stored,
+                .v_stored = of->v_stored,
                 .k_at = n * (int64_t)of->k_head,
                 .v_at = n * (int64_t)of->v_head,
                 .k_row = (int64_t)of->k_row / attn__dtype_step(of->k_dtype),

@@ -207,8 +207,8 @@ static void fill_heads(const attn_tensor *k, const attn_tensor *v, struct attn__
 {
     for (int64_t h = 0; h < k->shape[HEADS]; h++)
         head[h] = (struct attn__paged_head){
-            .k_dtype = k->dtype,
-            .v_dtype = v->dtype,
+            .k_stored = k->dtype,
+            .v_stored = v->dtype,
             .k_at = h * k->stride[HEADS] * (int64_t)attn__dtype_size(k->dtype),
             .v_at = h * v->stride[HEADS] * (int64_t)attn__dtype_size(v->dtype),
             .k_row = k->stride[SLOTS],

@@ -13,6 +13,10 @@
 
 #include <stdbool.h>
 
+#ifndef MODEL_PAGE
+#define MODEL_PAGE 8 /* 32: rows of q8_0 and q4_0 are in slabs */
+#endif
+
 enum {
     MODEL_SEQS = 8,
     MODEL_ROWS = 3,
@@ -20,7 +24,6 @@ enum {
     MODEL_HEADS = 3,
     MODEL_WIDTH = 32, /* most channels of keys and of values */
     MODEL_TURNED = 4, /* the first of a key turn, in two pairs */
-    MODEL_PAGE = 8,
     MODEL_PAGES = 40,
     MODEL_CELLS = MODEL_PAGE * MODEL_PAGES,
     MODEL_TOKENS = 12, /* of a step and sequence */

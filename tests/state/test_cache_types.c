@@ -351,7 +351,7 @@ static void check_saved(void)
         CHECK(attn_cache_save(cache, seq, saved, sizeof saved, &bytes) == ATTN_OK);
         read_rows(cache, seq, n, 64, 64, &before);
         for (int b = 0; b < KINDS; b++) {
-            snprintf(text, sizeof text, "%s cache_page=16 %s", base, kinds[b]);
+            snprintf(text, sizeof text, "%s cache_page=32 %s", base, kinds[b]);
             attn_cache *other = make(text);
             made = 77;
             int32_t status = attn_cache_load(other, saved, bytes, &made);

@@ -467,6 +467,15 @@ static bool same(const float *a, const float *b, int64_t n)
     return true;
 }
 
+/* Where rows are in slabs decode splits queries and weights into digits, which are
+ * exact to 24 bits of the largest one. */
+static bool splits(const struct setup *s, const struct run *r)
+{
+    return (s->dtype == ATTN_DTYPE_Q8_0 || s->dtype == ATTN_DTYPE_Q4_0) && !s->prefix &&
+           s->page % 32 == 0 && strstr(r->options, "solver=decode") &&
+           !strstr(r->options, "invariant=chunk");
+}
+
 static void compare(struct setup *s, const struct batch *b, const struct run *r, int row)
 {
     int64_t heads = s->hk * s->ratio, n = heads * b->total;
@@ -475,7 +484,7 @@ static void compare(struct setup *s, const struct batch *b, const struct run *r,
     if (same(r->out, r->want, n * s->dv) && lse == 0)
         return;
     /* the automatic choice may be another solver for a masked problem */
-    if (!strstr(r->options, "solver") && most < 1e-5 && lse < 1e-5)
+    if ((!strstr(r->options, "solver") || splits(s, r)) && most < 1e-5 && lse < 1e-5)
         return;
     fprintf(stderr, "%s%s: layer %d, out is %g off, lse %g (d=%d/%d page=%d tree=%d open=%d)\n",
             r->options, r->rope ? " rope" : "", 2 * row, most, lse, (int)s->d, (int)s->dv,
