@@ -49,4 +49,49 @@ static inline void attn__slab_put(int32_t dtype, void *at, const unsigned char *
     }
 }
 
+/* The codes of 32 words, of values: four rows of 32. */
+static inline void attn__slab_values(const unsigned char *restrict words, int low,
+                                     unsigned char mask, unsigned char *restrict code)
+{
+    for (int c = 0; c < 32; c++) {
+        code[c] = words[4 * c] >> low & mask;
+        code[32 + c] = words[4 * c + 1] >> low & mask;
+        code[64 + c] = words[4 * c + 2] >> low & mask;
+        code[96 + c] = words[4 * c + 3] >> low & mask;
+    }
+}
+
+/* The same of keys: four numbers of each of 32 rows. */
+static inline void attn__slab_keys(const unsigned char *restrict words, int low,
+                                   unsigned char mask, unsigned char *restrict code)
+{
+    for (int n = 0; n < 32; n++)
+        for (int i = 0; i < 4; i++)
+            code[32 * n + i] = words[4 * n + i] >> low & mask;
+}
+
+/* attn__slab_get of all rows of a slab, whose blocks follow each other. */
+static inline void attn__slab_get_all(int32_t dtype, const unsigned char *slab,
+                                      unsigned char *block)
+{
+    bool bytes = attn__slab_bytewise(dtype);
+    bool values = dtype == ATTN__DTYPE_Q8_0_VALUES || dtype == ATTN__DTYPE_Q4_0_VALUES;
+    unsigned char code[ATTN__SLAB_ROWS * 32], mask = bytes ? 255 : 15;
+    for (int g = 0; g < 8; g++) {
+        const unsigned char *words = slab + 64 + 128 * (bytes ? g : g / 2);
+        int low = bytes ? 0 : g % 2 * 4;
+        if (values)
+            attn__slab_values(words, low, mask, code + 128 * g);
+        else
+            attn__slab_keys(words, low, mask, code + 4 * g);
+    }
+    for (int n = 0; n < ATTN__SLAB_ROWS; n++, block += attn__dtype_row(dtype, 32)) {
+        memcpy(block, slab + 2 * n, 2);
+        for (int c = 0; c < 32 && bytes; c++)
+            block[2 + c] = code[32 * n + c] ^ 0x80;
+        for (int c = 0; c < 16 && !bytes; c++)
+            block[2 + c] = (unsigned char)(code[32 * n + c] | code[32 * n + 16 + c] << 4);
+    }
+}
+
 #endif /* ATTN_BASE_SLAB_H */

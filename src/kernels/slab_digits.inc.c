@@ -74,6 +74,73 @@ ATTN__INLINE __m512i four_digits(const int8_t *p)
     return _mm512_set1_epi32(four);
 }
 
+/* M(r, ..) for each of `rows` rows, M(n, ..) for each of `digits` digits: written out,
+ * for sums to stay in registers */
+#define ATTN__EACH_ROW(M, ...)                                                            \
+    M(0, __VA_ARGS__)                                                                     \
+    if (rows > 1) {                                                                       \
+        M(1, __VA_ARGS__)                                                                 \
+    }                                                                                     \
+    if (rows > 2) {                                                                       \
+        M(2, __VA_ARGS__)                                                                 \
+    }                                                                                     \
+    if (rows > 3) {                                                                       \
+        M(3, __VA_ARGS__)                                                                 \
+    }
+#define ATTN__EACH_DIGIT(M, ...)                                                          \
+    M(0, __VA_ARGS__)                                                                     \
+    if (digits > 1) {                                                                     \
+        M(1, __VA_ARGS__)                                                                 \
+        M(2, __VA_ARGS__)                                                                 \
+    }
+
+/* Sums of products for 32 keys or channels. */
+struct slab_sums {
+    __m512i of[4][2][3]; /* rows, halves, digits */
+};
+
+/* Sums for codes that have `more` than their numbers; sum[r]: of a row's digits. */
+ATTN__INLINE void slab_begin(int rows, int digits, int more, const int32_t *const *sum,
+                             struct slab_sums *a)
+{
+#define ATTN__DIGIT(n, r) a->of[r][0][n] = a->of[r][1][n] = _mm512_set1_epi32(-more * sum[r][n]);
+#define ATTN__ROW(r, _) ATTN__EACH_DIGIT(ATTN__DIGIT, r)
+    ATTN__EACH_ROW(ATTN__ROW, )
+#undef ATTN__ROW
+#undef ATTN__DIGIT
+}
+
+/* Adds 64 codes times four digits of each kind, which are at d[r] + n * apart. */
+ATTN__INLINE void slab_add(int rows, int digits, const __m512i *x, const int8_t *const *d,
+                           int64_t apart, struct slab_sums *a)
+{
+#define ATTN__DIGIT(n, r)                                                                 \
+    {                                                                                     \
+        const __m512i y = four_digits(d[r] + n * apart);                                  \
+        a->of[r][0][n] = _mm512_dpbusd_epi32(a->of[r][0][n], x[0], y);                    \
+        a->of[r][1][n] = _mm512_dpbusd_epi32(a->of[r][1][n], x[1], y);                    \
+    }
+#define ATTN__ROW(r, _) ATTN__EACH_DIGIT(ATTN__DIGIT, r)
+    ATTN__EACH_ROW(ATTN__ROW, )
+#undef ATTN__ROW
+#undef ATTN__DIGIT
+}
+
+/* to[r * ld ..] += sums times unit[r] and f, sixteen numbers for each half */
+ATTN__INLINE void slab_end(int rows, int digits, const struct slab_sums *a, const float *unit,
+                           const vf *f, float *to, int64_t ld)
+{
+#define ATTN__ROW(r, h)                                                                   \
+    {                                                                                     \
+        const vf x = digits == 1 ? _mm512_cvtepi32_ps(a->of[r][h][0]) : split_join(a->of[r][h]); \
+        const vf y = v_mul(f[h], v_set1(unit[r]));                                        \
+        v_store(to + r * ld + 16 * h, v_fma(x, y, v_load(to + r * ld + 16 * h)));         \
+    }
+    ATTN__EACH_ROW(ATTN__ROW, 0)
+    ATTN__EACH_ROW(ATTN__ROW, 1)
+#undef ATTN__ROW
+}
+
 /* 32 channels at a time; with `code` these and their factors f instead of q */
 static void slab_query(const float *restrict q, int64_t d, const int8_t *restrict code,
                        const float *restrict f, struct attn__slab_query *restrict to)

@@ -21,38 +21,40 @@ ATTN__INLINE void ATTN__NAME(qk_digits)(int rows, int digits, const uint8_t *blo
                                         const struct attn__slab_query *q, int64_t ldq,
                                         float *restrict sum)
 {
-    __m512i a[4][2][3];
-    for (int r = 0; r < rows; r++)
-        for (int n = 0; n < digits; n++)
-            a[r][0][n] = a[r][1][n] = _mm512_set1_epi32(-ATTN__MORE * q[r * ldq].sum[n]);
+    const int8_t *d[4];
+    const int32_t *all[4];
+    float unit[4];
+    struct slab_sums a;
+    for (int r = 0; r < rows; r++) {
+        d[r] = q[r * ldq].digit[0];
+        all[r] = q[r * ldq].sum;
+        unit[r] = q[r * ldq].unit;
+    }
+    slab_begin(rows, digits, ATTN__MORE, all, &a);
     for (int64_t g = 0; g < 8; g++) {
         __m512i x[2];
         ATTN__NAME(codes_of)(block, g, x);
+        slab_add(rows, digits, x, d, sizeof q->digit[0], &a);
         for (int r = 0; r < rows; r++)
-            for (int n = 0; n < digits; n++) {
-                const __m512i y = four_digits(q[r * ldq].digit[n] + 4 * g);
-                a[r][0][n] = _mm512_dpbusd_epi32(a[r][0][n], x[0], y);
-                a[r][1][n] = _mm512_dpbusd_epi32(a[r][1][n], x[1], y);
-            }
+            d[r] += 4;
     }
-    for (int h = 0; h < 2; h++) {
-        const vf f = v_load_f16((const uint16_t *)(const void *)block + 16 * h);
-        for (int r = 0; r < rows; r++) {
-            const vf v = digits == 3 ? split_join(a[r][h]) : _mm512_cvtepi32_ps(a[r][h][0]);
-            float *to = sum + 32 * r + 16 * h;
-            v_store(to, v_fma(v, v_mul(f, v_set1(q[r * ldq].unit)), v_load(to)));
-        }
-    }
+    const uint16_t *half = (const uint16_t *)(const void *)block;
+    const vf f[2] = {v_load_f16(half), v_load_f16(half + 16)};
+    slab_end(rows, digits, &a, unit, f, sum, 32);
 }
 
 ATTN__INLINE void ATTN__NAME(qk_block)(int rows, bool int8, const uint8_t *block,
                                        const struct attn__slab_query *q, int64_t ldq,
                                        float *restrict sum)
 {
-    if (int8)
+    if (int8) {
         ATTN__NAME(qk_digits)(rows, 1, block, q, ldq, sum);
-    else
-        ATTN__NAME(qk_digits)(rows, 3, block, q, ldq, sum);
+        return;
+    }
+    /* sums of more rows do not all stay in registers */
+    ATTN__NAME(qk_digits)(rows > 2 ? 2 : rows, 3, block, q, ldq, sum);
+    if (rows > 2)
+        ATTN__NAME(qk_digits)(rows - 2, 3, block, q + 2 * ldq, ldq, sum + 2 * 32);
 }
 
 /* o[r * ldo ..] += values of 32 channels from byte `at` of slabs on times the
@@ -62,26 +64,25 @@ ATTN__INLINE void ATTN__NAME(pv_block)(int rows, const struct slab_piece *piece,
                                        float *restrict o, int64_t ldo)
 {
     struct split_weights s[4];
-    __m512i a[4][2][3];
+    const int8_t *d[4];
+    const int32_t *all[4];
+    float unit[4];
+    struct slab_sums a;
     for (int r = 0; r < rows; r++) {
         split_weights(w[r], weights, &s[r]);
-        for (int n = 0; n < 3; n++)
-            a[r][0][n] = a[r][1][n] = _mm512_set1_epi32(-ATTN__MORE * s[r].sum[n]);
+        d[r] = s[r].digit[0];
+        all[r] = s[r].sum;
+        unit[r] = s[r].unit;
     }
+    slab_begin(rows, 3, ATTN__MORE, all, &a);
     for (int64_t p = 0; p < pieces; p++)
         for (int64_t i = 0; i < piece[p].quads; i++) {
             __m512i x[2];
             ATTN__NAME(codes_of)(piece[p].slab + at, piece[p].quad + i, x);
+            slab_add(rows, 3, x, d, SLAB_WEIGHTS, &a);
             for (int r = 0; r < rows; r++)
-                for (int n = 0; n < 3; n++) {
-                    const __m512i y = four_digits(s[r].digit[n] + piece[p].to + 4 * i);
-                    a[r][0][n] = _mm512_dpbusd_epi32(a[r][0][n], x[0], y);
-                    a[r][1][n] = _mm512_dpbusd_epi32(a[r][1][n], x[1], y);
-                }
+                d[r] += 4;
         }
-    for (int r = 0; r < rows; r++)
-        for (int h = 0; h < 2; h++) {
-            float *to = o + r * ldo + 16 * h;
-            v_store(to, v_fma(split_join(a[r][h]), v_set1(s[r].unit), v_load(to)));
-        }
+    const vf one[2] = {v_set1(1.0f), v_set1(1.0f)};
+    slab_end(rows, 3, &a, unit, one, o, ldo);
 }

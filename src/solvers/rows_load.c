@@ -19,14 +19,18 @@ static void kivi_keys_to_f32(const struct attn__kernels *kern, int32_t dtype, co
 static void quant_slab_to_f32(const struct attn__kernels *kern, int32_t dtype, const char *at,
                               int64_t rows, int64_t e0, int64_t n, float *dst, int64_t ld)
 {
+    enum { FEW = 8 };
     unsigned char block[ATTN__SLAB_ROWS * ATTN__SLAB_BLOCK_MAX];
     int64_t bytes = (int64_t)attn__dtype_row(dtype, 32);
     at += attn__dtype_channel_at(dtype, e0);
+    bool some = rows < FEW;
     for (int64_t e = 0; e < n; e += 32, at += attn__slab_bytes(dtype)) {
-        for (int64_t i = 0; i < rows; i++)
+        for (int64_t i = 0; i < rows && some; i++)
             attn__slab_get(dtype, at + i, block + i * bytes);
+        if (!some)
+            attn__slab_get_all(dtype, attn__slab(at), block);
         (attn__dtype_public(dtype) == ATTN_DTYPE_Q8_0 ? kern->cvt_q8_0_f32 : kern->cvt_q4_0_f32)(
-            dst + e, ld, block, bytes, rows, 32);
+            dst + e, ld, block + (some ? 0 : attn__slab_row(at) * bytes), bytes, rows, 32);
     }
 }
 
