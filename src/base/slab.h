@@ -24,7 +24,10 @@ static inline void attn__slab_get(int32_t dtype, const void *at, unsigned char *
     for (int64_t c = 0; c < 32; c++) {
         int32_t low;
         code[c] = slab[attn__slab_code(dtype, n, c, &low)];
-        code[c] = (unsigned char)(attn__slab_bytewise(dtype) ? code[c] ^ 0x80 : code[c] >> low & 15);
+        if (attn__slab_bytewise(dtype))
+            code[c] ^= 0x80;
+        else
+            code[c] = code[c] >> low & 15;
     }
     memcpy(block, slab + 2 * n, 2);
     if (attn__slab_bytewise(dtype))

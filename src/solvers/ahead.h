@@ -26,7 +26,9 @@ static inline void attn__ahead_alike(struct attn__ahead *a, const struct attn__r
                                      int64_t n, int64_t width)
 {
     int64_t step = attn__dtype_step(r->dtype), bytes = (int64_t)attn__dtype_row(r->dtype, width);
-    if (attn__dtype_kivi_keys(r->dtype) || r->col != 1 || n <= 0 || a->runs == ATTN__AHEAD_RUNS || bytes == 0)
+    if (attn__dtype_kivi_keys(r->dtype))
+        return;
+    if (r->col != 1 || n <= 0 || a->runs == ATTN__AHEAD_RUNS || bytes == 0)
         return;
     for (int64_t i = 0, run; i < n && a->runs < ATTN__AHEAD_RUNS; i += run) {
         char *at;

@@ -3,8 +3,8 @@
  * Rows of values in slabs as the kernels go through them: quads of four rows,
  * which share words, with weights 0 for rows of a quad that no run has.
  */
-#ifndef ATTN__KERNELS_SLAB_H
-#define ATTN__KERNELS_SLAB_H
+#ifndef ATTN__KERNELS_SLAB_ROWS_H
+#define ATTN__KERNELS_SLAB_ROWS_H
 
 enum {
     SLAB_WEIGHTS = 4 * ATTN__SLAB_CALL, /* each row may have a quad for itself */
