@@ -6,6 +6,7 @@
 #include "solvers/page_rows.h"
 
 #include "base/checked.h"
+#include "solvers/row_pass.h"
 
 /* The kernel for rows of a stored type, NULL for others. Those of fp8 leave its
  * scale out. */
@@ -232,6 +233,30 @@ bool attn__page_rows_slabs(int32_t dtype)
     return dtype == ATTN__DTYPE_Q8_0_KEYS || dtype == ATTN__DTYPE_Q4_0_KEYS;
 }
 
+/* Scores of rows of one slab, made for all of them at once: where a cache has been
+ * pruned several runs are in the same slab. */
+struct slab_scores {
+    const unsigned char *slab; /* NULL: none yet */
+    float s[ATTN__ROW_PASS_MOST * ATTN__SLAB_ROWS];
+};
+
+static void slab_qk(attn__row_qk_slab_q8_0_fn *qk, const struct run *run, int64_t d,
+                    const struct attn__slab_query *q, bool int8, int64_t rows, float *s,
+                    int64_t lds, struct slab_scores *last)
+{
+    const unsigned char *slab = attn__slab(run->at);
+    int64_t first = attn__slab_row(run->at);
+    if (first + run->n > ATTN__SLAB_ROWS || run->n == ATTN__SLAB_ROWS) {
+        qk(slab, first, run->n, d, q, int8, rows, s, lds, &run->source);
+        return;
+    }
+    if (last->slab != slab)
+        qk(slab, 0, ATTN__SLAB_ROWS, d, q, int8, rows, last->s, ATTN__SLAB_ROWS, &run->source);
+    last->slab = slab;
+    for (int64_t r = 0; r < rows; r++)
+        memcpy(s + r * lds, last->s + r * ATTN__SLAB_ROWS + first, (size_t)run->n * sizeof *s);
+}
+
 void attn__page_rows_qk_slabs(const struct attn__kernels *kern, const struct attn__rows *k,
                               int64_t j0, int64_t nk, int64_t end, int64_t d,
                               const struct attn__slab_query *q, bool int8, int64_t rows, float *s,
@@ -239,13 +264,14 @@ void attn__page_rows_qk_slabs(const struct attn__kernels *kern, const struct att
 {
     attn__row_qk_slab_q8_0_fn *qk =
         k->dtype == ATTN__DTYPE_Q8_0_KEYS ? kern->row_qk_slab_q8_0 : kern->row_qk_slab_q4_0;
+    struct slab_scores last;
+    last.slab = NULL;
     for (int64_t j = 0; j < nk;) {
         struct run run = run_at(k, j0 + j, nk - j, end, from);
         if (run.source.then)
             run.source.then = attn__slab(run.source.then);
         if (run.at)
-            qk(attn__slab(run.at), attn__slab_row(run.at), run.n, d, q, int8, rows, s + j, lds,
-               &run.source);
+            slab_qk(qk, &run, d, q, int8, rows, s + j, lds, &last);
         for (int64_t r = 0; r < rows && !run.at; r++)
             memset(s + r * lds + j, 0, (size_t)run.n * sizeof *s);
         j += run.n;
