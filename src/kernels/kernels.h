@@ -30,8 +30,8 @@ struct attn__slab_query {
     union {
         float x[32];
         struct {
-            int8_t digit[3][32];
-            int32_t sum[3];
+            int8_t digit[4][32];
+            int32_t sum[4];
             float unit;
         };
     };

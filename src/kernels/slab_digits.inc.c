@@ -1,53 +1,57 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What row_slab.inc.c takes of a set of instructions, by products of bytes. A
- * number is split into three digits of 8 bits, x = unit * (65536 a + 256 b + c)
- * with a, b and c in -128..127, unit being the largest magnitude / SPLIT_TOP: of
- * 32 channels of a query row, or of the weights of a call for 32 channels. This
- * leaves out 2^-24 of the largest one at most. Products with codes and their sums
- * are exact, so that they hang on no order. Codes are stored with 8 or 128 more
- * than their numbers, which comes off in what a sum begins with.
+ * number is split into digits of 8 bits, x = unit * (65536 a + 256 b + c) with a,
+ * b and c in -128..127: the weights of a call for 32 channels into three, which
+ * leaves out 2^-24 of the largest one at most; 32 channels of a query row into
+ * four, as a channel that is far larger than the others may meet keys that have
+ * nothing there. Products with codes and their sums are exact, so that they hang
+ * on no order. Codes are stored with 8 or 128 more than their numbers, which
+ * comes off in what a sum begins with.
  */
 
+/* What the largest magnitude becomes: below 127 in each digit by more than roundings. */
 enum {
-    SPLIT_TOP = 8355000, /* below 127 * 65536 + 127 * 256 + 127, by more than roundings */
+    SPLIT_3 = 8355000,
+    SPLIT_4 = 2139000000,
 };
 
-/* Sixteen numbers times f as digits: lowest ones in order, then middle, then high
- * ones; the last sixteen bytes are 0. */
+/* Sixteen numbers times f as digits: lowest ones in order, then the next higher and
+ * so on. Of three digits the last sixteen bytes mean nothing. */
 ATTN__INLINE __m512i split_16(vf x, vf f)
 {
-    const __m512i offset = _mm512_set1_epi32(0x808080);
+    const __m512i offset = _mm512_set1_epi32((int)0x80808080);
     const __m512i bytes = _mm512_set4_epi32(0x0f0b0703, 0x0e0a0602, 0x0d090501, 0x0c080400);
     const __m512i words = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     __m512i i = _mm512_cvtps_epi32(_mm512_mul_ps(x, f));
     i = _mm512_xor_si512(_mm512_add_epi32(i, offset), offset);
-    i = _mm512_and_si512(i, _mm512_set1_epi32(0xffffff));
     return _mm512_permutexvar_epi32(words, _mm512_shuffle_epi8(i, bytes));
 }
 
 /* One kind of digits `apart` bytes behind the other. */
-ATTN__INLINE void split_store(int8_t *to, int64_t apart, __m512i x)
+ATTN__INLINE void split_store(int digits, int8_t *to, int64_t apart, __m512i x)
 {
-    __m128i *at[3];
-    for (int n = 0; n < 3; n++)
+    __m128i *at[4];
+    for (int n = 0; n < digits; n++)
         at[n] = (__m128i *)(void *)(to + n * apart);
     _mm_storeu_si128(at[0], _mm512_castsi512_si128(x));
     _mm_storeu_si128(at[1], _mm512_extracti32x4_epi32(x, 1));
     _mm_storeu_si128(at[2], _mm512_extracti32x4_epi32(x, 2));
+    if (digits > 3)
+        _mm_storeu_si128(at[3], _mm512_extracti32x4_epi32(x, 3));
 }
 
 /* The sums of each kind of digits in four of sixteen partial sums. */
-ATTN__INLINE void split_sums(int32_t *sum, __m512i partial)
+ATTN__INLINE void split_sums(int digits, int32_t *sum, __m512i partial)
 {
     int32_t t[16];
     _mm512_storeu_si512(t, partial);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < digits; i++)
         sum[i] = (t[4 * i] + t[4 * i + 1]) + (t[4 * i + 2] + t[4 * i + 3]);
 }
 
 /* What n vectors are split by: unit, NaN if one is no number or infinite */
-ATTN__INLINE float split_unit(const float *x, int64_t n, float *inverse)
+ATTN__INLINE float split_unit(float largest, const float *x, int64_t n, float *inverse)
 {
     vf most = v_zero(), none = v_zero();
     for (int64_t i = 0; i < n; i += VF_LANES) {
@@ -56,15 +60,21 @@ ATTN__INLINE float split_unit(const float *x, int64_t n, float *inverse)
         none = v_fma(y, v_zero(), none);
     }
     const float top = fmaxf(_mm512_reduce_max_ps(most), 0x1p-100f);
-    *inverse = SPLIT_TOP / top;
-    return top / SPLIT_TOP + v_hsum(none);
+    *inverse = largest / top;
+    return top / largest + v_hsum(none);
 }
 
-/* a[i]: sums of products with digits of each kind */
-ATTN__INLINE vf split_join(const __m512i *a)
+/* a[i]: sums of products with digits of each kind, less than 2^22 */
+ATTN__INLINE vf split_join(int digits, const __m512i *a)
 {
-    const vf high = _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_slli_epi32(a[2], 8), a[1]));
-    return v_fma(high, v_set1(256.0f), _mm512_cvtepi32_ps(a[0]));
+    if (digits == 1)
+        return _mm512_cvtepi32_ps(a[0]);
+    const __m512i *top = a + digits - 2;
+    const vf high = _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_slli_epi32(top[1], 8), top[0]));
+    if (digits == 3)
+        return v_fma(high, v_set1(256.0f), _mm512_cvtepi32_ps(a[0]));
+    const __m512i low = _mm512_add_epi32(_mm512_slli_epi32(a[1], 8), a[0]);
+    return v_fma(high, v_set1(65536.0f), _mm512_cvtepi32_ps(low));
 }
 
 ATTN__INLINE __m512i four_digits(const int8_t *p)
@@ -92,11 +102,14 @@ ATTN__INLINE __m512i four_digits(const int8_t *p)
     if (digits > 1) {                                                                     \
         M(1, __VA_ARGS__)                                                                 \
         M(2, __VA_ARGS__)                                                                 \
+    }                                                                                     \
+    if (digits > 3) {                                                                     \
+        M(3, __VA_ARGS__)                                                                 \
     }
 
 /* Sums of products for 32 keys or channels. */
 struct slab_sums {
-    __m512i of[4][2][3]; /* rows, halves, digits */
+    __m512i of[4][2][4]; /* rows, halves, digits */
 };
 
 /* Sums for codes that have `more` than their numbers; sum[r]: of a row's digits. */
@@ -132,7 +145,7 @@ ATTN__INLINE void slab_end(int rows, int digits, const struct slab_sums *a, cons
 {
 #define ATTN__ROW(r, h)                                                                   \
     {                                                                                     \
-        const vf x = digits == 1 ? _mm512_cvtepi32_ps(a->of[r][h][0]) : split_join(a->of[r][h]); \
+        const vf x = split_join(digits, a->of[r][h]);                                     \
         const vf y = v_mul(f[h], v_set1(unit[r]));                                        \
         v_store(to + r * ld + 16 * h, v_fma(x, y, v_load(to + r * ld + 16 * h)));         \
     }
@@ -156,13 +169,13 @@ static void slab_query(const float *restrict q, int64_t d, const int8_t *restric
             to->unit = f[i / 32];
             continue;
         }
-        to->unit = split_unit(q + i, 32, &inverse);
+        to->unit = split_unit(SPLIT_4, q + i, 32, &inverse);
         for (int64_t c = 0; c < 32; c += 16) {
             const __m512i x = split_16(v_load(q + i + c), v_set1(inverse));
-            split_store(to->digit[0] + c, sizeof to->digit[0], x);
+            split_store(4, to->digit[0] + c, sizeof to->digit[0], x);
             sum = _mm512_dpbusd_epi32(sum, _mm512_set1_epi8(1), x);
         }
-        split_sums(to->sum, sum);
+        split_sums(4, to->sum, sum);
     }
 }
 
@@ -179,11 +192,11 @@ ATTN__INLINE void split_weights(float *w, int64_t n, struct split_weights *to)
     float inverse;
     __m512i sum = _mm512_setzero_si512();
     v_storen(w + n, v_zero(), (16 - n % 16) % 16);
-    to->unit = split_unit(w, n, &inverse);
+    to->unit = split_unit(SPLIT_3, w, n, &inverse);
     for (int64_t i = 0; i < n; i += 16) {
         const __m512i x = split_16(v_load(w + i), v_set1(inverse));
-        split_store(to->digit[0] + i, SLAB_WEIGHTS, x);
+        split_store(3, to->digit[0] + i, SLAB_WEIGHTS, x);
         sum = _mm512_dpbusd_epi32(sum, _mm512_set1_epi8(1), x);
     }
-    split_sums(to->sum, sum);
+    split_sums(3, to->sum, sum);
 }

@@ -52,9 +52,9 @@ ATTN__INLINE void ATTN__NAME(qk_block)(int rows, bool int8, const uint8_t *block
         return;
     }
     /* sums of more rows do not all stay in registers */
-    ATTN__NAME(qk_digits)(rows > 2 ? 2 : rows, 3, block, q, ldq, sum);
+    ATTN__NAME(qk_digits)(rows > 2 ? 2 : rows, 4, block, q, ldq, sum);
     if (rows > 2)
-        ATTN__NAME(qk_digits)(rows - 2, 3, block, q + 2 * ldq, ldq, sum + 2 * 32);
+        ATTN__NAME(qk_digits)(rows - 2, 4, block, q + 2 * ldq, ldq, sum + 2 * 32);
 }
 
 /* o[r * ldo ..] += values of 32 channels from byte `at` of slabs on times the

@@ -2,7 +2,8 @@
 /*
  * Checks of rows in slabs: products with blocks of random bytes, put into slabs,
  * against sums in double of what they are by themselves. The bound is that of
- * numbers with 24 bits of the largest one of 32 channels or of a call. A row has
+ * queries with 31 bits of the largest of 32 channels, weights with 24 bits of the
+ * largest one of a call. A row has
  * the same bits whatever stands beside it and wherever its keys lie.
  */
 #include "checkkern.h"
@@ -107,7 +108,7 @@ static void qk_case(struct ck *c, int32_t type, int64_t d, int64_t rows, bool in
                     size += fabs((double)k[i]);
                     most = fmax(most, fabs((double)x[i]));
                 }
-                off += 0x1p-24 * (most * size + (double)(d / 32 + 8) * mag);
+                off += 0x1p-31 * most * size + 0x1p-24 * (double)(d / 32 + 8) * mag;
             }
             ck_close(c, "score", r, j, s[r * lds + j], sum, off);
         }
