@@ -385,9 +385,10 @@ static inline double attn__load_slab(const unsigned char *row, int64_t index,
     return code * attn__load_half(slab + 2 * n);
 }
 
-/* Number `index` of a row of a stored type, without the scale of fp8. */
-static inline double attn__load_stored(const unsigned char *row, int64_t index,
-                                       int32_t dtype)
+/* Number `index` of a row of a stored type, without the scale of fp8. Inlined next to
+ * an array of another type, gcc would take that for such a row and warn. */
+__attribute__((noinline, unused)) static double
+attn__load_stored(const unsigned char *row, int64_t index, int32_t dtype)
 {
     int64_t numbers, bytes, at = index % 32;
     if (attn__dtype_kivi(dtype))

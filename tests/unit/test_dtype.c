@@ -186,7 +186,7 @@ START_TEST(load_and_store_at_any_alignment)
 {
     static const int32_t floats[] = {ATTN_DTYPE_F32, ATTN_DTYPE_F64, ATTN_DTYPE_F16,
                                      ATTN_DTYPE_BF16};
-    unsigned char raw[2048]; /* the compiler takes a slab for possible */
+    unsigned char raw[64];
 
     for (size_t i = 0; i < sizeof floats / sizeof floats[0]; i++) {
         size_t bytes = attn__dtype_size(floats[i]);
