@@ -11,10 +11,8 @@
  */
 
 /* What the largest magnitude becomes: below 127 in each digit by more than roundings. */
-enum {
-    SPLIT_3 = 8355000,
-    SPLIT_4 = 2139000000,
-};
+#define ATTN__SPLIT_3 8355000.0f
+#define ATTN__SPLIT_4 2139000064.0f
 
 /* Sixteen numbers times f as digits: lowest ones in order, then the next higher and
  * so on. Of three digits the last sixteen bytes mean nothing. */
@@ -169,7 +167,7 @@ static void slab_query(const float *restrict q, int64_t d, const int8_t *restric
             to->unit = f[i / 32];
             continue;
         }
-        to->unit = split_unit(SPLIT_4, q + i, 32, &inverse);
+        to->unit = split_unit(ATTN__SPLIT_4, q + i, 32, &inverse);
         for (int64_t c = 0; c < 32; c += 16) {
             const __m512i x = split_16(v_load(q + i + c), v_set1(inverse));
             split_store(4, to->digit[0] + c, sizeof to->digit[0], x);
@@ -192,7 +190,7 @@ ATTN__INLINE void split_weights(float *w, int64_t n, struct split_weights *to)
     float inverse;
     __m512i sum = _mm512_setzero_si512();
     v_storen(w + n, v_zero(), (16 - n % 16) % 16);
-    to->unit = split_unit(SPLIT_3, w, n, &inverse);
+    to->unit = split_unit(ATTN__SPLIT_3, w, n, &inverse);
     for (int64_t i = 0; i < n; i += 16) {
         const __m512i x = split_16(v_load(w + i), v_set1(inverse));
         split_store(3, to->digit[0] + i, SLAB_WEIGHTS, x);

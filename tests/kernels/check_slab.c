@@ -197,9 +197,9 @@ static void pv_case(struct ck *c, int32_t type, int64_t d, int64_t rows)
                 const float *x = slot[j] < 0 ? NULL : page.x + slot[j] * d;
                 sum += x ? w * (double)x[e] : 0;
                 mag += x ? w * fabs((double)x[e]) : 0;
-                most = x ? fmax(most, w) : most;
-                for (int64_t i = 0; x && i < 32; i++)
-                    largest = fmax(largest, fabs((double)x[e / 32 * 32 + i]));
+                most = x && w > most ? w : most;
+                for (int64_t i = e / 32 * 32; x && i < e / 32 * 32 + 32; i++)
+                    largest = fabs((double)x[i]) > largest ? fabs((double)x[i]) : largest;
             }
             ck_close(c, "sum of values", r, e, o[r * ldo + e], sum,
                      0x1p-24 * (136 * mag + (double)n * most * largest) + 1e-30);
