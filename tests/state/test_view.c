@@ -472,7 +472,7 @@ static double size_of(const float *x, int64_t n)
 {
     double most = 1;
     for (int64_t i = 0; i < n; i++)
-        most = fmax(most, fabs((double)x[i]));
+        most = fabs((double)x[i]) > most ? fabs((double)x[i]) : most;
     return most;
 }
 
