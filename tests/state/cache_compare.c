@@ -60,7 +60,7 @@ static double slack_of(int32_t dtype)
     case ATTN_DTYPE_BF16:
         return 6e-2 * 256;
     default:
-        return 1e9; /* test_cache_types.c looks at these */
+        return 1e9; /* test_cache_types.c and test_cache_kivi.c look at these */
     }
 }
 
@@ -85,11 +85,13 @@ static void compare_rows(struct world *w, int s, int row, int g, uint64_t *hash)
             const struct model_page *p = &w->m.page[t->cell[c].page];
             int slot = t->cell[c].slot;
             bool turned = p->turned[slot];
-            const float *want = want_row(w, g, p->serial[slot], row, h, !w->prefix);
+            const float *kivi = w->m.kivi[g] ? p->row[slot][h] : NULL;
+            const float *want = kivi ? kivi + width
+                                     : want_row(w, g, p->serial[slot], row, h, !w->prefix);
             int64_t at = ((int64_t)in * t->n_cells + c) * width;
             if (memcmp(want, v + at, (size_t)width * sizeof *v) != 0 && failures < 5)
                 FAIL("%s: row %d group %d cell %d head %d: values differ", w->text, row, g, c, h);
-            want = want_row(w, g, p->serial[slot], row, h, false);
+            want = kivi ? kivi : want_row(w, g, p->serial[slot], row, h, false);
             for (int e = 0; e < width; e++) {
                 double most = turned ? slack_of(w->dtype[g]) : 0, x = (double)want[e];
                 if (turned)

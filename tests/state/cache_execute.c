@@ -209,9 +209,11 @@ static bool branches(const struct reads *r)
 struct run {
     const char *solver;
     bool turns_q, turns_k;
+    bool codes; /* queries are rounded to codes */
     int ratio, rows[QUERY_SEQS];
     int64_t total, offset[QUERY_SEQS + 1];
     float *q, *out, *lse;
+    float *meant; /* q; with codes, what it is rounded to */
 };
 
 static void turn(double *x, int64_t pos)
@@ -435,7 +437,7 @@ static void compare_rows(struct world *w, const struct run *run, const struct re
             int64_t own = r->open ? r->total + depth_of(r, t) : r->total - run->rows[i] + t;
             double q[MODEL_WIDTH];
             for (int e = 0; e < width; e++)
-                q[e] = (double)run->q[at * width + e];
+                q[e] = (double)run->meant[at * width + e];
             if (run->turns_q)
                 turn(q, own);
             struct row_sums x = attend(w, run, r, seq, row, g, in, t, own, q);
@@ -498,12 +500,37 @@ static int32_t expected(struct world *w, const struct world_view *v, const struc
     return ATTN_OK;
 }
 
+/* Are all keys of types that compute=int8 is for? */
+static bool knows_codes(const struct world *w)
+{
+    for (int g = 0; g < w->m.groups; g++)
+        if (w->dtype[g] != ATTN_DTYPE_Q8_0 && w->dtype[g] != ATTN_DTYPE_Q4_0)
+            return false;
+    return true;
+}
+
+/* Queries, and what they are rounded to: the largest of each block is 127 times
+ * a power of two, and no other lies near the middle between two codes. */
+static void fill_queries(struct world *w, const struct run *run, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        double code = (double)rng_int(w->rng, -16, 16), off = 0;
+        if (run->codes) {
+            code = i % 32 == 5 ? 127 : (double)rng_int(w->rng, -127, 127);
+            off = i % 32 == 5 ? 0 : (double)rng_int(w->rng, -4, 4) / 16;
+        }
+        run->meant[i] = (float)(code / (run->codes ? 1024 : 128));
+        run->q[i] = (float)((code + off * (fabs(code) < 127)) / (run->codes ? 1024 : 128));
+    }
+}
+
 int32_t world_execute(struct world *w, int place, int layer, int32_t *want)
 {
     static const char *const solvers[] = {"", " solver=reference", " solver=decode",
                                           " solver=flash", " solver=flash invariant=chunk",
                                           " solver=decode invariant=chunk"};
     static float q[MODEL_HEADS * RATIO * (MOST_ROWS + QUERY_SEQS) * MODEL_WIDTH];
+    static float meant[sizeof q / sizeof *q];
     static float out[sizeof q / sizeof *q], lse[sizeof q / sizeof *q];
     static float room[2 * MODEL_HEADS * MOST_KEYS * MODEL_WIDTH];
     static struct reads r = {.room = room};
@@ -511,14 +538,26 @@ int32_t world_execute(struct world *w, int place, int layer, int32_t *want)
     struct run run = {.solver = solvers[rng_int(w->rng, 0, 5)],
                       .turns_q = !w->prefix && rng_percent(w->rng, 40),
                       .ratio = (int)rng_int(w->rng, 1, RATIO),
-                      .q = q, .out = out, .lse = lse};
+                      .q = q, .out = out, .lse = lse, .meant = meant};
+    if (knows_codes(w) && rng_percent(w->rng, 60)) {
+        /* it is for the first one, and changes nothing in the others */
+        static const char *const int8[] = {" solver=decode compute=int8",
+                                           " solver=flash compute=int8",
+                                           " solver=decode invariant=chunk compute=int8"};
+        int n = (int)rng_int(w->rng, 0, 5);
+        run.codes = n > 1;
+        run.solver = int8[run.codes ? 0 : n + 1];
+        /* codes are made of turned queries, which are not known to the bit */
+        run.turns_q = run.turns_q && !run.codes;
+    }
     run.turns_k = run.turns_q && !w->m.turns;
     choose_rows(w, v, &run);
-    for (size_t i = 0; i < sizeof q / sizeof *q; i++)
-        q[i] = (float)rng_int(w->rng, -16, 16) / 128;
+    fill_queries(w, &run, sizeof q / sizeof *q);
     *want = world_view_is_old(w, place) ? ATTN_ERR_STATE : expected(w, v, &run, layer, &r);
     int32_t status = execute(w, v, &run, layer);
-    if (status == ATTN_OK && *want == ATTN_OK)
+    if (status == ATTN_OK && *want == ATTN_OK) {
         compare_all(w, v, &run, row_of(w, layer), &r);
+        w->coded += run.codes;
+    }
     return status;
 }

@@ -7,6 +7,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "../oracle/stored_types.h"
+
 static const double freq[2] = {1, 0.01};
 
 static double plain_value(int serial, int row, int head, int channel)
@@ -41,13 +43,14 @@ static int free_slots(const struct model_page *p)
     return n;
 }
 
-static int new_page(struct model *m, struct model_table *t)
+static int new_page(struct model *m, struct model_table *t, bool closed)
 {
     int p = 0;
     while (m->page[p].refs > 0)
         p++;
     memset(&m->page[p], 0, sizeof m->page[p]);
     m->page[p].refs = 1;
+    m->page[p].closed = closed;
     m->used++;
     m->peak = m->used > m->peak ? m->used : m->peak;
     t->page[t->n_pages++] = p;
@@ -79,34 +82,145 @@ static void sweep(struct model *m, struct model_table *t)
     t->n_pages = kept;
 }
 
-static int plan(const struct model *m, const struct model_table *t, int n, bool *copy)
+/* Can cells be put into the page, which is the table's? */
+static bool takes(const struct model *m, int page)
 {
-    int own = 0, c = 0;
+    return m->page[page].refs == 1 && !m->page[page].closed;
+}
+
+static bool takes_block(const struct model *m, int page, int slot)
+{
+    bool used = m->page[page].refs > 1 || !m->page[page].closed;
+    for (int i = 0; i < MODEL_BLOCK; i++)
+        used = used || m->page[page].used[slot + i];
+    return !used;
+}
+
+static int open_cells(const struct model *m, const struct model_table *t)
+{
+    int n = 0;
+    while (n < t->n_cells && !m->page[t->cell[t->n_cells - 1 - n].page].closed)
+        n++;
+    return t->kivi ? n : 0;
+}
+
+/* Of so many open cells those that a commit closes. */
+static int blocks_of(const struct model *m, int open)
+{
+    return open > m->residual ? (open - m->residual) / MODEL_BLOCK : 0;
+}
+
+static int pages_for(int slots)
+{
+    return slots > 0 ? (slots + MODEL_PAGE - 1) / MODEL_PAGE : 0;
+}
+
+/* Pages that n more cells need, and those that they are closed into. */
+struct model_plan {
+    int open, closed;
+    bool copy;
+};
+
+static struct model_plan plan(const struct model *m, const struct model_table *t, int n)
+{
+    int own = 0, c = 0, blocks = blocks_of(m, open_cells(m, t) + n), tail = -1;
     for (int i = 0; i < t->n_pages; i++)
-        if (m->page[t->page[i]].refs == 1)
+        if (takes(m, t->page[i]))
             own += free_slots(&m->page[t->page[i]]);
-    *copy = false;
-    if (t->n_cells > 0 && m->page[t->cell[t->n_cells - 1].page].refs > 1) {
-        for (int i = 0; i < t->n_cells; i++)
-            c += t->cell[i].page == t->cell[t->n_cells - 1].page;
-        *copy = c < MODEL_PAGE;
-    }
-    int need = n + (*copy ? c : 0) - own;
-    return need > 0 ? (need + MODEL_PAGE - 1) / MODEL_PAGE : 0;
+    for (int i = 0; i < t->n_pages; i++)
+        for (int s = 0; s + MODEL_BLOCK <= MODEL_PAGE; s += MODEL_BLOCK)
+            blocks -= takes_block(m, t->page[i], s);
+    if (t->n_cells > 0)
+        tail = t->cell[t->n_cells - 1].page;
+    for (int i = 0; i < t->n_cells && m->page[tail].refs > 1 && !m->page[tail].closed; i++)
+        c += t->cell[i].page == tail;
+    bool copy = c > 0 && c < MODEL_PAGE;
+    return (struct model_plan){pages_for(n + (copy ? c : 0) - own),
+                               t->kivi ? pages_for(blocks * MODEL_BLOCK) : 0, copy};
 }
 
 static struct model_cell take_slot(struct model *m, struct model_table *t)
 {
     struct model_cell at = {.page = -1};
     for (int i = 0; i < t->n_pages && at.page < 0; i++)
-        if (m->page[t->page[i]].refs == 1 && free_slots(&m->page[t->page[i]]) > 0)
+        if (takes(m, t->page[i]) && free_slots(&m->page[t->page[i]]) > 0)
             at.page = t->page[i];
     if (at.page < 0)
-        at.page = new_page(m, t);
+        at.page = new_page(m, t, false);
     while (m->page[at.page].used[at.slot])
         at.slot++;
     m->page[at.page].used[at.slot] = true;
     return at;
+}
+
+static struct model_cell take_block(struct model *m, struct model_table *t)
+{
+    for (int i = 0; i < t->n_pages; i++)
+        for (int s = 0; s < MODEL_PAGE; s += MODEL_BLOCK)
+            if (takes_block(m, t->page[i], s))
+                return (struct model_cell){.page = t->page[i], .slot = s};
+    return (struct model_cell){.page = new_page(m, t, true)};
+}
+
+static void copy_row(struct model *m, struct model_cell from, struct model_cell to)
+{
+    const struct model_page *old = &m->page[from.page];
+    struct model_page *made = &m->page[to.page];
+    made->used[to.slot] = true;
+    made->serial[to.slot] = old->serial[from.slot];
+    made->turn[to.slot] = old->turn[from.slot];
+    made->turned[to.slot] = old->turned[from.slot];
+    memcpy(made->row[to.slot], old->row[from.slot], sizeof made->row[0]);
+}
+
+/* ---- closing */
+
+/* n numbers `apart` floats from each other, 32 at a time. */
+static void round_numbers(int kivi, float *x, int n, int apart)
+{
+    float some[MODEL_BLOCK];
+    uint8_t bytes[MODEL_BLOCK];
+    for (; n > 0; n -= MODEL_BLOCK, x += MODEL_BLOCK * apart) {
+        for (int i = 0; i < MODEL_BLOCK; i++)
+            some[i] = x[i * apart];
+        stored_encode(kivi, some, MODEL_BLOCK, 1, bytes);
+        stored_decode(kivi, bytes, MODEL_BLOCK, 1, some);
+        for (int i = 0; i < MODEL_BLOCK; i++)
+            x[i * apart] = some[i];
+    }
+}
+
+/* What turned cannot be told to the bit, and neither what is rounded with it. */
+static void spread_turns(bool *turned)
+{
+    bool any = false;
+    for (int i = 0; i < MODEL_BLOCK; i++)
+        any = any || turned[i];
+    for (int i = 0; i < MODEL_BLOCK; i++)
+        turned[i] = any;
+}
+
+static void close_cells(struct model *m, struct model_table *t)
+{
+    int open = open_cells(m, t), blocks = blocks_of(m, open);
+    struct model_cell *cell = t->cell + t->n_cells - open;
+    for (m->blocks += blocks; blocks > 0; blocks--) {
+        struct model_cell to = take_block(m, t);
+        struct model_page *p = &m->page[to.page];
+        float(*row)[MODEL_HEADS][2 * MODEL_WIDTH] = p->row + to.slot;
+        for (int i = 0; i < MODEL_BLOCK; i++, cell++, to.slot++) {
+            copy_row(m, *cell, to);
+            cell->page = to.page;
+            cell->slot = to.slot;
+        }
+        spread_turns(p->turned + to.slot - MODEL_BLOCK);
+        for (int h = 0; h < m->heads; h++) {
+            for (int e = 0; e < m->width; e++)
+                round_numbers(t->kivi, &row[0][h][e], MODEL_BLOCK, sizeof row[0] / sizeof(float));
+            for (int i = 0; i < MODEL_BLOCK; i++)
+                round_numbers(t->kivi, &row[i][h][m->width], m->width, 1);
+        }
+    }
 }
 
 int32_t model_seq_create(struct model *m, int *seq)
@@ -120,6 +234,9 @@ int32_t model_seq_create(struct model *m, int *seq)
         s++;
     memset(&m->seq[s], 0, sizeof m->seq[s]);
     m->seq[s].live = true;
+    for (int r = 0; r < m->rows; r++)
+        for (int g = 0; g < m->groups; g++)
+            m->seq[s].table[r][g].kivi = m->kivi[g];
     *seq = s;
     return ATTN_OK;
 }
@@ -276,7 +393,7 @@ static bool first_use(const struct model_table *t, int c, int64_t p0)
 
 static void copy_page(struct model *m, struct model_table *t, int old)
 {
-    int made = new_page(m, t), at = 0;
+    int made = new_page(m, t, m->page[old].closed), at = 0;
     t->n_pages--;
     while (t->page[at] != old)
         at++;
@@ -286,10 +403,7 @@ static void copy_page(struct model *m, struct model_table *t, int old)
         if (cell->page != old)
             continue;
         cell->page = made;
-        m->page[made].used[cell->slot] = true;
-        m->page[made].serial[cell->slot] = m->page[old].serial[cell->slot];
-        m->page[made].turn[cell->slot] = m->page[old].turn[cell->slot];
-        m->page[made].turned[cell->slot] = m->page[old].turned[cell->slot];
+        copy_row(m, (struct model_cell){.page = old, .slot = cell->slot}, *cell);
     }
     unref(m, old);
     m->copies++;
@@ -343,6 +457,9 @@ int32_t model_shift(struct model *m, int seq, int64_t p0, int64_t delta)
                         copy_page(m, t, t->cell[c].page);
                     m->page[t->cell[c].page].turn[t->cell[c].slot] += delta;
                     m->page[t->cell[c].page].turned[t->cell[c].slot] = true;
+                    if (m->page[t->cell[c].page].closed)
+                        spread_turns(m->page[t->cell[c].page].turned +
+                                     t->cell[c].slot / MODEL_BLOCK * MODEL_BLOCK);
                 }
             }
             for (int c = 0; c < t->n_cells; c++)
@@ -429,9 +546,7 @@ static void copy_tail(struct model *m, struct model_table *t)
         if (cell->page != old)
             continue;
         struct model_cell at = take_slot(m, t);
-        m->page[at.page].serial[at.slot] = m->page[old].serial[cell->slot];
-        m->page[at.page].turn[at.slot] = m->page[old].turn[cell->slot];
-        m->page[at.page].turned[at.slot] = m->page[old].turned[cell->slot];
+        copy_row(m, *cell, at);
         cell->page = at.page;
         cell->slot = at.slot;
     }
@@ -441,7 +556,6 @@ static int32_t check_begin(const struct model *m, int n, const int *seq, const i
                            const int32_t *parents)
 {
     int need = 0, start = 0;
-    bool copy;
     for (int i = 0; i < n; i++) {
         int32_t status = idle(m, seq[i]);
         if (status != ATTN_OK)
@@ -463,21 +577,24 @@ static int32_t check_begin(const struct model *m, int n, const int *seq, const i
             return ATTN_ERR_LIMIT;
     for (int i = 0; i < n; i++)
         for (int r = 0; r < m->rows; r++)
-            for (int g = 0; g < m->groups; g++)
-                need += plan(m, &m->seq[seq[i]].table[r][g], (int)counts[i], &copy);
+            for (int g = 0; g < m->groups; g++) {
+                struct model_plan p = plan(m, &m->seq[seq[i]].table[r][g], (int)counts[i]);
+                need += p.open + p.closed;
+            }
     return n == 0 ? ATTN_ERR_INVALID : m->used + need > m->pages ? ATTN_ERR_FULL : ATTN_OK;
 }
 
 static void make_room(struct model *m, struct model_table *t, int cells)
 {
-    bool copy;
-    int pages = plan(m, t, cells, &copy);
-    if (copy) {
+    struct model_plan p = plan(m, t, cells);
+    if (p.copy) {
         copy_tail(m, t);
-        pages = plan(m, t, cells, &copy);
+        p = plan(m, t, cells);
     }
-    while (pages-- > 0)
-        new_page(m, t);
+    while (p.open-- > 0)
+        new_page(m, t, false);
+    while (p.closed-- > 0)
+        new_page(m, t, true);
 }
 
 int32_t model_begin(struct model *m, int n, const int *seq, const int64_t *counts,
@@ -504,6 +621,15 @@ int32_t model_begin(struct model *m, int n, const int *seq, const int64_t *count
     return ATTN_OK;
 }
 
+static void fill_row(struct model *m, int row, struct model_cell at)
+{
+    struct model_page *p = &m->page[at.page];
+    for (int h = 0; h < m->heads; h++)
+        for (int e = 0; e < 2 * m->width; e++)
+            p->row[at.slot][h][e] =
+                (float)model_value(m->width, p->serial[at.slot], row, h, e, 0);
+}
+
 int32_t model_write(struct model *m, int step, int row, int serial)
 {
     struct model_step *s = &m->step[step];
@@ -525,6 +651,7 @@ int32_t model_write(struct model *m, int step, int row, int serial)
                 m->page[at.page].serial[at.slot] = serial;
                 m->page[at.page].turn[at.slot] = 0;
                 m->page[at.page].turned[at.slot] = false;
+                fill_row(m, row, at);
                 t->cell[t->n_cells++] = at;
             }
         }
@@ -592,6 +719,7 @@ int32_t model_commit(struct model *m, int step, const int64_t *n_keep, const int
                 t->n_cells = first + (int)n;
                 if (m->rule[r][g].window != ATTN_UNBOUNDED)
                     drop(m, r, g, t, q->last);
+                close_cells(m, t);
                 sweep(m, t);
             }
         keep = n_keep ? keep + n : keep;
@@ -625,9 +753,9 @@ static void append_table(struct model *m, const struct model_table *from, struct
     for (int64_t i = 0; i < n; i++) {
         struct model_cell old = from->cell[i], at = take_slot(m, t);
         bool turns = m->turns && next > 0;
-        m->page[at.page].serial[at.slot] = m->page[old.page].serial[old.slot];
-        m->page[at.page].turn[at.slot] = m->page[old.page].turn[old.slot] + (turns ? next : 0);
-        m->page[at.page].turned[at.slot] = m->page[old.page].turned[old.slot] || turns;
+        copy_row(m, old, at);
+        m->page[at.page].turn[at.slot] += turns ? next : 0;
+        m->page[at.page].turned[at.slot] |= turns;
         at.pos = next + i;
         t->cell[t->n_cells++] = at;
     }
@@ -661,11 +789,45 @@ int32_t model_append(struct model *m, int seq, int from)
             append_table(m, &m->seq[from].table[r][g], t, n, to->next);
             if (m->rule[r][g].window != ATTN_UNBOUNDED)
                 drop(m, r, g, t, to->last);
+            close_cells(m, t);
             sweep(m, t);
         }
     to->next += n;
     to->changes++;
     return ATTN_OK;
+}
+
+/* Cell c is of the same block as the one before. */
+static bool same_block(const struct model *m, const struct model_table *t, int c)
+{
+    return c > 0 && m->page[t->cell[c].page].closed && t->cell[c].page == t->cell[c - 1].page &&
+           t->cell[c].slot / MODEL_BLOCK == t->cell[c - 1].slot / MODEL_BLOCK;
+}
+
+static int load_need(const struct model *m, const struct model_table *t)
+{
+    int open = open_cells(m, t), blocks = 0;
+    for (int c = 0; c < t->n_cells - open && t->kivi; c++)
+        blocks += !same_block(m, t, c);
+    return pages_for(t->kivi ? open : t->n_cells) + pages_for(blocks * MODEL_BLOCK);
+}
+
+/* The cells of `from` again, in pages of the table's own; blocks stay as they are. */
+static void load_table(struct model *m, const struct model_table *from, struct model_table *t)
+{
+    struct model_cell block = {0};
+    t->n_pages = 0;
+    for (int c = 0; c < t->n_cells; c++) {
+        struct model_cell old = from->cell[c], at = {0};
+        bool closed = m->page[old.page].closed;
+        if (closed && !same_block(m, from, c))
+            block = take_block(m, t);
+        at = closed ? block : take_slot(m, t);
+        at.slot += closed ? old.slot % MODEL_BLOCK : 0;
+        copy_row(m, old, at);
+        t->cell[c].page = at.page;
+        t->cell[c].slot = at.slot;
+    }
 }
 
 int32_t model_load(struct model *m, int seq, int *made)
@@ -680,24 +842,14 @@ int32_t model_load(struct model *m, int seq, int *made)
     struct model_seq *d = &m->seq[*made];
     for (int r = 0; r < m->rows; r++)
         for (int g = 0; g < m->groups; g++)
-            need += (s->table[r][g].n_cells + MODEL_PAGE - 1) / MODEL_PAGE;
+            need += load_need(m, &s->table[r][g]);
     if (m->used + need > m->pages) {
         d->live = false;
         return ATTN_ERR_FULL;
     }
     *d = *s;
     for (int r = 0; r < m->rows; r++)
-        for (int g = 0; g < m->groups; g++) {
-            struct model_table *t = &d->table[r][g];
-            t->n_pages = 0;
-            for (int c = 0; c < t->n_cells; c++) {
-                struct model_cell old = t->cell[c], at = take_slot(m, t);
-                m->page[at.page].serial[at.slot] = m->page[old.page].serial[old.slot];
-                m->page[at.page].turn[at.slot] = m->page[old.page].turn[old.slot];
-                m->page[at.page].turned[at.slot] = m->page[old.page].turned[old.slot];
-                t->cell[c].page = at.page;
-                t->cell[c].slot = at.slot;
-            }
-        }
+        for (int g = 0; g < m->groups; g++)
+            load_table(m, &s->table[r][g], &d->table[r][g]);
     return ATTN_OK;
 }

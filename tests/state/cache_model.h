@@ -4,7 +4,8 @@
  * run out of, everything counted anew each time, sequences known by their
  * place in an array. It says the same statuses, lengths, positions and page
  * counts. Instead of rows, cells hold the number of the token and by how much
- * its keys were turned on.
+ * its keys were turned on; those of kivi, which are rounded together with
+ * others, hold rows.
  */
 #ifndef ATTN_TESTS_CACHE_MODEL_H
 #define ATTN_TESTS_CACHE_MODEL_H
@@ -14,7 +15,7 @@
 #include <stdbool.h>
 
 #ifndef MODEL_PAGE
-#define MODEL_PAGE 8 /* 32: rows of q8_0 and q4_0 are in slabs */
+#define MODEL_PAGE 8 /* 32: rows of q8_0 and q4_0 are in slabs, and kivi is there */
 #endif
 
 enum {
@@ -25,8 +26,9 @@ enum {
     MODEL_WIDTH = 32, /* most channels of keys and of values */
     MODEL_TURNED = 4, /* the first of a key turn, in two pairs */
     MODEL_PAGES = 40,
+    MODEL_BLOCK = MODEL_PAGE < 32 ? MODEL_PAGE : 32, /* rows that are rounded together, if 32 */
     MODEL_CELLS = MODEL_PAGE * MODEL_PAGES,
-    MODEL_TOKENS = 12, /* of a step and sequence */
+    MODEL_TOKENS = MODEL_PAGE < 32 ? 12 : 40, /* of a step and sequence */
     MODEL_STEPS = 2
 };
 
@@ -37,10 +39,13 @@ struct model_rule {
 
 struct model_page {
     int refs;
+    bool closed; /* has blocks of kivi */
     bool used[MODEL_PAGE];
     int serial[MODEL_PAGE];
     int64_t turn[MODEL_PAGE];
     bool turned[MODEL_PAGE]; /* at least once: rounded anew each time */
+    /* of kivi: key and value as they are read, keys that never turned */
+    float row[MODEL_PAGE][MODEL_HEADS][2 * MODEL_WIDTH];
 };
 
 struct model_cell {
@@ -49,6 +54,7 @@ struct model_cell {
 };
 
 struct model_table {
+    int kivi; /* its type, if it is one of kivi */
     int n_cells, n_pages;
     struct model_cell cell[MODEL_CELLS];
     int page[MODEL_PAGES];
@@ -77,12 +83,13 @@ struct model {
     int64_t max_position;
     bool turns, knows_turn; /* keys are stored turned; it is known how */
     struct model_rule rule[MODEL_ROWS][MODEL_GROUPS];
+    int kivi[MODEL_GROUPS], residual; /* types; cells that stay open */
 
     struct model_page page[MODEL_PAGES];
     struct model_seq seq[MODEL_SEQS];
     struct model_step step[MODEL_STEPS];
     int used, peak;
-    int64_t copies;
+    int64_t copies, blocks; /* blocks: that were closed */
 };
 
 /* What the token has in a channel of a head's key (0..3) or value (4..7);

@@ -97,7 +97,7 @@ static void hook_free(void *user, void *ptr, size_t bytes)
 }
 
 static int64_t counted[CALLS][64]; /* by -status */
-static int64_t n_calls, n_ok;
+static int64_t n_calls, n_ok, n_blocks, n_coded;
 int failures;
 
 /* ---- calls */
@@ -208,13 +208,18 @@ static int choose_seqs(struct world *w, struct args *a, int most)
     return n;
 }
 
+static bool closes(const struct world *w)
+{
+    return w->m.kivi[0] || w->m.kivi[1];
+}
+
 static void choose_begin(struct world *w, struct args *a)
 {
     int start = 0;
     a->n = choose_seqs(w, a, 3);
     a->has_list = rng_percent(w->rng, 35);
     for (int i = 0; i < a->n; i++) {
-        int most = rng_percent(w->rng, 60) ? 3 : MODEL_TOKENS;
+        int most = rng_percent(w->rng, closes(w) ? 30 : 60) ? 3 : closes(w) ? MODEL_TOKENS : 12;
         a->counts[i] = rng_int(w->rng, rng_percent(w->rng, 98), most);
         for (int64_t t = 0; t < a->counts[i]; t++)
             a->list[start++] = rng_percent(w->rng, 1)
@@ -502,7 +507,7 @@ static void one_call(struct world *w)
     struct args a;
     choose(w, &a);
     snprintf(strrchr(w->text, '#'), 64, "# call %lld %s", (long long)n_calls, call_name[a.call]);
-    w->serial += a.call == WRITE ? 40 : 0;
+    w->serial += a.call == WRITE ? 3 * MODEL_TOKENS + 4 : 0;
     if (allocates(a.call) && rng_percent(w->rng, 20)) {
         w->memory.fail_at = w->memory.calls + rng_int(w->rng, 1, 8);
         w->memory.for_good = rng_percent(w->rng, 30);
@@ -608,15 +613,19 @@ static void describe(struct world *w)
         }
     if (w->bounds)
         at += sprintf(text + at, " cache_summary=minmax");
+    if (closes(w))
+        at += sprintf(text + at, " cache_residual=%d", m->residual);
     sprintf(text + at, " #");
 }
 
 static void choose_world(struct world *w)
 {
-    /* the first three are of tensors, the last two need wide rows */
+    /* the first three are of tensors, from q8_0 on they need wide rows, from kivi on pages of
+     * whole blocks and values of their own */
     static const int types[] = {ATTN_DTYPE_F32,      ATTN_DTYPE_F16,      ATTN_DTYPE_BF16,
                                 ATTN_DTYPE_FP8_E4M3, ATTN_DTYPE_FP8_E5M2, ATTN_DTYPE_Q8_0,
-                                ATTN_DTYPE_Q4_0};
+                                ATTN_DTYPE_Q4_0,     ATTN_DTYPE_KIVI4,    ATTN_DTYPE_KIVI2};
+    const bool blocks = MODEL_BLOCK == 32;
     struct model *m = &w->m;
     m->heads = (int)rng_int(w->rng, 1, MODEL_HEADS);
     m->groups = m->heads > 1 ? (int)rng_int(w->rng, 1, MODEL_GROUPS) : 1;
@@ -631,9 +640,12 @@ static void choose_world(struct world *w)
         m->group_of[h] = h < m->groups ? h : (int)rng_int(w->rng, 0, m->groups - 1);
         w->heads_in[m->group_of[h]]++;
     }
-    m->width = rng_percent(w->rng, 15) ? MODEL_WIDTH : MODEL_TURNED;
+    m->width = rng_percent(w->rng, blocks ? 70 : 15) ? MODEL_WIDTH : MODEL_TURNED;
+    m->residual = blocks ? MODEL_BLOCK * (int)rng_int(w->rng, 0, 1) : 0;
     for (int g = 0; g < m->groups; g++) {
-        int64_t type = m->width == MODEL_WIDTH ? rng_int(w->rng, 2, 6) : rng_int(w->rng, 0, 4);
+        int most = blocks && !w->prefix ? 8 : 6;
+        int64_t type = m->width == MODEL_WIDTH ? rng_int(w->rng, 2, most) : rng_int(w->rng, 0, 4);
+        m->kivi[g] = type > 6 ? types[type] : 0;
         w->dtype[g] = types[type];
         w->stored[g] = type > 2;
     }
@@ -678,6 +690,8 @@ static void run_world(struct rng *rng, int calls)
     w.hash = world_compare(&w);
     for (int i = 0; i < calls && failures == 0; i++)
         one_call(&w);
+    n_blocks += w.m.blocks;
+    n_coded += w.coded;
     attn_cache_destroy(w.cache);
     for (int s = 0; s < MODEL_STEPS; s++) {
         if (w.step[s] && attn_step_abort(w.step[s]) != ATTN_ERR_STATE)
@@ -719,7 +733,12 @@ int main(int argc, char **argv)
         if (counted[expected[i].call][-expected[i].status] == 0 && failures == 0)
             FAIL("%s never gave %s", call_name[expected[i].call],
                  attn_status_name(expected[i].status));
-    printf("%lld calls, %lld succeeded\n", (long long)n_calls, (long long)n_ok);
+    printf("%lld calls, %lld succeeded, %lld blocks closed, %lld executes by codes\n",
+           (long long)n_calls, (long long)n_ok, (long long)n_blocks, (long long)n_coded);
+    if (n_blocks == 0 && MODEL_BLOCK == 32 && failures == 0)
+        FAIL("no block of kivi was closed");
+    if (n_coded == 0 && failures == 0)
+        FAIL("nothing was executed with compute=int8");
     if (n_ok * 2 < n_calls)
         FAIL("less than half of the calls succeeded");
     return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
