@@ -16,6 +16,7 @@
  *     tensor.h    element types and the tensor view
  *     context.h   attn_ctx: threads, ISA ceiling, allocator, logger
  *     desc.h      attn_desc: what to compute; the table of parameters
+ *     mech_params.h  those that one mechanism reads each
  *     mechs.h     the mechanisms and their numbers
  *     values.h    what parameters that are words can be, and
  *     recurrence.h   those of the linear family
@@ -55,6 +56,7 @@
 #include <attn/tensor.h>
 #include <attn/context.h>
 #include <attn/desc.h>
+#include <attn/mech_params.h>
 #include <attn/mechs.h>
 #include <attn/values.h>
 #include <attn/recurrence.h>

@@ -207,7 +207,7 @@ int32_t attn__mech_attend(const struct attn__params *v, const struct attn__param
         return status;
     /* hout is at most 65536, lists of pieces are bounded: no overflow */
     size_t list_bytes =
-        ((size_t)p->hout * 4 + 1 + attn__pieces_room(v) + attn__view_room(v, p)) * 8 +
+        ((size_t)p->hout * 5 + 1 + attn__pieces_room(v) + attn__view_room(v, p)) * 8 +
         attn__score_options_bytes(v, p->hout);
     p->block_bytes =
         list_bytes + prologue_bytes + text_bytes +
@@ -217,6 +217,7 @@ int32_t attn__mech_attend(const struct attn__params *v, const struct attn__param
         return ATTN_ERR_NOMEM;
     status = fill(v, text, p, p->block, (char *)p->block + list_bytes + prologue_bytes);
     attn__prologue_fill(v, p, (char *)p->block + list_bytes);
+    p->own_values = (double *)((char *)p->block + list_bytes) - p->hout;
     p->own_heads = (uint8_t *)p->block + p->block_bytes - p->hout;
     if (status != ATTN_OK)
         attn__problem_free(p, mem);

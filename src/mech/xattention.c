@@ -6,7 +6,7 @@
  * share of it are kept, the first and the diagonal one anyhow.
  */
 #include <inttypes.h>
-#include <math.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "mech/select_attend.h"
@@ -15,6 +15,27 @@
 static const struct attn__setting settings[] = {{ATTN_PARAM_CAUSAL, ATTN__DEFAULT, 1, 0}};
 
 ATTN__SELECT_RECIPE(settings);
+
+/* The share that each output head covers. */
+static int32_t thresholds(const struct attn__params *params, struct attn__problem *p)
+{
+    size_t n = 0;
+    const double *given = attn__params_f64s(params, ATTN_PARAM_XATTENTION_THRESHOLDS, &n);
+    bool both = false;
+    if (!given)
+        return ATTN_OK;
+    int32_t status = attn__params_is_set(params, ATTN_PARAM_XATTENTION_THRESHOLD, &both);
+    if (status == ATTN_OK && both)
+        return attn__select_unread(params, ATTN_PARAM_XATTENTION_THRESHOLD);
+    if (status == ATTN_OK && (int64_t)n != p->hout)
+        return attn__error_set(ATTN_ERR_INVALID,
+                               "xattention_thresholds has %zu entries, expected one for each of "
+                               "the %" PRId64 " output heads",
+                               n, p->hout);
+    memcpy(p->own_values, given, n * sizeof *given);
+    p->pooled.masses = p->own_values;
+    return status;
+}
 
 int32_t attn__mech_xattention(const struct attn__params *params, const struct attn__mem *mem,
                               struct attn__problem *p)
@@ -40,5 +61,8 @@ int32_t attn__mech_xattention(const struct attn__params *params, const struct at
     p->pooled.stride = stride;
     p->pooled.scale =
         p->scale / ((double)stride * attn__params_f64_or(params, ATTN_PARAM_XATTENTION_NORM, 1));
-    return ATTN_OK;
+    status = thresholds(params, p);
+    if (status != ATTN_OK)
+        attn__problem_free(p, mem);
+    return status;
 }

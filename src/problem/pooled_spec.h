@@ -132,6 +132,7 @@ struct attn__pooled_spec {
     int32_t rule; /* enum attn__pick_rule */
     int64_t top;  /* blocks in all; of TOP */
     double mass;  /* of COVER and LEAST */
+    const double *masses; /* of each set in its place; NULL: one for all */
     double scale; /* of the product */
 
     int64_t head_group;       /* output heads of a set */
@@ -146,6 +147,7 @@ struct attn__pooled_spec {
     /* Blocks are as long as the caller says; with tokens each score counts for
      * all tokens of its block, and tokens are chosen. */
     bool ragged, tokens;
+    int64_t tail;   /* last queries that nothing is selected for */
     int64_t latest; /* tokens up to the row's end that it may have; 0: all */
     bool logits; /* entries are mixed by the softmax of their scores */
     int64_t local; /* latest keys that a query has besides; 0: what is listed and no more */

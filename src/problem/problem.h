@@ -176,9 +176,10 @@ struct attn__problem {
     /* The canonical problem string, for describe and logs. */
     const char *text;
 
-    /* Of the mechanism alone: numbers, and a byte an output head. */
+    /* Of the mechanism alone: numbers, and a byte and a number an output head. */
     double own[4];
     uint8_t *own_heads;
+    double *own_values;
 
     /* The arrays and texts above live in this block. */
     void *block;

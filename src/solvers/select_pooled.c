@@ -227,7 +227,8 @@ static void select_rows(const struct attn__pooled_job *x, const struct attn__poo
                         int64_t set, int64_t t0, int64_t n, const struct attn__pooled_desk *k)
 {
     const struct attn__pooled_spec *spec = x->spec;
-    const struct attn__pick pick = {(enum attn__pick_rule)spec->rule, spec->top, spec->mass};
+    const struct attn__pick pick = {(enum attn__pick_rule)spec->rule, spec->top,
+                                    spec->masses ? spec->masses[set] : spec->mass};
     int64_t units[ATTN__POOLED_ROWS];
     attn__pooled_score(x, v, set, t0, n, k, units);
     for (int64_t i = 0; i < n; i++) {

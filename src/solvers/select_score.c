@@ -25,7 +25,7 @@ static void load_row(const struct attn__pooled_job *x, const struct attn__pooled
     const struct attn__kernels *kern = x->r->machine->kern;
     const struct attn__pooled_spec *spec = x->spec;
     int64_t group = attn__pooled_group(x), d = x->z->d;
-    int64_t lo = w->first, hi = attn__min_i64(w->end, v->s.nq);
+    int64_t lo = w->first, hi = attn__min_i64(w->end, v->queries);
     if (spec->rep == ATTN__REP_STRIDES) {
         lo += sub * spec->stride;
         hi = attn__min_i64(lo + spec->stride, hi);

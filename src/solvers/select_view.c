@@ -14,6 +14,7 @@ int64_t attn__pooled_offset(const struct attn__pooled_job *x, int64_t b, int64_t
 struct attn__pooled_view attn__pooled_view_of(const struct attn__pooled_job *x, int64_t b)
 {
     struct attn__pooled_view v = {.s = attn__call_seq(x->r->call, b)};
+    v.queries = attn__max_i64(v.s.nq - x->spec->tail, 0);
     v.blocks = attn__pooled_parts(v.s.nk, x->spec->k_block);
     v.units = attn__pooled_parts(v.s.nk, attn__pooled_unit(x->spec));
     if (x->spec->ragged) {
@@ -62,7 +63,7 @@ struct attn__pooled_row attn__pooled_row_of(const struct attn__pooled_job *x,
     struct attn__pooled_row w = {.t = t, .first = t * spec->q_block};
     w.end = w.first + spec->q_block;
     int64_t end = attn__min_i64(w.end + v->s.off, v->s.nk); /* of the keys in view */
-    if (w.first >= v->s.nq)
+    if (w.first >= v->queries)
         return w;
     w.open_end = v->blocks;
     if (spec->open != ATTN__OPEN_ALL)
@@ -85,7 +86,7 @@ int64_t attn__pooled_units(const struct attn__pooled_job *x, const struct attn__
     int64_t end = attn__min_i64(w->end + v->s.off, v->s.nk);
     if (spec->rep == ATTN__REP_STRIDES) {
         int64_t i = w->first + sub * spec->stride; /* its first query */
-        if (i >= v->s.nq)
+        if (i >= v->queries)
             return 0;
         if (spec->open == ATTN__OPEN_ALL)
             return v->units;

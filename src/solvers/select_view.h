@@ -68,6 +68,7 @@ static inline int64_t attn__pooled_unit(const struct attn__pooled_spec *spec)
 /* One sequence and where its blocks are. */
 struct attn__pooled_view {
     struct attn__seq s;
+    int64_t queries; /* that keys are selected for */
     int64_t units;  /* columns of products */
     int64_t blocks; /* columns of picks */
 };

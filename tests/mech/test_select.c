@@ -43,6 +43,10 @@ START_TEST(enough_is_dense)
         {"longheads " GQA "longheads_chunk=8 longheads_chunks=12", "softmax " GQA "causal"},
         {"dhsa " GQA "dhsa_q_block=10 dhsa_budget=96 dhsa_global=4 dhsa_local=4",
          "softmax " GQA "causal"},
+        {"dhsa " GQA "dhsa_q_block=10 dhsa_budget=9 dhsa_global=4 dhsa_local=4 dhsa_tail=96",
+         "softmax " GQA "causal"},
+        {"xattention " GQA "xattention_block=16 xattention_thresholds=[1.1,2,3,4]",
+         "softmax " GQA "causal"},
         {"tokenselect " GQA "tokenselect_init=4 tokenselect_local=8 tokenselect_chunk=8 "
          "tokenselect_top=84", "softmax " GQA "causal"},
         {"indexer_topk " GQA "indexer_heads=3 indexer_width=8 indexer_tokens=96",
@@ -133,6 +137,42 @@ START_TEST(one_chunk_is_dense)
     ck_assert(dense_distance(x.out, plain.out, x.n_out) < 2e-6);
     dense_free(&x);
     dense_free(&plain);
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
+/* Last queries of each sequence are dense; rows of blocks without one are as they were. */
+START_TEST(dense_last_rows)
+{
+    static int32_t offsets[B * 8] = {0, 7, 8, 20, 41, 60, 70, 77, 0, 7, 8, 20, 41, 60, 77, N};
+    static const int32_t lengths[B] = {77, N};
+    static const char *const texts[3] = {
+        "dhsa " GQA "dhsa_q_block=10 dhsa_budget=30 dhsa_global=4 dhsa_local=6 dhsa_tail=19",
+        "dhsa " GQA "dhsa_q_block=10 dhsa_budget=30 dhsa_global=4 dhsa_local=6",
+        "softmax " GQA "causal"};
+    attn_ctx *ctx = dense_ctx(2);
+    struct dense x[3];
+    for (int n = 0; n < 3; n++) {
+        dense_make(&x[n], B, H, HK, N, N, D, D);
+        if (n < 2)
+            dense_add(&x[n], ATTN_ROLE_SELECT_OFFSETS, ATTN_DTYPE_I32, 2, (int64_t[]){B, 8},
+                      offsets);
+        dense_list(&x[n], ATTN_ROLE_Q_LEN, lengths, B);
+        dense_list(&x[n], ATTN_ROLE_K_LEN, lengths, B);
+        ck_assert(dense_run(ctx, texts[n], NULL, &x[n]));
+    }
+    for (int64_t b = 0; b < B; b++)
+        for (int64_t h = 0; h < H; h++)
+            for (int64_t i = 0; i < lengths[b]; i++) {
+                int64_t row = (b * H + h) * N + i, tail = lengths[b] - 19;
+                const struct dense *y = i >= tail ? &x[2] : &x[1];
+                if (i >= tail / 10 * 10 && i < tail)
+                    continue; /* of a block that is shorter now */
+                ck_assert(dense_distance(x[0].out + row * D, y->out + row * D, D) < 2e-6);
+                ck_assert(dense_distance(x[0].lse + row, y->lse + row, 1) < 2e-6);
+            }
+    for (int n = 0; n < 3; n++)
+        dense_free(&x[n]);
     attn_ctx_destroy(ctx);
 }
 END_TEST
@@ -362,6 +402,14 @@ START_TEST(refused)
         {"hcam h=4 q=4 k=4 d=4 hcam_chunk=2", ATTN_ERR_UNSET, "hcam_top"},
         {"hcam h=4 q=4 k=4 d=4 hcam_chunk=2 hcam_top=1 causal", ATTN_ERR_INVALID, "causal is 1"},
         {"dhsa h=4 q=4 k=4 d=4 dhsa_budget=9", ATTN_ERR_INVALID, "dhsa_budget is 9"},
+        {"dhsa h=4 q=4 k=4 d=4 dhsa_tail=2 want=rowmax", ATTN_ERR_UNSUPPORTED, "want is set"},
+        {"dhsa h=4 q=4 k=4 d=4 dhsa_tail=2 select=only", ATTN_ERR_UNSUPPORTED, "select is only"},
+        {"dhsa h=4 q=4 k=4 d=4 dhsa_tail=2 align=top_left", ATTN_ERR_UNSUPPORTED,
+         "align is top_left"},
+        {"xattention h=4 q=4 k=4 d=4 xattention_thresholds=[0.5,0.5]", ATTN_ERR_INVALID,
+         "xattention_thresholds has 2 entries"},
+        {"xattention h=2 q=4 k=4 d=4 xattention_thresholds=[0.5,0.5] xattention_threshold=0.5",
+         ATTN_ERR_INVALID, "xattention_threshold is set"},
         {"tokenselect h=4 q=600 k=900 d=4", ATTN_ERR_INVALID, "600 queries"},
         {"tokenselect h=4 q=4 k=900 d=4 tokenselect_pool=2", ATTN_ERR_INVALID,
          "tokenselect_pool is 2"},
@@ -647,6 +695,6 @@ START_TEST(made_chunk_keys_refused)
 END_TEST
 
 UNIT_MAIN("select", made_chunk_keys, made_chunk_keys_refused, parts_of_nsa, lengths_of_nsa,
-          enough_is_dense, settings_of_pooled_select, one_chunk_is_dense,
-          own_block_alone, decode_is_the_last_row, order_of_regions, threads_and_batches,
+          enough_is_dense, settings_of_pooled_select, one_chunk_is_dense, own_block_alone,
+          dense_last_rows, decode_is_the_last_row, order_of_regions, threads_and_batches,
           not_a_number, nothing_there, refused, refused_at_execute)

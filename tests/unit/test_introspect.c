@@ -50,23 +50,27 @@ static bool next_constant(const char **at, const char *prefix, char name[64], in
     return false;
 }
 
+/* Those with parameters, in the order of their numbers. */
+static const char *const headers[] = {"desc.h", "mech_params.h"};
+
 START_TEST(parameters_as_in_the_header)
 {
-    const char *at = read_header("desc.h");
     size_t count = 0;
     int32_t number, found;
     char name[64];
 
-    while (next_constant(&at, "ATTN_PARAM_", name, &number)) {
-        if (strncmp(name, "type_", 5) == 0)
-            continue;
-        ck_assert_int_eq(attn_param_at(count++), number);
-        ck_assert_str_eq(attn_param_name(number), name);
-        ck_assert_int_eq(attn_param_find(name, &found), ATTN_OK);
-        ck_assert_int_eq(found, number);
-        ck_assert_int_gt(attn_param_type(number), 0);
-        ck_assert_ptr_nonnull(attn_param_help(number));
-    }
+    for (size_t n = 0; n < sizeof headers / sizeof headers[0]; n++)
+        for (const char *at = read_header(headers[n]);
+             next_constant(&at, "ATTN_PARAM_", name, &number);) {
+            if (strncmp(name, "type_", 5) == 0)
+                continue;
+            ck_assert_int_eq(attn_param_at(count++), number);
+            ck_assert_str_eq(attn_param_name(number), name);
+            ck_assert_int_eq(attn_param_find(name, &found), ATTN_OK);
+            ck_assert_int_eq(found, number);
+            ck_assert_int_gt(attn_param_type(number), 0);
+            ck_assert_ptr_nonnull(attn_param_help(number));
+        }
     ck_assert_int_gt(count, 30);
     ck_assert_int_eq(attn_param_at(count), 0);
     ck_assert_int_eq(attn_param_at(SIZE_MAX), 0);
@@ -89,15 +93,17 @@ START_TEST(types_as_in_the_table)
         [ATTN_PARAM_TYPE_I64S] = "i64s", [ATTN_PARAM_TYPE_F64S] = "f64s"};
     size_t count = 0;
 
-    for (const char *at = read_header("desc.h"); (at = strstr(at, " * | ")) != NULL; at += 5) {
-        int32_t number;
-        char type[16];
+    for (size_t n = 0; n < sizeof headers / sizeof headers[0]; n++)
+        for (const char *at = read_header(headers[n]); (at = strstr(at, " * | ")) != NULL;
+             at += 5) {
+            int32_t number;
+            char type[16];
 
-        if (sscanf(at, " * | %" SCNd32 " | %*[^|]| %15s |", &number, type) != 2)
-            continue;
-        ck_assert_int_eq(attn_param_at(count++), number);
-        ck_assert_str_eq(types[attn_param_type(number)], type);
-    }
+            if (sscanf(at, " * | %" SCNd32 " | %*[^|]| %15s |", &number, type) != 2)
+                continue;
+            ck_assert_int_eq(attn_param_at(count++), number);
+            ck_assert_str_eq(types[attn_param_type(number)], type);
+        }
     ck_assert_int_eq(attn_param_at(count), 0);
 }
 END_TEST

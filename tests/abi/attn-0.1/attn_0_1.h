@@ -365,8 +365,73 @@ enum {
     ATTN_PARAM_POLICY = 918,
     ATTN_PARAM_CACHE_V_PREFIX = 919,
     ATTN_PARAM_CACHE_SUMMARY = 920,
-    ATTN_PARAM_CACHE_RESIDUAL = 921,
+    ATTN_PARAM_CACHE_RESIDUAL = 921
+};
 
+enum {
+    ATTN_PARAM_TYPE_I64 = 1,
+    ATTN_PARAM_TYPE_BOOL = 2,
+    ATTN_PARAM_TYPE_ENUM = 3,
+    ATTN_PARAM_TYPE_SET = 4,
+    ATTN_PARAM_TYPE_F64 = 5,
+    ATTN_PARAM_TYPE_TEXT = 6,
+    ATTN_PARAM_TYPE_I64S = 7,
+    ATTN_PARAM_TYPE_F64S = 8
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+ATTN_API int32_t attn_desc_create(attn_ctx *ctx, int32_t id,
+                                  attn_desc **desc);
+
+ATTN_API int32_t attn_desc_parse(attn_ctx *ctx, const char *text,
+                                 attn_desc **desc);
+
+ATTN_API int32_t attn_desc_print(const attn_desc *desc, char *buf, size_t len,
+                                 size_t *needed);
+
+ATTN_API void attn_desc_destroy(attn_desc *desc);
+
+ATTN_API int32_t attn_desc_set_i64(attn_desc *desc, int32_t param,
+                                   int64_t value);
+ATTN_API int32_t attn_desc_set_f64(attn_desc *desc, int32_t param,
+                                   double value);
+ATTN_API int32_t attn_desc_set_text(attn_desc *desc, int32_t param,
+                                    const char *value);
+ATTN_API int32_t attn_desc_set_i64s(attn_desc *desc, int32_t param,
+                                    const int64_t *values, size_t n);
+ATTN_API int32_t attn_desc_set_f64s(attn_desc *desc, int32_t param,
+                                    const double *values, size_t n);
+
+ATTN_API int32_t attn_desc_get_i64(const attn_desc *desc, int32_t param,
+                                   int64_t *value);
+ATTN_API int32_t attn_desc_get_f64(const attn_desc *desc, int32_t param,
+                                   double *value);
+ATTN_API int32_t attn_desc_get_text(const attn_desc *desc, int32_t param,
+                                    char *buf, size_t len, size_t *needed);
+ATTN_API int32_t attn_desc_get_i64s(const attn_desc *desc, int32_t param,
+                                    int64_t *values, size_t room, size_t *n);
+ATTN_API int32_t attn_desc_get_f64s(const attn_desc *desc, int32_t param,
+                                    double *values, size_t room, size_t *n);
+
+typedef void (*attn_score_fn)(void *user, float *s, int64_t q_stride,
+                              int64_t k_stride, int64_t b, int64_t h,
+                              int64_t q0, int64_t nq, int64_t k0, int64_t nk);
+
+ATTN_API int32_t attn_desc_set_score_fn(attn_desc *desc, attn_score_fn fn);
+
+ATTN_API int32_t attn_desc_unset(attn_desc *desc, int32_t param);
+
+ATTN_API int32_t attn_desc_is_set(const attn_desc *desc, int32_t param,
+                                  int32_t *set);
+
+#ifdef __cplusplus
+}
+#endif
+
+enum {
     ATTN_PARAM_MLA_FORM = 10100,
     ATTN_PARAM_MLA_RANK = 10101,
     ATTN_PARAM_MLA_ROPE_DIM = 10102,
@@ -450,6 +515,7 @@ enum {
     ATTN_PARAM_DHSA_GLOBAL = 30902,
     ATTN_PARAM_DHSA_LOCAL = 30903,
     ATTN_PARAM_DHSA_WINDOW = 30904,
+    ATTN_PARAM_DHSA_TAIL = 30905,
     ATTN_PARAM_HIP_TOKENS = 31000,
     ATTN_PARAM_HIP_Q_BLOCK = 31001,
     ATTN_PARAM_HIP_K_BLOCK = 31002,
@@ -511,10 +577,10 @@ enum {
     ATTN_PARAM_XATTENTION_STRIDE = 32001,
     ATTN_PARAM_XATTENTION_THRESHOLD = 32002,
     ATTN_PARAM_XATTENTION_NORM = 32003,
+    ATTN_PARAM_XATTENTION_THRESHOLDS = 32004,
     ATTN_PARAM_INDEXER_HEADS = 32100,
     ATTN_PARAM_INDEXER_WIDTH = 32101,
     ATTN_PARAM_INDEXER_TOKENS = 32102,
-
     ATTN_PARAM_LISTS = 32200,
     ATTN_PARAM_LISTS_LOGITS = 32201,
     ATTN_PARAM_LISTS_LAYOUT = 32202,
@@ -542,69 +608,6 @@ enum {
     ATTN_PARAM_POOLED_K_HEADS = 32321,
     ATTN_PARAM_POOLED_WIDTH = 32322
 };
-
-enum {
-    ATTN_PARAM_TYPE_I64 = 1,
-    ATTN_PARAM_TYPE_BOOL = 2,
-    ATTN_PARAM_TYPE_ENUM = 3,
-    ATTN_PARAM_TYPE_SET = 4,
-    ATTN_PARAM_TYPE_F64 = 5,
-    ATTN_PARAM_TYPE_TEXT = 6,
-    ATTN_PARAM_TYPE_I64S = 7,
-    ATTN_PARAM_TYPE_F64S = 8
-};
-
-#ifdef __cplusplus
-extern "C" {
-#endif
-
-ATTN_API int32_t attn_desc_create(attn_ctx *ctx, int32_t id,
-                                  attn_desc **desc);
-
-ATTN_API int32_t attn_desc_parse(attn_ctx *ctx, const char *text,
-                                 attn_desc **desc);
-
-ATTN_API int32_t attn_desc_print(const attn_desc *desc, char *buf, size_t len,
-                                 size_t *needed);
-
-ATTN_API void attn_desc_destroy(attn_desc *desc);
-
-ATTN_API int32_t attn_desc_set_i64(attn_desc *desc, int32_t param,
-                                   int64_t value);
-ATTN_API int32_t attn_desc_set_f64(attn_desc *desc, int32_t param,
-                                   double value);
-ATTN_API int32_t attn_desc_set_text(attn_desc *desc, int32_t param,
-                                    const char *value);
-ATTN_API int32_t attn_desc_set_i64s(attn_desc *desc, int32_t param,
-                                    const int64_t *values, size_t n);
-ATTN_API int32_t attn_desc_set_f64s(attn_desc *desc, int32_t param,
-                                    const double *values, size_t n);
-
-ATTN_API int32_t attn_desc_get_i64(const attn_desc *desc, int32_t param,
-                                   int64_t *value);
-ATTN_API int32_t attn_desc_get_f64(const attn_desc *desc, int32_t param,
-                                   double *value);
-ATTN_API int32_t attn_desc_get_text(const attn_desc *desc, int32_t param,
-                                    char *buf, size_t len, size_t *needed);
-ATTN_API int32_t attn_desc_get_i64s(const attn_desc *desc, int32_t param,
-                                    int64_t *values, size_t room, size_t *n);
-ATTN_API int32_t attn_desc_get_f64s(const attn_desc *desc, int32_t param,
-                                    double *values, size_t room, size_t *n);
-
-typedef void (*attn_score_fn)(void *user, float *s, int64_t q_stride,
-                              int64_t k_stride, int64_t b, int64_t h,
-                              int64_t q0, int64_t nq, int64_t k0, int64_t nk);
-
-ATTN_API int32_t attn_desc_set_score_fn(attn_desc *desc, attn_score_fn fn);
-
-ATTN_API int32_t attn_desc_unset(attn_desc *desc, int32_t param);
-
-ATTN_API int32_t attn_desc_is_set(const attn_desc *desc, int32_t param,
-                                  int32_t *set);
-
-#ifdef __cplusplus
-}
-#endif
 
 enum {
 

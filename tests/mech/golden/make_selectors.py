@@ -75,18 +75,23 @@ def biformer_lines(b, heads, height, width, region, top, d, dv, scale=None):
 
 
 def xattention(b, h, hk, n, d, dv, block, stride, threshold):
+    """threshold: one for all heads, or a list of each head's."""
+    each = threshold if isinstance(threshold, list) else [threshold] * h
+
     def build(seed):
         x = gold.Case("xattention b=%d h=%d/%d q=%d k=%d d=%d/%d xattention_block=%d"
-                      " xattention_stride=%d xattention_threshold=%g xattention_norm=2"
-                      % (b, h, hk, n, n, d, dv, block, stride, threshold), 8.0)
+                      " xattention_stride=%d %s xattention_norm=2"
+                      % (b, h, hk, n, n, d, dv, block, stride,
+                         "xattention_threshold=%g" % threshold if each is not threshold else
+                         "xattention_thresholds=[%s]" % ",".join("%g" % t for t in each)), 8.0)
         q, k, v = inputs(x, seed, b, h, hk, n, n, d, dv)
         vis = np.zeros((b, h, n, n), bool)
         for i in range(b):
             for j in range(h):
                 blocks, sums = routed.ref_xattention_blocks(q[i, j], k[i, j // (h // hk)], block,
-                                                            stride, threshold, 2.0)
+                                                            stride, each[j], 2.0)
                 vis[i, j] = routed.blocks_to_vis(blocks, block, n)
-                edge(watch_of(), sums, blocks, threshold)
+                edge(watch_of(), sums, blocks, each[j])
         return finish(x, q, k, v, vis, True)
     try_seeds(build)
 
@@ -121,3 +126,4 @@ biformer_lines(2, 2, 6, 8, (3, 4), 2, 8, 4)
 biformer_lines(1, 2, 5, 7, (2, 3), 3, 8, 4, 0.5)  # smaller regions at the edges
 xattention(1, 2, 1, 96, 8, 4, 16, 4, 0.6)
 xattention(1, 2, 2, 128, 16, 4, 32, 8, 0.8)
+xattention(1, 4, 2, 96, 8, 4, 16, 4, [0.3, 0.9, 1.1, 0.55])

@@ -66,18 +66,21 @@ def hcam(b, h, nq, chunks, c, d, dv, width, top, masked):
     try_seeds(build)
 
 
-def dhsa(b, h, hk, n, d, dv, offsets, q_block, budget, first, last, window=None):
+def dhsa(b, h, hk, n, d, dv, offsets, q_block, budget, first, last, window=None, tail=0):
     def build(seed):
         x = gold.Case("dhsa b=%d h=%d/%d q=%d k=%d d=%d/%d dhsa_q_block=%d dhsa_budget=%d"
-                      " dhsa_global=%d dhsa_local=%d%s"
+                      " dhsa_global=%d dhsa_local=%d%s%s"
                       % (b, h, hk, n, n, d, dv, q_block, budget, first, last,
-                         "" if window is None else " dhsa_window=%d" % window), 8.0)
+                         "" if window is None else " dhsa_window=%d" % window,
+                         " dhsa_tail=%d" % tail if tail else ""), 8.0)
         q, k, v = inputs(x, seed, b, h, hk, n, n, d, dv)
         x.give("select_offsets", "i32", np.array(offsets))
-        lists = routed.ref_dhsa_select(q, k, offsets, q_block, budget, first, last,
-                                       window)
+        lists = routed.ref_dhsa_select(q[:, :, :n - tail], k, offsets, q_block, budget, first,
+                                       last, window)
         rows = routed.Rows.from_lists(lists, 1, n, q_block, h)
-        return finish(x, q, k, v, rows.mask(h, n, n), True)
+        mask = np.ones((b, h, n, n), bool)
+        mask[:, :, :n - tail] = rows.mask(h, n - tail, n)
+        return finish(x, q, k, v, mask, True)
     try_seeds(build, ties=True)
 
 
@@ -120,6 +123,8 @@ hcam(1, 2, 5, 4, 7, 4, 8, 4, 9, False)   # all chunks
 dhsa(1, 4, 2, 40, 8, 4, [[0, 3, 9, 10, 18, 22, 31, 40]], 8, 14, 3, 5)
 dhsa(2, 2, 2, 33, 8, 8, [[0, 4, 11, 19, 26, 33], [0, 6, 7, 15, 29, 33]], 5, 11, 0, 4)
 dhsa(1, 2, 1, 45, 8, 4, [[0, 4, 11, 19, 26, 33, 41, 45]], 6, 9, 2, 3, 17)
+dhsa(2, 4, 2, 45, 8, 4, [[0, 4, 11, 19, 26, 33, 41, 45]] * 2, 6, 9, 2, 3, None, 10)  # in a block
+dhsa(1, 2, 2, 40, 8, 8, [[0, 4, 11, 19, 26, 33, 40]], 8, 9, 2, 3, None, 8)
 tokenselect(4, 2, 1, 90, 8, 8, 5, 12, 20, 0)
 tokenselect(4, 2, 9, 100, 8, 4, 4, 16, 24, 0)
 tokenselect(2, 2, 3, 80, 8, 8, 4, 8, 15, 5)
