@@ -37,4 +37,11 @@ ATTN__INLINE void asks_for(const uint8_t *p, int64_t bytes, int64_t ahead)
         __builtin_prefetch((const void *)at, 0, 2);
 }
 
+/* Asks for n lines from the one that begins at p. */
+ATTN__INLINE void asks_for_lines(const uint8_t *p, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        __builtin_prefetch(p + 64 * i, 0, 2);
+}
+
 #endif

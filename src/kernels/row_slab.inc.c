@@ -25,13 +25,19 @@
 #include "kernels/slab_floats_type.inc.c"
 #endif
 
-/* sum[r][..]: 32 keys times all of `rows` query rows */
+/* sum[r][..]: 32 keys times all of `rows` query rows. Requests, of what is `ahead`
+ * bytes further on if not 0, are spread over the arithmetic: many at once are more
+ * than can be under way, and loads queue behind them. */
 ATTN__INLINE void ATTN__NAME(qk_slab)(int rows, bool int8, const uint8_t *slab, int64_t blocks,
-                                      const struct attn__slab_query *q, float *restrict sum)
+                                      int64_t ahead, const struct attn__slab_query *q,
+                                      float *restrict sum)
 {
     memset(sum, 0, (size_t)rows * 32 * sizeof *sum);
-    for (int64_t b = 0; b < blocks; b++)
-        ATTN__NAME(qk_block)(rows, int8, slab + b * ATTN__BYTES, q + b, blocks, sum);
+    for (int64_t b = 0; b < blocks; b++, slab += ATTN__BYTES) {
+        if (ahead)
+            asks_for(slab, ATTN__BYTES, ahead);
+        ATTN__NAME(qk_block)(rows, int8, slab, q + b, blocks, sum);
+    }
 }
 
 /* s[r * lds + j] = keys j < nk, from row `first` of a slab on, times query row r of
@@ -46,13 +52,11 @@ static void ATTN__NAME(row_qk_slab)(const uint8_t *restrict slab, int64_t first,
     for (int64_t n = 0; n < slabs; n++, slab += bytes) {
         const int64_t from = n > 0 ? 0 : first, j = 32 * n + from - first;
         const int64_t keys = nk - j < 32 - from ? nk - j : 32 - from;
-        if (a.ahead)
-            asks_for(slab, bytes, n < a.turn ? a.ahead : a.beyond);
-        int64_t r = 0;
+        int64_t r = 0, ahead = n < a.turn ? a.ahead : a.beyond;
         float sum[4 * 32];
 #define ATTN__GROUP(rows)                                                                 \
-        for (; r + (rows) <= nr; r += (rows)) {                                           \
-            ATTN__NAME(qk_slab)(rows, int8, slab, blocks, q + r * blocks, sum);           \
+        for (; r + (rows) <= nr; r += (rows), ahead = 0) {                                \
+            ATTN__NAME(qk_slab)(rows, int8, slab, blocks, ahead, q + r * blocks, sum);    \
             for (int i = 0; i < (rows); i++)                                              \
                 memcpy(s + (r + i) * lds + j, sum + 32 * i + from, (size_t)keys * sizeof *s); \
         }
@@ -79,14 +83,15 @@ static void ATTN__NAME(row_pv_slab)(const struct attn__slab_run *run, int64_t ru
     const int64_t laters = slab_pieces(ask, asked, bytes, later, NULL);
     float w[4][SLAB_WEIGHTS];
     for (int64_t at = 0; at < bytes; at += ATTN__BYTES, o += 32) {
-        for (int64_t n = 0; n < laters; n++)
-            asks_for(later[n].slab, ATTN__BYTES, at);
         int64_t r = 0;
+        for (int64_t n = pieces; n < laters; n++)
+            asks_for(later[n].slab, ATTN__BYTES, at);
 #define ATTN__GROUP(rows)                                                                 \
         for (; r + (rows) <= nr; r += (rows)) {                                           \
             for (int i = 0; i < (rows); i++)                                              \
                 slab_weights(piece, pieces, at, p + (r + i) * ldp, w[i]);                 \
-            ATTN__NAME(pv_block)(rows, piece, pieces, at, w, weights, o + r * ldo, ldo);  \
+            ATTN__NAME(pv_block)(rows, piece, pieces, later, r ? 0 : laters, at, w,       \
+                                 weights, o + r * ldo, ldo);                              \
         }
 #if ATTN__ROWS >= 4
         ATTN__GROUP(4)

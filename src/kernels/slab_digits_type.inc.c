@@ -58,11 +58,14 @@ ATTN__INLINE void ATTN__NAME(qk_block)(int rows, bool int8, const uint8_t *block
 }
 
 /* o[r * ldo ..] += values of 32 channels from byte `at` of slabs on times the
- * weights of `rows` rows, w[r][..] with factors already, `weights` of them */
+ * weights of `rows` rows, w[r][..] with factors already, `weights` of them. Quad by
+ * quad the same channels of later[n] are asked for beside those of piece[n]. */
 ATTN__INLINE void ATTN__NAME(pv_block)(int rows, const struct slab_piece *piece, int64_t pieces,
+                                       const struct slab_piece *later, int64_t laters,
                                        int64_t at, float (*w)[SLAB_WEIGHTS], int64_t weights,
                                        float *restrict o, int64_t ldo)
 {
+    enum { LINES = ATTN__BITS / 4 }; /* of a quad */
     struct split_weights s[4];
     const int8_t *d[4];
     const int32_t *all[4];
@@ -75,14 +78,20 @@ ATTN__INLINE void ATTN__NAME(pv_block)(int rows, const struct slab_piece *piece,
         unit[r] = s[r].unit;
     }
     slab_begin(rows, 3, ATTN__MORE, all, &a);
-    for (int64_t p = 0; p < pieces; p++)
+    for (int64_t p = 0; p < pieces; p++) {
+        const uint8_t *ask = p < laters ? later[p].slab + at : NULL;
         for (int64_t i = 0; i < piece[p].quads; i++) {
             __m512i x[2];
             ATTN__NAME(codes_of)(piece[p].slab + at, piece[p].quad + i, x);
+            if (ask)
+                asks_for_lines(ask + i * LINES * 64, LINES);
             slab_add(rows, 3, x, d, SLAB_WEIGHTS, &a);
             for (int r = 0; r < rows; r++)
                 d[r] += 4;
         }
+        if (ask)
+            asks_for_lines(ask + piece[p].quads * LINES * 64, 1 + LINES * (8 - piece[p].quads));
+    }
     const vf one[2] = {v_set1(1.0f), v_set1(1.0f)};
     slab_end(rows, 3, &a, unit, one, o, ldo);
 }

@@ -60,8 +60,10 @@ ATTN__INLINE void ATTN__NAME(pv_quad)(int rows, int at, const uint8_t *words,
 }
 
 /* o[r * ldo ..] += values of 32 channels from byte `at` of slabs on times the
- * weights of `rows` rows, w[r][..] with factors already, `weights` of them */
+ * weights of `rows` rows, w[r][..] with factors already, `weights` of them. The
+ * same channels of later[n] are asked for beside those of piece[n]. */
 ATTN__INLINE void ATTN__NAME(pv_block)(int rows, const struct slab_piece *piece, int64_t pieces,
+                                       const struct slab_piece *later, int64_t laters,
                                        int64_t at, float (*w)[SLAB_WEIGHTS], int64_t weights,
                                        float *restrict o, int64_t ldo)
 {
@@ -70,7 +72,9 @@ ATTN__INLINE void ATTN__NAME(pv_block)(int rows, const struct slab_piece *piece,
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < VF_BLOCK; v++)
             a[r][v] = v_zero();
-    for (int64_t n = 0; n < pieces; n++)
+    for (int64_t n = 0; n < pieces; n++) {
+        if (n < laters)
+            asks_for(later[n].slab, ATTN__BYTES, at);
         for (int64_t i = 0; i < piece[n].quads; i++) {
             const int64_t quad = piece[n].quad + i, to = piece[n].to + 4 * i;
             const uint8_t *words = piece[n].slab + at + 64;
@@ -85,6 +89,7 @@ ATTN__INLINE void ATTN__NAME(pv_block)(int rows, const struct slab_piece *piece,
 #endif
             ATTN__NAME(pv_quad)(rows, 0, words, w, to, a);
         }
+    }
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < VF_BLOCK; v++) {
             float *out = o + r * ldo + v * VF_LANES;
