@@ -81,6 +81,7 @@
  * | 30700 | longheads_chunk | i64    | 1..               | 256              |
  * | 30701 | longheads_chunks | i64    | 3..               | 16               |
  * | 30702 | longheads_made  | bool   | LOCAL_Q, LOCAL_K  | 0                |
+ * | 30703 | longheads_compact | bool |                   | 0                |
  * | 30800 | hcam_chunk      | i64    | 1..               | needed           |
  * | 30801 | hcam_top        | i64    | 1..               | needed           |
  * | 30802 | hcam_width      | i64    | 1..65536          | d                |
@@ -128,6 +129,7 @@
  * | 31503 | tokenselect_pool | i64    | 0, odd            | 0                |
  * | 31504 | tokenselect_chunk | i64    | 1..               | q                |
  * | 31505 | tokenselect_raw | bool   | SELECT_Q, _K      | 0                |
+ * | 31506 | tokenselect_compact | bool |                 | 0                |
  * | 31600 | moba_block      | i64    | 1..               | needed           |
  * | 31601 | moba_top        | i64    | 1..               | needed           |
  * | 31700 | nsa_compress    | i64    | 1..               | 32               |
@@ -263,6 +265,7 @@ enum {
     ATTN_PARAM_LONGHEADS_CHUNK = 30700,
     ATTN_PARAM_LONGHEADS_CHUNKS = 30701,
     ATTN_PARAM_LONGHEADS_MADE = 30702,
+    ATTN_PARAM_LONGHEADS_COMPACT = 30703,
     ATTN_PARAM_HCAM_CHUNK = 30800,
     ATTN_PARAM_HCAM_TOP = 30801,
     ATTN_PARAM_HCAM_WIDTH = 30802,
@@ -310,6 +313,7 @@ enum {
     ATTN_PARAM_TOKENSELECT_POOL = 31503,
     ATTN_PARAM_TOKENSELECT_CHUNK = 31504,
     ATTN_PARAM_TOKENSELECT_RAW = 31505,
+    ATTN_PARAM_TOKENSELECT_COMPACT = 31506,
     ATTN_PARAM_MOBA_BLOCK = 31600,
     ATTN_PARAM_MOBA_TOP = 31601,
     ATTN_PARAM_NSA_COMPRESS = 31700,

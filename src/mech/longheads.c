@@ -4,13 +4,14 @@
  * keys, to its own and the one in front of it, and to those whose chunk key has
  * the largest products with the query without positions. Chunk keys are the
  * caller's or made here: attention inside of each chunk, whose mean result is the
- * query of a second one, of the chunk's keys as keys and as values. Queries
- * without positions and the positions of chosen keys are the caller's.
+ * query of a second one, of the chunk's keys as keys and as values. Chosen keys can
+ * have new positions in the order that they are attended to.
  */
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "mech/compact_attend.h"
 #include "mech/one_attend.h"
 #include "mech/select_attend.h"
 #include "solvers/map_gemm.h"
@@ -20,6 +21,15 @@
 static const struct attn__setting settings[] = {{ATTN_PARAM_CAUSAL, ATTN__FIXED, 1, 0}};
 
 ATTN__SELECT_RECIPE(settings);
+
+static int32_t compact_stage(const struct attn__params *v, const struct attn__problem *whole,
+                             int32_t n, const struct attn__mem *mem, struct attn__problem *p)
+{
+    (void)n;
+    return attn__compact_stage(v, mem, settings, 1, whole, p);
+}
+
+static const struct attn__recipe compact = ATTN__COMPACT_RECIPE(compact_stage);
 
 /* Stages where chunk keys are made; with select=only the last one is not there. */
 enum { INSIDE, KEYS, ALONG, STAGES };
@@ -85,6 +95,8 @@ static int32_t chunk_stage(const struct attn__params *v, const struct attn__prob
     };
     struct attn__params copy;
     int32_t status = attn__preset_stage(v, mem, &copy);
+    if (status == ATTN_OK)
+        status = attn__compact_unset(&copy);
     for (size_t i = 0; i < sizeof no / sizeof no[0] && status == ATTN_OK; i++)
         status = attn__params_unset(&copy, no[i]);
     for (size_t i = 0; i < sizeof set / sizeof set[0] && status == ATTN_OK; i++)
@@ -213,6 +225,41 @@ static const struct attn__recipe making = {
     .run = made_run,
 };
 
+static int32_t made_compact_stage(const struct attn__params *v, const struct attn__problem *whole,
+                                  int32_t n, const struct attn__mem *mem, struct attn__problem *p)
+{
+    return n == ALONG ? compact_stage(v, whole, n, mem, p) : chunk_stage(v, whole, n, mem, p);
+}
+
+static bool made_compact_workspace(const struct attn__problem *p, const struct attn__machine *m,
+                                   size_t *bytes)
+{
+    size_t before = 0;
+    return made_workspace(p, m, &before) && attn__compact_workspace(p, before, bytes);
+}
+
+static void made_compact_run(const struct attn__recipe_run *r)
+{
+    struct attn__scratch s = {.base = r->ws, .ok = true};
+    struct attn__recipe_run own = *r;
+    struct arrays a;
+    size_t before = 0;
+    carve(&s, r->call->p, &a);
+    own.ws = r->ws + a.selector;
+    made_workspace(r->call->p, r->machine, &before);
+    attn__compact_run(r, ALONG, attn__select_attend_lists(&own), before);
+}
+
+static const struct attn__recipe making_compact = {
+    .n_stages = STAGES,
+    .by_sequence = true,
+    .stage = made_compact_stage,
+    .workspace = made_compact_workspace,
+    .select = made_select,
+    .price = made_price,
+    .run = made_compact_run,
+};
+
 /* select=only. */
 static const struct attn__recipe making_only = {
     .n_stages = ALONG,
@@ -262,13 +309,14 @@ static int32_t check_made(const struct attn__params *v, const struct attn__probl
                            p->dv, p->d);
 }
 
-static void settle_made(struct attn__problem *p)
+static void settle_made(struct attn__problem *p, bool turned)
 {
     attn__select_given(p, p->hout, p->hout, p->d); /* a chunk key for each head of queries */
-    p->recipe = p->select.only ? &making_only : &making;
+    p->recipe = turned ? &making_compact : p->select.only ? &making_only : &making;
     p->check_call = check_made_call;
     p->takes[ATTN__SLOT_SELECT_K] = p->takes[ATTN__SLOT_K_START] = ATTN__TAKES_NOT;
-    p->takes[ATTN__SLOT_LOCAL_Q] = p->takes[ATTN__SLOT_LOCAL_K] = ATTN__TAKES_MAY;
+    p->takes[ATTN__SLOT_LOCAL_Q] = p->takes[ATTN__SLOT_LOCAL_K] =
+        turned ? ATTN__TAKES_MUST : ATTN__TAKES_MAY;
     p->takes[ATTN__SLOT_CHUNK_KEYS] = p->packed ? ATTN__TAKES_NOT : ATTN__TAKES_MAY;
     p->takes[ATTN__SLOT_V] = ATTN__TAKES_MUST;
 }
@@ -276,7 +324,8 @@ static void settle_made(struct attn__problem *p)
 int32_t attn__mech_longheads(const struct attn__params *params, const struct attn__mem *mem,
                              struct attn__problem *p)
 {
-    int32_t status = attn__select_attend(params, mem, settings, 1, &recipe, p);
+    bool turned = attn__compact_is(params);
+    int32_t status = attn__select_attend(params, mem, settings, 1, turned ? &compact : &recipe, p);
     if (status != ATTN_OK)
         return status;
     p->pooled.rep = ATTN__REP_GIVEN;
@@ -285,14 +334,19 @@ int32_t attn__mech_longheads(const struct attn__params *params, const struct att
     p->pooled.last = 2;
     p->pooled.k_block = attn__params_i64_or(params, ATTN_PARAM_LONGHEADS_CHUNK, 256);
     p->pooled.top = attn__params_i64_or(params, ATTN_PARAM_LONGHEADS_CHUNKS, 16);
-    if (!attn__params_i64_or(params, ATTN_PARAM_LONGHEADS_MADE, 0)) {
-        attn__select_given(p, 0, 0, p->d);
-        return ATTN_OK;
-    }
-    status = check_made(params, p);
-    if (status == ATTN_OK)
-        settle_made(p);
-    else
+    status = turned ? attn__compact_check(params, p) : ATTN_OK;
+    bool made = attn__params_i64_or(params, ATTN_PARAM_LONGHEADS_MADE, 0) != 0;
+    if (status == ATTN_OK && made)
+        status = check_made(params, p);
+    if (status != ATTN_OK) {
         attn__problem_free(p, mem);
-    return status;
+        return status;
+    }
+    if (made)
+        settle_made(p, turned);
+    else
+        attn__select_given(p, 0, 0, p->d);
+    if (turned) /* Q has no positions either */
+        p->takes[ATTN__SLOT_SELECT_Q] = ATTN__TAKES_MAY;
+    return ATTN_OK;
 }

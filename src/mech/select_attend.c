@@ -9,6 +9,7 @@
 #include <attn/attn.h>
 
 #include "base/error.h"
+#include "mech/compact_attend.h"
 #include "mech/one_attend.h"
 #include "problem/mech_list.h"
 #include "solvers/hyper_lists.h"
@@ -385,9 +386,17 @@ int32_t attn__select_attend(const struct attn__params *user, const struct attn__
         ATTN_PARAM_CACHE_GROUP,               ATTN_PARAM_CACHE_KEYS,
         ATTN_PARAM_CACHE_K_DTYPE,             ATTN_PARAM_CACHE_V_DTYPE,
         ATTN_PARAM_CACHE_V_PREFIX,
+        /* compact_attend.c */
+        ATTN_PARAM_ROPE,           ATTN_PARAM_ROPE_DIM,       ATTN_PARAM_ROPE_BASE,
+        ATTN_PARAM_ROPE_SCALING,   ATTN_PARAM_ROPE_FACTOR,    ATTN_PARAM_ROPE_ORIGINAL,
+        ATTN_PARAM_ROPE_BETA_FAST, ATTN_PARAM_ROPE_BETA_SLOW, ATTN_PARAM_ROPE_TRUNCATE,
+        ATTN_PARAM_ROPE_LOW,       ATTN_PARAM_ROPE_HIGH,      ATTN_PARAM_ROPE_ATTENTION,
+        ATTN_PARAM_ROPE_MSCALE,    ATTN_PARAM_ROPE_FREQS,
     };
+    enum { ROPES = 14 };
+    size_t n_also = sizeof also / sizeof also[0] - (attn__compact_is(user) ? 0 : ROPES);
     bool only = attn__params_i64_or(user, ATTN_PARAM_SELECT, 0) == ATTN_SELECT_ONLY;
-    int32_t status = attn__preset_only(user, also, sizeof also / sizeof also[0]);
+    int32_t status = attn__preset_only(user, also, n_also);
     if (status == ATTN_OK && only)
         status = check_unasked(user);
     if (status == ATTN_OK)

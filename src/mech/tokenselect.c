@@ -9,11 +9,21 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "mech/compact_attend.h"
 #include "mech/select_attend.h"
 
 static const struct attn__setting settings[] = {{ATTN_PARAM_CAUSAL, ATTN__FIXED, 1, 0}};
 
 ATTN__SELECT_RECIPE(settings);
+
+static int32_t compact_stage(const struct attn__params *v, const struct attn__problem *whole,
+                             int32_t n, const struct attn__mem *mem, struct attn__problem *p)
+{
+    (void)n;
+    return attn__compact_stage(v, mem, settings, 1, whole, p);
+}
+
+static const struct attn__recipe compact = ATTN__COMPACT_RECIPE(compact_stage);
 
 static int32_t settle(const struct attn__params *v, struct attn__problem *p)
 {
@@ -42,13 +52,14 @@ static int32_t settle(const struct attn__params *v, struct attn__problem *p)
         p->pooled.rep = ATTN__REP_GIVEN;
         attn__select_given(p, 0, 0, p->d);
     }
-    return ATTN_OK;
+    return attn__compact_is(v) ? attn__compact_check(v, p) : ATTN_OK;
 }
 
 int32_t attn__mech_tokenselect(const struct attn__params *params, const struct attn__mem *mem,
                                struct attn__problem *p)
 {
-    int32_t status = attn__select_attend(params, mem, settings, 1, &recipe, p);
+    int32_t status = attn__select_attend(params, mem, settings, 1,
+                                         attn__compact_is(params) ? &compact : &recipe, p);
     if (status != ATTN_OK)
         return status;
     status = settle(params, p);

@@ -25,11 +25,14 @@ static void task(void *arg, int64_t n)
     int64_t heads = j->to->shape[1], b = n / heads, h = n % heads, d = j->to->shape[3];
     int64_t first = rows->shape[0] == 1 ? 0 : b * rows->stride[0];
     int64_t size = (int64_t)attn__dtype_size(j->to->dtype);
+    bool whole = j->from->stride[3] == 1 && j->to->stride[3] == 1;
     for (int64_t r = 0; r < j->to->shape[2]; r++) {
         int64_t i = attn__load_i64(rows->data, first + r * rows->stride[1], rows->dtype);
         const char *x = row_of(j->from, b, h, i);
         char *y = row_of(j->to, b, h, r);
-        for (int64_t c = 0; c < d; c++)
+        if (whole)
+            memcpy(y, x, (size_t)(d * size));
+        for (int64_t c = 0; c < d && !whole; c++)
             memcpy(y + c * j->to->stride[3] * size, x + c * j->from->stride[3] * size,
                    (size_t)size);
     }

@@ -80,6 +80,8 @@ static const struct {
     {"xattention h=2 d=8 xattention_block=4 xattention_stride=2", ANY, QK, 2, 8, 2, 8},
     {"tokenselect h=4/2 d=8 tokenselect_init=2 tokenselect_local=4 tokenselect_chunk=4 "
      "tokenselect_top=5", ANY, QK, 4, 8, 2, 8},
+    {"tokenselect h=4/2 d=8 rope=half tokenselect_init=2 tokenselect_local=4 tokenselect_chunk=4 "
+     "tokenselect_top=5 tokenselect_compact", ANY, QK, 4, 8, 2, 8},
     {"flexprefill h=2 d=8 flexprefill_block=4 flexprefill_min=4", SAME, QK, 2, 8, 2, 8},
     {"minference h=2 d=8 dtype=f16 minference_vertical=5 minference_slash=9 minference_last=4",
      SAME, QK, 2, 8, 2, 8},

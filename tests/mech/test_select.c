@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Properties and bad input of mechanisms that select keys (src/mech/
- * select_attend.c, pooled_select.c, moba.c, quest.c, biformer.c, xattention.c,
+ * select_attend.c, compact_attend.c, pooled_select.c, moba.c, quest.c, biformer.c, xattention.c,
  * longheads.c, hcam.c, dhsa.c, flexprefill.c, tokenselect.c, minference.c,
  * indexer_topk.c, nsa.c; src/solvers/select_flex.c, select_regions.c,
  * select_stripes.c, map_windows.c), whose numbers are those of golden files.
@@ -47,6 +47,11 @@ START_TEST(enough_is_dense)
          "softmax " GQA "causal"},
         {"xattention " GQA "xattention_block=16 xattention_thresholds=[1.1,2,3,4]",
          "softmax " GQA "causal"},
+        {"longheads " GQA "rope=half longheads_chunk=8 longheads_chunks=12 longheads_compact",
+         "softmax " GQA "causal rope=half"},
+        {"tokenselect " GQA "rope=interleaved rope_dim=8 tokenselect_init=4 tokenselect_local=8 "
+         "tokenselect_chunk=8 tokenselect_top=84 tokenselect_compact",
+         "softmax " GQA "causal rope=interleaved rope_dim=8"},
         {"tokenselect " GQA "tokenselect_init=4 tokenselect_local=8 tokenselect_chunk=8 "
          "tokenselect_top=84", "softmax " GQA "causal"},
         {"indexer_topk " GQA "indexer_heads=3 indexer_width=8 indexer_tokens=96",
@@ -413,6 +418,16 @@ START_TEST(refused)
         {"tokenselect h=4 q=600 k=900 d=4", ATTN_ERR_INVALID, "600 queries"},
         {"tokenselect h=4 q=4 k=900 d=4 tokenselect_pool=2", ATTN_ERR_INVALID,
          "tokenselect_pool is 2"},
+        {"tokenselect h=4 q=4 k=900 d=4 rope=half", ATTN_ERR_INVALID, "rope is set"},
+        {"tokenselect h=4 q=4 k=900 d=4 tokenselect_compact", ATTN_ERR_INVALID, "without rope"},
+        {"tokenselect h=4 q=4 k=900 d=4 tokenselect_compact rope=half want=rowmax",
+         ATTN_ERR_UNSUPPORTED, "want is set"},
+        {"tokenselect h=4 q=4 k=900 d=4 tokenselect_compact rope=half align=top_left",
+         ATTN_ERR_UNSUPPORTED, "align is top_left"},
+        {"longheads h=4 q=4 k=900 d=4 longheads_compact rope=half select=only",
+         ATTN_ERR_UNSUPPORTED, "select is only"},
+        {"longheads h=4 q=4 k=900 d=4 longheads_compact rope=half rope_positions",
+         ATTN_ERR_INVALID, "rope_positions is set"},
         {"indexer_topk h=4 q=4 k=4 d=4 indexer_heads=2", ATTN_ERR_UNSET, "indexer_width"},
         {POOLED "pooled_top=2", ATTN_ERR_UNSET, "pooled_k_block"},
         {POOLED "pooled_k_block=2", ATTN_ERR_UNSET, "pooled_top"},

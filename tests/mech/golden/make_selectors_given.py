@@ -7,7 +7,69 @@ import numpy as np
 sys.path.insert(0, sys.argv[1])
 import gold  # noqa: E402
 import routed  # noqa: E402
+import score  # noqa: E402
 from clear import finish, inputs, try_seeds  # noqa: E402
+
+
+def compacted(x, q, k, v, lists, q_block, pairing, base):
+    """Results where the keys lists[b][h][t] of a block of queries, up to the last query's own,
+    have positions 0, 1, ... and the queries those of their own keys."""
+    b, h, nq, d = q.shape
+    hk, nk, dv = k.shape[1], k.shape[2], v.shape[3]
+    freq, _ = score.rope_inv_freq(d, base)
+    out, lse = np.zeros((b, h, nq, dv)), np.full((b, h, nq), -np.inf)
+    for i, j in np.ndindex(b, h):
+        g = j // (h // hk)
+        for t, a in enumerate(range(0, nq, q_block)):
+            e = min(a + q_block, nq)
+            ids = np.array([key for key in lists[i][j][t] if key < e + nk - nq])
+            pos = np.array([int(np.flatnonzero(ids == n + nk - nq)[0]) for n in range(a, e)])
+            s = (score.rope(q[i, j, a:e], pos, freq, pairing) @
+                 score.rope(k[i, g, ids], np.arange(len(ids)), freq, pairing).T) / np.sqrt(d)
+            s = np.where(np.arange(len(ids)) <= pos[:, None], s, -np.inf)
+            lse[i, j, a:e] = routed.logsumexp(s)
+            out[i, j, a:e] = np.exp(s - lse[i, j, a:e, None]) @ v[i, g, ids]
+    x.expect("out", out)
+    x.expect("lse", lse)
+    return x
+
+
+def longheads_compact(b, h, hk, nq, nk, d, chunk, chunks, made, given, pairing, base):
+    def build(seed):
+        x = gold.Case("longheads b=%d h=%d/%d q=%d k=%d d=%d rope=%s rope_base=%g"
+                      " longheads_chunk=%d longheads_chunks=%d%s longheads_compact"
+                      % (b, h, hk, nq, nk, d, pairing, base, chunk, chunks,
+                         " longheads_made" if made else ""), 8.0)
+        q, k, v = inputs(x, seed, b, h, hk, nq, nk, d, d)
+        chosen = x.make("select_q", "q", seed + 3, (b, h, nq, d)) if given else q
+        each = [n // (h // hk) for n in range(h)]
+        if made:
+            q_loc = x.make("local_q", "q", seed + 4, (b, h, nk, d))
+            k_loc = x.make("local_k", "kv", seed + 5, (b, hk, nk, d))
+            keys = routed.ref_longheads_chunk_keys(q_loc, k_loc[:, each], v[:, each], chunk)
+        else:
+            keys = x.make("select_k", "kv", seed + 4, (b, hk, nk // chunk, d))[:, each]
+        lists = routed.ref_longheads_select(chosen, keys, np.arange(nk - nq, nk), chunk, chunks)
+        tokens = [[[[c * chunk + o for c in row for o in range(chunk)] for row in head]
+                   for head in entry] for entry in lists]
+        return compacted(x, q, k, v, tokens, 1, pairing, base)
+    try_seeds(build)
+
+
+def tokenselect_compact(h, hk, nq, nk, d, dv, init, local, top, chunk, pairing, base):
+    def build(seed):
+        x = gold.Case("tokenselect b=1 h=%d/%d q=%d k=%d d=%d/%d rope=%s rope_base=%g"
+                      " tokenselect_init=%d tokenselect_local=%d tokenselect_top=%d"
+                      " tokenselect_chunk=%d tokenselect_compact"
+                      % (h, hk, nq, nk, d, dv, pairing, base, init, local, top, chunk), 8.0)
+        q, k, v = inputs(x, seed, 1, h, hk, nq, nk, d, dv)
+        rows = []
+        for a in range(0, nq, chunk):
+            e = min(a + chunk, nq)
+            seen = k[0, :, :e + nk - nq]
+            rows.append(routed.ref_tokenselect(q[0, :, a:e].mean(1), seen, init, local, top))
+        return compacted(x, q, k, v, [[rows] * h], chunk, pairing, base)
+    try_seeds(build)
 
 
 def longheads(b, h, nq, nk, d, chunk, chunks):
@@ -130,3 +192,9 @@ tokenselect(4, 2, 9, 100, 8, 4, 4, 16, 24, 0)
 tokenselect(2, 2, 3, 80, 8, 8, 4, 8, 15, 5)
 indexer(1, 4, 2, 30, 30, 8, 4, 3, 6, 7)
 indexer(2, 2, 1, 5, 70, 8, 8, 4, 8, 16)
+longheads_compact(1, 2, 2, 40, 40, 8, 4, 4, False, True, "half", 10000)
+longheads_compact(2, 4, 2, 3, 70, 8, 8, 5, False, False, "interleaved", 100)
+longheads_compact(1, 4, 2, 5, 43, 8, 4, 4, True, True, "half", 50)
+tokenselect_compact(4, 2, 1, 90, 8, 8, 5, 12, 20, 1, "half", 10000)
+tokenselect_compact(4, 2, 23, 75, 8, 4, 4, 8, 15, 5, "interleaved", 100)
+tokenselect_compact(2, 2, 40, 40, 8, 8, 2, 8, 9, 8, "half", 10)
