@@ -17,6 +17,7 @@ enum {
     BLOCKS = 4,     /* of a run whose values are summed after the weights of all */
     NEAR = 2 << 20, /* bytes of K and V in all that stay near, */
     NEAR_PARTS = 4, /* and what part of L3 does: asking costs more than it brings */
+    NARROW = 160,   /* bytes of a key */
     ALIGN = 16,     /* where a weight is summed goes by its key's number modulo
                      * the lanes, which divide this */
 };
@@ -39,20 +40,6 @@ void attn__row_room_take(struct attn__scratch *s, const struct attn__problem *p,
     room->qk = attn__qk_room_take(s, p);
 }
 
-/* Where K and V are likely to be, if all of them were used a moment ago; in
- * double: sizes of views may be anything. */
-static int64_t place_of(const struct attn__row_pass *ps)
-{
-    const struct attn__problem *p = ps->c->p;
-    double l3 = (double)attn__cpu_get()->l3;
-    double bytes = (double)(ps->hi - ps->lo) * (double)(p->d + p->dv) *
-                   attn__dtype_bytes(p->kv_dtype) * (double)p->n_groups *
-                   (double)ps->c->n_seq;
-    if (bytes <= NEAR || NEAR_PARTS * bytes <= l3)
-        return ATTN__FROM_L2;
-    return 2 * bytes <= l3 ? ATTN__FROM_L3 : ATTN__FROM_RAM;
-}
-
 /* Is K used where it lies? */
 static bool reads_in_place(const struct attn__row_pass *ps)
 {
@@ -60,6 +47,34 @@ static bool reads_in_place(const struct attn__row_pass *ps)
     return (ps->c->p->view.local || !attn__qk_changes_k(ps->c->p)) &&
            (attn__rows_plain(k, ATTN_DTYPE_F32) || attn__rows_plain(k, ATTN_DTYPE_F16) ||
             attn__rows_plain(k, ATTN_DTYPE_BF16));
+}
+
+/* Keys so narrow that four neighbours are one stream, for rows so few that they
+ * wait: the processor follows that as it is, wherever it comes from, and requests
+ * only take its time. */
+static bool follows_itself(const struct attn__row_pass *ps)
+{
+    const struct attn__problem *p = ps->c->p;
+    double bytes = attn__dtype_bytes(p->kv_dtype);
+    return !p->view.is && reads_in_place(ps) && (double)ps->rows <= bytes &&
+           (double)attn__max_i64(p->d, p->dv) * bytes <= NARROW && ps->k.row == p->d &&
+           ps->v.row == p->dv;
+}
+
+/* Where K and V are likely to be, if all of them were used a moment ago; in
+ * double: sizes of views may be anything. */
+static int64_t place_of(const struct attn__row_pass *ps)
+{
+    const struct attn__problem *p = ps->c->p;
+    double l3 = (double)attn__cpu_get()->l3;
+    if (follows_itself(ps))
+        return ATTN__FROM_L2;
+    double bytes = (double)(ps->hi - ps->lo) * (double)(p->d + p->dv) *
+                   attn__dtype_bytes(p->kv_dtype) * (double)p->n_groups *
+                   (double)ps->c->n_seq;
+    if (bytes <= NEAR || NEAR_PARTS * bytes <= l3)
+        return ATTN__FROM_L2;
+    return 2 * bytes <= l3 ? ATTN__FROM_L3 : ATTN__FROM_RAM;
 }
 
 void attn__row_pass_open(struct attn__row_pass *ps)
