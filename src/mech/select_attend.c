@@ -405,7 +405,7 @@ int32_t attn__select_attend(const struct attn__params *user, const struct attn__
         return status;
     p->recipe = recipe;
     p->check_call = attn__select_attend_check;
-    p->view.own_pieces = p->view.by_number = p->view.is; /* the lists are pieces */
+    p->view.own_pieces = p->view.selects = p->view.is; /* the lists are pieces */
     p->pooled = (struct attn__pooled_spec){
         .rule = ATTN__PICK_TOP, .scale = 1, .head_group = 1, .q_block = 1, .k_block = 1};
     if (only)

@@ -273,8 +273,7 @@ int32_t attn__view_fill(const struct attn__params *v, struct attn__problem *p, i
     p->view.dv = p->dv;
     p->view.causal = attn__params_i64_or(v, ATTN_PARAM_CAUSAL, 0) != 0;
     p->view.own_pieces = p->n_pieces > p->view.causal || p->mask_fn;
-    p->view.by_number = p->view.own_pieces || p->slopes || p->score.user ||
-                        (p->score.steps & by_distance) ||
+    p->view.by_number = p->slopes || p->score.user || (p->score.steps & by_distance) ||
                         (p->score.logn != ATTN__LOGN_NONE && !p->score.logn_keys);
     int32_t status = check_known(v);
     if (status == ATTN_OK)

@@ -74,14 +74,27 @@ static void given(const struct attn__call *c, const struct attn__seq *s, struct 
     }
 }
 
+/* The rule of a cache is all that hides keys, or it hides more than causal does. Lists may
+ * name keys that its window has dropped. */
+static void paged(const struct attn__call *c, const struct attn__seq *s,
+                  const struct attn__paged *t, struct attn__vis *v)
+{
+    const struct attn__view_spec *spec = &c->p->view;
+    const struct attn__vis_pieces rule = {t->piece, t->n_pieces, true};
+
+    if (spec->causal && !spec->own_pieces)
+        v->own = rule;
+    else if (spec->causal && t->window != ATTN_UNBOUNDED)
+        v->rule = rule;
+    selected(c, s, v);
+    v->odd = t->odd || v->rule.n > 0 ? t : NULL;
+}
+
 void attn__call_vis_into(struct attn__vis *v, const struct attn__call *c,
                          const struct attn__seq *s, int64_t h, int64_t group)
 {
     memset(v, 0, sizeof *v);
-    v->p = c->p;
-    v->piece = c->p->piece;
-    v->n_pieces = c->p->n_pieces;
-    v->plain = c->p->plain_pieces;
+    attn__vis_set_rules(v, c->p);
     v->nq = s->nq;
     v->nk = s->nk;
     v->off = s->off;
@@ -90,13 +103,7 @@ void attn__call_vis_into(struct attn__vis *v, const struct attn__call *c,
     v->user = (void *)(uintptr_t)c->object[ATTN__SLOT_USER];
     v->seq = c->first_seq + s->index;
     if (c->view) {
-        const struct attn__paged *t = attn__call_paged(c, s, h);
-        if (c->p->view.causal && !c->p->view.own_pieces) {
-            v->piece = t->piece;
-            v->n_pieces = t->n_pieces;
-        }
-        selected(c, s, v);
-        v->odd = t->odd ? t : NULL;
+        paged(c, s, attn__call_paged(c, s, h), v);
         return;
     }
     v->seg_q = ids(c, ATTN__SLOT_SEG_Q, s, s->q0);

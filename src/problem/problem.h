@@ -97,9 +97,10 @@ struct attn__view_spec {
     bool v_prefix;
     bool observe; /* weights go to the scores of its tokens */
     bool causal;
-    bool own_pieces; /* besides causal: the plan hides keys, and the cache may not */
-    /* What a row does hangs on its number and those of keys, which are no places
-     * in a step that branches. */
+    bool own_pieces; /* besides causal: the plan hides keys, as the cache may */
+    bool selects;    /* and chooses them itself */
+    /* Scores or factors hang on the numbers of rows and keys, which are no places in a step that
+     * branches. */
     bool by_number;
     int64_t page;
     int64_t d, dv; /* of its rows */

@@ -20,11 +20,16 @@ struct attn__vis_ids {
     int64_t at, stride; /* elements */
 };
 
+struct attn__vis_pieces {
+    const struct attn__piece *piece;
+    int32_t n;
+    bool plain;
+};
+
 struct attn__vis {
     const struct attn__problem *p;
-    const struct attn__piece *piece; /* the problem's, or those of a cache's rule */
-    int32_t n_pieces;
-    bool plain;
+    /* The problem's, and those of a cache's rule: a pair must pass both lists. */
+    struct attn__vis_pieces own, rule;
     int64_t nq, nk, off;
     int64_t h0, group;    /* heads whose rows alternate */
     const int64_t *lines; /* rising; NULL: all of them */
@@ -52,9 +57,7 @@ struct attn__vis {
 static inline void attn__vis_set_rules(struct attn__vis *v, const struct attn__problem *p)
 {
     v->p = p;
-    v->piece = p->piece;
-    v->n_pieces = p->n_pieces;
-    v->plain = p->plain_pieces;
+    v->own = (struct attn__vis_pieces){p->piece, p->n_pieces, p->plain_pieces};
 }
 
 static inline int64_t attn__vis_line(const struct attn__vis *v, int64_t r)

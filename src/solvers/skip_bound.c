@@ -415,8 +415,8 @@ static void bound_rows(void *arg, int64_t worker)
             continue;
         x.seen = x.all = attn__call_vis(j->c, &x.s, x.h, 1);
         x.all.p = j->all;
-        x.all.piece = j->all->piece;
-        x.all.n_pieces = j->all->n_pieces;
+        x.all.own.piece = j->all->piece;
+        x.all.own.n = j->all->n_pieces;
         x.qk = attn__qk_begin(j->c, &x.s, x.desk->qk);
         x.score = (struct attn__score){j->c, j->m->kern, &x.s, &x.seen, &x.desk->score, NULL, 0};
         x.keys = attn__call_k(j->c, &x.s, x.h);

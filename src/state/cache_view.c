@@ -476,7 +476,8 @@ static int32_t check_fold(const attn_cache *cache, const struct attn__problem *p
     const char *what = NULL;
     for (int64_t g = 0; g < cache->c.groups; g++)
         if (cache->c.rule[row * cache->c.groups + g].fold)
-            what = p->view.by_number  ? "terms or a factor by positions"
+            what = p->view.by_number    ? "terms or a factor by positions"
+                   : p->view.own_pieces ? "windows, pieces or lists of its own"
                    : p->norm.kind != ATTN_NORMALIZER_SOFTMAX ? "a normalizer other than softmax"
                    : p->want & by_key ? "want=rowmax, argmax or entropy"
                    : changes_k        ? "keys that the plan turns or normalises"
@@ -487,15 +488,15 @@ static int32_t check_fold(const attn_cache *cache, const struct attn__problem *p
                            "the plan has %s, expected none with a cache that has cache_fold", what);
 }
 
-/* Windows are the plan's or the cache's. */
+/* Keys are chosen from all that stand in front of a row. */
 static int32_t check_rule(const attn_cache *cache, const struct attn__problem *p, int64_t row)
 {
-    for (int64_t g = 0; g < cache->c.groups && p->view.own_pieces; g++)
+    for (int64_t g = 0; g < cache->c.groups && p->view.selects; g++)
         if (cache->c.rule[row * cache->c.groups + g].window != ATTN_UNBOUNDED)
             return attn__error_set(ATTN_ERR_UNSUPPORTED,
                                    "group %" PRId64
-                                   " of the cache has a window, expected a plan without windows, "
-                                   "pieces and lists of its own",
+                                   " of the cache has a window, expected a plan that does not "
+                                   "choose keys itself",
                                    g);
     return ATTN_OK;
 }
@@ -570,11 +571,11 @@ int32_t attn__view_usable_rows(const attn_view *view, const struct attn__problem
                                    " of the view was not written yet",
                                    index);
     }
-    if (step->depth && p->view.by_number)
+    if (step->depth && (p->view.by_number || p->view.selects))
         return attn__error_set(ATTN_ERR_UNSUPPORTED,
                                "the step of sequence %" PRId64
-                               " of the view branches, expected no windows, pieces, terms or "
-                               "factors by positions then",
+                               " of the view branches, expected no terms or factors by positions "
+                               "and no choice of keys then",
                                index);
     for (int64_t g = 0; g < c->groups; g++) {
         int64_t n = row * c->groups + g, lost = s->table[n].lost_end;

@@ -206,8 +206,16 @@ static bool branches(const struct reads *r)
 
 /* ---- attention in float64 ---- */
 
+/* Whom the plan hides, besides what stands behind. */
+struct own_pieces {
+    bool are;
+    int64_t left, sink, prefix; /* -1: none */
+    int64_t unit, stride, phase;
+};
+
 struct run {
     const char *solver;
+    struct own_pieces own;
     bool turns_q, turns_k;
     bool codes; /* queries are rounded to codes */
     int ratio, rows[QUERY_SEQS];
@@ -276,6 +284,18 @@ static bool sees(const struct model_rule *rule, int64_t own, int64_t at)
     return rule->window == ATTN_UNBOUNDED || at < rule->sink || own - at < rule->window;
 }
 
+static bool plan_shows(const struct own_pieces *p, int64_t own, int64_t at)
+{
+    bool near = own - at <= p->left, any = near;
+    if (!p->are)
+        return true;
+    if (p->sink > 0)
+        any = near || at < p->sink || at < p->prefix;
+    else if (p->prefix >= 0)
+        any = near && at < p->prefix;
+    return any && (at / p->unit + p->phase) % p->stride == 0;
+}
+
 /* Query token t, at `own`, of head `in` of group g. */
 static struct row_sums attend(struct world *w, const struct run *run, const struct reads *r,
                               int seq, int row, int g, int in, int t, int64_t own,
@@ -291,6 +311,8 @@ static struct row_sums attend(struct world *w, const struct run *run, const stru
         const struct key *key = &r->key[c];
         double k[MODEL_WIDTH], v[MODEL_WIDTH];
         if (key->token >= 0 ? !descends(r, t, key->token) : key->at > own)
+            continue;
+        if (!plan_shows(&run->own, own, key->at))
             continue;
         for (int e = 0; e < width; e++) {
             k[e] = (double)key->k[in * key->step + e];
@@ -367,17 +389,31 @@ static bool folds(const struct world *w, int row)
     return false;
 }
 
+static void put_pieces(const struct own_pieces *p, char *text)
+{
+    text += sprintf(text, " window=%d,0", (int)p->left);
+    if (p->sink > 0)
+        text += sprintf(text, " sink_tokens=%d", (int)p->sink);
+    if (p->prefix >= 0)
+        text += sprintf(text, " any=prefix[%d]", (int)p->prefix);
+    if (p->stride > 1)
+        sprintf(text, " must=stride[%d,%d,%d]", (int)p->unit, (int)p->stride, (int)p->phase);
+}
+
 static int32_t execute(struct world *w, const struct world_view *v, const struct run *run,
                        int64_t layer)
 {
     const int64_t heads = (int64_t)w->m.heads * run->ratio, seqs = v->is.n + 1, one = 1;
     const int64_t rows[4] = {1, heads, run->total, w->m.width};
-    char text[512];
+    char text[512], pieces[128] = "";
     attn_desc *desc = NULL;
     attn_plan *plan = NULL;
     attn_tensor q, out, lse, off, at;
-    sprintf(text, "softmax b=%d h=%d/%d q=%d k=inf d=%d packed view causal%s%s%s", QUERY_SEQS,
+    if (run->own.are)
+        put_pieces(&run->own, pieces);
+    sprintf(text, "softmax b=%d h=%d/%d q=%d k=inf d=%d packed view causal%s%s%s%s", QUERY_SEQS,
             (int)heads, w->m.heads, MODEL_TOKENS + 1, w->m.width, w->told, run->solver,
+            pieces,
             !run->turns_q  ? ""
             : run->turns_k ? " rope=half rope_dim=4"
                            : " rope=half rope_dim=4 rope_apply=q");
@@ -462,8 +498,9 @@ static void compare_all(struct world *w, const struct world_view *v, const struc
         }
     double bound = 2 * 8 * 0x1p-23 * (1 + f.top / 4), scale = sqrt(fmax(f.reference, f.size));
     if (!(sqrt(f.error) <= bound * scale) || !(f.lse <= bound))
-        FAIL("%s:%s%s: relative error %.3g, of lse %.3g, expected at most %.3g", w->text,
-             run->solver, run->turns_q ? " rope" : "", sqrt(f.error) / scale, f.lse, bound);
+        FAIL("%s:%s%s%s: relative error %.3g, of lse %.3g, expected at most %.3g", w->text,
+             run->solver, run->turns_q ? " rope" : "", run->own.are ? " pieces" : "",
+             sqrt(f.error) / scale, f.lse, bound);
 }
 
 /* How many rows: a step has as many as tokens, others mostly few. */
@@ -487,7 +524,7 @@ static int32_t expected(struct world *w, const struct world_view *v, const struc
     if (layer < 0 || layer >= w->layers)
         return ATTN_ERR_RANGE;
     const int row = row_of(w, layer);
-    if (run->turns_k && folds(w, row))
+    if ((run->turns_k || run->own.are) && folds(w, row))
         return ATTN_ERR_UNSUPPORTED;
     for (int i = 0, first = 0; i < v->is.n; i++) {
         int last = first + (v->is.has_counts ? (int)v->is.counts[i] : 1) - 1;
@@ -524,6 +561,33 @@ static void fill_queries(struct world *w, const struct run *run, size_t n)
     }
 }
 
+/* Executes that have pieces of the plan and a rule, or a step that branches. */
+static void count_pieces(struct world *w, const struct world_view *v, const struct run *run,
+                         int row)
+{
+    static struct reads r;
+    bool ruled = false;
+    for (int g = 0; g < w->m.groups; g++)
+        ruled = ruled || w->m.rule[row][g].window != ATTN_UNBOUNDED;
+    w->ruled += run->own.are && ruled;
+    for (int i = 0, last = -1; i < v->is.n; i++) {
+        last += v->is.has_counts ? (int)v->is.counts[i] : 1;
+        r.open = step_of(w, v->is.seqs[last], &r.item);
+        w->branched += run->own.are && run->rows[i] > 0 && branches(&r);
+    }
+}
+
+static struct own_pieces choose_pieces(struct world *w)
+{
+    struct own_pieces p = {.are = rng_percent(w->rng, 40), .left = rng_int(w->rng, 0, 20)};
+    p.sink = rng_percent(w->rng, 40) ? rng_int(w->rng, 1, 5) : -1;
+    p.prefix = rng_percent(w->rng, 20) ? rng_int(w->rng, 0, 30) : -1;
+    p.unit = rng_int(w->rng, 1, 3);
+    p.stride = rng_percent(w->rng, 30) ? rng_int(w->rng, 2, 3) : 1;
+    p.phase = p.stride > 1 ? rng_int(w->rng, 0, p.stride - 1) : 0;
+    return p;
+}
+
 int32_t world_execute(struct world *w, int place, int layer, int32_t *want)
 {
     static const char *const solvers[] = {"", " solver=reference", " solver=decode",
@@ -538,6 +602,7 @@ int32_t world_execute(struct world *w, int place, int layer, int32_t *want)
     struct run run = {.solver = solvers[rng_int(w->rng, 0, 5)],
                       .turns_q = !w->prefix && rng_percent(w->rng, 40),
                       .ratio = (int)rng_int(w->rng, 1, RATIO),
+                      .own = choose_pieces(w),
                       .q = q, .out = out, .lse = lse, .meant = meant};
     if (knows_codes(w) && rng_percent(w->rng, 60)) {
         /* it is for the first one, and changes nothing in the others */
@@ -558,6 +623,7 @@ int32_t world_execute(struct world *w, int place, int layer, int32_t *want)
     if (status == ATTN_OK && *want == ATTN_OK) {
         compare_all(w, v, &run, row_of(w, layer), &r);
         w->coded += run.codes;
+        count_pieces(w, v, &run, row_of(w, layer));
     }
     return status;
 }

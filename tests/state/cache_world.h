@@ -37,7 +37,8 @@ struct world {
     bool bounds;               /* those of pages are kept */
     struct world_view *view[WORLD_VIEWS]; /* NULL: none */
     int serial;
-    int coded; /* executes with compute=int8 */
+    int coded;           /* executes with compute=int8, */
+    int ruled, branched; /* and with pieces of the plan besides a rule, a branching step */
     uint64_t hash; /* of all that can be seen */
     char told[256]; /* what plans with a view must know of it */
     char text[1024];

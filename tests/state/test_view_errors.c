@@ -293,7 +293,7 @@ START_TEST(windows_and_trees)
 {
     struct bench *b = begin(CACHE " cache_window=[4]", NULL);
     attn_plan *plan = plan_of(b, PLAN), *alibi = plan_of(b, PLAN " alibi");
-    attn_plan *all = plan_of(b, ALL), *window = plan_of(b, PLAN " window=2,0");
+    attn_plan *all = plan_of(b, ALL);
     int64_t seq = sequence(b, 6), two = 2;
     const int32_t parents[] = {-1, -1};
     attn_view *view;
@@ -304,7 +304,6 @@ START_TEST(windows_and_trees)
     ok(run(b, plan, view, 1, 4));
     is(run(b, plan, view, 1, 7), ATTN_ERR_UNAVAILABLE, "dropped");
     is(run(b, all, view, 1, 1), ATTN_ERR_UNSUPPORTED, "window");
-    is(run(b, window, view, 1, 1), ATTN_ERR_UNSUPPORTED, "without windows");
     attn_view_destroy(view);
     ok(attn_step_begin(b->cache, 1, &seq, &two, parents, &b->step));
     write_from(b, 0, 2);
@@ -315,15 +314,6 @@ START_TEST(windows_and_trees)
     attn_plan_destroy(plan);
     attn_plan_destroy(alibi);
     attn_plan_destroy(all);
-    end(b);
-    b = begin(CACHE, NULL);
-    seq = sequence(b, 6);
-    ok(attn_step_begin(b->cache, 1, &seq, &two, parents, &b->step));
-    write_from(b, 0, 2);
-    ok(attn_view_create(b->cache, 1, NULL, &seq, NULL, &view));
-    is(run(b, window, view, 1, 2), ATTN_ERR_UNSUPPORTED, "branches");
-    attn_view_destroy(view);
-    attn_plan_destroy(window);
     end(b);
 }
 END_TEST

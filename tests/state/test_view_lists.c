@@ -4,7 +4,8 @@
  * of pages there (solvers/select_pooled, mech/quest): a cache against the same
  * rows in a tensor, where sequences end before it does. The same bits, with and
  * without bounds that the cache keeps, and for keys in q8_0 those of what they
- * stand for, to rounding.
+ * stand for, to rounding. Beside windows of the cache lists are compared with
+ * the same windows of a plan, and in steps that branch with plain C.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -59,13 +60,29 @@ static attn_tensor dense(const void *data, int32_t dtype, int32_t rank, const in
 
 #define SHAPE(...) ((const int64_t[]){__VA_ARGS__})
 
-/* The sequences in a cache, and what it stores of them in k and v. */
-static void begin(struct bench *b, const char *options)
+/* Tokens n0..n1-1 of sequence s; parents: in a step that stays open. */
+static attn_step *put(struct bench *b, int s, int64_t n0, int64_t n1, const int32_t *parents)
+{
+    const int64_t at = ((int64_t)s * HK * MOST + n0) * D, n = n1 - n0;
+    attn_tensor k = dense(b->k + at, ATTN_DTYPE_F32, 4, SHAPE(1, HK, n, D)), v = k;
+    attn_step *step;
+    k.stride[1] = v.stride[1] = MOST * D;
+    v.data = b->v + at;
+    ok(attn_step_begin(b->cache, 1, &b->id[s], &n, parents, &step), "begin");
+    ok(attn_step_write(step, 0, &k, &v), "write");
+    if (parents)
+        return step;
+    ok(attn_step_commit(step, NULL, NULL), "commit");
+    attn_step_destroy(step);
+    return NULL;
+}
+
+/* An empty cache, and rows for it. */
+static void make(struct bench *b, const char *options)
 {
     struct rng rng = {11};
     char text[256];
     attn_desc *desc;
-    attn_step *step;
     ok(attn_ctx_create(NULL, &b->ctx), "ctx");
     sprintf(text, "cache cache_layers=1 cache_pages=200 cache_page=%d h=%d d=%d %s", PAGE, HK, D,
             options);
@@ -78,16 +95,20 @@ static void begin(struct bench *b, const char *options)
         b->k[i] = (float)rng_int(&rng, -64, 64) / 32;
         b->v[i] = (float)rng_int(&rng, -64, 64) / 32;
     }
+    for (int s = 0; s < B; s++)
+        ok(attn_cache_seq_create(b->cache, &b->id[s]), "create");
+}
+
+/* The sequences in a cache, and what it stores of them in k and v. */
+static void begin(struct bench *b, const char *options)
+{
+    make(b, options);
     for (int s = 0; s < B; s++) {
-        int64_t n = length[s], at = (int64_t)s * HK * MOST * D;
-        attn_tensor k = dense(b->k + at, ATTN_DTYPE_F32, 4, SHAPE(1, HK, n, D)), v = k;
+        int64_t at = (int64_t)s * HK * MOST * D;
+        attn_tensor k = dense(b->k + at, ATTN_DTYPE_F32, 4, SHAPE(1, HK, length[s], D)), v = k;
         k.stride[1] = v.stride[1] = MOST * D;
         v.data = b->v + at;
-        ok(attn_cache_seq_create(b->cache, &b->id[s]), "create");
-        ok(attn_step_begin(b->cache, 1, &b->id[s], &n, NULL, &step), "begin");
-        ok(attn_step_write(step, 0, &k, &v), "write");
-        ok(attn_step_commit(step, NULL, NULL), "commit");
-        attn_step_destroy(step);
+        put(b, s, 0, length[s], NULL);
         ok(attn_cache_read(b->cache, b->id[s], 0, 0, &k, &v), "read");
     }
     ok(attn_view_create(b->cache, B, NULL, b->id, NULL, &b->view), "view");
@@ -100,10 +121,12 @@ static void end(struct bench *b)
     attn_ctx_destroy(b->ctx);
 }
 
+/* What some_pages made: entry n of row r is the page that begins at start[n]. */
+static int32_t start[B * H * ROWS * (MOST / PAGE + 1)], ptr[B * H * ROWS + 1];
+
 /* Half of the pages of the shortest sequence and more of the others. */
 static attn_selection *some_pages(const struct bench *b, int64_t rows)
 {
-    static int32_t start[B * H * ROWS * (MOST / PAGE + 1)], ptr[B * H * ROWS + 1];
     struct rng rng = {5};
     attn_selection *made;
     int64_t n = 0, row = 0;
@@ -132,7 +155,7 @@ static int32_t run(const struct bench *b, const char *options, bool view, int64_
     attn_plan *plan;
     int64_t layer = 0;
     sprintf(text, "%s b=%d h=%d/%d q=%d k=%d d=%d causal %s", lists ? "lists" : "quest", B, H, HK,
-            ROWS, MOST, D, view ? options : lists ? strstr(options, "solver") : "");
+            ROWS, MOST, D, options);
     if (!lists)
         sprintf(text + strlen(text), " quest_budget=4 quest_page=%d", PAGE);
     if (view)
@@ -162,12 +185,13 @@ static int32_t run(const struct bench *b, const char *options, bool view, int64_
     return status;
 }
 
-static void compare(const struct bench *b, const char *options, int64_t rows,
-                    const attn_selection *lists, bool bits)
+/* A plan with a view, and one of a tensor. */
+static void compare(const struct bench *b, const char *options, const char *of_tensor,
+                    int64_t rows, const attn_selection *lists, bool bits)
 {
     static struct result got, want;
     ok(run(b, options, true, rows, lists, &got), options);
-    ok(run(b, options, false, rows, lists, &want), options);
+    ok(run(b, of_tensor, false, rows, lists, &want), of_tensor);
     double most = apart_by(got.out, want.out, sizeof got.out / sizeof *got.out);
     if (memcmp(&got, &want, sizeof got) == 0 || (!bits && most < 1e-5))
         return;
@@ -176,10 +200,11 @@ static void compare(const struct bench *b, const char *options, int64_t rows,
     exit(1);
 }
 
+static const char *const solvers[] = {"solver=lists", "solver=decode", "solver=flash",
+                                      "solver=reference"};
+
 static void check(const char *cache, const char *plan, bool bits)
 {
-    static const char *const solvers[] = {"solver=lists", "solver=decode", "solver=flash",
-                                          "solver=reference"};
     static struct bench b;
     char options[256];
     begin(&b, cache);
@@ -187,15 +212,15 @@ static void check(const char *cache, const char *plan, bool bits)
         attn_selection *lists = some_pages(&b, rows);
         for (int i = 0; i < 4; i++) {
             sprintf(options, "%s %s", plan, solvers[i]);
-            compare(&b, options, rows, lists, bits);
+            compare(&b, options, solvers[i], rows, lists, bits);
         }
         attn_selection_destroy(lists);
-        compare(&b, plan, rows, NULL, bits);
+        compare(&b, plan, "", rows, NULL, bits);
     }
     end(&b);
 }
 
-/* Gaps under lists; what quest refuses; a window and lists. */
+/* Gaps under lists; what quest refuses. */
 static void check_gaps(void)
 {
     static struct bench b;
@@ -215,10 +240,119 @@ static void check_gaps(void)
     attn_selection_destroy(lists);
     end(&b);
     begin(&b, "cache_window=[90]");
-    lists = some_pages(&b, 1);
-    refused(run(&b, "solver=lists", true, 1, lists, &got), ATTN_ERR_UNSUPPORTED, "window");
     refused(run(&b, "", true, 1, NULL, &got), ATTN_ERR_UNSUPPORTED, "window");
+    end(&b);
+}
+
+/* Lists that name keys which the window has dropped, with a window of the plan and without. */
+static void check_windows(void)
+{
+    static const struct {
+        const char *cache, *view, *tensor;
+    } cases[] = {
+        {"cache_window=[90] cache_sink=[4]", "", "window=89,0 sink_tokens=4"},
+        {"cache_window=[90]", "window=120,0 sink_tokens=40 any=prefix[60]",
+         "must=band[89,inf,0,1] window=120,0 sink_tokens=40 any=prefix[60]"},
+        {"cache_window=[20] cache_sink=[400]", "window=70,0",
+         "any=band[19,inf,0,1] any=prefix[400] window=70,0"},
+        {"cache_window=[90]", "lists=or window=3,0 sink_tokens=40",
+         "lists=or must=band[89,inf,0,1] window=3,0 sink_tokens=40"}};
+    static struct bench b;
+    char options[2][256];
+    for (size_t n = 0; n < sizeof cases / sizeof cases[0]; n++) {
+        make(&b, cases[n].cache);
+        for (int s = 0; s < B; s++) {
+            put(&b, s, 0, length[s] - 7, NULL);
+            put(&b, s, length[s] - 7, length[s], NULL);
+        }
+        ok(attn_view_create(b.cache, B, NULL, b.id, NULL, &b.view), "view");
+        attn_selection *lists = some_pages(&b, ROWS);
+        for (int i = 0; i < 4; i++) {
+            sprintf(options[0], "%s %s", cases[n].view, solvers[i]);
+            sprintf(options[1], "%s solver=reference", cases[n].tensor);
+            compare(&b, options[0], options[1], ROWS, lists, false);
+        }
+        attn_selection_destroy(lists);
+        end(&b);
+    }
+}
+
+/* ---- steps that branch ---- */
+
+static const int32_t parents[B][ROWS] = {{-1, -1, 0}, {-1, 0, 0}, {-1, -1, -1}};
+
+static int64_t depth_of(int s, int64_t token)
+{
+    return parents[s][token] < 0 ? 0 : 1 + depth_of(s, parents[s][token]);
+}
+
+/* Does token i of the step see key j: listed, no token beside it, in a window of 31 by places? */
+static bool sees(int s, int64_t h, int64_t i, int64_t j)
+{
+    int64_t first = length[s] - ROWS, at = j, from = i, row = (s * H + h) * ROWS + i;
+    bool listed = false;
+    for (int32_t n = ptr[row]; n < ptr[row + 1]; n++)
+        listed = listed || (j >= start[n] && j < start[n] + PAGE);
+    if (j >= first) {
+        at = first + depth_of(s, j - first);
+        while (from > j - first)
+            from = parents[s][from];
+        listed = listed && from == j - first;
+    }
+    return listed && first + depth_of(s, i) - at <= 30;
+}
+
+static void attend(const struct bench *b, int s, int64_t h, int64_t i, double *out)
+{
+    const float *q = b->q + ((s * H + h) * ROWS + i) * D;
+    double sum = 0;
+    for (int e = 0; e < D; e++)
+        out[e] = 0;
+    for (int64_t j = 0; j < length[s]; j++) {
+        const int64_t at = ((s * HK + h / (H / HK)) * MOST + j) * D;
+        double score = 0;
+        for (int e = 0; e < D; e++)
+            score += (double)q[e] * (double)b->k[at + e];
+        double weight = sees(s, h, i, j) ? exp(score / sqrt(D)) : 0;
+        for (int e = 0; e < D; e++)
+            out[e] += weight * (double)b->v[at + e];
+        sum += weight;
+    }
+    for (int e = 0; e < D; e++)
+        out[e] = sum > 0 ? out[e] / sum : 0;
+}
+
+static void check_trees(void)
+{
+    static struct bench b;
+    static struct result got;
+    attn_step *step[B];
+    char options[256];
+    make(&b, "");
+    for (int s = 0; s < B; s++) {
+        put(&b, s, 0, length[s] - ROWS, NULL);
+        step[s] = put(&b, s, length[s] - ROWS, length[s], parents[s]);
+    }
+    ok(attn_view_create(b.cache, B, NULL, b.id, NULL, &b.view), "view");
+    attn_selection *lists = some_pages(&b, ROWS);
+    for (int n = 0; n < 4; n++) {
+        sprintf(options, "window=30,0 %s", solvers[n]);
+        ok(run(&b, options, true, ROWS, lists, &got), options);
+        for (int64_t row = 0; row < B * H * ROWS; row++) {
+            double want[D], most = 0;
+            attend(&b, (int)(row / (H * ROWS)), row / ROWS % H, row % ROWS, want);
+            for (int e = 0; e < D; e++)
+                most = fmax(most, fabs((double)got.out[row * D + e] - want[e]));
+            if (most < 1e-5)
+                continue;
+            fprintf(stderr, "tree, %s: row %d is off by %.3g\n", options, (int)row, most);
+            exit(1);
+        }
+    }
+    refused(run(&b, "", true, ROWS, NULL, &got), ATTN_ERR_UNSUPPORTED, "branches");
     attn_selection_destroy(lists);
+    for (int s = 0; s < B; s++)
+        attn_step_destroy(step[s]);
     end(&b);
 }
 
@@ -228,6 +362,8 @@ int main(void)
     check("cache_summary=minmax", "", true);
     check("kv_dtype=q8_0 cache_summary=minmax", "kv_dtype=q8_0", false);
     check_gaps();
+    check_windows();
+    check_trees();
     printf("lists and quest read views\n");
     return 0;
 }
