@@ -61,7 +61,7 @@ static struct run run_at(const struct attn__rows *r, int64_t j, int64_t n, int64
     n = attn__rows_page_run(r, j, n, &at);
     if (j + n < end)
         (void)attn__rows_page_run(r, j + n, 1, &then);
-    bool array = at && !attn__dtype_kivi_keys(r->dtype);
+    bool array = at && !attn__dtype_slabs(r->dtype);
     if (array && then == at + n * r->row * attn__dtype_step(r->dtype))
         then = NULL; /* as for any rows of one array */
     return (struct run){at, n, {from, then}};

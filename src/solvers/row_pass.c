@@ -45,8 +45,8 @@ static bool reads_in_place(const struct attn__row_pass *ps)
 {
     const struct attn__rows *k = &ps->k;
     return (ps->c->p->view.local || !attn__qk_changes_k(ps->c->p)) &&
-           (attn__rows_plain(k, ATTN_DTYPE_F32) || attn__rows_plain(k, ATTN_DTYPE_F16) ||
-            attn__rows_plain(k, ATTN_DTYPE_BF16));
+           (ps->slabs || attn__rows_plain(k, ATTN_DTYPE_F32) ||
+            attn__rows_plain(k, ATTN_DTYPE_F16) || attn__rows_plain(k, ATTN_DTYPE_BF16));
 }
 
 /* Keys so narrow that four neighbours are one stream, for rows so few that they
