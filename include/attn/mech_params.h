@@ -130,6 +130,7 @@
  * | 31504 | tokenselect_chunk | i64    | 1..               | q                |
  * | 31505 | tokenselect_raw | bool   | SELECT_Q, _K      | 0                |
  * | 31506 | tokenselect_compact | bool |                 | 0                |
+ * | 31507 | tokenselect_reuse | f64  | -1..1, CHOICE_*   | none             |
  * | 31600 | moba_block      | i64    | 1..               | needed           |
  * | 31601 | moba_top        | i64    | 1..               | needed           |
  * | 31700 | nsa_compress    | i64    | 1..               | 32               |
@@ -314,6 +315,7 @@ enum {
     ATTN_PARAM_TOKENSELECT_CHUNK = 31504,
     ATTN_PARAM_TOKENSELECT_RAW = 31505,
     ATTN_PARAM_TOKENSELECT_COMPACT = 31506,
+    ATTN_PARAM_TOKENSELECT_REUSE = 31507,
     ATTN_PARAM_MOBA_BLOCK = 31600,
     ATTN_PARAM_MOBA_TOP = 31601,
     ATTN_PARAM_NSA_COMPRESS = 31700,

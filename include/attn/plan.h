@@ -201,6 +201,11 @@ typedef struct attn_plan attn_plan;
  * | 195 | LOCAL_Q       | [B,Hq,Nk,D]          | dtype        | in  | long- |
  * | 196 | LOCAL_K       | [B,Hk,Nk,D]          | kv_dtype     | in  | heads_|
  * | 197 | CHUNK_KEYS    | [B,Hout,chunks,D]    | kv_dtype     | out | made  |
+ * | 198 | CHOICE_Q      | [B,Hq,D]             | f32, f64     | in  | token-|
+ * | 199 | CHOICE_KEYS   | [B,top]              | i32 i64      | in  | select|
+ * | 200 | NEW_CHOICE_Q  | [B,Hq,D]             | f32, f64     | out | _reuse|
+ * | 201 | NEW_CHOICE_   | [B,top]              | i32 i64      | out |       |
+ * |     | KEYS          |                      |              |     |       |
  *
  * "piece": declared by a piece of visibility, see pieces.h; n: blocks of
  * queries. "mech.": only mechanisms whose text says so have the role. N2: keys
@@ -386,7 +391,11 @@ enum {
     ATTN_ROLE_NEW_CENTROID_STATE = 194,
     ATTN_ROLE_LOCAL_Q = 195,
     ATTN_ROLE_LOCAL_K = 196,
-    ATTN_ROLE_CHUNK_KEYS = 197
+    ATTN_ROLE_CHUNK_KEYS = 197,
+    ATTN_ROLE_CHOICE_Q = 198,
+    ATTN_ROLE_CHOICE_KEYS = 199,
+    ATTN_ROLE_NEW_CHOICE_Q = 200,
+    ATTN_ROLE_NEW_CHOICE_KEYS = 201
 };
 
 /* One argument of execute. Frozen. For every role above but USER, object

@@ -15,6 +15,7 @@
 #include "solvers/hyper_lists.h"
 #include "solvers/select_codes.h"
 #include "solvers/select_flex.h"
+#include "solvers/select_kept.h"
 #include "solvers/select_landmark.h"
 #include "solvers/select_pick.h"
 #include "solvers/select_pooled.h"
@@ -50,6 +51,7 @@ static const struct selector {
 /* In the workspace. */
 struct arrays {
     struct attn__select *lists; /* one */
+    struct attn__kept kept;     /* with spec->keeps */
     void *entries;              /* the memory of its rows */
     void *room;                 /* of the selector */
 };
@@ -129,6 +131,9 @@ static bool carve(struct attn__scratch *s, const struct attn__problem *p,
     a->lists = ATTN__TAKE(s, out ? 0 : 1, struct attn__select);
     a->entries = attn__scratch_take(s, out ? 0 : (int64_t)bytes, 1);
     a->room = selectors[p->pooled.form].room(s, &p->pooled, &z, m->threads);
+    a->kept = (struct attn__kept){0};
+    if (p->pooled.keeps)
+        attn__kept_take(s, p, &a->kept);
     return s->ok;
 }
 
@@ -163,6 +168,7 @@ static struct attn__pooled pooled_of(const struct attn__call *c, const struct at
         .offsets = given(c, ATTN__SLOT_SELECT_OFFSETS),
         .mask = given(c, ATTN__SLOT_SELECT_MASK),
         .weight = given(c, ATTN__SLOT_SELECT_W),
+        .kept = given(c, ATTN__SLOT_CHOICE_KEYS),
     };
 }
 
@@ -211,15 +217,31 @@ static int32_t select_into(const struct attn__recipe_run *r, const struct arrays
     return selectors[p->pooled.form].run(r, &m, &z, &lists->rows, per_row, a->room);
 }
 
+/* The same where choices of the last call may hold. */
+static int32_t select_kept(const struct attn__recipe_run *r, const struct arrays *a,
+                           struct attn__select *lists, void *memory)
+{
+    struct attn__call c = *r->call;
+    struct attn__recipe_run own = *r;
+    own.call = &c;
+    attn__kept_look(r, &a->kept, &c);
+    int32_t status = select_into(&own, a, lists, memory);
+    if (status == ATTN_OK)
+        attn__kept_tell(r, &a->kept, lists);
+    return status;
+}
+
 int32_t attn__select_attend_select(const struct attn__recipe_run *r)
 {
     struct attn_selection *out = attn__selection_out_of(r->call);
     struct attn__scratch s = {.base = r->ws, .ok = true};
     struct arrays a;
     carve(&s, r->call->p, r->machine, &a);
+    int32_t (*into)(const struct attn__recipe_run *, const struct arrays *, struct attn__select *,
+                    void *) = r->call->p->pooled.keeps ? select_kept : select_into;
     if (!out)
-        return select_into(r, &a, a.lists, a.entries);
-    int32_t status = select_into(r, &a, &out->lists, out->memory);
+        return into(r, &a, a.lists, a.entries);
+    int32_t status = into(r, &a, &out->lists, out->memory);
     if (status == ATTN_OK)
         out->lists.end_key = attn__select_rows_end_key(&out->lists.rows);
     else

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "mech/compact_attend.h"
 #include "mech/select_attend.h"
+#include "solvers/select_kept.h"
 
 static const struct attn__setting settings[] = {{ATTN_PARAM_CAUSAL, ATTN__FIXED, 1, 0}};
 
@@ -25,8 +26,33 @@ static int32_t compact_stage(const struct attn__params *v, const struct attn__pr
 
 static const struct attn__recipe compact = ATTN__COMPACT_RECIPE(compact_stage);
 
+/* The choice of a call is kept, and is that of the next one whose queries are alike. */
+static int32_t settle_reuse(const struct attn__params *v, struct attn__problem *p)
+{
+    const char *reason = NULL;
+    if (p->pooled.q_block < p->q)
+        reason = "tokenselect_chunk is less than q";
+    else if (p->packed)
+        reason = "packed is set";
+    else if (attn__params_i64_or(v, ATTN_PARAM_ALIGN, ATTN_ALIGN_BOTTOM_RIGHT) !=
+             ATTN_ALIGN_BOTTOM_RIGHT)
+        reason = "align is top_left";
+    if (reason)
+        return attn__error_set(ATTN_ERR_UNSUPPORTED,
+                               "%s with tokenselect_reuse, expected a batch with one choice of "
+                               "each call",
+                               reason);
+    p->pooled.keeps = true;
+    p->pooled.again = attn__params_f64_or(v, ATTN_PARAM_TOKENSELECT_REUSE, 1);
+    p->extent[p->n_extents++] = (struct attn__extent){"Kept", attn__kept_keys(&p->pooled)};
+    p->takes[ATTN__SLOT_CHOICE_Q] = p->takes[ATTN__SLOT_CHOICE_KEYS] = ATTN__TAKES_MUST;
+    p->takes[ATTN__SLOT_NEW_CHOICE_Q] = p->takes[ATTN__SLOT_NEW_CHOICE_KEYS] = ATTN__TAKES_MAY;
+    return ATTN_OK;
+}
+
 static int32_t settle(const struct attn__params *v, struct attn__problem *p)
 {
+    bool reuse = false;
     int64_t first = attn__params_i64_or(v, ATTN_PARAM_TOKENSELECT_INIT, 128);
     int64_t last = attn__params_i64_or(v, ATTN_PARAM_TOKENSELECT_LOCAL, 512);
     int64_t chunk = attn__params_i64_or(v, ATTN_PARAM_TOKENSELECT_CHUNK, p->q > 0 ? p->q : 1);
@@ -52,7 +78,10 @@ static int32_t settle(const struct attn__params *v, struct attn__problem *p)
         p->pooled.rep = ATTN__REP_GIVEN;
         attn__select_given(p, 0, 0, p->d);
     }
-    return attn__compact_is(v) ? attn__compact_check(v, p) : ATTN_OK;
+    int32_t status = attn__params_is_set(v, ATTN_PARAM_TOKENSELECT_REUSE, &reuse);
+    if (status == ATTN_OK && reuse)
+        status = settle_reuse(v, p);
+    return status == ATTN_OK && attn__compact_is(v) ? attn__compact_check(v, p) : status;
 }
 
 int32_t attn__mech_tokenselect(const struct attn__params *params, const struct attn__mem *mem,

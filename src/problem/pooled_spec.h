@@ -143,6 +143,8 @@ struct attn__pooled_spec {
     int64_t stride, window;   /* of STRIDES and WINDOWS */
     int64_t first, last;      /* blocks that are in anyhow: so many from the start, and so
                                * many up to the one that holds the row's end */
+    bool keeps;               /* CHOICE_KEYS are the picks of an entry where the first is a key, */
+    double again;             /* which those of queries with such a cosine are again */
     int64_t pool;             /* scores become the largest of so many around them; 0: not */
     /* Blocks are as long as the caller says; with tokens each score counts for
      * all tokens of its block, and tokens are chosen. */

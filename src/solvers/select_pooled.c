@@ -222,6 +222,25 @@ static void write_row(const struct attn__pooled_job *x, const struct attn__poole
     attn__select_row_end(&out);
 }
 
+/* The only row of an entry whose picks are told; false: they are not. */
+static bool take_kept(const struct attn__pooled_job *x, const struct attn__pooled_view *v,
+                      const struct attn__pooled_desk *k)
+{
+    const attn_tensor *t = x->m->kept;
+    int64_t first = t ? v->s.index * t->stride[0] : 0;
+    if (!t || v->s.nq == 0 || attn__load_i64(t->data, first, t->dtype) < 0)
+        return false;
+    const struct attn__pooled_row w = attn__pooled_row_of(x, v, 0);
+    open_row(x, v, &w, v->blocks, k->state);
+    for (int64_t n = 0; n < t->shape[1]; n++) {
+        int64_t j = attn__load_i64(t->data, first + n * t->stride[1], t->dtype);
+        if (j >= w.forced_to && j < w.forced_from)
+            k->state[j] = ATTN__PICK_IN;
+    }
+    write_row(x, v, v->s.index * x->rows->blocks, k->state, k->sum, true);
+    return true;
+}
+
 /* Rows t0 to t0 + n - 1 of a set. */
 static void select_rows(const struct attn__pooled_job *x, const struct attn__pooled_view *v,
                         int64_t set, int64_t t0, int64_t n, const struct attn__pooled_desk *k)
@@ -230,6 +249,8 @@ static void select_rows(const struct attn__pooled_job *x, const struct attn__poo
     const struct attn__pick pick = {(enum attn__pick_rule)spec->rule, spec->top,
                                     spec->masses ? spec->masses[set] : spec->mass};
     int64_t units[ATTN__POOLED_ROWS];
+    if (take_kept(x, v, k))
+        return;
     attn__pooled_score(x, v, set, t0, n, k, units);
     for (int64_t i = 0; i < n; i++) {
         struct attn__pooled_row w = attn__pooled_row_of(x, v, t0 + i);

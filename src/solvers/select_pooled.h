@@ -22,6 +22,8 @@ struct attn__pooled {
     const attn_tensor *offsets; /* [B|1,blocks + 1], of ragged */
     const attn_tensor *mask;    /* [B|1,Nq,blocks], of u8: may a query have it; or NULL */
     const attn_tensor *weight;  /* [B,Nq,heads], of RELU */
+    const attn_tensor *kept;    /* [B,n]: picks of the one row of an entry, where the first is a
+                                 * key; or NULL */
 };
 
 /* The sizes that room and capacity hang on. */

@@ -4,7 +4,7 @@
  * select_attend.c, compact_attend.c, pooled_select.c, moba.c, quest.c, biformer.c, xattention.c,
  * longheads.c, hcam.c, dhsa.c, flexprefill.c, tokenselect.c, minference.c,
  * indexer_topk.c, nsa.c; src/solvers/select_flex.c, select_regions.c,
- * select_stripes.c, map_windows.c), whose numbers are those of golden files.
+ * select_stripes.c, select_kept.c, map_windows.c), whose numbers are those of golden files.
  */
 #include <math.h>
 #include <stdio.h>
@@ -178,6 +178,59 @@ START_TEST(dense_last_rows)
             }
     for (int n = 0; n < 3; n++)
         dense_free(&x[n]);
+    attn_ctx_destroy(ctx);
+}
+END_TEST
+
+/* Entry 0 has a choice that holds, entry 1 none: what that is given is what it chose. Then
+ * both have what the first call told, and with other queries both choose again. */
+START_TEST(choices_used_again)
+{
+    enum { TOP = 20, Q = 3 };
+    static const char text[] = "tokenselect b=2 h=4/2 q=3 k=96 d=16 tokenselect_init=4 "
+                               "tokenselect_local=8 tokenselect_top=20";
+    const int64_t q_shape[3] = {B, H, D}, k_shape[2] = {B, TOP};
+    char reuse[256];
+    attn_ctx *ctx = dense_ctx(2);
+    struct dense x, plain;
+    int32_t old[B][TOP], told[B][TOP];
+    snprintf(reuse, sizeof reuse, "%s tokenselect_reuse=0.9", text);
+    dense_make(&plain, B, H, HK, Q, N, D, D);
+    dense_make(&x, B, H, HK, Q, N, D, D);
+    float *q = dense_add(&x, ATTN_ROLE_CHOICE_Q, ATTN_DTYPE_F32, 3, q_shape, NULL)->data;
+    dense_add(&x, ATTN_ROLE_CHOICE_KEYS, ATTN_DTYPE_I32, 2, k_shape, old);
+    float *new_q = dense_add(&x, ATTN_ROLE_NEW_CHOICE_Q, ATTN_DTYPE_F32, 3, q_shape, NULL)->data;
+    dense_add(&x, ATTN_ROLE_NEW_CHOICE_KEYS, ATTN_DTYPE_I32, 2, k_shape, told);
+    for (int i = 0; i < TOP; i++) {
+        old[0][i] = 10 + 3 * i;
+        old[1][i] = -1;
+    }
+    for (int64_t h = 0; h < B * H; h++)
+        for (int64_t c = 0; c < D; c++)
+            q[h * D + c] = (x.q[(h * Q) * D + c] + x.q[(h * Q + 1) * D + c] +
+                            x.q[(h * Q + 2) * D + c]) / 3;
+    ck_assert(dense_run(ctx, text, NULL, &plain));
+    ck_assert(dense_run(ctx, reuse, NULL, &x));
+    size_t half = x.n_out / 2;
+    ck_assert(dense_distance(x.out, plain.out, half) > 1e-3);
+    ck_assert(dense_distance(x.out + half, plain.out + half, half) == 0);
+    ck_assert_int_eq(memcmp(told[0], old[0], sizeof told[0]), 0);
+    ck_assert(dense_distance(new_q, q, B * H * D) < 1e-6);
+    for (int i = 0; i < TOP; i++)
+        ck_assert(told[1][i] >= (i > 0 ? told[1][i - 1] + 1 : 4) && told[1][i] < N - 8);
+
+    memcpy(old, told, sizeof old);
+    ck_assert(dense_run(ctx, reuse, NULL, &x)); /* what was chosen, without scores */
+    ck_assert(dense_distance(x.out + half, plain.out + half, half) == 0);
+    ck_assert_int_eq(memcmp(told, old, sizeof told), 0);
+
+    for (int64_t i = 0; i < B * H * D; i++)
+        q[i] = -q[i];
+    ck_assert(dense_run(ctx, reuse, NULL, &x));
+    ck_assert(dense_distance(x.out, plain.out, x.n_out) == 0);
+    ck_assert(memcmp(told[0], old[0], sizeof told[0]) != 0);
+    dense_free(&x);
+    dense_free(&plain);
     attn_ctx_destroy(ctx);
 }
 END_TEST
@@ -418,6 +471,12 @@ START_TEST(refused)
         {"tokenselect h=4 q=600 k=900 d=4", ATTN_ERR_INVALID, "600 queries"},
         {"tokenselect h=4 q=4 k=900 d=4 tokenselect_pool=2", ATTN_ERR_INVALID,
          "tokenselect_pool is 2"},
+        {"tokenselect h=4 q=4 k=900 d=4 tokenselect_chunk=2 tokenselect_reuse=0.9",
+         ATTN_ERR_UNSUPPORTED, "tokenselect_chunk is less than q"},
+        {"tokenselect h=4 q=4 k=900 d=4 packed tokenselect_reuse=0.9", ATTN_ERR_UNSUPPORTED,
+         "packed is set"},
+        {"tokenselect h=4 q=4 k=900 d=4 tokenselect_reuse=0.9 align=top_left",
+         ATTN_ERR_UNSUPPORTED, "align is top_left"},
         {"tokenselect h=4 q=4 k=900 d=4 rope=half", ATTN_ERR_INVALID, "rope is set"},
         {"tokenselect h=4 q=4 k=900 d=4 tokenselect_compact", ATTN_ERR_INVALID, "without rope"},
         {"tokenselect h=4 q=4 k=900 d=4 tokenselect_compact rope=half want=rowmax",
@@ -711,5 +770,6 @@ END_TEST
 
 UNIT_MAIN("select", made_chunk_keys, made_chunk_keys_refused, parts_of_nsa, lengths_of_nsa,
           enough_is_dense, settings_of_pooled_select, one_chunk_is_dense, own_block_alone,
-          dense_last_rows, decode_is_the_last_row, order_of_regions, threads_and_batches,
+          dense_last_rows, choices_used_again,
+          decode_is_the_last_row, order_of_regions, threads_and_batches,
           not_a_number, nothing_there, refused, refused_at_execute)

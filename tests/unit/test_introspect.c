@@ -196,7 +196,8 @@ START_TEST(roles_as_in_the_header)
         ck_assert_int_eq(found, number);
         bool output = (number >= ATTN_ROLE_OUT && number < ATTN_ROLE_G) ||
                       number == ATTN_ROLE_SELECTION_OUT || number == ATTN_ROLE_NEW_CENTROIDS ||
-                      number == ATTN_ROLE_NEW_CENTROID_STATE || number == ATTN_ROLE_CHUNK_KEYS;
+                      number == ATTN_ROLE_NEW_CENTROID_STATE || number == ATTN_ROLE_CHUNK_KEYS ||
+                      number == ATTN_ROLE_NEW_CHOICE_Q || number == ATTN_ROLE_NEW_CHOICE_KEYS;
         ck_assert_int_eq(attn_role_is_output(number), output);
     }
     ck_assert_int_gt(count, 20);

@@ -72,6 +72,29 @@ def tokenselect_compact(h, hk, nq, nk, d, dv, init, local, top, chunk, pairing, 
     try_seeds(build)
 
 
+def tokenselect_again(h, hk, nk, older, d, dv, init, local, top, like):
+    """A second step, older keys after the first; like: its query is like that of the first."""
+    def build(seed):
+        x = gold.Case("tokenselect b=1 h=%d/%d q=1 k=%d d=%d/%d tokenselect_init=%d"
+                      " tokenselect_local=%d tokenselect_top=%d tokenselect_reuse=0.9"
+                      % (h, hk, nk, d, dv, init, local, top), 8.0)
+        q, k, v = inputs(x, seed, 1, h, hk, 1, nk, d, dv)
+        other = gold.formula(seed + 3, (1, h, d))
+        first = q[:, :, 0] + other / 4 if like else other - q[:, :, 0]
+        cache = routed.TokenSelectCache(0.9)
+        cache.step(first[0], k[0, :, :nk - older], init, local, top)
+        x.give("choice_q", "row", first)
+        x.give("choice_keys", "i32", cache.mid[None].astype(np.int32))
+        ids, hit = cache.step(q[0, :, 0], k[0], init, local, top)
+        assert hit == like
+        x.expect("new_choice_keys", cache.mid[None])
+        x.expect("new_choice_q", cache.q.reshape(1, h, d))
+        vis = np.zeros((1, h, 1, nk), bool)
+        vis[..., ids] = True
+        return finish(x, q, k, v, vis, True)
+    try_seeds(build)
+
+
 def longheads(b, h, nq, nk, d, chunk, chunks):
     def build(seed):
         x = gold.Case("longheads b=%d h=%d q=%d k=%d d=%d longheads_chunk=%d longheads_chunks=%d"
@@ -198,3 +221,6 @@ longheads_compact(1, 4, 2, 5, 43, 8, 4, 4, True, True, "half", 50)
 tokenselect_compact(4, 2, 1, 90, 8, 8, 5, 12, 20, 1, "half", 10000)
 tokenselect_compact(4, 2, 23, 75, 8, 4, 4, 8, 15, 5, "interleaved", 100)
 tokenselect_compact(2, 2, 40, 40, 8, 8, 2, 8, 9, 8, "half", 10)
+tokenselect_again(4, 2, 90, 7, 8, 4, 5, 12, 20, True)
+tokenselect_again(4, 2, 90, 7, 8, 4, 5, 12, 20, False)
+tokenselect_again(2, 2, 70, 15, 8, 8, 0, 4, 9, True)
