@@ -256,8 +256,11 @@ typedef struct attn_desc attn_desc;
  * q8_0 or q4_0 (else ATTN_ERR_UNSUPPORTED), allows solvers to round queries
  * that are ready for the product with keys to multiples of max|q|/127 by
  * blocks of 32 channels, so that a logit is off by at most scale/254 * the sum
- * over blocks of max|q| * sum|k|; the products of codes are summed exactly in
- * a block, V and all other sums stay f32.
+ * over blocks of max|q| * sum|k|, and weights for values of these types to
+ * multiples of the largest / 32600 by blocks of 128 keys, each weight times
+ * the factor that the value has in 32 channels, so that OUT is off by 1/500
+ * of the largest |v| there at most; sums are exact in such a block, all
+ * others stay f32.
  *
  * Rows of Q and K are first normalised (qk_norm: each row of D channels by
  * itself, rms x / sqrt(mean x^2 + eps), layer also less its mean, l2

@@ -30,7 +30,7 @@ struct attn__slab_query {
     union {
         float x[32];
         struct {
-            int8_t digit[4][32];
+            int8_t digit[8][4][4]; /* of fours: lowest ones, .. */
             int32_t sum[4];
             float unit;
         };

@@ -71,36 +71,35 @@ static void ATTN__NAME(row_qk_slab)(const uint8_t *restrict slab, int64_t first,
 }
 
 /* o[r * ldo + c] += the sum over rows j of the runs of p[r * ldp + j] times channel
- * c; `ask` is used next, and none if all is in L2 */
+ * c, with weights of fewer bits if int8; `ask` is used next, and none if all is in L2 */
 static void ATTN__NAME(row_pv_slab)(const struct attn__slab_run *run, int64_t runs,
                                     const struct attn__slab_run *ask, int64_t asked, int64_t dv,
-                                    const float *restrict p, int64_t ldp, int64_t nr,
+                                    const float *restrict p, int64_t ldp, bool int8, int64_t nr,
                                     float *restrict o, int64_t ldo)
 {
-    struct slab_piece piece[ATTN__SLAB_CALL], later[ATTN__SLAB_CALL];
-    int64_t weights, bytes = dv / 32 * ATTN__BYTES;
-    const int64_t pieces = slab_pieces(run, runs, bytes, piece, &weights);
-    const int64_t laters = slab_pieces(ask, asked, bytes, later, NULL);
-    float w[4][SLAB_WEIGHTS];
-    for (int64_t at = 0; at < bytes; at += ATTN__BYTES, o += 32) {
-        int64_t r = 0;
-        for (int64_t n = pieces; n < laters; n++)
-            asks_for(later[n].slab, ATTN__BYTES, at);
+    const int64_t bytes = dv / 32 * ATTN__BYTES;
+    struct slab_call c;
+    c.pieces = slab_pieces(run, runs, bytes, c.piece, &c.weights);
+    c.laters = slab_pieces(ask, asked, bytes, c.later, NULL);
+    for (int64_t n = c.pieces; n < c.laters; n++)
+        asks_for(c.later[n].slab, bytes, 0);
+    int64_t r = 0;
 #define ATTN__GROUP(rows)                                                                 \
-        for (; r + (rows) <= nr; r += (rows)) {                                           \
-            for (int i = 0; i < (rows); i++)                                              \
-                slab_weights(piece, pieces, at, p + (r + i) * ldp, w[i]);                 \
-            ATTN__NAME(pv_block)(rows, piece, pieces, later, r ? 0 : laters, at, w,       \
-                                 weights, o + r * ldo, ldo);                              \
-        }
-#if ATTN__ROWS >= 4
-        ATTN__GROUP(4)
-        ATTN__GROUP(3)
-#endif
-        ATTN__GROUP(2)
-        ATTN__GROUP(1)
-#undef ATTN__GROUP
+    for (; r + (rows) <= nr; r += (rows), o += (rows) * ldo, c.laters = 0) {              \
+        for (int i = 0; i < (rows); i++)                                                  \
+            slab_spread(&c, p + (r + i) * ldp, c.p[i]);                                   \
+        for (int64_t b = 0; b < dv / 32; b++) {                                           \
+            slab_factors(&c, b * ATTN__BYTES);                                            \
+            ATTN__NAME(pv_block)(rows, int8, &c, b * ATTN__BYTES, o + 32 * b, ldo);       \
+        }                                                                                 \
     }
+#if ATTN__ROWS >= 4
+    ATTN__GROUP(4)
+    ATTN__GROUP(3)
+#endif
+    ATTN__GROUP(2)
+    ATTN__GROUP(1)
+#undef ATTN__GROUP
 }
 
 #undef ATTN__ROWS

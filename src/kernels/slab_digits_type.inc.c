@@ -26,7 +26,7 @@ ATTN__INLINE void ATTN__NAME(qk_digits)(int rows, int digits, const uint8_t *blo
     float unit[4];
     struct slab_sums a;
     for (int r = 0; r < rows; r++) {
-        d[r] = q[r * ldq].digit[0];
+        d[r] = q[r * ldq].digit[0][0];
         all[r] = q[r * ldq].sum;
         unit[r] = q[r * ldq].unit;
     }
@@ -34,9 +34,9 @@ ATTN__INLINE void ATTN__NAME(qk_digits)(int rows, int digits, const uint8_t *blo
     for (int64_t g = 0; g < 8; g++) {
         __m512i x[2];
         ATTN__NAME(codes_of)(block, g, x);
-        slab_add(rows, digits, x, d, sizeof q->digit[0], &a);
+        slab_add(rows, digits, x, d, &a);
         for (int r = 0; r < rows; r++)
-            d[r] += 4;
+            d[r] += 16;
     }
     const uint16_t *half = (const uint16_t *)(const void *)block;
     const vf f[2] = {v_load_f16(half), v_load_f16(half + 16)};
@@ -58,40 +58,48 @@ ATTN__INLINE void ATTN__NAME(qk_block)(int rows, bool int8, const uint8_t *block
 }
 
 /* o[r * ldo ..] += values of 32 channels from byte `at` of slabs on times the
- * weights of `rows` rows, w[r][..] with factors already, `weights` of them. Quad by
- * quad the same channels of later[n] are asked for beside those of piece[n]. */
-ATTN__INLINE void ATTN__NAME(pv_block)(int rows, const struct slab_piece *piece, int64_t pieces,
-                                       const struct slab_piece *later, int64_t laters,
-                                       int64_t at, float (*w)[SLAB_WEIGHTS], int64_t weights,
-                                       float *restrict o, int64_t ldo)
+ * weights of `rows` rows in `digits` digits. Quad by quad the same channels of
+ * c->later[n] are asked for beside those of c->piece[n]. */
+ATTN__INLINE void ATTN__NAME(pv_digits)(int rows, int digits, const struct slab_call *c,
+                                        int64_t at, float *restrict o, int64_t ldo)
 {
     enum { LINES = ATTN__BITS / 4 }; /* of a quad */
-    struct split_weights s[4];
+    struct split_weights w[4];
     const int8_t *d[4];
     const int32_t *all[4];
     float unit[4];
     struct slab_sums a;
     for (int r = 0; r < rows; r++) {
-        split_weights(w[r], weights, &s[r]);
-        d[r] = s[r].digit[0];
-        all[r] = s[r].sum;
-        unit[r] = s[r].unit;
+        split_weights(digits, c->p[r], c->f, c->weights, &w[r]);
+        d[r] = w[r].digit;
+        all[r] = w[r].sum;
+        unit[r] = w[r].unit;
     }
-    slab_begin(rows, 3, ATTN__MORE, all, &a);
-    for (int64_t p = 0; p < pieces; p++) {
-        const uint8_t *ask = p < laters ? later[p].slab + at : NULL;
-        for (int64_t i = 0; i < piece[p].quads; i++) {
+    slab_begin(rows, digits, ATTN__MORE, all, &a);
+    for (int64_t n = 0; n < c->pieces; n++) {
+        const struct slab_piece *s = &c->piece[n];
+        const uint8_t *ask = n < c->laters ? c->later[n].slab + at : NULL;
+        for (int64_t i = 0; i < s->quads; i++) {
             __m512i x[2];
-            ATTN__NAME(codes_of)(piece[p].slab + at, piece[p].quad + i, x);
+            ATTN__NAME(codes_of)(s->slab + at, s->quad + i, x);
             if (ask)
                 asks_for_lines(ask + i * LINES * 64, LINES);
-            slab_add(rows, 3, x, d, SLAB_WEIGHTS, &a);
+            slab_add(rows, digits, x, d, &a);
             for (int r = 0; r < rows; r++)
-                d[r] += 4;
+                d[r] += 16;
         }
         if (ask)
-            asks_for_lines(ask + piece[p].quads * LINES * 64, 1 + LINES * (8 - piece[p].quads));
+            asks_for_lines(ask + s->quads * LINES * 64, 1 + LINES * (8 - s->quads));
     }
     const vf one[2] = {v_set1(1.0f), v_set1(1.0f)};
-    slab_end(rows, 3, &a, unit, one, o, ldo);
+    slab_end(rows, digits, &a, unit, one, o, ldo);
+}
+
+ATTN__INLINE void ATTN__NAME(pv_block)(int rows, bool int8, const struct slab_call *c, int64_t at,
+                                       float *restrict o, int64_t ldo)
+{
+    if (int8)
+        ATTN__NAME(pv_digits)(rows, 2, c, at, o, ldo);
+    else
+        ATTN__NAME(pv_digits)(rows, 3, c, at, o, ldo);
 }

@@ -60,24 +60,26 @@ ATTN__INLINE void ATTN__NAME(pv_quad)(int rows, int at, const uint8_t *words,
 }
 
 /* o[r * ldo ..] += values of 32 channels from byte `at` of slabs on times the
- * weights of `rows` rows, w[r][..] with factors already, `weights` of them. The
- * same channels of later[n] are asked for beside those of piece[n]. */
-ATTN__INLINE void ATTN__NAME(pv_block)(int rows, const struct slab_piece *piece, int64_t pieces,
-                                       const struct slab_piece *later, int64_t laters,
-                                       int64_t at, float (*w)[SLAB_WEIGHTS], int64_t weights,
+ * weights of `rows` rows, int8 or not. The same channels of c->later[n] are asked
+ * for beside those of c->piece[n]. */
+ATTN__INLINE void ATTN__NAME(pv_block)(int rows, bool int8, const struct slab_call *c, int64_t at,
                                        float *restrict o, int64_t ldo)
 {
-    (void)weights;
+    (void)int8;
     vf a[4][VF_BLOCK];
-    for (int r = 0; r < rows; r++)
+    float w[4][SLAB_WEIGHTS];
+    for (int r = 0; r < rows; r++) {
+        slab_products(c->p[r], c->f, c->weights, w[r]);
         for (int v = 0; v < VF_BLOCK; v++)
             a[r][v] = v_zero();
-    for (int64_t n = 0; n < pieces; n++) {
-        if (n < laters)
-            asks_for(later[n].slab, ATTN__BYTES, at);
-        for (int64_t i = 0; i < piece[n].quads; i++) {
-            const int64_t quad = piece[n].quad + i, to = piece[n].to + 4 * i;
-            const uint8_t *words = piece[n].slab + at + 64;
+    }
+    for (int64_t n = 0; n < c->pieces; n++) {
+        const struct slab_piece *s = &c->piece[n];
+        if (n < c->laters)
+            asks_for(c->later[n].slab, ATTN__BYTES, at);
+        for (int64_t i = 0; i < s->quads; i++) {
+            const int64_t quad = s->quad + i, to = s->to + 4 * i;
+            const uint8_t *words = s->slab + at + 64;
 #if ATTN__BITS == 4
             words += 128 * (quad / 2);
             if (quad % 2) {

@@ -19,6 +19,15 @@ struct slab_piece {
     int32_t to;
 };
 
+/* A call: its pieces and what is asked for beside them; in quads, with zeros behind
+ * them up to a multiple of sixteen, weights of a few query rows and factors of 32
+ * channels. */
+struct slab_call {
+    struct slab_piece piece[ATTN__SLAB_CALL], later[ATTN__SLAB_CALL];
+    int64_t pieces, laters, weights;
+    _Alignas(64) float p[4][SLAB_WEIGHTS], f[SLAB_WEIGHTS];
+};
+
 /* Cuts runs into pieces; *weights: of all their quads. */
 ATTN__INLINE int64_t slab_pieces(const struct attn__slab_run *run, int64_t runs, int64_t bytes,
                                  struct slab_piece *piece, int64_t *weights)
@@ -42,24 +51,39 @@ ATTN__INLINE int64_t slab_pieces(const struct attn__slab_run *run, int64_t runs,
     return n;
 }
 
-/* w: weights p times the factors that the rows have in the slab's 32 channels
- * from byte `at` on, in quads. */
-ATTN__INLINE void slab_weights(const struct slab_piece *piece, int64_t pieces, int64_t at,
-                               const float *p, float *w)
+/* Zeros behind n of SLAB_WEIGHTS numbers, up to a multiple of sixteen. */
+ATTN__INLINE void slab_pad(float *x, int64_t n)
 {
-    for (int64_t n = 0; n < pieces; n++) {
-        const struct slab_piece *s = &piece[n];
-        const uint16_t *factor = (const uint16_t *)(const void *)(s->slab + at) + s->first;
-        float *to = w + s->to + s->first % 4;
+    memset(x + n, 0, (size_t)(-n & 15) * sizeof *x);
+}
+
+/* to: the weights p in quads */
+ATTN__INLINE void slab_spread(const struct slab_call *c, const float *p, float *to)
+{
+    slab_pad(to, c->weights);
+    for (int64_t n = 0; n < c->pieces; n++) {
+        const struct slab_piece *s = &c->piece[n];
         if (s->rows < 4 * s->quads)
-            memset(w + s->to, 0, (size_t)(4 * s->quads) * sizeof *w);
+            memset(to + s->to, 0, (size_t)(4 * s->quads) * sizeof *to);
+        memcpy(to + s->to + s->first % 4, p + s->from, (size_t)s->rows * sizeof *to);
+    }
+}
+
+/* c->f: what rows have for the slab's 32 channels from byte `at` on */
+ATTN__INLINE void slab_factors(struct slab_call *c, int64_t at)
+{
+    slab_pad(c->f, c->weights);
+    for (int64_t n = 0; n < c->pieces; n++) {
+        const struct slab_piece *s = &c->piece[n];
+        const uint16_t *half = (const uint16_t *)(const void *)(s->slab + at) + s->first;
+        float *to = c->f + s->to + s->first % 4;
+        if (s->rows < 4 * s->quads)
+            memset(c->f + s->to, 0, (size_t)(4 * s->quads) * sizeof *to);
         int64_t i = 0;
         for (; i + VF_LANES <= s->rows; i += VF_LANES)
-            v_store(to + i, v_mul(v_load(p + s->from + i), v_load_f16(factor + i)));
-        if (i < s->rows) {
-            const int64_t m = s->rows - i;
-            v_storen(to + i, v_mul(v_loadn(p + s->from + i, m), v_loadn_f16(factor + i, m)), m);
-        }
+            v_store(to + i, v_load_f16(half + i));
+        if (i < s->rows)
+            v_storen(to + i, v_loadn_f16(half + i, s->rows - i), s->rows - i);
     }
 }
 

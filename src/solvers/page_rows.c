@@ -294,7 +294,7 @@ static int64_t slab_runs(const struct attn__rows *v, int64_t j, int64_t n,
 
 static void slabs_pv(const struct attn__kernels *kern, const struct attn__rows *v, int64_t j0,
                      int64_t nk, int64_t end, int64_t dv, const float *p, int64_t ldp,
-                     int64_t rows, float *o, int64_t from)
+                     bool int8, int64_t rows, float *o, int64_t from)
 {
     attn__row_pv_slab_q8_0_fn *pv =
         v->dtype == ATTN__DTYPE_Q8_0_VALUES ? kern->row_pv_slab_q8_0 : kern->row_pv_slab_q4_0;
@@ -304,7 +304,7 @@ static void slabs_pv(const struct attn__kernels *kern, const struct attn__rows *
         int64_t next = attn__min_i64(ATTN__SLAB_CALL, end - (j0 + j + n));
         int64_t asked = from == ATTN__FROM_L2 ? 0 : slab_runs(v, j0 + j + n, next, ask);
         int64_t runs = slab_runs(v, j0 + j, n, run);
-        pv(run, runs, ask, asked, dv, p + j, ldp, rows, o, dv);
+        pv(run, runs, ask, asked, dv, p + j, ldp, int8, rows, o, dv);
     }
 }
 
@@ -384,14 +384,16 @@ static void alike_pv(const struct attn__kernels *kern, const struct attn__rows *
 
 void attn__page_rows_pv(const struct attn__kernels *kern, const struct attn__rows *v, int64_t j0,
                         int64_t nk, int64_t end, int64_t dv, const float *p, int64_t ldp,
-                        int64_t rows, float *o, int64_t from)
+                        bool int8, int64_t rows, float *o, int64_t from)
 {
     for (int64_t j = 0, n; j < nk; j += n) {
         struct attn__rows some;
-        int64_t alike = alike_rows(v, j0 + j, nk - j, end, &some);
+        int64_t alike = alike_rows(v, j0 + j, nk - j, end, &some), last = j0 + j + alike;
         n = attn__min_i64(alike, nk - j);
-        (attn__dtype_slabs(some.dtype) ? slabs_pv : alike_pv)(
-            kern, &some, j0 + j, n, j0 + j + alike, dv, p + j, ldp, rows, o, from);
+        if (attn__dtype_slabs(some.dtype))
+            slabs_pv(kern, &some, j0 + j, n, last, dv, p + j, ldp, int8, rows, o, from);
+        else
+            alike_pv(kern, &some, j0 + j, n, last, dv, p + j, ldp, rows, o, from);
     }
 }
 
@@ -411,8 +413,8 @@ void attn__page_rows_pv_turns(const struct attn__kernels *kern, const struct att
         n = nk - j;
         if (!four_runs(v, j0 + j, nk, &n, at)) {
             for (int64_t i = 0; i < 4; i++)
-                attn__page_rows_pv(kern, v, j0 + j + i * nk, n, 0, dv, p + j + i * nk, ldp, rows,
-                                   o + i * part, ATTN__FROM_RAM);
+                attn__page_rows_pv(kern, v, j0 + j + i * nk, n, 0, dv, p + j + i * nk, ldp, false,
+                                   rows, o + i * part, ATTN__FROM_RAM);
             continue;
         }
         if (j0 + j + n + 3 * nk >= end || !four_runs(v, j0 + j + n, nk, &one, then))

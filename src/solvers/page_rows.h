@@ -47,10 +47,11 @@ void attn__page_rows_qk_slabs(const struct attn__kernels *kern, const struct att
                               const struct attn__slab_query *q, bool int8, int64_t rows, float *s,
                               int64_t lds, int64_t from);
 
-/* o[r * dv + e] += sum over j of p[r * ldp + j] times row j0 + j of v. */
+/* o[r * dv + e] += sum over j of p[r * ldp + j] times row j0 + j of v; in slabs with
+ * weights of fewer bits if int8. */
 void attn__page_rows_pv(const struct attn__kernels *kern, const struct attn__rows *v, int64_t j0,
                         int64_t nk, int64_t end, int64_t dv, const float *p, int64_t ldp,
-                        int64_t rows, float *o, int64_t from);
+                        bool int8, int64_t rows, float *o, int64_t from);
 
 /* Are the rows of v best read at four places in turns? Whether in pages or not. */
 bool attn__page_rows_turns(const struct attn__rows *v, int64_t dv, int64_t rows, int64_t from);

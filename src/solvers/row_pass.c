@@ -233,7 +233,8 @@ static void row_pv(const struct attn__row_pass *ps, int64_t j0, int64_t nk, cons
     /* flash adds up widened values */
     bool widened = ps->c->p->invariant == ATTN_INVARIANT_CHUNK && attn__dtype_slabs(v->dtype);
     if (v->paged && !widened) {
-        attn__page_rows_pv(kern, v, j0, nk, ps->hi, dv, p, lds, rows, o, ps->from);
+        attn__page_rows_pv(kern, v, j0, nk, ps->hi, dv, p, lds,
+                           ps->c->p->compute == ATTN_COMPUTE_INT8, rows, o, ps->from);
         return;
     }
     const void *first = widened ? NULL : attn__rows_at(v, j0);

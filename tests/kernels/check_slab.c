@@ -3,8 +3,8 @@
  * Checks of rows in slabs: products with blocks of random bytes, put into slabs,
  * against sums in double of what they are by themselves. The bound is that of
  * queries with 31 bits of the largest of 32 channels, weights with 24 bits of the
- * largest one of a call. A row has
- * the same bits whatever stands beside it and wherever its keys lie.
+ * largest one of a call or of 1/65200 of it. A row has the same bits whatever stands
+ * beside it and wherever its keys lie.
  */
 #include "checkkern.h"
 
@@ -177,7 +177,17 @@ static int64_t make_runs(struct ck *c, const struct page *p, struct attn__slab_r
     return runs;
 }
 
-static void pv_case(struct ck *c, int32_t type, int64_t d, int64_t rows)
+/* Weights of any size, or one that is far larger than the others. */
+static void fill_weights(struct ck *c, float *p, int64_t n)
+{
+    const bool one = ck_range(c, 0, 1);
+    for (int64_t i = 0; i < n; i++)
+        p[i] = exp2f(8 * ck_float(c) - (one ? 17.0f : 8.0f));
+    if (one)
+        p[ck_range(c, 0, n - 1)] = 1;
+}
+
+static void pv_case(struct ck *c, int32_t type, int64_t d, int64_t rows, bool int8)
 {
     const struct page page = make_page(c, type, true, d);
     struct attn__slab_run run[ATTN__SLAB_CALL];
@@ -185,10 +195,10 @@ static void pv_case(struct ck *c, int32_t type, int64_t d, int64_t rows)
     const int64_t runs = make_runs(c, &page, run, slot, &n);
     float *p = ck_floats(c, 2, (size_t)((rows - 1) * ldp + n));
     float *o = ck_floats(c, 3, (size_t)((rows - 1) * ldo + d)), alone[MOST_D] = {0};
-    for (int64_t i = 0; i < (rows - 1) * ldp + n; i++)
-        p[i] = exp2f(8 * ck_float(c) - 8);
+    for (int64_t r = 0; r < rows; r++)
+        fill_weights(c, p + r * ldp, n);
     memset(o, 0, (size_t)((rows - 1) * ldo + d) * sizeof *o);
-    pv_of(c, type)(run, runs, run, ck_range(c, 0, runs), d, p, ldp, rows, o, ldo);
+    pv_of(c, type)(run, runs, run, ck_range(c, 0, runs), d, p, ldp, int8, rows, o, ldo);
     for (int64_t r = 0; r < rows; r++)
         for (int64_t e = 0; e < d; e++) {
             double sum = 0, mag = 0, largest = 0, most = 0;
@@ -202,10 +212,11 @@ static void pv_case(struct ck *c, int32_t type, int64_t d, int64_t rows)
                     largest = fabs((double)x[i]) > largest ? fabs((double)x[i]) : largest;
             }
             ck_close(c, "sum of values", r, e, o[r * ldo + e], sum,
-                     0x1p-24 * (136 * mag + (double)n * most * largest) + 1e-30);
+                     0x1p-24 * 136 * mag + 1e-30 +
+                         (double)n * most * largest * (int8 ? 1 / 65200.0 : 0x1p-24));
         }
     const int64_t r = ck_range(c, 0, rows - 1);
-    pv_of(c, type)(run, runs, NULL, 0, d, p + r * ldp, ldp, 1, alone, ldo);
+    pv_of(c, type)(run, runs, NULL, 0, d, p + r * ldp, ldp, int8, 1, alone, ldo);
     ck_same(c, "a row alone", alone, o + r * ldo, (size_t)d, false);
 }
 
@@ -213,7 +224,8 @@ static void check_pv(struct ck *c, int32_t type)
 {
     for (int64_t d = 32; d <= MOST_D; d += 64)
         for (int64_t rows = 1; rows <= MOST_ROWS; rows++)
-            pv_case(c, type, d, rows);
+            for (int int8 = 0; int8 < 2; int8++)
+                pv_case(c, type, d, rows, int8);
 }
 
 void check_row_pv_slab_q8_0(struct ck *c) { check_pv(c, ATTN_DTYPE_Q8_0); }

@@ -109,7 +109,7 @@ static bool compare(const struct attn__kernels *kern, const struct rows *r, int6
     attn__page_rows_qk(kern, &r->paged, j0, nk, end, n, q[0], rows, s[1][0], KEYS, from);
     pv_of(kern, &r->plain, j0, before, n, rows, p[0], o[0][0][0]);
     pv_of(kern, &r->plain, j0 + nk - behind, behind, n, rows, p[0] + nk - behind, o[0][0][0]);
-    attn__page_rows_pv(kern, &r->paged, j0, nk, end, n, p[0], KEYS, rows, o[1][0][0], from);
+    attn__page_rows_pv(kern, &r->paged, j0, nk, end, n, p[0], KEYS, false, rows, o[1][0][0], from);
     bool same = memcmp(s[0], s[1], sizeof s[0]) == 0 && memcmp(o[0], o[1], sizeof o[0]) == 0;
     if (!attn__page_rows_turns(&r->paged, n, rows, from) || nk < 4 || before < nk)
         return same;
