@@ -23,14 +23,16 @@
  * themselves. Without a step the rows are the last tokens of the sequence. The
  * rules of the cache hide keys on top of that, and so do window, sink_tokens
  * and pieces of the plan, by where tokens stand (a token of a step that
- * branches behind its ancestors), and lists and a mask function, by numbers of
- * rows and keys; where a rule folds, what it hides from a row counts as one
- * key: the mean of those keys, with the logarithm of their number added to its
- * score, and the mean of their values (by steps that do not branch; without
- * windows, pieces and lists of the plan, alibi and what else goes by positions,
- * want=rowmax, argmax, entropy and keys that the plan turns or normalises). A
- * plan without causal=1 shows all keys to all rows, of a cache without windows
- * and of sequences without steps.
+ * branches behind its ancestors), and lists, MASK and a mask function, by
+ * numbers of rows and keys (MASK and BIAS have as many as the largest query
+ * sequences; key j of a view is that with number j, told below); where a rule
+ * folds, what it hides from a row counts as one key: the mean of those keys,
+ * with the logarithm of their number added to its score, and the mean of their
+ * values (by steps that do not branch; without windows, pieces, lists, mask and
+ * bias of the plan, alibi and what else goes by positions, want=rowmax, argmax,
+ * entropy and keys that the plan turns or normalises). A plan without causal=1
+ * shows all keys to all rows, of a cache without windows and of sequences
+ * without steps.
  *
  * Several sequences of the cache may follow each other, as if they were one:
  * a common prefix or a memory, then the sequence of the queries, whose

@@ -74,6 +74,19 @@ static void given(const struct attn__call *c, const struct attn__seq *s, struct 
     }
 }
 
+static void masked(const struct attn__call *c, const struct attn__seq *s, int64_t h,
+                   struct attn__vis *v)
+{
+    const attn_tensor *t = &c->t[ATTN__SLOT_MASK];
+    if (!c->has[ATTN__SLOT_MASK])
+        return;
+    struct attn__rows m = attn__call_pairs(c, ATTN__SLOT_MASK, s, h);
+    v->mask = (const uint8_t *)m.base;
+    v->mask_head = t->shape[1] == 1 ? 0 : t->stride[1];
+    v->mask_row = m.row;
+    v->mask_col = m.col;
+}
+
 /* The rule of a cache is all that hides keys, or it hides more than causal does. Lists may
  * name keys that its window has dropped. */
 static void paged(const struct attn__call *c, const struct attn__seq *s,
@@ -102,6 +115,7 @@ void attn__call_vis_into(struct attn__vis *v, const struct attn__call *c,
     v->group = group;
     v->user = (void *)(uintptr_t)c->object[ATTN__SLOT_USER];
     v->seq = c->first_seq + s->index;
+    masked(c, s, h, v);
     if (c->view) {
         paged(c, s, attn__call_paged(c, s, h), v);
         return;
@@ -114,12 +128,4 @@ void attn__call_vis_into(struct attn__vis *v, const struct attn__call *c,
     v->class_k = ids(c, ATTN__SLOT_CLASS_K, s, s->k0);
     if (!c->p->plain_pieces || c->has[ATTN__SLOT_PREFIX_LEN])
         given(c, s, v);
-    if (c->has[ATTN__SLOT_MASK]) {
-        struct attn__rows m = attn__call_pairs(c, ATTN__SLOT_MASK, s, h);
-        const attn_tensor *t = &c->t[ATTN__SLOT_MASK];
-        v->mask = (const uint8_t *)m.base;
-        v->mask_head = t->shape[1] == 1 ? 0 : t->stride[1];
-        v->mask_row = m.row;
-        v->mask_col = m.col;
-    }
 }

@@ -22,7 +22,8 @@ static bool can_share(const struct attn__problem *p)
     bool skips = p->epilogue.head_factor || p->epilogue.head_gate;
     bool by_length = p->rope.on_k && p->rope.scaling == ATTN_ROPE_SCALING_DYNAMIC_NTK;
     return p->view.is && !p->view.local && !p->view.by_number && !p->view.own_pieces &&
-           !p->score.own_rows && !by_length && !skips && attn__norm_traits(p->norm.kind)->base2 &&
+           !p->mask && !p->bias && !p->score.own_rows && !by_length && !skips &&
+           attn__norm_traits(p->norm.kind)->base2 &&
            !(p->want & (ATTN_WANT_ROWMAX | ATTN_WANT_ARGMAX));
 }
 

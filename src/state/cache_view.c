@@ -478,6 +478,7 @@ static int32_t check_fold(const attn_cache *cache, const struct attn__problem *p
         if (cache->c.rule[row * cache->c.groups + g].fold)
             what = p->view.by_number    ? "terms or a factor by positions"
                    : p->view.own_pieces ? "windows, pieces or lists of its own"
+                   : p->mask || p->bias ? "a mask or a bias by keys"
                    : p->norm.kind != ATTN_NORMALIZER_SOFTMAX ? "a normalizer other than softmax"
                    : p->want & by_key ? "want=rowmax, argmax or entropy"
                    : changes_k        ? "keys that the plan turns or normalises"

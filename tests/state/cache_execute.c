@@ -15,7 +15,8 @@ enum {
     QUERY_SEQS = MODEL_SEQS,
     MOST_ROWS = QUERY_SEQS * MODEL_TOKENS,
     RATIO = 2, /* most query heads of a KV head */
-    MOST_KEYS = MODEL_SEQS * MODEL_CELLS
+    MOST_KEYS = MODEL_SEQS * MODEL_CELLS,
+    MASK_ROOM = 1 << 16 /* pairs of a sequence */
 };
 
 struct world_view {
@@ -119,6 +120,7 @@ struct reads {
     const struct model_step *open; /* NULL: none */
     int item;
     int64_t total; /* numbers in front of the step, or all of them */
+    int index;     /* of the query sequence */
     int n;
     struct key key[MOST_KEYS];
     float *room; /* of all rows */
@@ -216,6 +218,7 @@ struct own_pieces {
 struct run {
     const char *solver;
     struct own_pieces own;
+    int64_t mask[2]; /* queries and keys of MASK; 0: there is none */
     bool turns_q, turns_k;
     bool codes; /* queries are rounded to codes */
     int ratio, rows[QUERY_SEQS];
@@ -296,6 +299,12 @@ static bool plan_shows(const struct own_pieces *p, int64_t own, int64_t at)
     return any && (at / p->unit + p->phase) % p->stride == 0;
 }
 
+/* By numbers: of a step that branches, too. */
+static bool mask_shows(int64_t seq, int64_t row, int64_t key)
+{
+    return (seq * 5 + row * 3 + key * 7) % 11 > 2;
+}
+
 /* Query token t, at `own`, of head `in` of group g. */
 static struct row_sums attend(struct world *w, const struct run *run, const struct reads *r,
                               int seq, int row, int g, int in, int t, int64_t own,
@@ -313,6 +322,9 @@ static struct row_sums attend(struct world *w, const struct run *run, const stru
         if (key->token >= 0 ? !descends(r, t, key->token) : key->at > own)
             continue;
         if (!plan_shows(&run->own, own, key->at))
+            continue;
+        if (run->mask[0] && !mask_shows(r->index, t, key->token >= 0 ? r->total + key->token
+                                                                     : key->at))
             continue;
         for (int e = 0; e < width; e++) {
             k[e] = (double)key->k[in * key->step + e];
@@ -406,14 +418,16 @@ static int32_t execute(struct world *w, const struct world_view *v, const struct
     const int64_t heads = (int64_t)w->m.heads * run->ratio, seqs = v->is.n + 1, one = 1;
     const int64_t rows[4] = {1, heads, run->total, w->m.width};
     char text[512], pieces[128] = "";
+    static uint8_t pairs[QUERY_SEQS * MASK_ROOM];
+    const int64_t shape[4] = {v->is.n, 1, run->mask[0], run->mask[1]};
     attn_desc *desc = NULL;
     attn_plan *plan = NULL;
-    attn_tensor q, out, lse, off, at;
+    attn_tensor q, out, lse, off, at, mask;
     if (run->own.are)
         put_pieces(&run->own, pieces);
-    sprintf(text, "softmax b=%d h=%d/%d q=%d k=inf d=%d packed view causal%s%s%s%s", QUERY_SEQS,
+    sprintf(text, "softmax b=%d h=%d/%d q=%d k=inf d=%d packed view causal%s%s%s%s%s", QUERY_SEQS,
             (int)heads, w->m.heads, MODEL_TOKENS + 1, w->m.width, w->told, run->solver,
-            pieces,
+            pieces, run->mask[0] ? " mask" : "",
             !run->turns_q  ? ""
             : run->turns_k ? " rope=half rope_dim=4"
                            : " rope=half rope_dim=4 rope_apply=q");
@@ -422,6 +436,11 @@ static int32_t execute(struct world *w, const struct world_view *v, const struct
     attn_tensor_init(&lse, run->lse, ATTN_DTYPE_F32, 3, rows);
     attn_tensor_init(&off, (void *)(uintptr_t)run->offset, ATTN_DTYPE_I64, 1, &seqs);
     attn_tensor_init(&at, &layer, ATTN_DTYPE_I64, 1, &one);
+    for (int64_t n = 0; n < v->is.n * run->mask[0] * run->mask[1]; n++)
+        pairs[n] = mask_shows(n / (run->mask[0] * run->mask[1]), n / run->mask[1] % run->mask[0],
+                              n % run->mask[1]);
+    if (run->mask[0])
+        attn_tensor_init(&mask, pairs, ATTN_DTYPE_BOOL, 4, shape);
     int32_t status = attn_desc_parse(w->ctx, text, &desc);
     if (status == ATTN_OK)
         status = attn_plan_create(w->ctx, desc, &plan);
@@ -433,8 +452,9 @@ static int32_t execute(struct world *w, const struct world_view *v, const struct
     }
     const attn_arg args[] = {{ATTN_ROLE_Q, 0, &q},          {ATTN_ROLE_Q_OFFSETS, 0, &off},
                              {ATTN_ROLE_VIEW, 0, v->view},  {ATTN_ROLE_LAYER, 0, &at},
-                             {ATTN_ROLE_OUT, 0, &out},      {ATTN_ROLE_LSE, 0, &lse}};
-    status = attn_plan_execute(plan, args, 6, NULL, 0);
+                             {ATTN_ROLE_OUT, 0, &out},      {ATTN_ROLE_LSE, 0, &lse},
+                             {ATTN_ROLE_MASK, 0, &mask}};
+    status = attn_plan_execute(plan, args, run->mask[0] ? 7 : 6, NULL, 0);
     attn_plan_destroy(plan);
     return status;
 }
@@ -492,6 +512,7 @@ static void compare_all(struct world *w, const struct world_view *v, const struc
             int last = first + (v->is.has_counts ? (int)v->is.counts[i] : 1) - 1;
             if (run->rows[i] > 0) {
                 read_keys(w, v, first, last, row, g, r);
+                r->index = i;
                 compare_rows(w, run, r, v->is.seqs[last], i, row, g, &f);
             }
             first = last + 1;
@@ -519,13 +540,33 @@ static void choose_rows(struct world *w, const struct world_view *v, struct run 
     }
 }
 
+/* MASK has as many queries and keys as the largest sequences. */
+static void choose_mask(struct world *w, const struct world_view *v, struct run *run)
+{
+    int64_t most[2] = {0};
+    if (!rng_percent(w->rng, 30))
+        return;
+    for (int i = 0, k = 0; i < v->is.n; i++) {
+        int64_t keys = 0;
+        int item = 0, count = v->is.has_counts ? (int)v->is.counts[i] : 1;
+        for (int n = 0; n < count; n++, k++)
+            keys += length_of(w, v, k);
+        const struct model_step *open = step_of(w, v->is.seqs[k - 1], &item);
+        keys += open ? open->count[item] : 0;
+        most[0] = run->rows[i] > most[0] ? run->rows[i] : most[0];
+        most[1] = keys > most[1] ? keys : most[1];
+    }
+    if (most[0] * most[1] > 0 && most[0] * most[1] <= MASK_ROOM)
+        memcpy(run->mask, most, sizeof most);
+}
+
 static int32_t expected(struct world *w, const struct world_view *v, const struct run *run,
                         int layer, struct reads *r)
 {
     if (layer < 0 || layer >= w->layers)
         return ATTN_ERR_RANGE;
     const int row = row_of(w, layer);
-    if ((run->turns_k || run->own.are) && folds(w, row))
+    if ((run->turns_k || run->own.are || run->mask[0]) && folds(w, row))
         return ATTN_ERR_UNSUPPORTED;
     for (int i = 0, first = 0; i < v->is.n; i++) {
         int last = first + (v->is.has_counts ? (int)v->is.counts[i] : 1) - 1;
@@ -618,6 +659,8 @@ int32_t world_execute(struct world *w, int place, int layer, int32_t *want)
     }
     run.turns_k = run.turns_q && !w->m.turns;
     choose_rows(w, v, &run);
+    if (!world_view_is_old(w, place))
+        choose_mask(w, v, &run);
     fill_queries(w, &run, sizeof q / sizeof *q);
     *want = world_view_is_old(w, place) ? ATTN_ERR_STATE : expected(w, v, &run, layer, &r);
     int32_t status = execute(w, v, &run, layer);

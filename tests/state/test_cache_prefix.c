@@ -296,7 +296,7 @@ static void check_refused(void)
     } bad_plan[] = {{LATENT " view", ATTN_ERR_INVALID},
                     {"mla h=4/1 q=4 k=80 d=24/12 mla_rank=48 mla_rope_dim=8 mla_form=naive view "
                      "cache_v_prefix", ATTN_ERR_UNSUPPORTED},
-                    {LATENT " view cache_v_prefix mask", ATTN_ERR_UNSUPPORTED},
+                    {LATENT " view cache_v_prefix segments", ATTN_ERR_UNSUPPORTED},
                     {"softmax h=1 q=1 k=inf d=64/32 view causal cache_v_prefix rope=half",
                      ATTN_ERR_UNSUPPORTED},
                     {LATENT " cache_v_prefix", ATTN_ERR_INVALID}};

@@ -150,13 +150,12 @@ static void refuses(struct bench *b, const char *text, int32_t want, const char 
 START_TEST(descriptors)
 {
     struct bench *b = begin(CACHE, NULL);
-    refuses(b, PLAN " mask", ATTN_ERR_UNSUPPORTED, "mask");
+    refuses(b, PLAN " segments", ATTN_ERR_UNSUPPORTED, "segments");
     refuses(b, PLAN " prefix=3", ATTN_ERR_UNSUPPORTED, "prefix");
     refuses(b, PLAN " must=tree[8]", ATTN_ERR_UNSUPPORTED, "band, stride and prefix");
     refuses(b, PLAN " any=prefix[]", ATTN_ERR_UNSUPPORTED, "its length");
     refuses(b, ALL " window=3,0", ATTN_ERR_UNSUPPORTED, "without causal");
     refuses(b, PLAN " qk_norm=rms", ATTN_ERR_UNSUPPORTED, "cache_keys=raw");
-    refuses(b, PLAN " bias", ATTN_ERR_UNSUPPORTED, "bias");
     refuses(b, PLAN " normalizer=sigmoid observe", ATTN_ERR_UNSUPPORTED, "observe");
     refuses(b, PLAN " normalizer=exp_n observe", ATTN_ERR_UNSUPPORTED, "observe");
     refuses(b, PLAN " want=probs", ATTN_ERR_UNSUPPORTED, "want");

@@ -5,6 +5,7 @@
  * gives the same bits for all three, or refuses them all.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,9 @@ enum {
     KEYS = SHARED + 5 + SHARED + 40 + 70 + 1,
     PAGES = KEYS / SLOTS + SEQS,
     ROWS = 1 + 3 + 33 + 1,
-    DATA = 4096 /* numbers of each further role */
+    DATA = 4096, /* numbers of each further role */
+    MOST_Q = 33, /* of a sequence, and of its keys */
+    MOST_K = SHARED + 40
 };
 
 static const int64_t length[SEQS] = {SHARED + 5, SHARED + 40, 70, 1};
@@ -93,6 +96,12 @@ static const struct option options[] = {
      {{ATTN_ROLE_MIX_TARGET, 4, {1, H, 1, D}},
       {ATTN_ROLE_MIX_ALPHA, 3, {1, H, 1}},
       {ATTN_ROLE_HEAD_FACTOR, 2, {1, H}}}},
+    {"mask", {{ATTN_ROLE_MASK, 4, {SEQS, 1, MOST_Q, MOST_K}}}},
+    {"mask window=700,0 rope=half", {{ATTN_ROLE_MASK, 4, {SEQS, 1, MOST_Q, MOST_K}}}},
+    {"mask", {{ATTN_ROLE_MASK, 4, {1, H, 1, MOST_K}}}},
+    {"bias", {{ATTN_ROLE_BIAS, 4, {SEQS, 1, MOST_Q, MOST_K}}}},
+    {"bias mask alibi",
+     {{ATTN_ROLE_BIAS, 4, {SEQS, H, 1, MOST_K}}, {ATTN_ROLE_MASK, 4, {SEQS, 1, 1, MOST_K}}}},
     {"head_gate", {{ATTN_ROLE_GATE, 3, {1, H, ROWS}}}},
     {"head_gate window=50,0 rope=interleaved", {{ATTN_ROLE_GATE, 3, {1, H, ROWS}}}},
 };
@@ -117,6 +126,8 @@ static struct {
     float pool[2][HK * PAGES * SLOTS * D]; /* [pages,slots,Hk,D] */
     uint16_t narrow[H * ROWS * D];         /* q of the plan's type, any bits */
     float data[3][DATA];
+    float bias[SEQS * MOST_Q * MOST_K];
+    uint8_t mask[SEQS * MOST_Q * MOST_K];
 } memory;
 
 enum source { TENSOR, CACHE, POOLS, SOURCES };
@@ -180,6 +191,10 @@ static void fill_rows(void)
     for (int64_t n = 0; n < 3; n++)
         for (int64_t i = 0; i < DATA; i++) /* gates of 0 too */
             memory.data[n][i] = (float)rng_int(&rng, 0, 8) / 4;
+    for (int64_t i = 0; i < SEQS * MOST_Q * MOST_K; i++) {
+        memory.bias[i] = rng_percent(&rng, 2) ? -INFINITY : (float)rng_int(&rng, -64, 64) / 32;
+        memory.mask[i] = rng_percent(&rng, 70);
+    }
 }
 
 /* Tokens from..to-1 of sequence s, which is `id`. */
@@ -296,7 +311,11 @@ static bool run(const struct bench *b, const struct functions *f, const char *so
     attn_tensor more[3];
     for (size_t i = 0; i < 3 && o->roles[i].role; i++) {
         const struct role *of = &o->roles[i];
-        more[i] = dense(memory.data[i], ATTN_DTYPE_F32, of->rank, of->shape);
+        bool mask = of->role == ATTN_ROLE_MASK;
+        more[i] = dense(of->role == ATTN_ROLE_BIAS ? memory.bias
+                        : mask                     ? (void *)memory.mask
+                                                   : (void *)memory.data[i],
+                        mask ? ATTN_DTYPE_BOOL : ATTN_DTYPE_F32, of->rank, of->shape);
         args[n++] = (attn_arg){of->role, 0, &more[i]};
     }
     ok(attn_plan_execute(plan, args, n, NULL, 0), text);
