@@ -339,14 +339,16 @@ static void check_trees(void)
         sprintf(options, "window=30,0 %s", solvers[n]);
         ok(run(&b, options, true, ROWS, lists, &got), options);
         for (int64_t row = 0; row < B * H * ROWS; row++) {
-            double want[D], most = 0;
+            double want[D];
             attend(&b, (int)(row / (H * ROWS)), row / ROWS % H, row % ROWS, want);
-            for (int e = 0; e < D; e++)
-                most = fmax(most, fabs((double)got.out[row * D + e] - want[e]));
-            if (most < 1e-5)
-                continue;
-            fprintf(stderr, "tree, %s: row %d is off by %.3g\n", options, (int)row, most);
-            exit(1);
+            for (int e = 0; e < D; e++) {
+                double found = (double)got.out[row * D + e];
+                if (fabs(found - want[e]) < 1e-5)
+                    continue;
+                fprintf(stderr, "tree, %s: row %d, %d: %g, expected %g\n", options, (int)row, e,
+                        found, want[e]);
+                exit(1);
+            }
         }
     }
     refused(run(&b, "", true, ROWS, NULL, &got), ATTN_ERR_UNSUPPORTED, "branches");
