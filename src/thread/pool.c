@@ -79,9 +79,10 @@ static void take_tasks(struct attn__threads *t, const struct job *job)
 /*
  * Plans run several jobs in a row, a few microseconds apart, and a wake-up costs more than that:
  * with this on both sides two threads gain from 6 us of work on, without it from about 50 us.
- * Longer than that nobody keeps a processor that the host could use.
+ * Shorter than this, whoever had less to do of a job of 50 us is often asleep when the next comes.
+ * Longer nobody keeps a processor that the host could use.
  */
-enum { SPIN_NS = 5000 };
+enum { SPIN_NS = 20000 };
 
 static int64_t now_ns(void)
 {
