@@ -10,6 +10,7 @@
 
 #include <attn/context.h>
 
+#include <math.h>
 #include <stddef.h>
 
 #include "simd/vec.h"

@@ -7,7 +7,8 @@
 #define ATTN_KERNELS_MAP_H
 
 #define ATTN__MAP_LIST(X)                                                                          \
-    X(relu) X(relu2) X(elu1) X(exp) X(sigmoid) X(silu) X(log_sigmoid) X(softplus) X(neg_exp)
+    X(relu) X(relu2) X(elu1) X(exp) X(sigmoid) X(silu) X(log_sigmoid) X(softplus) X(neg_exp) \
+    X(rwkv7_decay)
 
 #define ATTN__MAP_NUMBER(name) ATTN__MAP_##name,
 enum { ATTN__MAP_LIST(ATTN__MAP_NUMBER) ATTN__MAP_COUNT };

@@ -43,6 +43,12 @@ ATTN__INLINE vf map_log_sigmoid(vf x)
 
 ATTN__INLINE vf map_neg_exp(vf x) { return v_sub(v_zero(), map_exp(x)); }
 
+/* rwkv7's log decay: -e^-0.5 of the sigmoid, and so between that and 0 */
+ATTN__INLINE vf map_rwkv7_decay(vf x)
+{
+    return v_mul(v_sigmoid(x), v_set1(-0.60653065971263342f));
+}
+
 /* s = f(s), f one of map.h */
 static void vec_map(int32_t kind, float *s, int64_t n)
 {

@@ -93,6 +93,30 @@ static void scan_scale(const float *restrict x, int64_t ldx, int64_t n, int64_t 
     }
 }
 
+/* e = scale k of length 1, w = a e, to = k (1 + (a - 1) mix); `to` may be k, w may be a */
+static void scan_rwkv7(const float *k, const float *a, int64_t d, const float *restrict scale,
+                       const float *restrict mix, float *to, float *w, float *restrict e)
+{
+    const vf one = v_set1(1.0f);
+    vf sum = v_zero();
+    for (int64_t c = 0; c < d; c += VF_LANES) {
+        const int64_t m = d - c < VF_LANES ? d - c : VF_LANES;
+        vf x = v_mul(v_loadn(k + c, m), v_loadn(scale + c, m));
+        sum = v_fma(x, x, sum);
+    }
+    const float length = sqrtf(v_hsum(sum));
+    const vf by = v_set1(1.0f / (length > 1e-12f ? length : 1e-12f));
+    for (int64_t c = 0; c < d; c += VF_LANES) {
+        const int64_t m = d - c < VF_LANES ? d - c : VF_LANES;
+        vf x = v_loadn(k + c, m), rate = v_loadn(a + c, m);
+        vf unit = v_mul(v_mul(x, v_loadn(scale + c, m)), by);
+        vf keep = v_add(one, v_mul(v_sub(rate, one), v_loadn(mix + c, m)));
+        v_storen(to + c, v_mul(x, keep), m);
+        v_storen(w + c, v_mul(rate, unit), m);
+        v_storen(e + c, unit, m);
+    }
+}
+
 /* out[i * ldo] = sum_c q_ic u_c k_ic for n rows of d elements; ld is that of q and k */
 static void scan_bonus(const float *restrict q, const float *restrict k, int64_t ld, int64_t n,
                        int64_t d, const float *restrict u, float *restrict out, int64_t ldo)

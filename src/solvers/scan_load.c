@@ -24,6 +24,7 @@ void attn__scan_load_take(struct attn__scratch *s, const struct attn__problem *p
 {
     const struct attn__scan_spec *e = &p->scan;
     int64_t rows = 0;
+    l->heads = 0; /* nothing is loaded yet */
     l->d16 = attn__scan_round16(p->d);
     l->dk16 = attn__scan_round16(e->dk);
     l->dv16 = attn__scan_round16(p->dv);
@@ -124,6 +125,7 @@ static void start(struct attn__scan_load *l, const struct attn__call *c,
                   int64_t heads, int64_t rows)
 {
     const struct attn__scan_spec *e = &c->p->scan;
+    const bool same = l->heads == heads && l->head == head && l->c == c;
     l->c = c;
     l->kern = kern;
     l->ahead = NULL;
@@ -145,7 +147,7 @@ static void start(struct attn__scan_load *l, const struct attn__call *c,
     zero(l->g, e->decay == ATTN_DECAY_CHANNEL ? keys : rows);
     if (e->columns > 0)
         load_map(l);
-    for (int64_t n = 0; n < heads; n++)
+    for (int64_t n = 0; n < heads && !same; n++)
         load_own(l, n);
 }
 
@@ -342,8 +344,7 @@ static void gate(const struct attn__scan_load *l, int64_t state, float *x, int64
         kern->vec_map(ATTN__MAP_neg_exp, x, n);
         break;
     case ATTN_GATE_RWKV7:
-        kern->vec_map(ATTN__MAP_sigmoid, x, n);
-        kern->vec_scale(x, n, -0.60653065971263342f);
+        kern->vec_map(ATTN__MAP_rwkv7_decay, x, n);
         break;
     case ATTN_GATE_MAMBA2: /* the step; its product with a comes later */
         for (int64_t i = 0; i < n; i++)
@@ -436,7 +437,7 @@ static void load_gates(struct attn__scan_load *l, int64_t i, int64_t m)
             continue;
         }
         gate(l, state_of(l, j), g, dk, 1);
-        for (int64_t d = 0; d < dk; d++)
+        for (int64_t d = 0; d < dk && e->gate != ATTN_GATE_RWKV7; d++)
             g[d] = clamp(g[d]);
     }
 }
@@ -494,36 +495,34 @@ static void derive_lightnet(struct attn__scan_load *l, int64_t m)
 }
 
 /* kk = K_SCALE k of length 1: w = kk a, e = kk, k (1 + (a - 1) K_MIX). */
-static void prepare_rwkv7(struct attn__scan_load *l, int64_t n)
+static void prepare_rwkv7(struct attn__scan_load *l, const float *a, int64_t n)
 {
-    int64_t d = l->c->p->d;
     for (int64_t j = 0; j < n; j++) {
-        float *k = l->k + j * l->dk16, *a = l->w + j * l->dk16, *e = l->e + j * l->dk16;
-        const float *ks = l->ks + state_of(l, j) * l->d16, *km = l->km + state_of(l, j) * l->d16;
-        for (int64_t i = 0; i < d; i++)
-            e[i] = k[i] * ks[i];
-        float length = sqrtf(l->kern->vec_sumsq(e, d, 0));
-        l->kern->vec_scale(e, d, 1.0f / (length > 1e-12f ? length : 1e-12f));
-        for (int64_t i = 0; i < d; i++) {
-            k[i] *= 1.0f + (a[i] - 1.0f) * km[i];
-            a[i] *= e[i];
-        }
+        const int64_t at = j * l->dk16, own = state_of(l, j) * l->d16;
+        l->kern->scan_rwkv7(l->k_at + at, a + at, l->c->p->d, l->ks + own, l->km + own, l->k + at,
+                            l->w + at, l->e + at);
     }
+    l->k_at = l->k;
 }
 
 /* w, e and the gates on v. */
-static void prepare_update(struct attn__scan_load *l, int64_t i, int64_t n)
+static void prepare_update(struct attn__scan_load *l, int64_t i, int64_t n, bool in_place)
 {
     const struct attn__problem *p = l->c->p;
     const struct attn__scan_spec *s = &p->scan;
     int64_t all = l->seq.nk, out = l->head * s->readers, k_head = p->k_head[out];
     bool beta = s->update == ATTN_UPDATE_DELTA || s->update == ATTN_UPDATE_COMBA;
-    if (attn__scan_own_writer(s))
-        load(l, rows_of(l, ATTN__SLOT_WRITE, k_head, l->seq.k0), all, i, n, p->d, l->w, l->dk16);
+    if (attn__scan_own_writer(s)) {
+        const struct attn__rows r = rows_of(l, ATTN__SLOT_WRITE, k_head, l->seq.k0);
+        const bool rwkv7 = s->update == ATTN_UPDATE_RWKV7;
+        const float *own = in_place && rwkv7 ? attn__scan_load_rows(&r, i, p->d, l->dk16) : NULL;
+        if (!own)
+            load(l, r, all, i, n, p->d, l->w, l->dk16);
+        if (rwkv7)
+            prepare_rwkv7(l, own ? own : l->w, n);
+    }
     if (l->c->has[ATTN__SLOT_ERASE])
         load(l, rows_of(l, ATTN__SLOT_ERASE, k_head, l->seq.k0), all, i, n, p->d, l->e, l->dk16);
-    if (s->update == ATTN_UPDATE_RWKV7)
-        prepare_rwkv7(l, n);
     if (beta)
         load(l, rows_of(l, ATTN__SLOT_BETA, l->head, l->seq.k0), all, i, n, 1, l->token, 1);
     if (s->update == ATTN_UPDATE_GDN2) {
@@ -555,8 +554,7 @@ static void prepare_update(struct attn__scan_load *l, int64_t i, int64_t n)
 /* Are keys, or values, the caller's own numbers? */
 static bool keeps_keys(const struct attn__scan_spec *s)
 {
-    return s->map == ATTN_FEATURE_IDENTITY && !s->l2norm && !derived(s) &&
-           s->update != ATTN_UPDATE_RWKV7;
+    return s->map == ATTN_FEATURE_IDENTITY && !s->l2norm && !derived(s);
 }
 
 static bool keeps_values(const struct attn__scan_spec *s)
@@ -605,7 +603,7 @@ static void load_keys(struct attn__scan_load *l, int64_t i, int64_t m, bool in_p
         for (int64_t j = 0; j < m; j++)
             l->kern->vec_scale(l->v + j * l->dv16, p->dv, l->token[j]);
     if (s->update != ATTN_UPDATE_ADD)
-        prepare_update(l, i * steps, n);
+        prepare_update(l, i * steps, n, in_place);
     fetch(l);
 }
 

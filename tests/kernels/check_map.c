@@ -25,6 +25,8 @@ static double map(int kind, double x)
         return -((x < 0 ? -x : 0) + log1p(t));
     case ATTN__MAP_softplus:
         return softplus;
+    case ATTN__MAP_rwkv7_decay:
+        return -exp(-0.5) * sigmoid;
     default:
         return -exp(x);
     }

@@ -293,6 +293,42 @@ void check_scan_scale(struct ck *c)
     }
 }
 
+/* at: 0, rows of their own; 1, k and a are changed in place; 2, k is too short for a length */
+static void rwkv7_case(struct ck *c, int64_t d, int at)
+{
+    float *k = ck_floats(c, 0, (size_t)d), *a = ck_floats(c, 1, (size_t)d);
+    float *scale = ck_floats(c, 2, (size_t)d), *mix = ck_floats(c, 3, (size_t)d);
+    float *to = at == 1 ? k : ck_floats(c, 4, (size_t)d);
+    float *w = at == 1 ? a : ck_floats(c, 5, (size_t)d), *e = ck_floats(c, 6, (size_t)d);
+    double key[64], rate[64], sum = 0;
+    ck_fill(c, k, (size_t)d, CK_RANDOM);
+    ck_fill(c, a, (size_t)d, CK_RANDOM);
+    ck_fill(c, scale, (size_t)d, CK_RANDOM);
+    ck_fill(c, mix, (size_t)d, CK_RANDOM);
+    for (int64_t i = 0; i < d; i++) {
+        k[i] *= at == 2 ? 0.0f : 1.0f;
+        key[i] = (double)k[i];
+        rate[i] = (double)a[i];
+        sum += key[i] * (double)scale[i] * key[i] * (double)scale[i];
+    }
+    c->k->scan_rwkv7(k, a, d, scale, mix, to, w, e);
+    for (int64_t i = 0; i < d; i++) {
+        double unit = key[i] * (double)scale[i] / fmax(sqrt(sum), 1e-12);
+        double keep = 1 + (rate[i] - 1) * (double)mix[i];
+        double more = 1 + fabs(rate[i] - 1) * fabs((double)mix[i]);
+        ck_close(c, "rwkv7 e", d, i, e[i], unit, fabs(unit) * 16 * 0x1p-24);
+        ck_close(c, "rwkv7 w", d, i, w[i], rate[i] * unit, fabs(rate[i] * unit) * 17 * 0x1p-24);
+        ck_close(c, "rwkv7 k", d, i, to[i], key[i] * keep, fabs(key[i]) * more * 4 * 0x1p-24);
+    }
+}
+
+void check_scan_rwkv7(struct ck *c)
+{
+    for (int64_t d = 1; d <= 64; d++)
+        for (int at = 0; at < 3; at++)
+            rwkv7_case(c, d, at);
+}
+
 void check_scan_bonus(struct ck *c)
 {
     for (int64_t n = 1; n <= 5; n++) {
