@@ -25,35 +25,30 @@ struct arrays {
     int32_t *key, *length; /* [rows at once][keys of a row], [rows at once] */
 };
 
+/* The parameter that asks for it; 0: none does. */
+static int32_t asked_by(const struct attn__params *user)
+{
+    static const int32_t asks[] = {ATTN_PARAM_TOKENSELECT_COMPACT, ATTN_PARAM_LONGHEADS_COMPACT};
+    for (size_t n = 0; n < sizeof asks / sizeof asks[0]; n++)
+        if (attn__params_i64_or(user, asks[n], 0) != 0)
+            return asks[n];
+    return 0;
+}
+
 bool attn__compact_is(const struct attn__params *user)
 {
-    return attn__params_i64_or(user, ATTN_PARAM_TOKENSELECT_COMPACT, 0) != 0 ||
-           attn__params_i64_or(user, ATTN_PARAM_LONGHEADS_COMPACT, 0) != 0;
+    return asked_by(user) != 0;
 }
 
 int32_t attn__compact_check(const struct attn__params *user, const struct attn__problem *p)
 {
-    const char *name = attn__mech_list_name(user->mech), *reason = NULL;
+    int32_t param = asked_by(user);
     if (p->rope.pairing == ATTN_ROPE_NONE)
         return attn__error_set(ATTN_ERR_INVALID,
-                               "%s_compact is set without rope, expected both: places of chosen "
-                               "keys are what they are turned by",
-                               name);
-    if (p->want != 0)
-        reason = "want is set";
-    else if (p->select.only)
-        reason = "select is only";
-    else if (p->view.is)
-        reason = "view is set";
-    else if (attn__params_i64_or(user, ATTN_PARAM_ALIGN, ATTN_ALIGN_BOTTOM_RIGHT) !=
-             ATTN_ALIGN_BOTTOM_RIGHT)
-        reason = "align is top_left";
-    if (!reason)
-        return ATTN_OK;
-    return attn__error_set(ATTN_ERR_UNSUPPORTED,
-                           "%s with %s_compact, expected it unset: chosen keys are copied "
-                           "together",
-                           reason, name);
+                               "%s is set without rope, expected both: places of chosen keys are "
+                               "what they are turned by",
+                               attn_param_name(param));
+    return attn__select_attend_plain(user, p, param, "chosen keys are copied together");
 }
 
 int32_t attn__compact_unset(struct attn__params *copy)
@@ -158,12 +153,11 @@ struct part {
 static attn_tensor rows_of(const attn_tensor *t, int64_t b, int64_t head, int64_t at,
                            int64_t queries, int64_t n)
 {
-    attn_tensor x = attn__recipe_rows(t, at, queries);
-    int64_t skip = b * t->stride[0] + (head < 0 ? 0 : head * t->stride[1]);
-    x.data = (char *)x.data + skip * (int64_t)attn__dtype_size(t->dtype);
-    x.shape[0] = n;
-    x.stride[0] = queries * t->stride[2];
-    x.shape[1] = head < 0 ? t->shape[1] : 1;
+    attn_tensor x = attn__recipe_blocks(t, b, at, queries, n);
+    if (head < 0)
+        return x;
+    x.data = (char *)x.data + head * t->stride[1] * (int64_t)attn__dtype_size(t->dtype);
+    x.shape[1] = 1;
     return x;
 }
 

@@ -50,9 +50,7 @@ static void give(struct attn__call *c, enum attn__slot slot, const struct attn__
 {
     if (!whole->has[slot])
         return;
-    attn_tensor t = attn__recipe_rows(&whole->t[slot], n0, n);
-    t.data = (char *)t.data + b * t.stride[0] * (int64_t)attn__dtype_size(t.dtype);
-    t.shape[0] = 1;
+    const attn_tensor t = attn__recipe_blocks(&whole->t[slot], b, n0, n, 1);
     attn__recipe_give(c, slot, &t);
 }
 
@@ -88,27 +86,6 @@ static const struct attn__recipe with_tail = {
     .run = tail_run,
 };
 
-/* Other outputs than rows would be of lists alone, and lists have no last queries. */
-static int32_t check_tail(const struct attn__params *v, const struct attn__problem *p)
-{
-    const char *reason = NULL;
-    if (attn__params_i64_or(v, ATTN_PARAM_WANT, 0) != 0)
-        reason = "want is set";
-    else if (p->select.only)
-        reason = "select is only";
-    else if (p->view.is)
-        reason = "view is set";
-    else if (attn__params_i64_or(v, ATTN_PARAM_ALIGN, ATTN_ALIGN_BOTTOM_RIGHT) !=
-             ATTN_ALIGN_BOTTOM_RIGHT)
-        reason = "align is top_left";
-    if (!reason)
-        return ATTN_OK;
-    return attn__error_set(ATTN_ERR_UNSUPPORTED,
-                           "%s with dhsa_tail, expected it unset: last queries are a call of "
-                           "their own",
-                           reason);
-}
-
 int32_t attn__mech_dhsa(const struct attn__params *params, const struct attn__mem *mem,
                         struct attn__problem *p)
 {
@@ -137,7 +114,9 @@ int32_t attn__mech_dhsa(const struct attn__params *params, const struct attn__me
     p->pooled.latest = attn__params_i64_or(params, ATTN_PARAM_DHSA_WINDOW, 0);
     p->pooled.tail = tail;
     p->takes[ATTN__SLOT_SELECT_OFFSETS] = ATTN__TAKES_MUST;
-    status = tail > 0 ? check_tail(params, p) : ATTN_OK;
+    if (tail > 0)
+        status = attn__select_attend_plain(params, p, ATTN_PARAM_DHSA_TAIL,
+                                           "last queries are a call of their own");
     if (status != ATTN_OK)
         attn__problem_free(p, mem);
     return status;

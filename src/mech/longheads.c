@@ -115,18 +115,6 @@ static int32_t made_stage(const struct attn__params *v, const struct attn__probl
                       : chunk_stage(v, whole, n, mem, p);
 }
 
-/* Rows of n chunks from row `first` of batch entry b on, as a batch. */
-static attn_tensor chunks_of(const attn_tensor *t, int64_t b, int64_t first, int64_t n, int64_t l)
-{
-    attn_tensor c = *t;
-    int64_t at = b * t->stride[0] + first * t->stride[2];
-    c.data = (char *)t->data + at * (int64_t)attn__dtype_size(t->dtype);
-    c.shape[0] = n;
-    c.stride[0] = l * t->stride[2];
-    c.shape[2] = l;
-    return c;
-}
-
 static void attend(const struct attn__recipe_run *r, int32_t stage, const attn_tensor *q,
                    const attn_tensor *k, const attn_tensor *v, const attn_tensor *out)
 {
@@ -161,11 +149,12 @@ static void make_keys(const struct attn__recipe_run *r, int64_t b, const struct 
         memset((char *)keys->data + (size_t)b * bytes, 0, bytes);
     for (int64_t g = 0; g < whole; g += n) {
         n = attn__min_i64(at_once(p), whole - g);
-        const attn_tensor qs = chunks_of(q, b, g * l, n, l), ks = chunks_of(k, b, g * l, n, l);
-        const attn_tensor vs = chunks_of(&c->t[ATTN__SLOT_V], b, g * l, n, l);
+        const attn_tensor qs = attn__recipe_blocks(q, b, g * l, l, n);
+        const attn_tensor ks = attn__recipe_blocks(k, b, g * l, l, n);
+        const attn_tensor vs = attn__recipe_blocks(&c->t[ATTN__SLOT_V], b, g * l, l, n);
         const attn_tensor out = attn__recipe_view(a->out, type, n, p->hout, l, p->d);
         const attn_tensor mean = attn__recipe_view(a->mean, type, n, p->hout, 1, p->d);
-        const attn_tensor to = chunks_of(keys, b, g, n, 1);
+        const attn_tensor to = attn__recipe_blocks(keys, b, g, 1, n);
         attend(r, INSIDE, &qs, &ks, &vs, &out);
         attn__map_windows(r->threads, &out, l, l, &mean);
         attend(r, KEYS, &mean, &ks, &ks, &to);

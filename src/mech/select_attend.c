@@ -396,27 +396,33 @@ static void select_only(struct attn__problem *p)
     p->takes[ATTN__SLOT_SELECTION_OUT] = ATTN__TAKES_MUST;
 }
 
+/* Parameters besides a mechanism's own and those of any. */
+#define ALSO                                                                 \
+    ATTN_PARAM_CAUSAL, ATTN_PARAM_ALIGN, ATTN_PARAM_SCALE,                   \
+    ATTN_PARAM_SOFTCAP, ATTN_PARAM_Q_HEAD, ATTN_PARAM_K_HEAD,                \
+    ATTN_PARAM_V_HEAD, ATTN_PARAM_KV_HEAD, ATTN_PARAM_SOLVER,                \
+    ATTN_PARAM_WANT, ATTN_PARAM_MASS_CLASSES, ATTN_PARAM_SELECT,             \
+    ATTN_PARAM_PACKED, ATTN_PARAM_VIEW, ATTN_PARAM_CACHE_PAGE,               \
+    ATTN_PARAM_CACHE_GROUP, ATTN_PARAM_CACHE_KEYS,                           \
+    ATTN_PARAM_CACHE_K_DTYPE, ATTN_PARAM_CACHE_V_DTYPE,                      \
+    ATTN_PARAM_CACHE_V_PREFIX
+/* And where chosen keys have positions of their own, mech/compact_attend.h. */
+#define ALSO_TURNED                                                          \
+    ATTN_PARAM_ROPE, ATTN_PARAM_ROPE_DIM, ATTN_PARAM_ROPE_BASE,              \
+    ATTN_PARAM_ROPE_SCALING, ATTN_PARAM_ROPE_FACTOR,                         \
+    ATTN_PARAM_ROPE_ORIGINAL, ATTN_PARAM_ROPE_BETA_FAST,                     \
+    ATTN_PARAM_ROPE_BETA_SLOW, ATTN_PARAM_ROPE_TRUNCATE,                     \
+    ATTN_PARAM_ROPE_LOW, ATTN_PARAM_ROPE_HIGH, ATTN_PARAM_ROPE_ATTENTION,    \
+    ATTN_PARAM_ROPE_MSCALE, ATTN_PARAM_ROPE_FREQS
+
 int32_t attn__select_attend(const struct attn__params *user, const struct attn__mem *mem,
                             const struct attn__setting *settings, size_t n,
                             const struct attn__recipe *recipe, struct attn__problem *p)
 {
-    static const int32_t also[] = {
-        ATTN_PARAM_CAUSAL, ATTN_PARAM_ALIGN,  ATTN_PARAM_SCALE,   ATTN_PARAM_SOFTCAP,
-        ATTN_PARAM_Q_HEAD, ATTN_PARAM_K_HEAD, ATTN_PARAM_V_HEAD,  ATTN_PARAM_KV_HEAD,
-        ATTN_PARAM_SOLVER, ATTN_PARAM_WANT,   ATTN_PARAM_MASS_CLASSES,
-        ATTN_PARAM_SELECT, ATTN_PARAM_PACKED, ATTN_PARAM_VIEW,    ATTN_PARAM_CACHE_PAGE,
-        ATTN_PARAM_CACHE_GROUP,               ATTN_PARAM_CACHE_KEYS,
-        ATTN_PARAM_CACHE_K_DTYPE,             ATTN_PARAM_CACHE_V_DTYPE,
-        ATTN_PARAM_CACHE_V_PREFIX,
-        /* compact_attend.c */
-        ATTN_PARAM_ROPE,           ATTN_PARAM_ROPE_DIM,       ATTN_PARAM_ROPE_BASE,
-        ATTN_PARAM_ROPE_SCALING,   ATTN_PARAM_ROPE_FACTOR,    ATTN_PARAM_ROPE_ORIGINAL,
-        ATTN_PARAM_ROPE_BETA_FAST, ATTN_PARAM_ROPE_BETA_SLOW, ATTN_PARAM_ROPE_TRUNCATE,
-        ATTN_PARAM_ROPE_LOW,       ATTN_PARAM_ROPE_HIGH,      ATTN_PARAM_ROPE_ATTENTION,
-        ATTN_PARAM_ROPE_MSCALE,    ATTN_PARAM_ROPE_FREQS,
-    };
-    enum { ROPES = 14 };
-    size_t n_also = sizeof also / sizeof also[0] - (attn__compact_is(user) ? 0 : ROPES);
+    static const int32_t plain[] = {ALSO}, turned[] = {ALSO, ALSO_TURNED};
+    bool turns = attn__compact_is(user);
+    const int32_t *also = turns ? turned : plain;
+    size_t n_also = turns ? sizeof turned / sizeof turned[0] : sizeof plain / sizeof plain[0];
     bool only = attn__params_i64_or(user, ATTN_PARAM_SELECT, 0) == ATTN_SELECT_ONLY;
     int32_t status = attn__preset_only(user, also, n_also);
     if (status == ATTN_OK && only)
@@ -453,6 +459,25 @@ void attn__select_given(struct attn__problem *p, int64_t heads, int64_t k_heads,
     p->extent[p->n_extents++] = (struct attn__extent){"Scored", heads > 0 ? k_heads : p->hk};
     p->extent[p->n_extents++] = (struct attn__extent){"Width", width};
     p->takes[ATTN__SLOT_SELECT_Q] = p->takes[ATTN__SLOT_SELECT_K] = ATTN__TAKES_MUST;
+}
+
+int32_t attn__select_attend_plain(const struct attn__params *user, const struct attn__problem *p,
+                                  int32_t param, const char *why)
+{
+    const char *reason = NULL;
+    if (p->want != 0)
+        reason = "want is set";
+    else if (p->select.only)
+        reason = "select is only";
+    else if (p->view.is)
+        reason = "view is set";
+    else if (attn__params_i64_or(user, ATTN_PARAM_ALIGN, ATTN_ALIGN_BOTTOM_RIGHT) !=
+             ATTN_ALIGN_BOTTOM_RIGHT)
+        reason = "align is top_left";
+    if (!reason)
+        return ATTN_OK;
+    return attn__error_set(ATTN_ERR_UNSUPPORTED, "%s with %s, expected it unset: %s", reason,
+                           attn_param_name(param), why);
 }
 
 int32_t attn__select_need(const struct attn__params *v, int32_t param)

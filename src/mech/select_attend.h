@@ -10,7 +10,7 @@
 #include "problem/recipe.h"
 
 /*
- * The whole: an ATTEND with the settings put in, finite k and no packed batch.
+ * The whole: an ATTEND with the settings put in and finite k, not both packed and of a view.
  * Of the caller's options it knows causal, align, scale, softcap, head maps,
  * outputs and how it is run, and refuses the others. With select=only it has
  * SELECTION_OUT instead of V and outputs, and a recipe that selects and is done.
@@ -25,6 +25,13 @@ int32_t attn__select_attend(const struct attn__params *user, const struct attn__
  * arrays: shape and capacity. ATTN_ERR_INVALID, ATTN_ERR_OVERFLOW. */
 int32_t attn__select_attend_rows(const struct attn__problem *p, int64_t b, int64_t n_queries,
                                  struct attn__select_rows *rows);
+
+/* For options under which rows of OUT are made in another way than along the lists:
+ * refuses with param's name and the reason what such rows do not have, which is
+ * outputs besides OUT and LSE, select=only, views, and queries aligned with the
+ * first keys. ATTN_ERR_UNSUPPORTED. */
+int32_t attn__select_attend_plain(const struct attn__params *user, const struct attn__problem *p,
+                                  int32_t param, const char *why);
 
 /* What p->check_call is set to, and the part of it that asks: is there room in
  * SELECTION_OUT, if there is that? */

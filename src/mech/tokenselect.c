@@ -2,8 +2,8 @@
 /*
  * tokenselect: TokenSelect (Wu et al., 2024). A chunk of queries attends to the
  * first tokens, to the latest ones and to those in between that get the most of
- * the softmaxes of all heads' mean queries. Reusing a choice for the next
- * queries is the caller's.
+ * the softmaxes of all heads' mean queries. With tokenselect_reuse that choice
+ * is the next queries' as well, as long as they are alike.
  */
 #include <inttypes.h>
 

@@ -113,3 +113,13 @@ attn_tensor attn__recipe_rows(const attn_tensor *t, int64_t i0, int64_t n)
     s.shape[2] = n;
     return s;
 }
+
+attn_tensor attn__recipe_blocks(const attn_tensor *t, int64_t b, int64_t i0, int64_t rows,
+                                int64_t n)
+{
+    attn_tensor s = attn__recipe_rows(t, i0, rows);
+    s.data = (char *)s.data + b * t->stride[0] * (int64_t)attn__dtype_size(t->dtype);
+    s.shape[0] = n;
+    s.stride[0] = rows * t->stride[2];
+    return s;
+}

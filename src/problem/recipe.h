@@ -106,4 +106,9 @@ attn_tensor attn__recipe_constant(void *data, int32_t dtype, int64_t b, int64_t 
 /* Rows i0 to i0 + n - 1 of a [B,H,N] or [B,H,N,D] view. */
 attn_tensor attn__recipe_rows(const attn_tensor *t, int64_t i0, int64_t n);
 
+/* n blocks of `rows` rows each, which follow each other from row i0 of batch entry b
+ * on, as a batch of n. */
+attn_tensor attn__recipe_blocks(const attn_tensor *t, int64_t b, int64_t i0, int64_t rows,
+                                int64_t n);
+
 #endif /* ATTN_PROBLEM_RECIPE_H */
