@@ -54,9 +54,9 @@ ATTN__INLINE int64_t ATTN__NAME(lead)(int64_t d, int64_t bytes)
  * instruction, as for more rows and for rows that do not follow each other, is
  * limited by the misses that L1 can have under way, and waits where it is. So
  * only one line of K in eight is asked for, which leads into the next page, and
- * of V none. Of four query rows three go over a few rows of V and then one: while
- * a row that is in L1 is used the memory rests. Rows of bytes take longer to widen
- * than to wait for.
+ * of V none. While a row that is in L1 is used the memory rests: all query rows
+ * go over V at once where its rows are eight vectors wide, else three and then one.
+ * Rows of bytes take longer to widen than to wait for.
  */
 #define ATTN__WAIT_K_BYTES 4096
 #define ATTN__WAIT_K_EVERY 512
@@ -384,6 +384,14 @@ ATTN__INLINE void ATTN__NAME(pv_cols)(int vecs, int most, int64_t n, const ATTN_
 #undef ATTN__GROUP
 }
 
+/* Do all query rows, four of them or fewer, go over whole rows of V at once? A few of
+ * the 32 sums of four rows do not fit beside the rest; compilers keep them in L1, where
+ * multiply-adds take them from. */
+ATTN__INLINE bool ATTN__NAME(pv_at_once)(int64_t dv, bool waits)
+{
+    return waits && VF_REGS >= 32 && sizeof(ATTN__T) == 4 && dv == 8 * VF_LANES;
+}
+
 /* all query rows and columns, few keys; waits: as above */
 ATTN__INLINE void ATTN__NAME(pv_few)(const ATTN__T *v, int64_t ldv, int64_t nk, int64_t dv,
                                      const float *p, int64_t ldp, int64_t nr, float *o,
@@ -394,6 +402,9 @@ ATTN__INLINE void ATTN__NAME(pv_few)(const ATTN__T *v, int64_t ldv, int64_t nk, 
     for (; c + (vecs) * VF_LANES <= dv; c += (vecs) * VF_LANES)                           \
         ATTN__NAME(pv_cols)(vecs, most, 0, v + c, ldv, nk, p, ldp, nr, o + c, ldo, ahead);
 #if VF_REGS >= 32
+    if (ATTN__NAME(pv_at_once)(dv, waits)) {
+        ATTN__COLS(8, 4)
+    }
     if (waits || nr <= 2 || (ahead && nr <= 3)) {
         ATTN__COLS(8, 3)
     }
@@ -416,7 +427,7 @@ static void ATTN__NAME(pv_keys)(const ATTN__T *v, int64_t ldv, int64_t nk, int64
     const bool far = (waits || ahead) && nr < ATTN__MANY_ROWS;
     const int64_t bytes = far ? ATTN__FAR_BYTES : ATTN__NEAR_BYTES;
     int64_t step = bytes / (dv * (int64_t)sizeof *v);
-    step = step < 8 ? 8 : step;
+    step = ATTN__NAME(pv_at_once)(dv, waits) ? nk : step < 8 ? 8 : step;
     for (int64_t j = 0; j < nk; j += step)
         ATTN__NAME(pv_few)(v + j * ldv, ldv, nk - j < step ? nk - j : step, dv, p + j, ldp, nr, o,
                            ldo, waits, ahead);
