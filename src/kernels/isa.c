@@ -57,6 +57,7 @@
 #include "kernels/norm.inc.c"
 #include "kernels/scan.h"
 #include "kernels/scan_mm.inc.c"
+#include "kernels/scan_dots.inc.c"
 #include "kernels/scan_gate.inc.c"
 #include "kernels/map.h"
 #include "kernels/map.inc.c"

@@ -46,12 +46,9 @@ static void lay_out(const struct attn__scan_kind *kind, struct attn__scratch *s,
     c->sum = ATTN__TAKE(s, w->dk16, float);
     c->den = ATTN__TAKE(s, rows, float);
     c->u = ATTN__TAKE(s, rows * w->dv16, float);
-    for (int32_t y = 0; y < w->writers; y++) {
-        w->columns[y] = ATTN__TAKE(s, rows * w->dk, float);
-        if (kind->decay != ATTN__CORE_STAYS)
-            w->carried_room[y] = ATTN__TAKE(s, rows * w->dk16, float);
-    }
     if (kind->decay != ATTN__CORE_STAYS) {
+        for (int32_t y = 0; y < w->writers; y++)
+            w->carried_room[y] = ATTN__TAKE(s, rows * w->dk16, float);
         int64_t sums = (rows + 1) * (channel ? w->dk16 : 1);
         w->hi = ATTN__TAKE(s, sums, float);
         w->lo = ATTN__TAKE(s, sums, float);

@@ -66,13 +66,6 @@ static void begin_channel(struct attn__scan_work *w, const float *g)
         w->carried[y] = w->carried_room[y];
 }
 
-static void columns_of(const struct attn__scan_work *w, int32_t writer, const float *rows,
-                       int64_t n)
-{
-    w->kernels->tile_pack_q(rows, w->dk16, n, w->dk, 1.0f, (n + 15) / 16 * 16,
-                            w->columns[writer]);
-}
-
 void attn__scan_scores_begin(struct attn__scan_work *w, const float *g)
 {
     for (int64_t c = 0; c < w->dk16 || c < ATTN__SCAN_CHUNK; c++)
@@ -86,27 +79,6 @@ void attn__scan_scores_begin(struct attn__scan_work *w, const float *g)
     else if (w->decay == ATTN__CORE_CHANNEL)
         begin_channel(w, g);
     memcpy(w->h, w->mild ? w->f : w->ones, (size_t)w->dk16 * sizeof *w->h);
-    /* scores need writers as they are, or as they are carried */
-    if (w->decay != ATTN__CORE_CHANNEL || w->mild)
-        for (int32_t y = 0; y < w->writers; y++)
-            columns_of(w, y, w->mild ? w->carried[y] : w->writer[y], w->n);
-}
-
-/* a = x columns, n rows on and below the diagonal and as little above as may be */
-static void lower_product(const struct attn__scan_work *w, const float *x, const float *columns,
-                          int64_t n, float *a)
-{
-    const int64_t ld = (n + 15) / 16 * 16;
-    for (int64_t j = 0; j < n; j += 32) {
-        int64_t i = j;
-        for (int64_t cols = 16; cols <= 32 && i < n; cols += 16) {
-            int64_t rows = cols == 16 && n - i > 16 ? 16 : n - i;
-            w->kernels->scan_rows(ATTN__SCAN_DENSE, x + i * w->dk16, w->dk16, rows, w->dk,
-                                  columns + j, ld, NULL, 0, NULL, 0, NULL, 0,
-                                  a + i * ATTN__SCAN_LD + j, ATTN__SCAN_LD, cols);
-            i += rows;
-        }
-    }
 }
 
 /*
@@ -140,30 +112,6 @@ static void read_decayed(const struct attn__scan_work *w, int32_t count, int64_t
     }
 }
 
-static bool is_few(int64_t rows, int64_t n)
-{
-    return rows <= 8 && n <= 8;
-}
-
-/*
- * One set's scores of `rows` rows with n tokens, both decayed; `lower`: only
- * those on and below the diagonal are wanted. Few scores are dot products of
- * rows: nothing has to be turned around for them.
- */
-static void block_product(const struct attn__scan_work *w, const float *x, int64_t rows, int32_t y,
-                          int64_t n, bool lower, float *a)
-{
-    const int64_t cols = (n + 15) / 16 * 16;
-    if (is_few(rows, n))
-        w->kernels->row_qk_f32(w->writer_part, w->dk16, n, w->dk, x, w->dk16, rows, a,
-                               ATTN__SCAN_LD, 0);
-    else if (lower)
-        lower_product(w, x, w->columns[y], n, a);
-    else
-        w->kernels->scan_rows(ATTN__SCAN_DENSE, x, w->dk16, rows, w->dk, w->columns[y], cols, NULL,
-                              0, NULL, 0, NULL, 0, a, ATTN__SCAN_LD, cols);
-}
-
 /* Scores of rows i..i + rows - 1 with tokens j..j + n - 1; `lower`: i is j. */
 static void scores_with(const struct attn__scan_work *w, int32_t count, int64_t i, int64_t rows,
                         int64_t j, int64_t n, bool lower)
@@ -172,11 +120,9 @@ static void scores_with(const struct attn__scan_work *w, int32_t count, int64_t 
     for (int32_t y = 0; y < w->writers; y++) {
         const float *from = w->writer[y] + j * w->dk16;
         decayed(w, -1.0f, j + 1, w->ref, n, 1, &from, &w->writer_part);
-        if (!is_few(rows, n))
-            columns_of(w, y, w->writer_part, n);
         for (int32_t t = 0; t < count; t++)
-            block_product(w, w->set[t].part, rows, y, n, lower,
-                          w->set[t].a[y] + i * ATTN__SCAN_LD + j);
+            w->kernels->scan_dots(lower, w->set[t].part, w->dk16, rows, w->writer_part, w->dk16, n,
+                                  w->dk, w->set[t].a[y] + i * ATTN__SCAN_LD + j, ATTN__SCAN_LD);
     }
 }
 
@@ -185,9 +131,7 @@ static void scores_with(const struct attn__scan_work *w, int32_t count, int64_t 
  * stay in a range for which exp(range / 2) is harmless, the middle of it is the
  * reference. Otherwise the tokens are halved: the later half reads the earlier
  * with the sums between the halves as reference, where both exponents are at
- * most 0, and each half comes by itself. Columns are written in whole vectors,
- * so the earlier ones come first: what is written too much is right of the
- * diagonal or made later.
+ * most 0, and each half comes by itself.
  */
 static void scores_block(struct attn__scan_work *w, int32_t count, int64_t at, int64_t n)
 {
@@ -207,12 +151,14 @@ static void scores_block(struct attn__scan_work *w, int32_t count, int64_t at, i
     scores_block(w, count, at + half, n - half);
 }
 
+/* All scores at once; `scaled`: of the rows that go along with what S takes over. */
 static void scores_whole(struct attn__scan_work *w, int32_t count, bool scaled)
 {
     for (int32_t t = 0; t < count; t++)
         for (int32_t y = 0; y < w->writers; y++)
-            lower_product(w, scaled ? w->set[t].room : w->set[t].x, w->columns[y], w->n,
-                          w->set[t].a[y]);
+            w->kernels->scan_dots(true, scaled ? w->set[t].room : w->set[t].x, w->dk16, w->n,
+                                  scaled ? w->carried[y] : w->writer[y], w->dk16, w->n, w->dk,
+                                  w->set[t].a[y], ATTN__SCAN_LD);
 }
 
 static void scores_scalar(struct attn__scan_work *w, int32_t count)

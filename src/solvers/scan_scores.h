@@ -14,8 +14,8 @@
 #include "solvers/scan_core.h"
 
 /*
- * Sets of rows that read at once, and the stride of their scores: vectors that
- * begin at any column stay inside of a row.
+ * Sets of rows that read at once, and the stride of their scores: whole vectors
+ * of them stay inside of a row.
  */
 enum { ATTN__SCAN_SETS = 4, ATTN__SCAN_LD = ATTN__SCAN_CHUNK + 16 };
 
@@ -39,7 +39,6 @@ struct attn__scan_work {
     const float *carried[2]; /* [n][dk16]: what S takes over, before h is applied */
     float *carried_room[2];
     float *writer_part;      /* [64][dk16] */
-    float *columns[2];       /* [dk][up to 64]: writers with tokens as lanes */
     float *hi, *lo;          /* sums before token 0..n: [65], or [65][dk16] with CHANNEL */
     float *fade;             /* SCALAR: [65] exp of them, then [64] what is left until the end */
     float *f, *h;            /* [dk16]: S = f S + h (carried^T values) */

@@ -129,6 +129,46 @@ void check_scan_outer(struct ck *c)
     }
 }
 
+static void dots_case(struct ck *c, bool lower, int64_t rows, int64_t n, int64_t d)
+{
+    const int64_t ldx = d + rows % 3, ldy = d + n % 2, lda = n + d % 4;
+    const size_t x_n = (size_t)((rows - 1) * ldx + d), y_n = (size_t)((n - 1) * ldy + d);
+    const size_t a_n = (size_t)((rows - 1) * lda + n);
+    float *x = ck_floats(c, 0, x_n), *y = ck_floats(c, 1, y_n), *a = ck_floats(c, 2, a_n);
+    ck_fill(c, x, x_n, CK_RANDOM);
+    ck_fill(c, y, y_n, CK_RANDOM);
+    y[(n - 1) * ldy] = lower ? NAN : y[(n - 1) * ldy]; /* seen by the last row alone */
+    for (size_t i = 0; i < a_n; i++)
+        a[i] = -77.0f;
+    c->k->scan_dots(lower, x, ldx, rows, y, ldy, n, d, a, lda);
+    for (size_t at = 0; at < a_n; at++) {
+        const int64_t i = (int64_t)at / lda, j = (int64_t)at % lda;
+        double sum = 0, mag = 0;
+        if (j >= n) {
+            ck_close(c, "untouched", i, j, a[at], -77.0, 0);
+            continue;
+        }
+        for (int64_t e = 0; e < d; e++) {
+            double t = (double)x[i * ldx + e] * (double)y[j * ldy + e];
+            sum += t;
+            mag += fabs(t);
+        }
+        if (!lower || j <= i)
+            ck_close(c, "score", i, j, a[at], sum, (double)(d + 1) * 0x1p-24 * mag + 1e-42);
+    }
+}
+
+void check_scan_dots(struct ck *c)
+{
+    static const int64_t depth_list[] = { 1, 3, 16, 21, 32, 71, 128 };
+    for (size_t i = 0; i < COUNT(depth_list); i++) {
+        for (size_t n = 0; n < COUNT(rows_list); n++) {
+            dots_case(c, true, rows_list[n], rows_list[n], depth_list[i]);
+            dots_case(c, false, ck_range(c, 1, 33), rows_list[n], depth_list[i]);
+        }
+    }
+}
+
 /* As if each chunk had gone over S by itself: x_t + 0 S, then f S + h x_t. */
 void check_scan_carry(struct ck *c)
 {

@@ -164,6 +164,13 @@ static void run_scan_outer(const struct data *x)
                      x->pt + DEPTH, x->rows + KEYS / 2 * DEPTH, x->d, x->d);
 }
 
+/* w tokens with themselves: pairs on and below the diagonal are what counts */
+static void run_scan_dots(const struct data *x)
+{
+    x->k->scan_dots(true, x->rows, x->d, x->w, x->rows + KEYS / 4 * DEPTH, x->d, x->w, x->d, x->st,
+                    x->w);
+}
+
 static void run_prefill(const struct data *x)
 {
     for (int64_t i = 0; i < x->w; i++) {
@@ -254,6 +261,8 @@ static void bench_tiles(const struct attn__kernels *k, const char *filter)
             time_tile("scan_rows", run_scan_rows, &x, chunk, 10);
         if (strstr("scan_outer", filter))
             time_tile("scan_outer", run_scan_outer, &x, chunk, 10);
+        if (strstr("scan_dots", filter))
+            time_tile("scan_dots", run_scan_dots, &x, (double)(x.w * (x.w + 1) * x.d), 50);
     }
 
     x.d = 0;
